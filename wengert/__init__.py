@@ -1,0 +1,1 @@
+"""wengert: a tensor compiler with forward- and reverse-mode automatic differentiation."""

@@ -1,0 +1,1 @@
+"""Back ends: each turns loop programs into something that runs."""

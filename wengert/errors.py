@@ -1,0 +1,78 @@
+"""Exception types and the wording of messages.
+
+Every exception derives from the built-in one a NumPy user would expect, so that existing
+`except` clauses keep working. `docs/errors.md` shows an example of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A line of the user's program: where an equation came from."""
+
+    file: str
+    line: int
+    function: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" + (f" in {self.function}" if self.function else "")
+
+
+class WengertError(Exception):
+    """Base of all errors that wengert raises on purpose."""
+
+
+class ShapeError(WengertError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(WengertError, TypeError):
+    """A dtype that an operation does not take."""
+
+
+class AxisRangeError(WengertError, ValueError, IndexError):
+    """An axis outside the array's dimensions (as `numpy.exceptions.AxisError`)."""
+
+
+class OutOfBoundsError(WengertError, IndexError):
+    """An index outside its axis."""
+
+
+class InputTypeError(WengertError, TypeError):
+    """An argument that is neither an array, a number nor a pytree of those."""
+
+
+class TracerConversionError(WengertError, TypeError):
+    """A traced value was used where Python or NumPy needs a concrete one."""
+
+
+class LeakedTracerError(WengertError, TypeError):
+    """A traced value was used after its trace had ended."""
+
+
+class DifferentiationError(WengertError, TypeError):
+    """A derivative was asked for that does not exist (integer input, non-scalar output, ...)."""
+
+
+class MissingRuleError(WengertError, NotImplementedError):
+    """An operation lacks the rule that a transform needs."""
+
+
+class TreeError(WengertError, ValueError):
+    """Two pytrees that should have the same structure do not."""
+
+
+class VerificationError(WengertError, AssertionError):
+    """A program that breaks an invariant of its IR: a fault in wengert or in hand-written IR."""
+
+
+class ParseError(WengertError, ValueError):
+    """Text that is not a program."""
+
+
+def at(location: Location | None) -> str:
+    """The words that name `location` at the end of a message; empty if it is not known."""
+    return f" (at {location})" if location is not None else ""

@@ -1,0 +1,1 @@
+"""The static SSA tensor IR: types, ops, programs, transforms and passes."""

@@ -1,0 +1,36 @@
+"""The reference evaluator: walks a program with NumPy. Slow, obvious, the oracle of every test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.program import Atom, Literal, Program, Var
+
+
+def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
+    """The outputs of `program` on arrays `args`, whose types must be the program's."""
+    env: dict[Var, Any] = dict(zip(program.inputs, args, strict=True))
+
+    def read(atom: Atom) -> Any:
+        if isinstance(atom, Literal):
+            return atom.dtype.type(atom.value)
+        return env[atom]
+
+    with np.errstate(all="ignore"):
+        for eqn in program.eqns:
+            results = eqn.op.evaluate(*map(read, eqn.inputs), **eqn.params)
+            if len(eqn.outputs) == 1:
+                results = (results,)
+            for var, result in zip(eqn.outputs, results, strict=True):
+                env[var] = _typed(result, var)
+    return [read(atom) for atom in program.outputs]
+
+
+def _typed(result: Any, var: Var) -> Any:
+    array = np.asarray(result, dtype=var.type.dtype)
+    if array.shape != var.type.shape:
+        raise ValueError(f"evaluated to shape {array.shape}, expected {var.type}")
+    return array

@@ -1,0 +1,61 @@
+"""Kernel forms: how ops that are not pointwise describe themselves to the lowering.
+
+`index` below is the index of an output element; operands are read through the fusion's own
+`read`, so a pointwise producer may be computed in place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """Operand 0 reduced over `axes`, which vanish from the output.
+
+    `combine` is add, mul, max, min, and, or (the operand's dtype is the output's), or argmax,
+    argmin (over the one axis; int64 output; the first of equal elements, or the first NaN).
+    """
+
+    combine: str
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A running combination of operand 0 along `axis`, from the end if `reverse`.
+
+    `combine` is add, mul, max, min, or linear: then operand 0 is a and operand 1 is b, and
+    y[i] = a[i] * y[i-1] + b[i], starting from y[-1] = 0.
+    """
+
+    combine: str
+    axis: int
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """Sum of products of operands 0 and 1 over the paired axes `contract`.
+
+    The output's dimensions are the `batch` axes, then the other axes of operand 0, then those
+    of operand 1, each in order.
+    """
+
+    contract: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Operand 0 with operand 1 (the updates) written or added at integer positions.
+
+    Operands 2, 3, ... are int64 index arrays of one common shape S for the leading axes of
+    operand 0; the updates have shape S + operand0.shape[k:]. `combine` is add or set; updates
+    run in row-major order, so the last of equal positions wins for set.
+    """
+
+    combine: str
+
+
+Form = Reduction | Scan | Contraction | Scatter

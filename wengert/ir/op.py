@@ -1,0 +1,127 @@
+"""The `Op` record and the registry.
+
+One object per op carries all of its rules; transforms, evaluators and lowerings reach them only
+as `eqn.op.<rule>`. The registry is filled by `wengert.ir.ops`, which sits above the transforms.
+
+Rules, with `params` always passed as keyword arguments:
+
+- `infer(*types, **params) -> tuple[TensorType, ...]`: the output types, or an error that says
+  which shapes or dtypes do not fit.
+- `evaluate(*arrays, **params) -> array | tuple`: NumPy semantics; the oracle of all tests.
+- `jvp(primals, tangents, outs, **params) -> sequence of tangents`: tangents are `Value | None`,
+  None being a structural zero; at least one is not None. Emits through methods of `Value`.
+- `linear(positions) -> bool`: whether the op is linear in these operands taken together.
+- `transpose(cotangents, inputs, **params) -> sequence of cotangents | None`: `inputs` holds
+  `Value`s for known operands and `Linear(type)` for those the op is linear in; the result has
+  one entry per input, None for known inputs and zeros. At least one cotangent is not None.
+- `batch(values, batched, size, **params) -> (values, batched)`: a batched value carries its batch
+  axis in front.
+- `element(ctx, index) -> Expr`: for pointwise ops (one output): the output element at `index`.
+- `form(types, **params) -> Form`: for all others, the kernel form to lower to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wengert.errors import MissingRuleError
+from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from wengert.ir.forms import Form
+
+
+class ElementContext(Protocol):
+    """What an `element` rule works with."""
+
+    s: ScalarBuilder
+    in_types: tuple[TensorType, ...]
+    out_type: TensorType
+    params: dict[str, Any]
+
+    def read(self, operand: int, index: Sequence[Expr]) -> Expr:
+        """The element of an operand at an index; a 0-d operand takes the empty index."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Stands for an operand that the program is linear in, while transposing."""
+
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Inputs on which the laws of an op are tested.
+
+    `args` are NumPy arrays. `differentiable` is False where the point is a kink. `tolerance`
+    scales the default tolerances.
+    """
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
+    differentiable: bool = True
+    tolerance: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A primitive operation with all of its rules; see the module's text for each."""
+
+    name: str
+    family: str
+    infer: Callable[..., tuple[TensorType, ...]]
+    evaluate: Callable[..., Any]
+    params: tuple[str, ...] = ()
+    jvp: Callable[..., Sequence[Any]] | None = None
+    linear: Callable[[frozenset[int]], bool] = lambda positions: False
+    transpose: Callable[..., Sequence[Any]] | None = None
+    batch: Callable[..., tuple[Sequence[Any], Sequence[bool]]] | None = None
+    element: Callable[[ElementContext, tuple[Expr, ...]], Expr] | None = None
+    form: Callable[..., Form] | None = None
+    samples: Callable[[], Iterable[Sample]] = lambda: ()
+    cost: int = 1
+    doc: str = ""
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+    def rule(self, name: str) -> Any:
+        """The rule called `name`; raises MissingRuleError that tells where to write it."""
+        found = getattr(self, name)
+        if found is None:
+            raise MissingRuleError(
+                f"op '{self.name}' has no {name} rule; add one to its definition in "
+                f"wengert/ir/ops (family '{self.family}')"
+            )
+        return found
+
+
+REGISTRY: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Adds `op` to the registry under its name."""
+    if op.name in REGISTRY:
+        raise ValueError(f"op '{op.name}' is registered twice")
+    REGISTRY[op.name] = op
+    return op
+
+
+def linear_in_all(positions: frozenset[int]) -> bool:
+    """Linear in all operands together, like add."""
+    return True
+
+
+def linear_in_one(positions: frozenset[int]) -> bool:
+    """Linear in each operand alone, like mul."""
+    return len(positions) == 1
+
+
+def linear_in(*allowed: int) -> Callable[[frozenset[int]], bool]:
+    """Linear in any subset of these operands together."""
+    return lambda positions: positions <= frozenset(allowed)

@@ -1,0 +1,75 @@
+"""The tensor IR: static single assignment over tensors.
+
+Grammar
+
+    Program  = inputs: Var*;  eqns: Eqn*;  outputs: Atom*
+    Eqn      = outputs: Var* = op[params](inputs: Atom*)  at location
+    Atom     = Var | Literal
+    Literal  = a scalar constant with a dtype (shape ())
+
+Invariants (checked by `ir.verify`)
+- Every Var is bound once, by the program's inputs or one equation, before it is used.
+- `op.infer` of the input types gives exactly the output types.
+- Params are hashable Python values, NumPy dtypes, or (for `constant`) a read-only array; the op
+  declares their names. Regions of structured control flow are params that are Programs.
+- Nodes are compared by identity and never changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.errors import Location
+from wengert.ir.op import Op
+from wengert.ir.types import DType, TensorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Var:
+    """A tensor value; named only when printed."""
+
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal:
+    """A scalar constant. `value` is a Python bool, int or float."""
+
+    value: Any
+    dtype: DType
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(self.dtype, ())
+
+
+Atom = Var | Literal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eqn:
+    """One application of an op."""
+
+    op: Op
+    inputs: tuple[Atom, ...]
+    outputs: tuple[Var, ...]
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """A function from tensors to tensors."""
+
+    inputs: tuple[Var, ...]
+    eqns: tuple[Eqn, ...]
+    outputs: tuple[Atom, ...]
+
+    @property
+    def in_types(self) -> tuple[TensorType, ...]:
+        return tuple(v.type for v in self.inputs)
+
+    @property
+    def out_types(self) -> tuple[TensorType, ...]:
+        return tuple(a.type for a in self.outputs)

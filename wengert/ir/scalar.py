@@ -1,0 +1,447 @@
+"""The closed scalar vocabulary, and expressions over it.
+
+Every tensor op lowers to scalar expressions of loop indices and loaded elements; loop programs
+and back ends know nothing else. An `Expr` is an immutable DAG node made by a `ScalarBuilder`,
+which shares equal nodes, so that identity is equality within one builder.
+
+Conventions
+- Operands of arithmetic, comparison and bit operations have one common dtype.
+- Index arithmetic is int64.
+- MIN and MAX propagate NaN, as `np.minimum` does. IDIV and IREM truncate, as C does, and give 0
+  for a zero divisor, as NumPy does. SHR is arithmetic for signed integers.
+- float16 is a storage format: arithmetic on it is done in float32 and rounded after each op.
+- SELECT evaluates both branches. GUARD evaluates its value only where the condition holds: it
+  protects loads that would be out of bounds elsewhere.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.types import BOOL, INT64, DType
+
+
+class ScalarOp(enum.StrEnum):
+    """The vocabulary. Each back end is a table keyed by it; a test checks that none is missing."""
+
+    # leaves: attr holds the value, the Index, the buffer (args: flat offset), the register
+    CONST = "const"
+    INDEX = "index"
+    LOAD = "load"
+    REGISTER = "register"
+    # arithmetic
+    ADD = "add"
+    SUB = "sub"
+    MUL = "mul"
+    DIV = "div"
+    IDIV = "idiv"
+    IREM = "irem"
+    FREM = "frem"
+    NEG = "neg"
+    ABS = "abs"
+    MIN = "min"
+    MAX = "max"
+    FMA = "fma"
+    SQRT = "sqrt"
+    FLOOR = "floor"
+    CEIL = "ceil"
+    TRUNC = "trunc"
+    RINT = "rint"
+    COPYSIGN = "copysign"
+    # comparison: bool results
+    EQ = "eq"
+    NE = "ne"
+    LT = "lt"
+    LE = "le"
+    GT = "gt"
+    GE = "ge"
+    # bits: integers, and bool for AND, OR, XOR, NOT
+    AND = "and"
+    OR = "or"
+    XOR = "xor"
+    NOT = "not"
+    SHL = "shl"
+    SHR = "shr"
+    # choice and conversion
+    SELECT = "select"
+    GUARD = "guard"
+    CAST = "cast"
+    BITCAST = "bitcast"
+    # maths functions: expanded by kernels/maths or mapped to the device's own
+    EXP = "exp"
+    EXP2 = "exp2"
+    EXPM1 = "expm1"
+    LOG = "log"
+    LOG2 = "log2"
+    LOG10 = "log10"
+    LOG1P = "log1p"
+    SIN = "sin"
+    COS = "cos"
+    TAN = "tan"
+    ASIN = "asin"
+    ACOS = "acos"
+    ATAN = "atan"
+    SINH = "sinh"
+    COSH = "cosh"
+    TANH = "tanh"
+    ASINH = "asinh"
+    ACOSH = "acosh"
+    ATANH = "atanh"
+    ATAN2 = "atan2"
+    POW = "pow"
+    CBRT = "cbrt"
+    ERF = "erf"
+    ERFC = "erfc"
+    # a float64 function of float64 arguments from a library, by name in attr (gammaln, psi, ...)
+    CALL = "call"
+
+
+COMPARISONS = frozenset({ScalarOp.EQ, ScalarOp.NE, ScalarOp.LT, ScalarOp.LE, ScalarOp.GT, ScalarOp.GE})
+MATHS = frozenset(
+    op for op in ScalarOp if list(ScalarOp).index(op) >= list(ScalarOp).index(ScalarOp.EXP)
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """A loop index, known by identity. Printers name it by order of appearance."""
+
+    extent: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expr:
+    """A scalar expression: one node of a DAG.
+
+    `indices` is the set of loop indices it depends on.
+    """
+
+    op: ScalarOp
+    args: tuple[Expr, ...]
+    dtype: DType
+    attr: Any
+    indices: frozenset[Index]
+
+    @property
+    def is_const(self) -> bool:
+        return self.op is ScalarOp.CONST
+
+
+@dataclass(slots=True)
+class ScalarBuilder:
+    """Makes expressions, sharing equal ones and folding the index arithmetic it can."""
+
+    _nodes: dict[tuple[Any, ...], Expr] = field(default_factory=dict[tuple[Any, ...], Expr])
+
+    def node(self, op: ScalarOp, args: tuple[Expr, ...], dtype: DType, attr: Any = None) -> Expr:
+        """The shared node of these parts."""
+        key = (op, *map(id, args), dtype, repr(attr) if op is ScalarOp.CONST else attr)
+        found = self._nodes.get(key)
+        if found is None:
+            indices = frozenset[Index]().union(*(a.indices for a in args))
+            if op is ScalarOp.INDEX:
+                indices = frozenset((attr,))
+            found = self._nodes[key] = Expr(op, args, dtype, attr, indices)
+        return found
+
+    # leaves
+
+    def const(self, value: Any, dtype: Any) -> Expr:
+        """A constant, rounded to `dtype`."""
+        dtype = np.dtype(dtype)
+        return self.node(ScalarOp.CONST, (), dtype, np.asarray(value).astype(dtype).item())
+
+    def like(self, value: Any, other: Expr) -> Expr:
+        """A constant of the dtype of `other`."""
+        return self.const(value, other.dtype)
+
+    def int(self, value: int) -> Expr:
+        """An int64 constant."""
+        return self.node(ScalarOp.CONST, (), INT64, int(value))
+
+    def index(self, index: Index) -> Expr:
+        return self.node(ScalarOp.INDEX, (), INT64, index)
+
+    def load(self, buffer: Any, offset: Expr) -> Expr:
+        """The element of `buffer` (anything with a dtype) at a flat offset."""
+        return self.node(ScalarOp.LOAD, (offset,), buffer.dtype, buffer)
+
+    def register(self, register: Any) -> Expr:
+        """The current value of a mutable register of the loop program."""
+        return self.node(ScalarOp.REGISTER, (), register.dtype, register)
+
+    # arithmetic
+
+    def _coerce(self, x: Any, other: Expr) -> Expr:
+        return x if isinstance(x, Expr) else self.const(x, other.dtype)
+
+    def _pair(self, x: Any, y: Any) -> tuple[Expr, Expr]:
+        if isinstance(x, Expr):
+            return x, self._coerce(y, x)
+        return self._coerce(x, y), y
+
+    def _arith(self, op: ScalarOp, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype != y.dtype:
+            raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
+        if x.is_const and y.is_const:
+            return self.const(_fold(op, x.attr, y.attr, x.dtype), x.dtype)
+        return self.node(op, (x, y), x.dtype)
+
+    def add(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype.kind in "iu":
+            if x.is_const:
+                x, y = y, x
+            if y.is_const and y.attr == 0:
+                return x
+            if y.is_const and x.op is ScalarOp.ADD and x.args[1].is_const:
+                return self.add(x.args[0], self._arith(ScalarOp.ADD, x.args[1], y))
+        return self._arith(ScalarOp.ADD, x, y)
+
+    def sub(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype == INT64 and y.is_const:
+            return self.add(x, self.int(-y.attr))
+        if x is y and x.dtype.kind in "iu":
+            return self.like(0, x)
+        return self._arith(ScalarOp.SUB, x, y)
+
+    def mul(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.is_const:
+            x, y = y, x
+        if y.is_const and y.attr == 1 and y.dtype.kind != "b":
+            return x
+        if y.is_const and y.attr == 0 and x.dtype.kind in "iu":
+            return y
+        if y.is_const and x.dtype == INT64 and x.op is ScalarOp.MUL and x.args[1].is_const:
+            return self.mul(x.args[0], self._arith(ScalarOp.MUL, x.args[1], y))
+        return self._arith(ScalarOp.MUL, x, y)
+
+    def div(self, x: Any, y: Any) -> Expr:
+        """True division of floats."""
+        return self._arith(ScalarOp.DIV, x, y)
+
+    def idiv(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return x if y.is_const and y.attr == 1 else self._arith(ScalarOp.IDIV, x, y)
+
+    def irem(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return self.like(0, x) if y.is_const and y.attr == 1 else self._arith(ScalarOp.IREM, x, y)
+
+    def frem(self, x: Any, y: Any) -> Expr:
+        return self.node(ScalarOp.FREM, self._pair(x, y), self._pair(x, y)[0].dtype)
+
+    def min(self, x: Any, y: Any) -> Expr:
+        return self._arith(ScalarOp.MIN, x, y)
+
+    def max(self, x: Any, y: Any) -> Expr:
+        return self._arith(ScalarOp.MAX, x, y)
+
+    def fma(self, x: Expr, y: Any, z: Any) -> Expr:
+        """x * y + z, rounded once where the machine can."""
+        return self.node(ScalarOp.FMA, (x, self._coerce(y, x), self._coerce(z, x)), x.dtype)
+
+    def copysign(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return self.node(ScalarOp.COPYSIGN, (x, y), x.dtype)
+
+    def unary(self, op: ScalarOp, x: Expr) -> Expr:
+        return self.node(op, (x,), x.dtype)
+
+    def neg(self, x: Expr) -> Expr:
+        return self.const(-x.attr, x.dtype) if x.is_const else self.unary(ScalarOp.NEG, x)
+
+    def abs(self, x: Expr) -> Expr:
+        return self.unary(ScalarOp.ABS, x)
+
+    # comparison and bits
+
+    def _compare(self, op: ScalarOp, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype != y.dtype:
+            raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
+        if x.is_const and y.is_const:
+            return self.const(_COMPARE[op](x.attr, y.attr), BOOL)
+        return self.node(op, (x, y), BOOL)
+
+    def eq(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.EQ, x, y)
+
+    def ne(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.NE, x, y)
+
+    def lt(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.LT, x, y)
+
+    def le(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.LE, x, y)
+
+    def gt(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.GT, x, y)
+
+    def ge(self, x: Any, y: Any) -> Expr:
+        return self._compare(ScalarOp.GE, x, y)
+
+    def and_(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype == BOOL:
+            if x.is_const:
+                return y if x.attr else x
+            if y.is_const:
+                return x if y.attr else y
+        return self.node(ScalarOp.AND, (x, y), x.dtype)
+
+    def or_(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if x.dtype == BOOL:
+            if x.is_const:
+                return x if x.attr else y
+            if y.is_const:
+                return y if y.attr else x
+        return self.node(ScalarOp.OR, (x, y), x.dtype)
+
+    def xor(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return self.node(ScalarOp.XOR, (x, y), x.dtype)
+
+    def not_(self, x: Expr) -> Expr:
+        if x.is_const and x.dtype == BOOL:
+            return self.const(not x.attr, BOOL)
+        return self.unary(ScalarOp.NOT, x)
+
+    def shl(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return self.node(ScalarOp.SHL, (x, y), x.dtype)
+
+    def shr(self, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        return self.node(ScalarOp.SHR, (x, y), x.dtype)
+
+    # choice and conversion
+
+    def select(self, condition: Expr, x: Any, y: Any) -> Expr:
+        x, y = self._pair(x, y)
+        if condition.is_const:
+            return x if condition.attr else y
+        return x if x is y else self.node(ScalarOp.SELECT, (condition, x, y), x.dtype)
+
+    def guard(self, condition: Expr, x: Expr, otherwise: Any) -> Expr:
+        """`x` where `condition` holds, else `otherwise`; `x` is evaluated only where it holds."""
+        otherwise = self._coerce(otherwise, x)
+        if condition.is_const:
+            return x if condition.attr else otherwise
+        return self.node(ScalarOp.GUARD, (condition, x, otherwise), x.dtype)
+
+    def cast(self, x: Expr, dtype: Any) -> Expr:
+        """Conversion with C's meaning (floats to integers truncate; anything to bool is != 0)."""
+        dtype = np.dtype(dtype)
+        if x.dtype == dtype:
+            return x
+        if x.is_const and np.isfinite(x.attr):
+            return self.const(x.attr, dtype)
+        return self.node(ScalarOp.CAST, (x,), dtype)
+
+    def bitcast(self, x: Expr, dtype: Any) -> Expr:
+        return self.node(ScalarOp.BITCAST, (x,), np.dtype(dtype))
+
+    # functions
+
+    def maths(self, op: ScalarOp, *args: Expr) -> Expr:
+        """One of `MATHS` but CALL, on floats of one dtype."""
+        return self.node(op, args, args[0].dtype)
+
+    def call(self, name: str, *args: Expr) -> Expr:
+        """A library function on float64 arguments."""
+        return self.node(ScalarOp.CALL, args, np.dtype(np.float64), name)
+
+    def isnan(self, x: Expr) -> Expr:
+        return self.ne(x, x) if x.dtype.kind == "f" else self.const(False, BOOL)
+
+
+def _unary_method(op: ScalarOp) -> Callable[[ScalarBuilder, Expr], Expr]:
+    def method(self: ScalarBuilder, x: Expr) -> Expr:
+        return self.unary(op, x)
+
+    method.__name__ = str(op)
+    return method
+
+
+for _op in (
+    *(o for o in MATHS if o not in (ScalarOp.CALL, ScalarOp.POW, ScalarOp.ATAN2)),
+    *(ScalarOp.SQRT, ScalarOp.FLOOR, ScalarOp.CEIL, ScalarOp.TRUNC, ScalarOp.RINT),
+):
+    setattr(ScalarBuilder, str(_op), _unary_method(_op))
+
+
+_COMPARE: dict[ScalarOp, Callable[[Any, Any], bool]] = {
+    ScalarOp.EQ: lambda x, y: x == y,
+    ScalarOp.NE: lambda x, y: x != y,
+    ScalarOp.LT: lambda x, y: x < y,
+    ScalarOp.LE: lambda x, y: x <= y,
+    ScalarOp.GT: lambda x, y: x > y,
+    ScalarOp.GE: lambda x, y: x >= y,
+}
+
+
+def _truncated_division(x: int, y: int) -> int:
+    quotient = abs(x) // abs(y) if y else 0
+    return quotient if (x < 0) == (y < 0) else -quotient
+
+
+def _fold(op: ScalarOp, x: Any, y: Any, dtype: DType) -> Any:
+    if op is ScalarOp.IDIV:
+        return _truncated_division(x, y)
+    if op is ScalarOp.IREM:
+        return x - y * _truncated_division(x, y)
+    functions = {
+        ScalarOp.ADD: np.add,
+        ScalarOp.SUB: np.subtract,
+        ScalarOp.MUL: np.multiply,
+        ScalarOp.DIV: np.divide,
+        ScalarOp.MIN: np.minimum,
+        ScalarOp.MAX: np.maximum,
+    }
+    with np.errstate(all="ignore"):
+        return functions[op](dtype.type(x), dtype.type(y))
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """const + sum of coefficient * index."""
+
+    const: int
+    terms: dict[Index, int]
+
+
+def affine(expr: Expr) -> Affine | None:
+    """`expr` as an affine function of loop indices, or None if it is not one."""
+    if expr.is_const:
+        return Affine(int(expr.attr), {})
+    if expr.op is ScalarOp.INDEX:
+        return Affine(0, {expr.attr: 1})
+    if expr.op is ScalarOp.NEG:
+        return _combine(Affine(0, {}), affine(expr.args[0]), -1)
+    if expr.op in (ScalarOp.ADD, ScalarOp.SUB):
+        sign = 1 if expr.op is ScalarOp.ADD else -1
+        return _combine(affine(expr.args[0]), affine(expr.args[1]), sign)
+    if expr.op is ScalarOp.MUL and expr.args[1].is_const:
+        return _combine(Affine(0, {}), affine(expr.args[0]), int(expr.args[1].attr))
+    return None
+
+
+def _combine(x: Affine | None, y: Affine | None, factor: int) -> Affine | None:
+    if x is None or y is None:
+        return None
+    terms = dict(x.terms)
+    for index, coefficient in y.terms.items():
+        terms[index] = terms.get(index, 0) + factor * coefficient
+    kept = {index: c for index, c in terms.items() if c != 0}
+    return Affine(x.const + factor * y.const, kept)

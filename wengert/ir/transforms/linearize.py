@@ -1,0 +1,62 @@
+"""Linearisation: splits a JVP into a primal program and a linear one.
+
+Everything in a JVP program that does not depend on a tangent is primal; the rest is linear in
+the tangents, because JVP rules are. What the linear part reads of the primal part are the
+residuals (Radul et al., You Only Linearize Once, POPL 2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.transforms.jvp import jvp
+
+
+@dataclass(frozen=True, slots=True)
+class Linearized:
+    """`primal`: inputs -> outputs then residuals. `linear`: residuals then tangents -> tangents.
+
+    The linear program gives the tangents of the outputs for which `out_active` is set. It has
+    `residuals` residual inputs.
+    """
+
+    primal: Program
+    linear: Program
+    residuals: int
+    out_active: tuple[bool, ...]
+
+
+def linearize(program: Program, active: Sequence[bool]) -> Linearized:
+    """Splits the JVP of `program` with respect to the active inputs."""
+    pushed = jvp(program, active)
+    count = len(program.inputs)
+    tangents = pushed.program.inputs[count:]
+    known, linear = _split(pushed.program.eqns, tangents)
+    outputs = pushed.program.outputs[: len(program.outputs)]
+    out_tangents = pushed.program.outputs[len(program.outputs) :]
+    bound = {*tangents, *(v for e in linear for v in e.outputs)}
+    residuals = _free(linear, out_tangents, bound)
+    primal = Program(pushed.program.inputs[:count], tuple(known), (*outputs, *residuals))
+    rest = Program((*residuals, *tangents), tuple(linear), out_tangents)
+    return Linearized(primal, rest, len(residuals), pushed.out_active)
+
+
+def _split(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], list[Eqn]]:
+    tainted: set[Var] = set(tangents)
+    known: list[Eqn] = []
+    linear: list[Eqn] = []
+    for eqn in eqns:
+        if any(isinstance(a, Var) and a in tainted for a in eqn.inputs):
+            tainted.update(eqn.outputs)
+            linear.append(eqn)
+        else:
+            known.append(eqn)
+    return known, linear
+
+
+def _free(eqns: Sequence[Eqn], outputs: Sequence[Atom], bound: set[Var]) -> tuple[Var, ...]:
+    reads = [a for e in eqns for a in e.inputs] + list(outputs)
+    free = [a for a in reads if isinstance(a, Var) and a not in bound]
+    return tuple(dict.fromkeys(free))

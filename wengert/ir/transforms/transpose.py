@@ -1,0 +1,100 @@
+"""Transposition: runs a linear program backwards, and reverse mode built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wengert.errors import VerificationError, at
+from wengert.ir.builder import Builder, Value, add_tangents, substitute
+from wengert.ir.op import Linear
+from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.transforms.linearize import linearize
+
+
+def transpose(program: Program, residuals: int) -> Program:
+    """The transpose of a program that is linear in all inputs after the first `residuals`.
+
+    Inputs: the residuals, then a cotangent for each output. Outputs: a cotangent for each
+    linear input.
+    """
+    builder = Builder()
+    known = [builder.input(t) for t in program.in_types[:residuals]]
+    cotangents: list[Value | None] = [builder.input(t) for t in program.out_types]
+    return builder.finish(pull(builder, program, known, cotangents))
+
+
+def pull(
+    builder: Builder, program: Program, known: Sequence[Value], cotangents: Sequence[Value | None]
+) -> list[Value]:
+    """Appends the transpose of `program` to `builder`; gives the linear inputs' cotangents."""
+    env: dict[Var, Atom] = dict(
+        zip(program.inputs, (v.atom for v in known), strict=False)
+    )
+    linear_inputs = program.inputs[len(known) :]
+    linear = {*linear_inputs, *(v for e in program.eqns for v in e.outputs)}
+    bar: dict[Var, Value] = {}
+
+    def accumulate(atom: Atom, cotangent: Value | None) -> None:
+        if isinstance(atom, Var) and atom in linear and cotangent is not None:
+            total = add_tangents(bar.get(atom), cotangent)
+            assert total is not None
+            bar[atom] = total
+
+    for atom, cotangent in zip(program.outputs, cotangents, strict=True):
+        accumulate(atom, cotangent)
+    for eqn in reversed(program.eqns):
+        out_bars = [bar.pop(v, None) for v in eqn.outputs]
+        if any(b is not None for b in out_bars):
+            builder.location = eqn.location
+            for atom, cotangent in _pull_eqn(builder, eqn, out_bars, env, linear):
+                accumulate(atom, cotangent)
+    return [bar.get(v) or builder.zeros(v.type) for v in linear_inputs]
+
+
+def _pull_eqn(
+    builder: Builder,
+    eqn: Eqn,
+    out_bars: list[Value | None],
+    env: dict[Var, Atom],
+    linear: set[Var],
+) -> list[tuple[Atom, Value | None]]:
+    unknown = [isinstance(a, Var) and a in linear for a in eqn.inputs]
+    positions = frozenset(i for i, on in enumerate(unknown) if on)
+    if not eqn.op.linear(positions):
+        raise VerificationError(
+            f"op '{eqn.op.name}' is not linear in operands {sorted(positions)}, so it cannot be "
+            f"transposed: a JVP rule emitted it on tangents{at(eqn.location)}"
+        )
+    inputs = [
+        Linear(a.type) if on else Value(builder, substitute(env, a))
+        for a, on in zip(eqn.inputs, unknown, strict=True)
+    ]
+    return list(
+        zip(eqn.inputs, eqn.op.rule("transpose")(out_bars, inputs, **eqn.params), strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Vjp:
+    """A program of primals and cotangents.
+
+    Inputs: the primals, then cotangents of the active outputs (`out_active`). Outputs: the
+    primal outputs, then the cotangents of the active inputs.
+    """
+
+    program: Program
+    out_active: tuple[bool, ...]
+
+
+def vjp(program: Program, active: Sequence[bool]) -> Vjp:
+    """Reverse mode in one program: linearise, then transpose."""
+    split = linearize(program, active)
+    builder = Builder()
+    primals = [builder.input(t) for t in program.in_types]
+    results = builder.inline(split.primal, primals)
+    outs, residuals = results[: len(program.outputs)], results[len(program.outputs) :]
+    bars: list[Value | None] = [builder.input(t) for t in split.linear.out_types]
+    return Vjp(
+        builder.finish([*outs, *pull(builder, split.linear, residuals, bars)]), split.out_active
+    )

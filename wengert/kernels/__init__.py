@@ -1,0 +1,1 @@
+"""The loop IR: fusion groups lowered to loop nests over scalars, scheduled, with buffers planned."""

@@ -1,0 +1,194 @@
+"""The loop IR: what back ends print.
+
+Grammar
+
+    LoopProgram = inputs, outputs, constants: Buffer*;  steps: (Kernel | Call)*
+    Kernel      = body: Stmt*                     one native function over buffers
+    Stmt        = Loop(index, start, stop, body, kind)
+                | Store(buffer, offset, value)
+                | Declare(register, init)         a mutable scalar, live to the end of its block
+                | Assign(register, value)
+                | Accumulate(register, combine, value)      register = combine(register, value)
+                | If(condition, then, otherwise)
+                | Check(condition, code, value)   fail the whole call unless the condition holds
+    Call        = routine(buffers, sizes)         a library routine on whole buffers (gemm, ...)
+
+Invariants
+- Expressions are pure; a LOAD reads the buffer's value at the point where its statement runs.
+- A Loop runs index = start, start+1, ..., stop-1; start and stop are int64 expressions that do
+  not depend on it. `Index.extent` is an upper bound of stop.
+- A PARALLEL loop is the only statement of its kernel; its iterations write disjoint elements and
+  are meant to be few (chunks), each worth a thread.
+- Accumulate on floats may be reassociated within the innermost loop that contains it; nothing
+  else may, so results do not depend on the number of threads.
+- Offsets are flat, in elements, within [0, buffer.size). Buffers do not overlap, except that
+  `alias` names a dead buffer whose memory is taken over.
+- LOCAL buffers belong to one iteration of the outermost loop (one stack slot per thread).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from wengert.errors import Location
+from wengert.ir.scalar import Expr, Index
+from wengert.ir.types import DType
+
+
+class Space(enum.StrEnum):
+    """Where a buffer lives."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    CONSTANT = "constant"
+    TEMP = "temp"
+    LOCAL = "local"
+
+
+class Kind(enum.StrEnum):
+    """How a loop runs."""
+
+    SERIAL = "serial"
+    PARALLEL = "parallel"
+    UNROLL = "unroll"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """A flat array of `size` elements, known by identity."""
+
+    dtype: DType
+    size: int
+    space: Space
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Register:
+    """A mutable scalar, known by identity."""
+
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    index: Index
+    start: Expr
+    stop: Expr
+    body: tuple[Stmt, ...]
+    kind: Kind = Kind.SERIAL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    buffer: Buffer
+    offset: Expr
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declare:
+    register: Register
+    init: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assign:
+    register: Register
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accumulate:
+    """`combine` is one of add, mul, max, min, and, or."""
+
+    register: Register
+    combine: str
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class If:
+    condition: Expr
+    then: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """Stops the call with failure number `code`, and `value` (int64), if `condition` is false."""
+
+    condition: Expr
+    code: int
+    value: Expr
+
+
+Stmt = Loop | Store | Declare | Assign | Accumulate | If | Check
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """One native function; `name` is for people."""
+
+    name: str
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """Batched row-major matrix product: out[b] = op(lhs[b]) @ op(rhs[b]).
+
+    op transposes where the flag says so: lhs is stored (m, k), or (k, m) if `transpose_lhs`; rhs
+    (k, n), or (n, k) if `transpose_rhs`. Each batch stride is in elements, 0 for a shared operand.
+    """
+
+    lhs: Buffer
+    rhs: Buffer
+    out: Buffer
+    batch: int
+    m: int
+    n: int
+    k: int
+    transpose_lhs: bool
+    transpose_rhs: bool
+    lhs_stride: int
+    rhs_stride: int
+    out_stride: int
+
+
+Call = Gemm
+Step = Kernel | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What Check number `code` means: an exception type's name and a message.
+
+    `{value}` in the message stands for the checked value.
+    """
+
+    error: str
+    message: str
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopProgram:
+    """A whole program over buffers; `steps` run in order.
+
+    `outputs` may repeat, and may be inputs or constants (then the caller gets a copy). `offsets`
+    places each TEMP buffer in one arena of `arena` bytes; buffers live at the same time do not
+    overlap.
+    """
+
+    inputs: tuple[Buffer, ...]
+    constants: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    failures: tuple[Failure, ...]
+    offsets: dict[Buffer, int]
+    arena: int
