@@ -18,6 +18,8 @@ Rules, with `params` always passed as keyword arguments:
   axis in front.
 - `element(ctx, index) -> Expr`: for pointwise ops (one output): the output element at `index`.
 - `form(types, **params) -> Form`: for all others, the kernel form to lower to.
+- `check(ctx, index) -> Requirement`: for pointwise ops that can fail at run time (an index out of
+  bounds), what must hold for each element.
 """
 
 from __future__ import annotations
@@ -68,6 +70,19 @@ class Sample:
     tolerance: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A condition on an element; where it is false the call fails with `error: message`.
+
+    `error` names a class of `wengert.errors`; `{value}` in the message stands for `value` (int64).
+    """
+
+    condition: Expr
+    value: Expr
+    error: str
+    message: str
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """A primitive operation with all of its rules; see the module's text for each."""
@@ -83,6 +98,7 @@ class Op:
     batch: Callable[..., tuple[Sequence[Any], Sequence[bool]]] | None = None
     element: Callable[[ElementContext, tuple[Expr, ...]], Expr] | None = None
     form: Callable[..., Form] | None = None
+    check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1
     doc: str = ""
