@@ -1,0 +1,63 @@
+# Everything a user or a developer runs. Each target sets up what it needs in .venv by itself;
+# a stamp file per extra keeps that from happening twice. `make PYTHON=python3.12 test` picks
+# another interpreter, `make VENV=/path test` another place.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo test check bench dev format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train a classifier on real handwritten digits (under a minute)"
+	@echo "make test    the whole test suite"
+	@echo "make check   format, lint, types, import layers, fast tests"
+	@echo "make bench   all benchmarks against NumPy, Numba, JAX, PyTorch and autograd"
+	@echo "make dev     set up everything above without running it"
+	@echo "make format  reformat the code and apply safe lint fixes"
+	@echo "make clean   remove the environment and all caches of this checkout"
+
+demo: $(INSTALLED)-demo
+	@$(RUN) -m wengert demo
+
+test: $(INSTALLED)-test
+	@$(RUN) -m pytest -n $(WORKERS)
+
+check: $(INSTALLED)-check
+	@$(RUN) -m ruff format --check --quiet .
+	@$(RUN) -m ruff check --quiet .
+	@$(RUN) -m pyright
+	@$(RUN) -m pytest -n $(WORKERS) -q -m "not slow and not gpu"
+
+bench: $(INSTALLED)-bench
+	@$(RUN) -m benchmarks
+
+dev: $(INSTALLED)-demo $(INSTALLED)-check $(INSTALLED)-bench
+	@echo "ready: $(VENV)"
+
+format: $(INSTALLED)-check
+	@$(RUN) -m ruff check --fix --quiet .
+	@$(RUN) -m ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment; extras are added to it one after the other (make may run with -j).
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit("wengert needs Python 3.11 or newer, but $(PYTHON) is " \
+	    + sys.version.split()[0] + "; run make with PYTHON=python3.11, say" \
+	    if sys.version_info < (3, 11) else 0)'
+	@echo "creating the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+.NOTPARALLEL:
+.PRECIOUS: $(INSTALLED)-%
+$(INSTALLED)-%: $(VENV)/.created pyproject.toml
+	@echo "installing wengert[$*] into $(VENV) (once; this can take a few minutes)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+	@touch $@

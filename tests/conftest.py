@@ -1,0 +1,57 @@
+"""Markers, the deterministic hypothesis profile, and a count of what was skipped and why."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections import Counter
+from typing import Any
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "wengert",
+    deadline=None,  # a first call compiles
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("wengert")
+
+
+def gpu_missing() -> str | None:
+    """Why tests marked gpu cannot run here, or None if they can."""
+    if importlib.util.find_spec("cupy") is None:
+        return "no GPU tests: CuPy is not installed"
+    import cupy  # only where it is installed
+
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as fault:
+        return f"no GPU tests: {fault}"
+    return None if count else "no GPU tests: CUDA finds no device"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what is marked gpu where there is none."""
+    gpu_items = [item for item in items if item.get_closest_marker("gpu")]
+    reason = gpu_missing() if gpu_items else None
+    if reason:
+        for item in gpu_items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says how many tests were skipped, with each reason once."""
+    reasons = Counter(skip_reason(report) for report in terminalreporter.getreports("skipped"))
+    terminalreporter.write_line(f"skipped: {reasons.total()}")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"  {count} x {reason}")
+
+
+def skip_reason(report: Any) -> str:
+    """The reason of a skipped test, without pytest's file and line."""
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return text.removeprefix("Skipped: ")
