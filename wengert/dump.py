@@ -1,0 +1,36 @@
+"""Writes the stages of a compilation to numbered files, when WENGERT_DUMP names a folder."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from wengert.config import config
+
+_numbers: dict[Path, Iterator[int]] = {}
+
+
+def dumping() -> bool:
+    """Whether stages are to be written."""
+    return config().dump is not None
+
+
+def dump(stage: str, suffix: str, text: str | Callable[[], str]) -> None:
+    """Writes `text` to DIR/NNNN-stage.suffix (`ir`, `kernels`, `ll`, `asm`, ...), if asked for.
+
+    A function is called for the text only then. Numbers count up over the process, and skip
+    files that are there already, so several processes may share a folder.
+    """
+    folder = config().dump
+    if folder is None:
+        return
+    content = text if isinstance(text, str) else text()
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in _numbers.setdefault(folder, itertools.count(1)):
+        try:
+            with open(folder / f"{number:04d}-{stage}.{suffix}", "x", encoding="utf-8") as file:
+                file.write(content if content.endswith("\n") else content + "\n")
+            return
+        except FileExistsError:
+            continue

@@ -1,0 +1,74 @@
+"""Structural equality of programs: the same equations on the same values, whatever the objects."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, cast
+
+import numpy as np
+
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+
+_Pairs = dict[Var, Var]
+
+
+def same(p: Program, q: Program) -> bool:
+    """Whether two programs are equal but for the identity of their nodes and for locations."""
+    if p.in_types != q.in_types or len(p.eqns) != len(q.eqns):
+        return False
+    pairs: _Pairs = dict(zip(p.inputs, q.inputs, strict=True))
+    return all(_same_eqn(a, b, pairs) for a, b in zip(p.eqns, q.eqns, strict=True)) and (
+        _same_atoms(p.outputs, q.outputs, pairs)
+    )
+
+
+def _same_eqn(a: Eqn, b: Eqn, pairs: _Pairs) -> bool:
+    if a.op is not b.op or len(a.outputs) != len(b.outputs):
+        return False
+    if not _same_atoms(a.inputs, b.inputs, pairs) or not same_params(a.params, b.params):
+        return False
+    pairs.update(zip(a.outputs, b.outputs, strict=True))
+    return all(x.type == y.type for x, y in zip(a.outputs, b.outputs, strict=True))
+
+
+def _same_atoms(xs: tuple[Atom, ...], ys: tuple[Atom, ...], pairs: _Pairs) -> bool:
+    return len(xs) == len(ys) and all(
+        pairs.get(x) is y if isinstance(x, Var) else same_literal(x, y)
+        for x, y in zip(xs, ys, strict=True)
+    )
+
+
+def same_literal(x: Atom, y: Atom) -> bool:
+    """Whether both are literals of the same bits."""
+    if not isinstance(x, Literal) or not isinstance(y, Literal):
+        return False
+    return literal_key(x) == literal_key(y)
+
+
+def literal_key(x: Literal) -> tuple[Any, ...]:
+    """A key that is equal for literals of the same bits: it tells -0.0 from 0.0 and knows NaN."""
+    if x.dtype.kind == "f":
+        return (x.dtype, struct.pack("<d", x.value))
+    return (x.dtype, x.value)
+
+
+def same_params(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two sets of params are equal, arrays and regions included."""
+    if a is b:
+        return True
+    return a.keys() == b.keys() and all(_same_param(a[name], b[name]) for name in a)
+
+
+def _same_param(a: Any, b: Any) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Program):
+        return same(a, b)
+    if isinstance(a, tuple):
+        xs, ys = cast(tuple[Any, ...], a), cast(tuple[Any, ...], b)
+        return len(xs) == len(ys) and all(map(_same_param, xs, ys))
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, float):
+        return struct.pack("<d", a) == struct.pack("<d", b)
+    return bool(a == b)

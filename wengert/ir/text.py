@@ -1,0 +1,206 @@
+"""The printed form of the tensor IR, and the fingerprint made from it.
+
+Grammar (`ir.parser` reads it back; `#` starts a comment)
+
+    program  = "program(" [value ("," value)*] ")" "{" eqn* "return" [atom ("," atom)*] "}"
+    value    = name ":" type                            %0: float64[3,4]
+    eqn      = value ("," value)* "=" op [params] "(" [atom ("," atom)*] ")" [location]
+    params   = "[" key "=" param ("," key "=" param)* "]"
+    atom     = name | literal
+    literal  = number | true | false | number ":" dtype         2.0 and 2 are float64 and int64
+    param    = none | true | false | number | "string" | dtype | type | "(" param* ")"
+             | program | array
+    array    = "array<" type ">(" number* | "base64" ")"
+    location = "at" "file" ":" line ["in" "function"]
+
+Names are given by order when printing. The text does not depend on the identity of objects, nor
+on locations unless they are asked for, so equal programs have equal text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from wengert.errors import Location
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.types import BOOL, FLOAT64, INT64, DType, TensorType
+
+_SMALL = 16
+"""Arrays of at most this many elements are printed as numbers."""
+
+_ELIDED = 64
+"""Arrays of more elements than this are cut short where the reader asks for it."""
+
+
+def to_text(program: Program, *, locations: bool = False, elide: bool = False) -> str:
+    """The program as text that `ir.parser.parse` reads back exactly.
+
+    `locations` adds the user's file and line to each equation. `elide` cuts large constants
+    short, for reading only.
+    """
+    printer = _Printer(_elided_array if elide else _array, locations)
+    return printer.program(program, "") + "\n"
+
+
+def eqn_lines(program: Program) -> list[str]:
+    """One line for each equation of `program`, with names as in its whole text.
+
+    Works on broken programs: a value that is not bound is called `%?`.
+    """
+    return _Printer(_elided_array, False).lines(program, "    ")
+
+
+def fingerprint(program: Program) -> str:
+    """A SHA-256 of all that a program means: equal for equal programs, in every process."""
+    text = _Printer(_hashed_array, False).program(program, "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Printer:
+    """Prints one program; caches the texts of types, which repeat a lot."""
+
+    def __init__(self, array: Callable[[np.ndarray[Any, Any]], str], locations: bool) -> None:
+        self.array = array
+        self.locations = locations
+        self.types: dict[TensorType, str] = {}
+
+    def type(self, type_: TensorType) -> str:
+        found = self.types.get(type_)
+        if found is None:
+            found = self.types[type_] = str(type_)
+        return found
+
+    def program(self, program: Program, indent: str) -> str:
+        names: dict[Atom, str] = {}
+        inputs = ", ".join([self.bind(names, v) for v in program.inputs])
+        lines = [self.eqn(e, names, indent + "    ") for e in program.eqns]
+        outputs = self.atoms(program.outputs, names)
+        end = f"{indent}    return {outputs}".rstrip()
+        return "\n".join([f"program({inputs}) {{", *lines, end, indent + "}"])
+
+    def lines(self, program: Program, indent: str) -> list[str]:
+        names: dict[Atom, str] = {}
+        for var in program.inputs:
+            self.bind(names, var)
+        return [self.eqn(e, names, indent) for e in program.eqns]
+
+    def bind(self, names: dict[Atom, str], var: Var) -> str:
+        name = names[var] = f"%{len(names)}"
+        return f"{name}: {self.type(var.type)}"
+
+    def atoms(self, atoms: Sequence[Atom], names: dict[Atom, str]) -> str:
+        return ", ".join([names.get(a) or _atom(a) for a in atoms])
+
+    def eqn(self, eqn: Eqn, names: dict[Atom, str], indent: str) -> str:
+        operands = self.atoms(eqn.inputs, names)
+        params = f"[{self.params(eqn.params, indent)}]" if eqn.params else ""
+        outputs = ", ".join([self.bind(names, v) for v in eqn.outputs])
+        line = f"{indent}{outputs} = {eqn.op.name}{params}({operands})"
+        if self.locations and eqn.location is not None:
+            line += _location(eqn.location)
+        return line
+
+    def params(self, params: dict[str, Any], indent: str) -> str:
+        return ", ".join([f"{k}={self.param(v, indent)}" for k, v in params.items()])
+
+    def param(self, value: Any, indent: str) -> str:
+        if type(value) is tuple:
+            items = [self.param(v, indent) for v in cast(tuple[Any, ...], value)]
+            return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+        if isinstance(value, Program):
+            return self.program(value, indent)
+        if isinstance(value, np.ndarray):
+            return self.array(cast(np.ndarray[Any, Any], value))
+        printer = _PARAMS.get(type(value))
+        if printer is not None:
+            return printer(value)
+        return _other_param(value)
+
+
+def _location(location: Location) -> str:
+    where = f" at {json.dumps(location.file)}:{location.line}"
+    return where + (f" in {json.dumps(location.function)}" if location.function else "")
+
+
+def _atom(atom: Atom) -> str:
+    if isinstance(atom, Var):
+        return "%?"
+    text = number(atom.value, atom.dtype)
+    if atom.dtype in (FLOAT64, INT64, BOOL):
+        return text
+    return f"{text}:{atom.dtype.name}"
+
+
+def number(value: Any, dtype: DType) -> str:
+    """A scalar of a dtype, exactly; what it looks like tells floats, ints and bools apart."""
+    if dtype.kind == "f":
+        return _float(float(value))
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    return str(int(value))
+
+
+def _float(value: float) -> str:
+    text = repr(value)
+    return "-nan" if value != value and math.copysign(1, value) < 0 else text
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _none(value: None) -> str:
+    return "none"
+
+
+def _dtype(value: DType) -> str:
+    return value.name
+
+
+_PARAMS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    bool: _bool,
+    float: _float,
+    str: json.dumps,
+    type(None): _none,
+    TensorType: str,
+    **{type(np.dtype(c)): _dtype for c in "?bhilqBHILQefd"},
+}
+
+
+def _other_param(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return _bool(bool(value))
+    if isinstance(value, int | np.integer):
+        return str(int(cast(int, value)))
+    if isinstance(value, float | np.floating):
+        return _float(float(value))
+    if isinstance(value, str):
+        return json.dumps(str(value))
+    raise TypeError(f"a param of type {type(value).__name__} has no text form: {value!r}")
+
+
+def _array(value: np.ndarray[Any, Any]) -> str:
+    head = f"array<{value.dtype.name}[{','.join(map(str, value.shape))}]>"
+    if value.size <= _SMALL and not (value.dtype.kind == "f" and np.isnan(value).any()):
+        return f"{head}({', '.join([number(v, value.dtype) for v in value.ravel().tolist()])})"
+    return f'{head}("{base64.b64encode(value.tobytes()).decode()}")'
+
+
+def _elided_array(value: np.ndarray[Any, Any]) -> str:
+    if value.size <= _ELIDED:
+        return _array(value)
+    first = ", ".join([number(v, value.dtype) for v in value.ravel()[:4].tolist()])
+    return f"array<{value.dtype.name}[{','.join(map(str, value.shape))}]>({first}, ...)"
+
+
+def _hashed_array(value: np.ndarray[Any, Any]) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+    return f"array<{value.dtype.name}{list(value.shape)}>({digest})"

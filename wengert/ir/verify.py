@@ -1,0 +1,144 @@
+"""Checks that a program keeps the invariants of the IR, and shows the faulty line if not."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, cast
+
+import numpy as np
+
+from wengert.errors import VerificationError, WengertError, at
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.text import eqn_lines
+from wengert.ir.types import SUPPORTED
+
+_AROUND = 5
+_LITERALS: dict[str, type] = {"f": float, "i": int, "u": int, "b": bool}
+
+
+def verify(program: Program) -> None:
+    """Raises VerificationError unless `program` keeps every invariant of `ir.program`.
+
+    Structure (each value bound once, before it is used), types (what `op.infer` gives is what
+    the outputs have), params (those that the op declares, of kinds that can be hashed and
+    printed), and the same for regions.
+    """
+    bound: set[Var] = set()
+    for var in program.inputs:
+        if var in bound:
+            raise VerificationError("two inputs of the program are the same value")
+        bound.add(var)
+    for number, eqn in enumerate(program.eqns):
+        try:
+            _check_eqn(eqn, bound)
+        except WengertError as error:
+            fail(program, number, str(error))
+        bound.update(eqn.outputs)
+    for number, atom in enumerate(program.outputs):
+        fault = _atom_fault(atom, bound)
+        if fault:
+            fail(program, len(program.eqns), f"output {number} of the program {fault}")
+
+
+def verify_linear(program: Program, residuals: int) -> None:
+    """Raises VerificationError unless `program` is linear in the inputs after `residuals`.
+
+    Each equation that reads a tangent must be linear in all the tangents it reads, and each
+    output must be a tangent: then transposition cannot fail on structure.
+    """
+    tangents: set[Atom] = set(program.inputs[residuals:])
+    for number, eqn in enumerate(program.eqns):
+        positions = frozenset(i for i, a in enumerate(eqn.inputs) if a in tangents)
+        if not positions:
+            continue
+        if not eqn.op.linear(positions):
+            operands = ", ".join(map(str, sorted(positions)))
+            fail(program, number, f"op '{eqn.op.name}' is not linear in its operands {operands}")
+        tangents.update(eqn.outputs)
+    for number, atom in enumerate(program.outputs):
+        if atom not in tangents and not _is_zero(program, atom):
+            fail(
+                program,
+                len(program.eqns),
+                f"output {number} of the linear program depends on no tangent and is not zero",
+            )
+
+
+def _is_zero(program: Program, atom: Atom) -> bool:
+    if isinstance(atom, Literal):
+        return atom.value == 0
+    makers = [e for e in program.eqns if atom in e.outputs]
+    return bool(makers) and makers[0].op.name == "broadcast" and _is_zero(
+        program, makers[0].inputs[0]
+    )
+
+
+def _check_eqn(eqn: Eqn, bound: set[Var]) -> None:
+    for number, atom in enumerate(eqn.inputs):
+        fault = _atom_fault(atom, bound)
+        if fault:
+            raise VerificationError(f"operand {number} of '{eqn.op.name}' {fault}")
+    for var in eqn.outputs:
+        if var in bound or eqn.outputs.count(var) > 1:
+            raise VerificationError(f"'{eqn.op.name}' binds a value that is bound already")
+    _check_params(eqn)
+    _check_types(eqn)
+
+
+def _check_params(eqn: Eqn) -> None:
+    if eqn.params.keys() != set(eqn.op.params):
+        raise VerificationError(
+            f"'{eqn.op.name}' has params {sorted(eqn.params)}, but declares {sorted(eqn.op.params)}"
+        )
+    for name, value in eqn.params.items():
+        _check_param(f"param '{name}' of '{eqn.op.name}'", value)
+
+
+def _check_param(what: str, value: Any) -> None:
+    if isinstance(value, Program):
+        verify(value)
+    elif isinstance(value, tuple):
+        for item in cast(tuple[Any, ...], value):
+            _check_param(what, item)
+    elif isinstance(value, np.ndarray):
+        if value.flags.writeable:
+            raise VerificationError(f"{what} is an array that can still be changed")
+    elif type(value).__hash__ is None:
+        raise VerificationError(f"{what} is a {type(value).__name__}, which cannot be hashed")
+
+
+def _check_types(eqn: Eqn) -> None:
+    expected = eqn.op.infer(*(a.type for a in eqn.inputs), **eqn.params)
+    found = tuple(v.type for v in eqn.outputs)
+    if tuple(expected) != found:
+        raise VerificationError(
+            f"'{eqn.op.name}' of {_types(tuple(a.type for a in eqn.inputs))} gives "
+            f"{_types(expected)}, but is written as {_types(found)}"
+        )
+
+
+def _types(types: tuple[Any, ...]) -> str:
+    return f"({', '.join(map(str, types))})" if len(types) != 1 else str(types[0])
+
+
+def _atom_fault(atom: Atom, bound: set[Var]) -> str | None:
+    if isinstance(atom, Var):
+        return None if atom in bound else "is used before it is bound"
+    if atom.dtype not in SUPPORTED:
+        return f"is a literal of dtype {atom.dtype}, which the IR does not know"
+    if type(atom.value) is not _LITERALS[atom.dtype.kind]:
+        return f"is the literal {atom.value!r}, which is not a Python number of {atom.dtype}"
+    return None
+
+
+def fail(program: Program, number: int, message: str) -> NoReturn:
+    """Raises VerificationError with `message` and the equations around number `number` marked.
+
+    The number after the last equation stands for the outputs.
+    """
+    lines = [*eqn_lines(program), "    return ..."]
+    location = program.eqns[number].location if number < len(program.eqns) else None
+    first, last = max(0, number - _AROUND), min(len(lines), number + _AROUND + 1)
+    excerpt = [
+        f"{'>>>' if i == number else '   '} {i:4d} | {lines[i].strip()}" for i in range(first, last)
+    ]
+    raise VerificationError("\n".join([f"{message}{at(location)}", *excerpt]))
