@@ -22,7 +22,12 @@ class Location:
 
 
 class WengertError(Exception):
-    """Base of all errors that wengert raises on purpose."""
+    """Base of all errors that wengert raises on purpose.
+
+    `location` is the user's line, where it is known; the message ends with it.
+    """
+
+    location: Location | None = None
 
 
 class ShapeError(WengertError, ValueError):

@@ -1,0 +1,1 @@
+"""Tracing: a Python function, run once on abstract values, becomes a Program."""

@@ -1,0 +1,128 @@
+"""Tracing: runs a Python function once on abstract values and gives a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import InputTypeError, WengertError
+from wengert.ir.builder import Value
+from wengert.ir.evaluate import evaluate
+from wengert.ir.program import Literal, Program, Var
+from wengert.ir.types import TensorType
+from wengert.tracer.array import Tracer, checked, lift, open_trace, wrap
+from wengert.tracer.pytree import TreeDef, describe_path, flatten, paths
+from wengert.tracer.stack import Trace, current, located, opened, user_location
+
+__all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_location"]
+
+
+@dataclass(frozen=True, slots=True)
+class Abstract:
+    """What is known of an argument while tracing: its type, and whether it is a Python float."""
+
+    type: TensorType
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A traced function.
+
+    `program` takes the arguments, then the values that the function `captured` from enclosing
+    traces. `out_tree` is the structure of the result; `static` holds those leaves of it that are
+    Python values and no outputs of the program, by position.
+    """
+
+    program: Program
+    captured: tuple[Tracer, ...]
+    out_tree: TreeDef
+    static: dict[int, Any]
+
+    def unflatten(self, outputs: Sequence[Any]) -> Any:
+        """The function's result from the program's outputs."""
+        if not self.static:
+            return self.out_tree.unflatten(outputs)
+        rest = iter(outputs)
+        leaves = [
+            self.static[i] if i in self.static else next(rest)
+            for i in range(self.out_tree.num_leaves)
+        ]
+        return self.out_tree.unflatten(leaves)
+
+
+def trace(
+    fun: Callable[..., Any], args: Sequence[Abstract], *, name: str = "", keep_static: bool = False
+) -> Traced:
+    """Runs `fun` on one traced value per argument; its result may be any pytree.
+
+    Python numbers and strings in the result become outputs of the program, unless
+    `keep_static` asks for them to be kept as they are.
+    """
+    with opened(name or getattr(fun, "__name__", "function")) as opened_trace:
+        builder = opened_trace.builder
+        tracers = [wrap(builder.input(a.type), a.weak) for a in args]
+        result = fun(*tracers)
+        leaves, tree = flatten(result)
+        static = {i: x for i, x in enumerate(leaves) if keep_static and _is_static(x)}
+        builder.location = None
+        outputs = [
+            _output(x, i, result, opened_trace) for i, x in enumerate(leaves) if i not in static
+        ]
+        captured = opened_trace.captured
+        builder.inputs.extend(_var(value) for _, value in captured.values())
+        program = builder.finish(outputs)
+    return Traced(program, tuple(t for t, _ in captured.values()), tree, static)
+
+
+def _is_static(x: Any) -> bool:
+    return isinstance(x, (bool, int, float, str, bytes)) and not isinstance(x, np.generic)
+
+
+def _var(value: Value) -> Var:
+    assert isinstance(value.atom, Var)
+    return value.atom
+
+
+def _output(x: Any, position: int, result: Any, trace: Trace) -> Value:
+    try:
+        return lift(x)
+    except WengertError as error:
+        path = describe_path(paths(result)[position])
+        where = f"in the result{path} of '{trace.name}'"
+        error.args = (f"{where}: {error}", *error.args[1:])
+        raise located(error, None) from None
+
+
+def run(program: Program, args: Sequence[Any]) -> list[Any]:
+    """Applies a program: appended to the current trace if any argument is traced, else evaluated.
+
+    Evaluated results own their memory: none is a view of an argument.
+    """
+    if any(isinstance(x, Tracer) for x in args):
+        builder = open_trace(next(x for x in args if isinstance(x, Tracer))).builder
+        values = [lift(x, t.dtype) for x, t in zip(args, program.in_types, strict=True)]
+        return [wrap(v) for v in builder.inline(program, values)]
+    arrays = [
+        np.asarray(x, dtype=t.dtype) for x, t in zip(args, program.in_types, strict=True)
+    ]
+    return own(evaluate(program, arrays), arrays)
+
+
+def own(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """The outputs as writable arrays of their own memory, and 0-d ones as NumPy scalars."""
+    owned: list[Any] = []
+    taken = {id(x) for x in inputs}
+    for x in outputs:
+        array = np.asarray(x)
+        if array.ndim == 0:
+            owned.append(array[()])
+            continue
+        if id(array) in taken or array.base is not None or not array.flags.writeable:
+            array = np.array(array, order="C")
+        taken.add(id(array))
+        owned.append(array)
+    return owned
