@@ -33,15 +33,15 @@ from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
 class Tracer:
     """An array whose elements are not known yet: a value of the program being traced.
 
-    `weak` marks a Python float: next to arrays it takes on their dtype (NEP 50).
+    `owner` is the trace it belongs to. `weak` marks a Python float: next to arrays it takes on their dtype (NEP 50).
     """
 
-    __slots__ = ("__weakref__", "trace", "value", "weak")
+    __slots__ = ("__weakref__", "owner", "value", "weak")
     __hash__ = None  # pyright: ignore[reportAssignmentType]
     __array_priority__ = 1000.0
 
-    def __init__(self, trace: Trace, value: Value, weak: bool = False) -> None:
-        self.trace = trace
+    def __init__(self, owner: Trace, value: Value, weak: bool = False) -> None:
+        self.owner = owner
         self.value = value
         self.weak = weak
 
@@ -212,7 +212,7 @@ class Tracer:
         return self
 
     def __repr__(self) -> str:
-        state = "" if self.trace.alive else ", finished"
+        state = "" if self.owner.alive else ", finished"
         return f"Tracer({self.value.type}{', weak' if self.weak else ''}{state})"
 
     def __format__(self, spec: str) -> str:
@@ -234,7 +234,7 @@ def lift(x: Any, dtype: Any = None) -> Value:
         return _lift_as(x, np.dtype(dtype))
     trace = open_trace(x)
     if isinstance(x, Tracer):
-        return x.value if x.trace is trace else trace.read(x)
+        return x.value if x.owner is trace else trace.read(x)
     if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
         natural = BOOL if isinstance(x, bool) else np.dtype(type(x + 0))
         return trace.builder.literal(_in_range(x, natural), natural)
@@ -571,7 +571,7 @@ Tracer.__round__ = _round  # pyright: ignore[reportAttributeAccessIssue]
 
 def _no_conversion(tracer: Tracer, why: str, fix: str) -> NoReturn:
     where = user_location()
-    if not tracer.trace.alive:
+    if not tracer.owner.alive:
         raise located(_leaked(tracer), where)
     error = TracerConversionError(
         f"{why}, but it is traced: {tracer.value.type}, whose elements are known only when the "

@@ -50,9 +50,9 @@ class Trace:
     def read(self, tracer: Tracer) -> Value:
         """The value of `tracer` in this trace; one of an enclosing trace becomes an input."""
         atom = tracer.value.atom
-        if tracer.trace is self:
+        if tracer.owner is self:
             return tracer.value
-        if not tracer.trace.alive or not tracer.trace.encloses(self):
+        if not tracer.owner.alive or not tracer.owner.encloses(self):
             raise leaked(tracer)
         if isinstance(atom, Literal):
             return Value(self.builder, atom)
@@ -147,12 +147,12 @@ def located(error: WengertError, location: Location | None) -> WengertError:
 def leaked(tracer: Tracer) -> LeakedTracerError:
     """The error of a traced value used where its trace is not open."""
     origin = next(
-        (e.location for e in tracer.trace.builder.eqns if tracer.value.atom in e.outputs), None
+        (e.location for e in tracer.owner.builder.eqns if tracer.value.atom in e.outputs), None
     )
     made = f", made at {origin}," if origin else ""
     error = LeakedTracerError(
         f"a traced value {tracer.value.type}{made} was used outside the trace of "
-        f"'{tracer.trace.name}' that it belongs to. The traced function must have kept it in a "
+        f"'{tracer.owner.name}' that it belongs to. The traced function must have kept it in a "
         f"global, an attribute, a container or another thread; return it from the function instead"
     )
     located(error, user_location())
