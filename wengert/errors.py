@@ -46,6 +46,10 @@ class OutOfBoundsError(WengertError, IndexError):
     """An index outside its axis."""
 
 
+class ArgumentError(WengertError, ValueError):
+    """An argument whose value the function cannot take (an unknown mode, a negative count)."""
+
+
 class InputTypeError(WengertError, TypeError):
     """An argument that is neither an array, a number nor a pytree of those."""
 
