@@ -129,9 +129,9 @@ class Tracer:
         _no_conversion(
             self,
             "NumPy needed its elements",
-            "np.array, np.asarray, np.full, np.r_, indexing a NumPy array with it, assigning it "
-            "into one and functions that accept only NumPy arrays all do; use np.stack, "
-            "np.concatenate, np.where, np.take, wg.numpy.asarray or wg.numpy.full instead",
+            "instead of np.array([x, y]) use np.stack, of array[x] np.take(array, x), of "
+            "array[i] = x np.where or np.concatenate, of np.asarray and np.full their namesakes "
+            "in wg.numpy",
         )
 
     def __bool__(self) -> NoReturn:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,22 +114,21 @@ _HIDDEN = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep
     for path in (os.path.dirname(__file__), np.__file__)
 )
-_hidden_code: dict[CodeType, bool] = {}
+_hidden_files: dict[str, bool] = {}
 
 
-def _is_hidden(code: CodeType) -> bool:
-    found = _hidden_code.get(code)
+def _is_hidden(file: str) -> bool:
+    found = _hidden_files.get(file)
     if found is None:
-        name = code.co_filename
-        hidden = name.startswith((*_HIDDEN, "<frozen", "<__array_function__"))
-        found = _hidden_code[code] = hidden or f"{os.sep}scipy{os.sep}" in name
+        hidden = file.startswith((*_HIDDEN, "<frozen", "<__array_function__"))
+        found = _hidden_files[file] = hidden or f"{os.sep}scipy{os.sep}" in file
     return found
 
 
 def user_location() -> Location | None:
     """The innermost line on the call stack that is not of wengert, NumPy or SciPy."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_hidden(frame.f_code):
+    while frame is not None and _is_hidden(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
         return None

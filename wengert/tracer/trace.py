@@ -14,7 +14,7 @@ from wengert.ir.evaluate import evaluate
 from wengert.ir.program import Literal, Program, Var
 from wengert.ir.types import TensorType
 from wengert.tracer.array import Tracer, checked, lift, open_trace, wrap
-from wengert.tracer.pytree import TreeDef, describe_path, flatten, paths
+from wengert.tracer.pytree import TreeDef, flatten, paths
 from wengert.tracer.stack import Trace, current, located, opened, user_location
 
 __all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_location"]
@@ -91,7 +91,7 @@ def _output(x: Any, position: int, result: Any, trace: Trace) -> Value:
     try:
         return lift(x)
     except WengertError as error:
-        path = describe_path(paths(result)[position])
+        path = paths(result)[position]
         where = f"in the result{path} of '{trace.name}'"
         error.args = (f"{where}: {error}", *error.args[1:])
         raise located(error, None) from None
