@@ -1,0 +1,241 @@
+"""Arithmetic: sums, products, quotients, remainders, signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.builder import Value
+from wengert.ir.op import linear_in, linear_in_all, linear_in_one
+from wengert.ir.ops.families import (
+    NUMERIC,
+    Over,
+    elementwise,
+    transpose_constants,
+    transpose_partials,
+)
+from wengert.ir.ops.samples import operands
+from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.types import FLOATS
+
+S = ScalarBuilder
+
+elementwise(
+    "neg",
+    1,
+    NUMERIC,
+    np.negative,
+    lambda s, x: s.neg(x),
+    partials=[-1],
+    linear=linear_in_all,
+    transpose=transpose_constants(-1),
+    samples=operands((-3, 3), dtypes=NUMERIC),
+    storage=True,
+    doc="-x",
+)
+elementwise(
+    "add",
+    2,
+    NUMERIC,
+    np.add,
+    lambda s, x, y: s.add(x, y),
+    partials=[1, 1],
+    linear=linear_in_all,
+    transpose=transpose_constants(1, 1),
+    samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    doc="x + y",
+)
+elementwise(
+    "sub",
+    2,
+    NUMERIC,
+    np.subtract,
+    lambda s, x, y: s.sub(x, y),
+    partials=[1, -1],
+    linear=linear_in_all,
+    transpose=transpose_constants(1, -1),
+    samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    doc="x - y",
+)
+elementwise(
+    "mul",
+    2,
+    NUMERIC,
+    np.multiply,
+    lambda s, x, y: s.mul(x, y),
+    partials=[lambda x, y, out: y, lambda x, y, out: x],
+    linear=linear_in_one,
+    transpose=transpose_partials(lambda ct, x, y: ct * y, lambda ct, x, y: ct * x),
+    samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    doc="x * y",
+)
+elementwise(
+    "div",
+    2,
+    FLOATS,
+    np.divide,
+    lambda s, x, y: s.div(x, y),
+    partials=[lambda x, y, out: Over(y), lambda x, y, out: -(out / y)],
+    linear=linear_in(0),
+    transpose=transpose_partials(lambda ct, x, y: ct / y),
+    samples=operands((-3, 3), (0.5, 3)),
+    cost=4,
+    doc="x / y",
+)
+
+
+# Products of a tangent t with a partial. As functions of t they are t*p and t/y; only where p or
+# 1/y is not finite does the rule at t = 0 matter. Their own derivatives are those of t*p and
+# t/y, again with zeros that win, so they nest to any order.
+
+
+def _scale(t: Any, p: Any) -> Any:
+    return np.where(t == 0, np.zeros_like(t), t * p)
+
+
+def _unscale(t: Any, y: Any) -> Any:
+    return np.where(t == 0, np.zeros_like(t), t / y)
+
+
+elementwise(
+    "scale",
+    2,
+    FLOATS,
+    _scale,
+    lambda s, t, p: s.select(s.eq(t, 0), 0, s.mul(t, p)),
+    partials=[lambda t, p, out: p, lambda t, p, out: t],
+    linear=linear_in_one,
+    transpose=transpose_partials(lambda ct, t, p: ct.scale(p), lambda ct, t, p: ct.scale(t)),
+    samples=operands((-3, 3), (-3, 3)),
+    doc="t * p, but 0 where t is 0: a tangent times a partial",
+)
+elementwise(
+    "unscale",
+    2,
+    FLOATS,
+    _unscale,
+    lambda s, t, y: s.select(s.eq(t, 0), 0, s.div(t, y)),
+    partials=[lambda t, y, out: Over(y), lambda t, y, out: -out.unscale(y)],
+    linear=linear_in(0),
+    transpose=transpose_partials(lambda ct, t, y: ct.unscale(y)),
+    samples=operands((-3, 3), (0.5, 3)),
+    cost=4,
+    doc="t / y, but 0 where t is 0: a tangent over the inverse of a partial",
+)
+
+
+def _abs(s: S, x: Expr) -> Expr:
+    return x if x.dtype.kind == "u" else s.abs(x)
+
+
+def _sign(s: S, x: Expr) -> Expr:
+    zero = s.like(0, x)
+    rest = s.select(s.isnan(x), x, zero)
+    if x.dtype.kind != "u":
+        rest = s.select(s.lt(x, zero), -1, rest)
+    return s.select(s.gt(x, zero), 1, rest)
+
+
+elementwise(
+    "abs",
+    1,
+    NUMERIC,
+    np.absolute,
+    _abs,
+    partials=[lambda x, out: x.sign()],
+    samples=operands((0.5, 3), dtypes=NUMERIC),
+    storage=True,
+    doc="|x|; slope 0 at 0",
+)
+elementwise(
+    "sign",
+    1,
+    NUMERIC,
+    np.sign,
+    _sign,
+    samples=operands((0.5, 3), dtypes=NUMERIC),
+    doc="-1, 0 or 1; NaN of NaN",
+)
+
+
+# Division with Python's signs. For floats this is the algorithm of NumPy's npy_divmod: the
+# remainder of fmod is exact; it is moved to the sign of the divisor, and the quotient, whose
+# only error is that of the division, is snapped to the nearest integer.
+
+
+def _float_mod(s: S, x: Expr, y: Expr) -> tuple[Expr, Expr, Expr]:
+    """fmod, whether it must be moved by one divisor, and the remainder."""
+    rest = s.frem(x, y)
+    moved = s.and_(s.ne(rest, 0), s.ne(s.lt(y, 0), s.lt(rest, 0)))
+    shifted = s.select(moved, s.add(rest, y), s.select(s.eq(rest, 0), s.copysign(0, y), rest))
+    return rest, moved, s.select(s.eq(y, 0), rest, shifted)
+
+
+def _floordiv(s: S, x: Expr, y: Expr) -> Expr:
+    if x.dtype.kind == "u":
+        return s.idiv(x, y)
+    if x.dtype.kind == "i":
+        quotient, rest = s.idiv(x, y), s.irem(x, y)
+        return s.select(_below(s, rest, y), s.sub(quotient, 1), quotient)
+    rest, moved, _ = _float_mod(s, x, y)
+    ratio = s.div(s.sub(x, rest), y)
+    ratio = s.select(moved, s.sub(ratio, 1), ratio)
+    floor = s.floor(ratio)
+    snapped = s.select(s.gt(s.sub(ratio, floor), 0.5), s.add(floor, 1), floor)
+    exact = s.div(x, y)
+    signed = s.select(s.eq(ratio, 0), s.copysign(0, exact), snapped)
+    return s.select(s.eq(y, 0), exact, signed)
+
+
+def _below(s: S, rest: Expr, y: Expr) -> Expr:
+    return s.and_(s.ne(rest, 0), s.xor(s.lt(rest, 0), s.lt(y, 0)))
+
+
+def _mod(s: S, x: Expr, y: Expr) -> Expr:
+    if x.dtype.kind == "f":
+        return _float_mod(s, x, y)[2]
+    rest = s.irem(x, y)
+    return rest if x.dtype.kind == "u" else s.select(_below(s, rest, y), s.add(rest, y), rest)
+
+
+def _fmod(s: S, x: Expr, y: Expr) -> Expr:
+    return s.frem(x, y) if x.dtype.kind == "f" else s.irem(x, y)
+
+
+def _minus_quotient(x: Value, y: Value, out: Value) -> Value:
+    return -x.floordiv(y)
+
+
+elementwise(
+    "floordiv",
+    2,
+    NUMERIC,
+    np.floor_divide,
+    _floordiv,
+    samples=operands((3.3, 4.7), (0.9, 1.05), dtypes=NUMERIC),
+    cost=20,
+    doc="floor(x / y); an integer over 0 gives 0",
+)
+elementwise(
+    "mod",
+    2,
+    NUMERIC,
+    np.remainder,
+    _mod,
+    partials=[1, _minus_quotient],
+    samples=operands((3.3, 3.6), (0.9, 1.05), dtypes=NUMERIC),
+    cost=20,
+    doc="x - y * floor(x / y), with the sign of y; an integer modulo 0 gives 0",
+)
+elementwise(
+    "fmod",
+    2,
+    NUMERIC,
+    np.fmod,
+    _fmod,
+    partials=[1, lambda x, y, out: -(x / y).trunc()],
+    samples=operands((3.3, 3.6), (0.9, 1.05), dtypes=NUMERIC),
+    cost=20,
+    doc="the remainder of division towards zero, with the sign of x",
+)

@@ -1,0 +1,84 @@
+"""Conversion between dtypes, and the barrier to derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wengert.ir.builder import Value
+from wengert.ir.op import Linear, Sample, linear_in_all
+from wengert.ir.ops.families import check_arity, common_dtype, elementwise
+from wengert.ir.ops.samples import draw, operands, specials
+from wengert.ir.types import BOOL, FLOATS, SUPPORTED, DType, TensorType
+
+
+def _infer_cast(*types: TensorType, dtype: DType) -> tuple[TensorType, ...]:
+    check_arity("cast", types, 1)
+    common_dtype("cast", (*types, TensorType(types[0].dtype, ())), SUPPORTED)
+    return (types[0].with_dtype(dtype),)
+
+
+def _cast_jvp(
+    primals: Sequence[Value],
+    tangents: Sequence[Value | None],
+    outs: Sequence[Value],
+    dtype: DType,
+) -> Sequence[Value | None]:
+    tangent = tangents[0]
+    return [tangent.to(dtype) if tangent is not None and dtype in FLOATS else None]
+
+
+def _cast_transpose(
+    cotangents: Sequence[Value], inputs: Sequence[Value | Linear], dtype: DType
+) -> Sequence[Value | None]:
+    return [cotangents[0].to(inputs[0].type.dtype)]
+
+
+def _cast_samples() -> list[Sample]:
+    samples = [
+        Sample((draw(source, (2, 3), 0, 9, 1),), {"dtype": target})
+        for source in SUPPORTED
+        for target in SUPPORTED
+    ]
+    for source in SUPPORTED:
+        targets = FLOATS if source in FLOATS else SUPPORTED
+        samples += [
+            Sample((specials(source),), {"dtype": target}, differentiable=False)
+            for target in (*targets, BOOL)
+        ]
+    small = np.array([-2.7, -0.5, -0.0, 0.5, 2.7])
+    samples += [
+        Sample((small.astype(source),), {"dtype": np.dtype(target)})
+        for source in ("float32", "float64")
+        for target in ("int8", "int16", "int32", "int64")
+    ]
+    empty, scalar = np.ones((0, 2)), np.array(1.5)
+    return [*samples, *(Sample((a,), {"dtype": np.dtype("f4")}) for a in (empty, scalar))]
+
+
+elementwise(
+    "cast",
+    1,
+    SUPPORTED,
+    lambda x, dtype: x.astype(dtype),
+    lambda s, x, dtype: s.cast(x, dtype),
+    infer=_infer_cast,
+    params=("dtype",),
+    jvp=_cast_jvp,
+    linear=linear_in_all,
+    transpose=_cast_transpose,
+    samples=_cast_samples,
+    storage=True,
+    doc="conversion to `dtype` as NumPy's astype",
+)
+elementwise(
+    "stop_gradient",
+    1,
+    SUPPORTED,
+    lambda x: x,
+    lambda s, x: x,
+    storage=True,
+    samples=operands((-3, 3), dtypes=SUPPORTED),
+    doc="x, with derivative zero",
+)
