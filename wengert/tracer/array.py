@@ -16,8 +16,6 @@ import numpy as np
 
 from wengert.errors import (
     DTypeError,
-    InputTypeError,
-    LeakedTracerError,
     MissingRuleError,
     ShapeError,
     TracerConversionError,
@@ -25,15 +23,16 @@ from wengert.errors import (
     at,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT64, DType, Shape, supported_dtype
-from wengert.tracer.stack import Trace, current, located, user_location
+from wengert.ir.types import FLOAT64, DType, Shape
+from wengert.tracer.stack import Trace, current, leaked, located, user_location
 from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
 
 
 class Tracer:
     """An array whose elements are not known yet: a value of the program being traced.
 
-    `owner` is the trace it belongs to. `weak` marks a Python float: next to arrays it takes on their dtype (NEP 50).
+    `owner` is the trace it belongs to. `weak` marks a Python float: next to arrays it takes on
+    their dtype (NEP 50).
     """
 
     __slots__ = ("__weakref__", "owner", "value", "weak")
@@ -83,12 +82,12 @@ class Tracer:
         return "cpu"
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802
         """All axes reversed."""
         return self.transpose()
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Any:  # noqa: N802
         """The last two axes swapped."""
         return self.swapaxes(-1, -2)
 
@@ -219,115 +218,6 @@ class Tracer:
         return repr(self)
 
 
-# from Python and NumPy values to values of the trace
-
-_SCALARS = (bool, int, float, np.generic)
-
-
-def lift(x: Any, dtype: Any = None) -> Value:
-    """`x` as a value of the current trace, cast to `dtype` if one is given.
-
-    Takes traced values of this trace and, by capturing them, of the traces around it; NumPy arrays
-    and scalars; Python numbers; sequences of those.
-    """
-    if dtype is not None:
-        return _lift_as(x, np.dtype(dtype))
-    trace = open_trace(x)
-    if isinstance(x, Tracer):
-        return x.value if x.owner is trace else trace.read(x)
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
-        natural = BOOL if isinstance(x, bool) else np.dtype(type(x + 0))
-        return trace.builder.literal(_in_range(x, natural), natural)
-    if isinstance(x, (np.ndarray, np.generic)):
-        return trace.constant(checked(x))
-    if isinstance(x, (list, tuple, range)):
-        return _lift_sequence(trace, x)
-    raise InputTypeError(
-        f"a traced function works on arrays and numbers, and got {_describe(x)}; "
-        "convert it to a NumPy array first"
-    )
-
-
-def _lift_as(x: Any, dtype: DType) -> Value:
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
-        return open_trace(x).builder.literal(_in_range(x, dtype), supported_dtype(dtype))
-    return lift(x).to(supported_dtype(dtype))
-
-
-def _in_range(x: Any, dtype: DType) -> Any:
-    """`x`, checked as NumPy checks Python integers that meet an integer dtype."""
-    if dtype.kind in "iu" and isinstance(x, int) and not isinstance(x, bool):
-        dtype.type(x)  # raises OverflowError with NumPy's words
-    return x
-
-
-def _lift_sequence(trace: Trace, items: Any) -> Value:
-    if not _contains_tracer(items):
-        try:
-            array = np.asarray(items)
-        except ValueError as error:
-            raise InputTypeError(f"this nested sequence is no array: {error}") from None
-        return trace.constant(checked(array))
-    values = promote(*items)
-    shapes = {v.shape for v in values}
-    if len(shapes) > 1:
-        raise InputTypeError(f"this sequence is no array: its items have shapes {sorted(shapes)}")
-    shape = values[0].shape
-    dims = tuple(range(1, len(shape) + 1))
-    rows = [v.broadcast(shape=(1, *shape), dims=dims) for v in values]
-    return rows[0].concat(*rows[1:], axis=0)
-
-
-def _contains_tracer(x: Any) -> bool:
-    if isinstance(x, (list, tuple)):
-        return any(map(_contains_tracer, x))
-    return isinstance(x, Tracer)
-
-
-def open_trace(x: Any = None) -> Trace:
-    """The current trace; without one, an error that names the traced value `x`."""
-    trace = current()
-    if trace is None:
-        if isinstance(x, Tracer):
-            raise _leaked(x)
-        raise LeakedTracerError("no function is being traced here")
-    return trace
-
-
-def _leaked(tracer: Tracer) -> LeakedTracerError:
-    outside = Trace(None, "")
-    try:
-        outside.read(tracer)
-    except LeakedTracerError as error:
-        return error
-    raise AssertionError("a trace that nothing encloses read a traced value")
-
-
-def checked(x: Any) -> np.ndarray[Any, Any]:
-    """A NumPy array or scalar as a plain array of a dtype that the IR knows.
-
-    Raises InputTypeError for subclasses whose meaning differs (masked arrays, matrices) and
-    DTypeError for dtypes without support.
-    """
-    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
-        raise InputTypeError(
-            f"{type(x).__name__} is not supported, as its operations differ from an array's; "
-            "pass a plain array (x.filled(...), np.asarray(x))"
-        )
-    if x.dtype == object:
-        raise DTypeError(
-            "an array of Python objects cannot be traced; give it a numeric dtype (x.astype(float))"
-            " or, for ragged data, pass a list of arrays"
-        )
-    supported_dtype(x.dtype)
-    return np.asarray(x)
-
-
-def _describe(x: Any) -> str:
-    text = repr(x)
-    return f"{type(x).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
 def is_weak(x: Any) -> bool:
     """Whether `x` is a Python number, or a traced one, which takes on the dtype of arrays."""
     if isinstance(x, Tracer):
@@ -335,35 +225,8 @@ def is_weak(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, (bool, np.generic))
 
 
-def result_dtype(*operands: Any) -> DType:
-    """The dtype in which NumPy would combine these operands (NEP 50)."""
-    stands_for: list[Any] = []
-    for x in operands:
-        if isinstance(x, Tracer):
-            stands_for.append(0.0 if x.weak else x.dtype)
-        elif isinstance(x, Value):
-            stands_for.append(x.dtype)
-        elif isinstance(x, (np.ndarray, np.generic)):
-            stands_for.append(checked(x).dtype)
-        elif isinstance(x, (bool, int, float, np.dtype)):
-            stands_for.append(x)
-        else:
-            stands_for.append(lift(x).dtype)
-    return supported_dtype(np.result_type(*stands_for))
-
-
-def promote(*operands: Any) -> list[Value]:
-    """The operands lifted and cast to their common dtype; shapes are left alone."""
-    dtype = result_dtype(*operands)
-    return [x.to(dtype) if isinstance(x, Value) else lift(x, dtype) for x in operands]
-
-
-def wrap(value: Value, weak: bool = False) -> Tracer:
-    """A traced array for a value of the current trace."""
-    return Tracer(open_trace(), value, weak)
-
-
 # running an operation
+
 
 def enter(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls an implementation with the user's line noted in the trace and in errors."""
@@ -401,7 +264,7 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, A
     implementation = UFUNCS.get(ufunc.__name__)
     if implementation is None:
         _missing(f"the ufunc '{ufunc.__name__}' is not available for traced values yet")
-    for name in ("casting", "order", "subok"):
+    for name in ("order", "subok"):
         kwargs.pop(name, None)
     return implementation(*inputs, **kwargs)
 
@@ -514,7 +377,7 @@ def _update(name: str, symbol: str, x: Tracer, y: Any) -> Any:
             f"x {symbol}= y cannot store {result.dtype} in an array of {x.dtype}; "
             f"write x = x {symbol} y"
         )
-    return wrap(lift(result, x.dtype), x.weak)
+    return Tracer(result.owner, result.value.to(x.dtype), x.weak)
 
 
 def _symbol(short: str) -> str:
@@ -572,12 +435,10 @@ Tracer.__round__ = _round  # pyright: ignore[reportAttributeAccessIssue]
 def _no_conversion(tracer: Tracer, why: str, fix: str) -> NoReturn:
     where = user_location()
     if not tracer.owner.alive:
-        raise located(_leaked(tracer), where)
+        raise leaked(tracer)
     error = TracerConversionError(
         f"{why}, but it is traced: {tracer.value.type}, whose elements are known only when the "
         f"compiled program runs. {fix[0].upper()}{fix[1:]}{at(where)}"
     )
     error.location = where
     raise error
-
-

@@ -77,7 +77,8 @@ class TreeDef:
             comma = "," if self.kind is tuple and len(inner) == 1 else ""
             return f"{opening}{', '.join(inner)}{comma}{closing}"
         if self.kind is dict:
-            return "{" + ", ".join(f"{k!r}: {c}" for k, c in zip(self.aux, inner, strict=True)) + "}"
+            items = (f"{k!r}: {c}" for k, c in zip(self.aux, inner, strict=True))
+            return "{" + ", ".join(items) + "}"
         return f"{self.kind.__name__}({', '.join(inner)})"
 
     def unflatten(self, leaves: Iterable[Any]) -> Any:
@@ -129,6 +130,7 @@ _REGISTRY: dict[type, _Node | None] = {}
 
 
 # node types
+
 
 def _find(kind: type) -> _Node | None:
     """How to take `kind` apart; None for leaves. The answer is remembered per type."""
@@ -248,9 +250,7 @@ def register_pytree_node_class(cls: type[T]) -> type[T]:
 _LEAVES_OF: dict[tuple[type, int], TreeDef] = {}
 
 
-def flatten(
-    tree: Any, is_leaf: Callable[[Any], bool] | None = None
-) -> tuple[list[Any], TreeDef]:
+def flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list[Any], TreeDef]:
     """The leaves of `tree` and its structure."""
     leaves: list[Any] = []
     return leaves, _flatten_into(tree, is_leaf, leaves)
@@ -266,7 +266,7 @@ def _flatten_into(tree: Any, is_leaf: Callable[[Any], bool] | None, leaves: list
         return _NONE
     children, aux = node.flatten(tree)
     inner = tuple([_flatten_into(c, is_leaf, leaves) for c in children])
-    if (kind is tuple or kind is list) and all([d is LEAF for d in inner]):
+    if (kind is tuple or kind is list) and inner.count(LEAF) == len(inner):
         key = (kind, len(inner))
         shared = _LEAVES_OF.get(key)
         if shared is None:
@@ -299,6 +299,7 @@ def _paths_into(tree: Any, prefix: str, found: list[str]) -> None:
 
 
 # public functions, by JAX's names
+
 
 def tree_flatten(
     tree: Any, is_leaf: Callable[[Any], bool] | None = None

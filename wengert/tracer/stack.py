@@ -96,6 +96,16 @@ def current() -> Trace | None:
     return _stack.top
 
 
+def open_trace(x: Any = None) -> Trace:
+    """The current trace; without one, an error that names the traced value `x`."""
+    trace = _stack.top
+    if trace is None:
+        if hasattr(x, "owner"):
+            raise leaked(x)
+        raise LeakedTracerError("no function is being traced here")
+    return trace
+
+
 @contextmanager
 def opened(name: str) -> Iterator[Trace]:
     """A new trace, open within the block and finished after it."""

@@ -15,7 +15,7 @@ F = TypeVar("F", bound=Function)
 
 UFUNCS: dict[str, Function] = {}
 """Calls of ufuncs by their `__name__`: `f(*operands, **kwargs)`; of the keyword arguments only
-`dtype` and those special to the ufunc (axes of matmul) arrive."""
+`dtype`, `casting` and those special to the ufunc (axes of matmul) arrive."""
 
 UFUNC_METHODS: dict[str, Function] = {}
 """Methods of ufuncs (reduce, accumulate, outer, reduceat): `f(ufunc, *inputs, **kwargs)`."""

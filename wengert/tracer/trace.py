@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import InputTypeError, WengertError
+from wengert.errors import WengertError
 from wengert.ir.builder import Value
 from wengert.ir.evaluate import evaluate
-from wengert.ir.program import Literal, Program, Var
+from wengert.ir.program import Program, Var
 from wengert.ir.types import TensorType
-from wengert.tracer.array import Tracer, checked, lift, open_trace, wrap
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten, paths
-from wengert.tracer.stack import Trace, current, located, opened, user_location
+from wengert.tracer.stack import Trace, current, located, open_trace, opened, user_location
 
 __all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_location"]
 
@@ -106,9 +107,7 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         builder = open_trace(next(x for x in args if isinstance(x, Tracer))).builder
         values = [lift(x, t.dtype) for x, t in zip(args, program.in_types, strict=True)]
         return [wrap(v) for v in builder.inline(program, values)]
-    arrays = [
-        np.asarray(x, dtype=t.dtype) for x, t in zip(args, program.in_types, strict=True)
-    ]
+    arrays = [np.asarray(x, dtype=t.dtype) for x, t in zip(args, program.in_types, strict=True)]
     return own(evaluate(program, arrays), arrays)
 
 

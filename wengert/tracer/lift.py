@@ -1,0 +1,128 @@
+"""From Python and NumPy values to values of the trace, and the dtypes they combine to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import DTypeError, InputTypeError
+from wengert.ir.builder import Value
+from wengert.ir.types import BOOL, DType, supported_dtype
+from wengert.tracer.array import Tracer, is_weak
+from wengert.tracer.stack import Trace, open_trace
+
+__all__ = ["checked", "is_weak", "lift", "open_trace", "promote", "result_dtype", "wrap"]
+
+
+def lift(x: Any, dtype: Any = None) -> Value:
+    """`x` as a value of the current trace, cast to `dtype` if one is given.
+
+    Takes traced values of this trace and, by capturing them, of the traces around it; NumPy arrays
+    and scalars; Python numbers; sequences of those.
+    """
+    if dtype is not None:
+        return _lift_as(x, np.dtype(dtype))
+    trace = open_trace(x)
+    if isinstance(x, Tracer):
+        return x.value if x.owner is trace else trace.read(x)
+    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+        natural = BOOL if isinstance(x, bool) else np.dtype(type(x + 0))
+        return trace.builder.literal(_in_range(x, natural), natural)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return trace.constant(checked(x))
+    if isinstance(x, (list, tuple, range)):
+        return _lift_sequence(trace, x)
+    raise InputTypeError(
+        f"a traced function works on arrays and numbers, and got {_describe(x)}; "
+        "convert it to a NumPy array first"
+    )
+
+
+def _lift_as(x: Any, dtype: DType) -> Value:
+    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+        return open_trace(x).builder.literal(_in_range(x, dtype), supported_dtype(dtype))
+    return lift(x).to(supported_dtype(dtype))
+
+
+def _in_range(x: Any, dtype: DType) -> Any:
+    """`x`, checked as NumPy checks Python integers that meet an integer dtype."""
+    if dtype.kind in "iu" and isinstance(x, int) and not isinstance(x, bool):
+        dtype.type(x)  # raises OverflowError with NumPy's words
+    return x
+
+
+def _lift_sequence(trace: Trace, items: Any) -> Value:
+    if not _contains_tracer(items):
+        try:
+            array = np.asarray(items)
+        except ValueError as error:
+            raise InputTypeError(f"this nested sequence is no array: {error}") from None
+        return trace.constant(checked(array))
+    values = promote(*items)
+    shapes = {v.shape for v in values}
+    if len(shapes) > 1:
+        raise InputTypeError(f"this sequence is no array: its items have shapes {sorted(shapes)}")
+    shape = values[0].shape
+    dims = tuple(range(1, len(shape) + 1))
+    rows = [v.broadcast(shape=(1, *shape), dims=dims) for v in values]
+    return rows[0].concat(*rows[1:], axis=0)
+
+
+def _contains_tracer(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return any(map(_contains_tracer, x))
+    return isinstance(x, Tracer)
+
+
+def checked(x: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array or scalar as a plain array of a dtype that the IR knows.
+
+    Raises InputTypeError for subclasses whose meaning differs (masked arrays, matrices) and
+    DTypeError for dtypes without support.
+    """
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise InputTypeError(
+            f"{type(x).__name__} is not supported, as its operations differ from an array's; "
+            "pass a plain array (x.filled(...), np.asarray(x))"
+        )
+    if x.dtype == object:
+        raise DTypeError(
+            "an array of Python objects cannot be traced; give it a numeric dtype (x.astype(float))"
+            " or, for ragged data, pass a list of arrays"
+        )
+    supported_dtype(x.dtype)
+    return np.asarray(x)
+
+
+def _describe(x: Any) -> str:
+    text = repr(x)
+    return f"{type(x).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def result_dtype(*operands: Any) -> DType:
+    """The dtype in which NumPy would combine these operands (NEP 50)."""
+    stands_for: list[Any] = []
+    for x in operands:
+        if isinstance(x, Tracer):
+            stands_for.append(0.0 if x.weak else x.dtype)
+        elif isinstance(x, Value):
+            stands_for.append(x.dtype)
+        elif isinstance(x, (np.ndarray, np.generic)):
+            stands_for.append(checked(x).dtype)
+        elif isinstance(x, (bool, int, float, np.dtype)):
+            stands_for.append(x)
+        else:
+            stands_for.append(lift(x).dtype)
+    return supported_dtype(np.result_type(*stands_for))
+
+
+def promote(*operands: Any) -> list[Value]:
+    """The operands lifted and cast to their common dtype; shapes are left alone."""
+    dtype = result_dtype(*operands)
+    return [x.to(dtype) if isinstance(x, Value) else lift(x, dtype) for x in operands]
+
+
+def wrap(value: Value, weak: bool = False) -> Tracer:
+    """A traced array for a value of the current trace."""
+    return Tracer(open_trace(), value, weak)
