@@ -1,0 +1,279 @@
+"""Reductions: sum, prod, max, min, and, or over axes; argmax and argmin along one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import DTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.forms import Reduction
+from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.structural_family import (
+    DTYPES,
+    NUMBERS,
+    Params,
+    after_batch,
+    batch_unary,
+    check_axes,
+    check_numeric,
+    draw,
+    kept_axes,
+    linear_unary,
+    no_tangent,
+    permuted,
+    unary_samples,
+)
+from wengert.ir.types import BOOL, INT64, TensorType
+
+Axes = tuple[int, ...]
+
+
+def _without(x: TensorType, axes: Axes) -> TensorType:
+    return x.with_shape(tuple(x.shape[a] for a in kept_axes(x.ndim, axes)))
+
+
+def _batched_axes(size: int, *, axes: Axes) -> Params:
+    return {"axes": after_batch(axes)}
+
+
+def _back(reduced: Value, like: TensorType, axes: Axes) -> Value:
+    """A reduced array repeated along the axes it lost."""
+    return reduced.broadcast(shape=like.shape, dims=kept_axes(like.ndim, axes))
+
+
+# sum
+
+
+def _sum_infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
+    check_numeric("reduce_sum", x)
+    check_axes("reduce_sum", x, axes)
+    return (_without(x, axes),)
+
+
+_CASES = (
+    ((3, 4), {"axes": (1,)}),
+    ((3, 4), {"axes": (0,)}),
+    ((3, 4), {"axes": (0, 1)}),
+    ((2, 3, 5), {"axes": (0, 2)}),
+    ((7,), {"axes": (0,)}),
+    ((), {"axes": ()}),
+    ((2, 3), {"axes": ()}),
+    ((0, 3), {"axes": (1,)}),
+)
+_EMPTY = ((0, 3), {"axes": (0,)})
+
+reduce_sum = linear_unary(
+    "reduce_sum",
+    family="reduction",
+    params=("axes",),
+    infer=_sum_infer,
+    evaluate=lambda x, *, axes: np.sum(x, axis=axes, dtype=np.asarray(x).dtype),
+    transpose=lambda ct, x, *, axes: _back(ct, x, axes),
+    batched_params=_batched_axes,
+    form=lambda types, *, axes: Reduction("add", axes),
+    samples=unary_samples(*_CASES, _EMPTY, dtypes=NUMBERS),
+    cost=1,
+    doc="The sum over axes, in the operand's dtype.",
+)
+
+
+# prod
+
+
+def _prod_infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
+    check_numeric("reduce_prod", x)
+    check_axes("reduce_prod", x, axes)
+    return (_without(x, axes),)
+
+
+def _prod_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value], *, axes: Axes
+) -> list[Value]:
+    """The sum of t_i times the product of the other x_j, without division.
+
+    The product of the others is the exclusive running product from the left times that from the
+    right, so zeros in x do no harm; higher derivatives go through the rule of cumprod.
+    """
+    x, t = (_one_axis(v, axes) for v in (primals[0], tangents[0]))
+    others = _exclusive_cumprod(x, reverse=False) * _exclusive_cumprod(x, reverse=True)
+    return [(others * t).reduce_sum(axes=(x.ndim - 1,))]
+
+
+def _one_axis(x: Value, axes: Axes) -> Value:
+    """`x` with `axes` merged into one, the last."""
+    kept = kept_axes(x.ndim, axes)
+    shape = (*(x.shape[a] for a in kept), math.prod(x.shape[a] for a in axes))
+    moved = permuted(x, (*kept, *axes))
+    return moved if moved.shape == shape else moved.reshape(shape=shape)
+
+
+def _exclusive_cumprod(x: Value, reverse: bool) -> Value:
+    """The running product along the last axis of all elements before each one."""
+    axis = x.ndim - 1
+    n = x.shape[axis]
+    none = (0,) * x.ndim
+    one = (*none[:axis], 1)
+    low, high = (none, one) if reverse else (one, none)
+    start = one if reverse else none
+    stop = (*x.shape[:axis], n + 1 if reverse else n)
+    padded = x.pad(1, low=low, high=high, interior=none)
+    shifted = padded.slice(start=start, stop=stop, step=(1,) * x.ndim)
+    return shifted.cumprod(axis=axis, reverse=reverse)
+
+
+def _prod_samples() -> list[Sample]:
+    zeros = [np.array([2.0, 0.0, 3.0]), np.array([0.0, 2.0, 0.0, 4.0])]
+    special = [Sample((x,), {"axes": (0,)}) for x in zeros]
+    return [*unary_samples(*_CASES, _EMPTY, dtypes=NUMBERS)(), *special]
+
+
+reduce_prod = register(
+    Op(
+        name="reduce_prod",
+        family="reduction",
+        params=("axes",),
+        infer=_prod_infer,
+        evaluate=lambda x, *, axes: np.prod(x, axis=axes, dtype=np.asarray(x).dtype),
+        jvp=_prod_jvp,
+        batch=batch_unary("reduce_prod", _batched_axes),
+        form=lambda types, *, axes: Reduction("mul", axes),
+        samples=_prod_samples,
+        doc="The product over axes, in the operand's dtype.",
+    )
+)
+
+
+# max and min
+
+
+def _check_not_empty(name: str, x: TensorType, axes: Axes) -> None:
+    if any(x.shape[a] == 0 for a in axes) and _without(x, axes).size:
+        raise ShapeError(
+            f"{name}: axes {axes} of {x} hold no elements, and the {name} of nothing has no value"
+        )
+
+
+def _extremum(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
+    def infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
+        check_axes(name, x, axes)
+        _check_not_empty(name, x, axes)
+        return (_without(x, axes),)
+
+    def samples() -> list[Sample]:
+        tied = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
+        tied = tied if combine == "max" else -tied
+        return [
+            *unary_samples(*_CASES)(),
+            Sample((np.array([1.0, np.nan, -np.inf]),), {"axes": (0,)}, differentiable=False),
+            Sample((tied,), {"axes": (1,)}, differentiable=False),
+        ]
+
+    return register(
+        Op(
+            name=name,
+            family="reduction",
+            params=("axes",),
+            infer=infer,
+            evaluate=lambda x, *, axes: reduce(np.asarray(x), axis=axes),
+            jvp=_extremum_jvp,
+            batch=batch_unary(name, _batched_axes),
+            form=lambda types, *, axes: Reduction(combine, axes),
+            samples=samples,
+            doc=f"The {combine} over axes; NaN if any element is NaN. Ties share the derivative.",
+        )
+    )
+
+
+def _extremum_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value], *, axes: Axes
+) -> list[Value]:
+    """The mean tangent of the winning elements.
+
+    Those are the elements equal to the result, or, where that is NaN, the NaNs.
+    """
+    x, t = primals[0], tangents[0]
+    won = x.eq(_back(outs[0], x.type, axes)).bitor(x.ne(x))
+    wide = np.dtype(np.float32) if t.dtype == np.float16 else t.dtype
+    count = won.to(wide).reduce_sum(axes=axes).to(t.dtype)
+    return [won.select(t, 0).reduce_sum(axes=axes) / count]
+
+
+reduce_max = _extremum("reduce_max", "max", np.max)
+reduce_min = _extremum("reduce_min", "min", np.min)
+
+
+# and, or
+
+
+def _logical(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
+    def infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
+        if x.dtype != BOOL:
+            raise DTypeError(f"{name} takes bools, got {x}; compare it with 0 first")
+        check_axes(name, x, axes)
+        return (_without(x, axes),)
+
+    return register(
+        Op(
+            name=name,
+            family="reduction",
+            params=("axes",),
+            infer=infer,
+            evaluate=lambda x, *, axes: reduce(x, axis=axes),
+            jvp=no_tangent,
+            batch=batch_unary(name, _batched_axes),
+            form=lambda types, *, axes: Reduction(combine, axes),
+            samples=unary_samples(*_CASES, _EMPTY, dtypes=(np.bool_,)),
+            doc=f"Logical {combine} over axes.",
+        )
+    )
+
+
+reduce_and = _logical("reduce_and", "and", np.all)
+reduce_or = _logical("reduce_or", "or", np.any)
+
+
+# argmax, argmin
+
+
+def _arg(name: str, reduce: Callable[..., Any]) -> Op:
+    def infer(x: TensorType, *, axis: int) -> tuple[TensorType]:
+        check_axes(name, x, (axis,))
+        _check_not_empty(name, x, (axis,))
+        return (_without(x, (axis,)).with_dtype(INT64),)
+
+    def evaluate(x: Any, *, axis: int) -> Any:
+        if np.size(x) == 0:
+            return np.zeros(np.delete(np.shape(x), axis), np.int64)
+        return reduce(x, axis=axis)
+
+    def samples() -> list[Sample]:
+        return [
+            *(Sample((draw((3, 4), dtype),), {"axis": 1}) for dtype in DTYPES),
+            Sample((draw((2, 3, 5)),), {"axis": 0}),
+            Sample((np.array([2.0, 5.0, 5.0, 2.0]),), {"axis": 0}, differentiable=False),
+            Sample((np.array([1.0, np.nan, np.inf, np.nan]),), {"axis": 0}, differentiable=False),
+            Sample((draw((0, 3)),), {"axis": 1}),
+        ]
+
+    return register(
+        Op(
+            name=name,
+            family="reduction",
+            params=("axis",),
+            infer=infer,
+            evaluate=evaluate,
+            jvp=no_tangent,
+            batch=batch_unary(name, lambda size, *, axis: {"axis": axis + 1}),
+            form=lambda types, *, axis: Reduction(name, (axis,)),
+            samples=samples,
+            doc="The position of the first extreme element along an axis, or of the first NaN.",
+        )
+    )
+
+
+argmax = _arg("argmax", np.argmax)
+argmin = _arg("argmin", np.argmin)
