@@ -1,0 +1,72 @@
+"""LLVM text to machine code: an object file in memory, through llvmlite's binding."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import llvmlite.binding as llvm
+
+LOCK = threading.RLock()  # LLVM's global context is not for two threads at once
+_WIDTH = 256
+
+
+@functools.cache
+def _initialize() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@functools.cache
+def host() -> tuple[str, str, str]:
+    """Triple, name and feature list of this machine's CPU."""
+    _initialize()
+    features = llvm.get_host_cpu_features()
+    return llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten()
+
+
+def has_fma() -> bool:
+    """Whether fused multiply-add is an instruction here."""
+    features = host()[2].split(",")
+    return "+fma" in features or "arm64" in host()[0] or "aarch64" in host()[0]
+
+
+def _machine(level: int) -> Any:
+    triple, cpu, features = host()
+    target = llvm.Target.from_triple(triple)
+    # position-independent and small: all data is reached relative to the code, next to which
+    # the loader puts it
+    return target.create_target_machine(
+        cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
+    )
+
+
+def optimized(text: str, level: int = 3) -> tuple[Any, Any]:
+    """The module of `text` after optimisation, and the target machine."""
+    machine = _machine(level)
+    module = llvm.parse_assembly(text, llvm.create_context())
+    module.triple = host()[0]
+    module.data_layout = str(machine.target_data)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=level)
+    tuning.loop_vectorization = True
+    tuning.slp_vectorization = True
+    tuning.loop_interleaving = True
+    tuning.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return module, machine
+
+
+def object_code(text: str) -> bytes:
+    """The object file of LLVM text."""
+    with LOCK:
+        module, machine = optimized(text)
+        return machine.emit_object(module)
+
+
+def assembly(text: str) -> str:
+    """The assembly of LLVM text, for reading."""
+    with LOCK:
+        module, machine = optimized(text)
+        return machine.emit_assembly(module)

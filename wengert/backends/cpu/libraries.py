@@ -1,0 +1,79 @@
+"""Addresses of the outside functions that compiled programs call."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.cpu import threads
+
+
+def resolve(name: str) -> int:
+    """The address of a symbol that an object file lacks."""
+    family, _, routine = name.partition(".")
+    if name == "wengert_runtime":
+        threads.start()
+        return ctypes.addressof(threads.RUNTIME)
+    if family == "blas":
+        return blas(routine)
+    if family == "special":
+        return special(routine)
+    return _address(ctypes.CDLL(None), name)
+
+
+def _address(library: ctypes.CDLL, name: str) -> int:
+    address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+@functools.cache
+def _openblas() -> ctypes.CDLL | None:
+    """The OpenBLAS that NumPy brought along, and has loaded already.
+
+    It takes 64-bit sizes, and shares one set of threads with NumPy.
+    """
+    folder = pathlib.Path(np.__file__).parent
+    for place in (folder.parent / "numpy.libs", folder / ".dylibs"):
+        for path in sorted(place.glob("libscipy_openblas64_*")):
+            library = ctypes.CDLL(str(path))
+            if hasattr(library, "scipy_dgemm_64_"):
+                return library
+    return None
+
+
+@functools.cache
+def blas(routine: str) -> int:
+    """The address of a BLAS routine by Fortran's rules, with 64-bit sizes where there are any.
+
+    Compiled programs pass the addresses of 64-bit sizes. A routine with 32-bit ones reads their
+    lower halves, which are right on a little-endian machine for sizes below 2**31.
+    """
+    library = _openblas()
+    if library is not None:
+        return _address(library, f"scipy_{routine}_64_")
+    return _capsule("scipy.linalg.cython_blas", routine)
+
+
+@functools.cache
+def special(routine: str) -> int:
+    """The address of one of SciPy's special functions, all arguments and the result doubles."""
+    return _capsule("scipy.special.cython_special", routine)
+
+
+def _capsule(module: str, name: str) -> int:
+    """The C function that a Cython module exports under `name`."""
+    table: dict[str, Any] = importlib.import_module(module).__pyx_capi__
+    capsule = table[name]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = (ctypes.py_object,)
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    return int(address)

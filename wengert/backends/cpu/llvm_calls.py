@@ -1,0 +1,346 @@
+"""The main function of a program: addresses, kernel calls, threads, BLAS, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wengert.backends.cpu.llvm_expr import Module
+from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
+
+MAIN = "wengert_main"
+RUNTIME = "wengert_runtime"  # {address of the parallel loop of the thread pool, thread count}
+
+_FAIL = """define internal void @wg.fail(ptr %failure, i64 %code, i64 %value) cold noinline {
+  %swapped = cmpxchg ptr %failure, i64 0, i64 %code seq_cst seq_cst
+  %first = extractvalue { i64, i1 } %swapped, 1
+  br i1 %first, label %store, label %done
+store:
+  %slot = getelementptr inbounds i64, ptr %failure, i64 1
+  store i64 %value, ptr %slot
+  br label %done
+done:
+  ret void
+}
+"""
+
+# The pool calls a chunk's function with args[0] advanced by steps[0] times the chunk number. It
+# leaves null alone, so that counting starts at address 1.
+_ONE_STEP = f"""@{RUNTIME} = external global [2 x i64]
+@wg.one = internal constant i64 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Buffers that one pointer parameter stands for; `exclusive` if no other one overlaps it."""
+
+    buffers: tuple[Buffer, ...]
+    exclusive: bool
+
+
+class Layout:
+    """Where the buffers of a program are."""
+
+    def __init__(self, program: LoopProgram) -> None:
+        self.offsets = program.offsets
+        table = (*program.inputs, *program.constants, *program.outputs)
+        self.slots: dict[Buffer, int] = {}
+        for k, buffer in enumerate(table):
+            self.slots.setdefault(buffer, k)
+
+    def groups(self, buffers: Sequence[Buffer]) -> list[Group]:
+        """Buffers by pointer parameter: temporaries may share their memory."""
+        return [g for cluster in self.clusters(buffers) for g in self._split(cluster)]
+
+    def clusters(self, buffers: Sequence[Buffer]) -> list[list[Buffer]]:
+        """Buffers that overlap one another, directly or through others, together."""
+        found = [[b] for b in buffers if b.space is not Space.TEMP]
+        end = -1
+        temporaries = [b for b in buffers if b.space is Space.TEMP]
+        for b in sorted(temporaries, key=lambda b: self.offsets[b]):
+            offset = self.offsets[b]
+            if offset < end and b.nbytes:
+                found[-1].append(b)
+            else:
+                found.append([b])
+            end = max(end, offset + b.nbytes)
+        return found
+
+    def _split(self, cluster: list[Buffer]) -> list[Group]:
+        if len({self.offsets.get(b, 0) for b in cluster}) == 1:
+            return [Group(tuple(cluster), True)]
+        return [Group((b,), False) for b in cluster]
+
+
+class Main:
+    """Collects the text of the main function, step by step."""
+
+    def __init__(self, program: LoopProgram) -> None:
+        self.program = program
+        self.layout = Layout(program)
+        self.lines: list[str] = []
+        self.prologue: list[str] = []
+        self.others: list[str] = []
+        self.constants: dict[str, str] = {}
+        self.pointers: dict[object, str] = {}
+        self._count = 0
+        self._threads = False
+
+    def fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def pointer(self, buffer: Buffer) -> str:
+        """The address of a buffer, loaded or computed once at the start."""
+        slot = self.layout.slots.get(buffer)
+        key = ("slot", slot) if slot is not None else ("arena", self.layout.offsets[buffer])
+        if key not in self.pointers:
+            name = self.pointers[key] = self.fresh("%p")
+            if slot is None:
+                offset = self.layout.offsets[buffer]
+                self.prologue.append(
+                    f"  {name} = getelementptr inbounds i8, ptr %arena, i64 {offset}"
+                )
+            else:
+                self.prologue += self._slot(name, slot)
+        return self.pointers[key]
+
+    def _slot(self, name: str, slot: int) -> list[str]:
+        return [
+            f"  {name}.slot = getelementptr inbounds ptr, ptr %arguments, i64 {slot}",
+            f"  {name} = load ptr, ptr {name}.slot",
+        ]
+
+    # kernels
+
+    def kernel(self, module: Module, name: str, buffers: list[Group], checks: bool) -> None:
+        """Call a kernel once."""
+        arguments = [f"ptr {self.pointer(g.buffers[0])}" for g in buffers]
+        if checks:
+            arguments.append("ptr %failure")
+            module.helpers["@wg.fail"] = _FAIL
+        status = self.fresh("%status")
+        self.lines.append(f"  {status} = call i64 @{name}({', '.join(arguments)})")
+        if checks:
+            self._stop_if(f"icmp ne i64 {status}, 0")
+
+    def _stop_if(self, condition: str) -> None:
+        failed, fine = self.fresh("%failed"), self.fresh("fine")
+        self.lines += [
+            f"  {failed} = {condition}",
+            f"  br i1 {failed}, label %stop, label %{fine}",
+            f"{fine}:",
+        ]
+
+    def parallel(
+        self, module: Module, name: str, buffers: list[Group], checks: bool, chunks: range
+    ) -> None:
+        """Run a kernel for each chunk number, on the thread pool if there is more than one thread."""
+        if checks:
+            module.helpers["@wg.fail"] = _FAIL
+        module.helpers["@wg.one"] = _ONE_STEP
+        pointers = [self.pointer(g.buffers[0]) for g in buffers] + ["%failure"] * checks
+        table, threads = self.fresh("%table"), self.fresh("%threads")
+        self.prologue.append(f"  {table} = alloca [{len(pointers)} x ptr]")
+        for k, pointer in enumerate(pointers):
+            slot = self.fresh("%entry")
+            self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr {table}, i64 {k}")
+            self.lines.append(f"  store ptr {pointer}, ptr {slot}")
+        self.others.append(_chunk_function(name, len(pointers), chunks.start))
+        self.lines.append(f"  {threads} = load i64, ptr {_thread_slot()}")
+        self._fork(name, table, threads, len(chunks))
+        if checks:
+            code = self.fresh("%code")
+            self.lines.append(f"  {code} = load i64, ptr %failure")
+            self._stop_if(f"icmp ne i64 {code}, 0")
+
+    def _fork(self, name: str, table: str, threads: str, chunks: int) -> None:
+        k = self.fresh("")
+        count = self._constant("i64", chunks)
+        self.lines += [
+            f"  %many{k} = icmp sgt i64 {threads}, 1",
+            f"  br i1 %many{k}, label %pool{k}, label %serial{k}",
+            f"pool{k}:",
+            f"  %few{k} = call i64 @llvm.smin.i64(i64 {threads}, i64 {chunks})",
+            f"  %team{k} = trunc i64 %few{k} to i32",
+            "  store ptr inttoptr (i64 1 to ptr), ptr %box",
+            f"  %run{k} = load ptr, ptr @{RUNTIME}",
+            f"  call void %run{k}(ptr @{name}.chunk, ptr %box, ptr {count}, ptr @wg.one, "
+            f"ptr {table}, i64 0, i64 1, i32 %team{k})",
+            f"  br label %joined{k}",
+            f"serial{k}:",
+            f"  %chunk{k} = phi i64 [ 1, %{self._label()} ], [ %next{k}, %serial{k} ]",
+            f"  %cell{k} = inttoptr i64 %chunk{k} to ptr",
+            f"  store ptr %cell{k}, ptr %box",
+            f"  call void @{name}.chunk(ptr %box, ptr {count}, ptr @wg.one, ptr {table})",
+            f"  %next{k} = add nsw i64 %chunk{k}, 1",
+            f"  %more{k} = icmp sle i64 %next{k}, {chunks}",
+            f"  br i1 %more{k}, label %serial{k}, label %joined{k}",
+            f"joined{k}:",
+        ]
+        self._threads = True
+
+    def _label(self) -> str:
+        """The block being written."""
+        for line in reversed(self.lines):
+            if line.endswith(":"):
+                return line[:-1]
+        return "start"
+
+    def _constant(self, kind: str, value: object) -> str:
+        """The address of a constant, as Fortran wants its arguments."""
+        name = f"@wg.{kind}.{len(self.constants)}"
+        return self.constants.setdefault(f"{kind} {value}", name)
+
+    # BLAS
+
+    def gemm(self, module: Module, step: Gemm) -> None:
+        """A batched matrix product by BLAS, which is column-major: out.T = rhs.T @ lhs.T."""
+        if step.batch * step.m * step.n == 0:
+            return
+        out, itemsize = self.pointer(step.out), step.out.dtype.itemsize
+        if step.k == 0 or step.m == 1 or step.n == 1:
+            # gemv may read what it overwrites, and 0 * NaN is NaN
+            self._clear(module, out, step, itemsize)
+        if step.k == 0:
+            return
+        lhs, rhs = self.pointer(step.lhs), self.pointer(step.rhs)
+        if step.batch == 1:
+            self._product(module, step, lhs, rhs, out)
+            return
+        k = self.fresh("")
+        before = self._label()
+        self.lines += [
+            f"  br label %batch{k}",
+            f"batch{k}:",
+            f"  %n{k} = phi i64 [ 0, %{before} ], [ %n{k}.next, %batch{k} ]",
+        ]
+        kind = "double" if itemsize == 8 else "float"
+        moved: list[str] = []
+        for pointer, stride in ((lhs, step.lhs_stride), (rhs, step.rhs_stride)):
+            moved.append(self._advance(kind, pointer, f"%n{k}", stride))
+        moved.append(self._advance(kind, out, f"%n{k}", step.out_stride))
+        self._product(module, step, *moved)
+        self.lines += [
+            f"  %n{k}.next = add nuw nsw i64 %n{k}, 1",
+            f"  %n{k}.more = icmp ult i64 %n{k}.next, {step.batch}",
+            f"  br i1 %n{k}.more, label %batch{k}, label %batched{k}",
+            f"batched{k}:",
+        ]
+
+    def _clear(self, module: Module, out: str, step: Gemm, itemsize: int) -> None:
+        module.declare("@llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
+        size = (abs(step.out_stride) * (step.batch - 1) + step.m * step.n) * itemsize
+        self.lines.append(f"  call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {size}, i1 false)")
+
+    def _advance(self, kind: str, pointer: str, count: str, stride: int) -> str:
+        if stride == 0:
+            return pointer
+        offset, moved = self.fresh("%offset"), self.fresh("%moved")
+        self.lines.append(f"  {offset} = mul nsw i64 {count}, {stride}")
+        self.lines.append(f"  {moved} = getelementptr inbounds {kind}, ptr {pointer}, i64 {offset}")
+        return moved
+
+    def _product(self, module: Module, step: Gemm, lhs: str, rhs: str, out: str) -> None:
+        precision, kind = ("d", "double") if step.out.dtype.itemsize == 8 else ("s", "float")
+        m, n, k = step.m, step.n, step.k
+        one, zero = self._constant(kind, "1.0"), self._constant(kind, "0.0")
+        unit = self._constant("i64", 1)
+        if m == 1 or n == 1:
+            # the matrix is the operand with two dimensions; in columns it is read transposed
+            matrix, vector = (lhs, rhs) if n == 1 else (rhs, lhs)
+            as_stored = step.transpose_lhs if n == 1 else not step.transpose_rhs
+            length = m if n == 1 else n
+            rows, columns = (length, k) if as_stored else (k, length)
+            arguments = [
+                self._constant("i8", ord("N" if as_stored else "T")),
+                *(self._constant("i64", v) for v in (rows, columns)),
+                *(one, matrix, self._constant("i64", rows), vector, unit, zero, out, unit),
+            ]
+            self._blas(module, f"{precision}gemv", arguments)
+            return
+        arguments = [
+            self._constant("i8", ord("T" if step.transpose_rhs else "N")),
+            self._constant("i8", ord("T" if step.transpose_lhs else "N")),
+            *(self._constant("i64", v) for v in (n, m, k)),
+            *(one, rhs, self._constant("i64", k if step.transpose_rhs else n)),
+            *(lhs, self._constant("i64", m if step.transpose_lhs else k)),
+            *(zero, out, self._constant("i64", n)),
+        ]
+        self._blas(module, f"{precision}gemm", arguments)
+
+    def _blas(self, module: Module, routine: str, arguments: list[str]) -> None:
+        name = f"@blas.{routine}"
+        module.library.add(name[1:])
+        module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
+        self.lines.append(f"  call void {name}({', '.join('ptr ' + a for a in arguments)})")
+
+    # the whole
+
+    def _copies(self, module: Module) -> None:
+        """Fill outputs that are inputs, constants or earlier outputs."""
+        first = len(self.program.inputs) + len(self.program.constants)
+        for k, buffer in enumerate(self.program.outputs, first):
+            if self.layout.slots[buffer] == k or buffer.nbytes == 0:
+                continue
+            module.declare("@llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
+            name = self.fresh("%copy")
+            self.prologue += self._slot(name, k)
+            self.lines.append(
+                f"  call void @llvm.memcpy.p0.p0.i64(ptr {name}, ptr {self.pointer(buffer)}, "
+                f"i64 {buffer.nbytes}, i1 false)"
+            )
+
+    def text(self, module: Module) -> str:
+        self._copies(module)
+        if self._threads:
+            module.declare("@llvm.smin.i64", "i64", "i64, i64")
+            self.prologue.append("  %box = alloca ptr")
+        constants = [f"{name} = internal constant {v}" for v, name in self.constants.items()]
+        return "\n".join(
+            [
+                *constants,
+                *self.others,
+                f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) nounwind {{",
+                "start:",
+                *self.prologue,
+                *self.lines,
+                "  ret i64 0",
+                "stop:",
+                "  ret i64 1",
+                "}",
+                "",
+            ]
+        )
+
+
+def _thread_slot() -> str:
+    return f"getelementptr inbounds (i64, ptr @{RUNTIME}, i64 1)"
+
+
+def _chunk_function(name: str, pointers: int, start: int) -> str:
+    lines = [
+        f"define internal void @{name}.chunk(ptr %args, ptr %dims, ptr %steps, ptr %table) {{",
+        "  %address = load i64, ptr %args",
+        f"  %chunk = add nsw i64 %address, {start - 1}",
+    ]
+    for k in range(pointers):
+        lines.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k}")
+        lines.append(f"  %p{k} = load ptr, ptr %s{k}")
+    arguments = ", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))])
+    lines += [f"  %status = call i64 @{name}({arguments})", "  ret void", "}", ""]
+    return "\n".join(lines)
+
+
+def constant_range(loop: Loop) -> range:
+    """The chunk numbers of a parallel loop, which are known."""
+    if not (loop.start.is_const and loop.stop.is_const):
+        raise ValueError("the bounds of a parallel loop must be constants")
+    return range(loop.start.attr, loop.stop.attr)
+
+
+def parallel_loop(kernel: Kernel) -> Loop | None:
+    """The parallel loop that a kernel consists of, if it does."""
+    first = kernel.body[0] if len(kernel.body) == 1 else None
+    return first if isinstance(first, Loop) and first.kind == "parallel" else None

@@ -1,0 +1,366 @@
+"""Placing expressions in the body of one LLVM function.
+
+Each shared expression is printed once per place where its value holds. Places are scopes, one
+for the function, one for each loop body and one for each branch. A scope collects its own lines,
+and a loop's text is put together when it closes; until then the surrounding scope, the loop's
+preheader, still takes lines. So an expression that a loop does not change goes to the preheader
+of the outermost such loop, whenever it is first met.
+
+Rules of placement
+- A loop can be left by an expression that does not depend on its index and reads no buffer or
+  register that the loop changes; an expression that loads, only if the loop surely runs and
+  contains no check, which the load may rely on.
+- A branch can be left only on the way out of a loop, and never by a load.
+- A remembered value dies when a buffer or register that it reads is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.backends.cpu.llvm_ops import emit_op
+from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.types import INT64
+from wengert.kernels.loops import Buffer, Register
+
+Place = Buffer | Register
+Interval = tuple[int, int]
+NOTHING: frozenset[Any] = frozenset()
+CALLS = {"psi": "__pyx_fuse_1psi"}
+
+
+@dataclass(slots=True)
+class Module:
+    """What all functions of one LLVM module share."""
+
+    fma: bool
+    expand: Callable[[ScalarBuilder, Expr], Expr]
+    builder: ScalarBuilder = field(default_factory=ScalarBuilder)
+    declarations: dict[str, str] = field(default_factory=dict[str, str])
+    helpers: dict[str, str] = field(default_factory=dict[str, str])
+    expansions: dict[Expr, Expr] = field(default_factory=dict[Expr, Expr])
+    library: set[str] = field(default_factory=set[str])
+
+    def declare(self, name: str, result: str, parameters: str, attributes: str = "") -> None:
+        """Declare an external function once."""
+        if name not in self.declarations:
+            self.declarations[name] = f"declare {result} {name}({parameters}){attributes}"
+
+    def expansion(self, x: Expr) -> Expr:
+        """A maths function in arithmetic; that of a float16 is rounded from float32."""
+        found = self.expansions.get(x)
+        if found is None:
+            s = self.builder
+            if x.dtype.itemsize == 2:
+                wide = s.maths(x.op, *(s.cast(a, "float32") for a in x.args))
+                found = s.cast(self.expand(s, wide), x.dtype)
+            else:
+                found = self.expand(s, x)
+            self.expansions[x] = found
+        return found
+
+
+@dataclass(slots=True)
+class Scope:
+    """A stretch of code: its lines so far, and the values that hold in it."""
+
+    label: str
+    loop: Index | None = None
+    mutated: frozenset[Place] = NOTHING
+    lets_loads_out: bool = False
+    lines: list[str] = field(default_factory=list[str])
+    known: dict[Expr, str] = field(default_factory=dict[Expr, str])
+    readers: dict[Place, list[Expr]] = field(default_factory=dict[Place, "list[Expr]"])
+
+
+class Body:
+    """Prints expressions into the scopes of one function."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.fma = module.fma
+        self.scopes = [Scope("entry")]
+        self.indices: dict[Index, str] = {}
+        self.ranges: dict[Index, Interval] = {}
+        self.pointers: dict[Buffer, str] = {}
+        self.same: dict[Place, Place] = {}
+        self.registers: dict[Register, str] = {}
+        self._count = 0
+        self._reads: dict[Expr, frozenset[Place]] = {}
+        self._bounds: dict[Expr, Interval | None] = {}
+        self.target = self.scopes[0]
+
+    # emitting
+
+    def fresh(self, prefix: str = "v") -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def op(self, text: str) -> str:
+        """Append an instruction to the scope being printed into; the name of its result."""
+        self._count += 1
+        name = f"%v{self._count}"
+        self.target.lines.append(f"  {name} = {text}")
+        return name
+
+    def line(self, text: str) -> None:
+        """Append an instruction without a result to the innermost scope."""
+        self.scopes[-1].lines.append("  " + text)
+
+    def start_block(self, scope: Scope, label: str) -> None:
+        scope.lines.append(f"{label}:")
+        scope.label = label
+
+    def intrinsic(self, name: str, result: str, parameters: str) -> None:
+        self.module.declare(name, result, parameters)
+
+    def helper(self, name: str, text: str) -> None:
+        self.module.helpers[name] = text
+
+    # scopes
+
+    def push(self, scope: Scope) -> Scope:
+        """Enter a loop or branch. What a loop changes is unknown from its first line on."""
+        self.forget(scope.mutated)
+        self.scopes.append(scope)
+        self.target = scope
+        return scope
+
+    def pop(self) -> Scope:
+        scope = self.scopes.pop()
+        self.target = self.scopes[-1]
+        return scope
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Drop the remembered values that read `places`."""
+        for place in places:
+            for scope in self.scopes:
+                for x in scope.readers.pop(place, ()):
+                    scope.known.pop(x, None)
+
+    def lookup(self, x: Expr) -> str | None:
+        if x.op is ScalarOp.CONST:
+            return constant(x.attr, x.dtype)
+        if x.op is ScalarOp.INDEX:
+            return self.indices[x.attr]
+        for scope in reversed(self.scopes):
+            found = scope.known.get(x)
+            if found is not None:
+                return found
+        return None
+
+    def _home(self, x: Expr) -> Scope:
+        """The scope to print `x` in: outside of as many loops as may be."""
+        reads = self.reads(x)
+        position = home = len(self.scopes) - 1
+        while position > 0:
+            scope = self.scopes[position]
+            if scope.loop is None:
+                if reads:
+                    break
+            else:
+                if scope.loop in x.indices or not reads.isdisjoint(scope.mutated):
+                    break
+                if reads and not scope.lets_loads_out:
+                    break
+                home = position - 1
+            position -= 1
+        return self.scopes[home]
+
+    # facts
+
+    def place(self, buffer: Place) -> Place:
+        """The one that stands for all buffers that overlap `buffer`."""
+        return self.same.get(buffer, buffer)
+
+    def reads(self, x: Expr) -> frozenset[Place]:
+        """The buffers and registers that `x` reads."""
+        found = self._reads.get(x)
+        if found is not None:
+            return found
+        for node in self._unknown(x):
+            parts = [self._reads[a] for a in self._operands(node) if self._reads[a]]
+            if node.op in (ScalarOp.LOAD, ScalarOp.REGISTER):
+                parts.append(frozenset((self.place(node.attr),)))
+            self._reads[node] = parts[0].union(*parts[1:]) if parts else NOTHING
+        return self._reads[x]
+
+    def _unknown(self, x: Expr) -> list[Expr]:
+        """Subexpressions of `x` whose reads are not known yet, operands first."""
+        order: list[Expr] = []
+        seen: set[Expr] = set()
+        stack = [(x, False)]
+        while stack:
+            node, done = stack.pop()
+            if done:
+                order.append(node)
+            elif node not in seen and node not in self._reads:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend((a, False) for a in self._operands(node))
+        return order
+
+    def _operands(self, x: Expr) -> tuple[Expr, ...]:
+        if x.op in MATHS and x.op is not ScalarOp.CALL:
+            return (self.module.expansion(x),)
+        return x.args
+
+    def is_index(self, x: Expr) -> bool:
+        """Whether `x` is arithmetic on loop indices and constants that cannot overflow."""
+        return self.bounds(x) is not None
+
+    def nonnegative(self, x: Expr) -> bool:
+        """Whether `x` is index arithmetic that is never below 0."""
+        bounds = self.bounds(x)
+        return bounds is not None and bounds[0] >= 0
+
+    def bounds(self, x: Expr) -> Interval | None:
+        """The least and greatest value of index arithmetic; None if it may overflow."""
+        if x.op is ScalarOp.INDEX:
+            return self.ranges.get(x.attr)
+        if x.dtype != INT64 or x.op not in _BOUNDS and x.op is not ScalarOp.CONST:
+            return None
+        if x not in self._bounds:
+            found: Interval | None = (x.attr, x.attr) if x.is_const else None
+            if not x.is_const:
+                parts = [self.bounds(a) for a in x.args]
+                if parts[0] is not None and parts[1] is not None:
+                    found = _BOUNDS[x.op](parts[0], parts[1])
+            if found is not None and not -(2**63) <= found[0] <= found[1] < 2**63:
+                found = None
+            self._bounds[x] = found
+        return self._bounds[x]
+
+    # expressions
+
+    def value(self, x: Expr) -> str:
+        """The name of the value of `x`, printed if it is not known here."""
+        found = self.lookup(x)
+        if found is not None:
+            return found
+        stack = [x]
+        while stack:
+            node = stack[-1]
+            if self.lookup(node) is not None:
+                stack.pop()
+                continue
+            # the value under a guard is printed inside of its branch
+            operands = self._operands(node)
+            if node.op is ScalarOp.GUARD:
+                operands = (operands[0], operands[2])
+            missing = [a for a in operands if self.lookup(a) is None]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            self._remember(node)
+        name = self.lookup(x)
+        assert name is not None
+        return name
+
+    def _remember(self, x: Expr) -> None:
+        """Print `x`, whose operands are known, and note its name where it holds."""
+        home = self._home(x)
+        previous, self.target = self.target, home
+        rule = _LEAVES.get(x.op)
+        if rule is not None:
+            name = rule(self, x)
+        elif x.op in MATHS:
+            name = self._known(self.module.expansion(x))
+        else:
+            name = emit_op(self, x, [self._known(a) for a in x.args])
+        self.target = previous
+        home.known[x] = name
+        for place in self.reads(x):
+            home.readers.setdefault(place, []).append(x)
+
+    def _known(self, x: Expr) -> str:
+        name = self.lookup(x)
+        assert name is not None
+        return name
+
+    def _load(self, x: Expr) -> str:
+        buffer: Buffer = x.attr
+        address = self.address(buffer, self._known(x.args[0]))
+        kind = memory_type(buffer.dtype)
+        loaded = self.op(f"load {kind}, ptr {address}, align {buffer.dtype.itemsize}")
+        return self.op(f"icmp ne i8 {loaded}, 0") if buffer.dtype.kind == "b" else loaded
+
+    def address(self, buffer: Buffer, offset: str) -> str:
+        kind = memory_type(buffer.dtype)
+        if offset == "0":
+            return self.pointers[buffer]
+        return self.op(f"getelementptr inbounds {kind}, ptr {self.pointers[buffer]}, i64 {offset}")
+
+    def _register(self, x: Expr) -> str:
+        return self.op(f"load {value_type(x.dtype)}, ptr {self.registers[x.attr]}")
+
+    def _call(self, x: Expr) -> str:
+        name = f"@special.{CALLS.get(x.attr, x.attr)}"
+        self.module.library.add(name[1:])
+        kinds = ["double"] * len(x.args)
+        attributes = " nounwind willreturn memory(none)"
+        self.module.declare(name, "double", ", ".join([*kinds, "i32"]), attributes)
+        operands = ", ".join(f"double {self._known(a)}" for a in x.args)
+        return self.op(f"call double {name}({operands}, i32 0)")
+
+    def _guard(self, x: Expr) -> str:
+        condition, value, otherwise = x.args
+        kind = value_type(x.dtype)
+        if not self.reads(value) or self.lookup(value) is not None:
+            names = (self._known(condition), self.value(value), self._known(otherwise))
+            return self.op(f"select i1 {names[0]}, {kind} {names[1]}, {kind} {names[2]}")
+        home = self.target
+        position = next(i for i, s in enumerate(self.scopes) if s is home)
+        inner, self.scopes = self.scopes[position + 1 :], self.scopes[: position + 1]
+        inside, after = self.fresh("guarded"), self.fresh("joined")
+        branch = self.push(Scope(inside))
+        name = self.value(value)
+        self.pop()
+        home.lines.append(
+            f"  br i1 {self._known(condition)}, label %{inside}, label %{after}"
+        )
+        came_from = home.label
+        home.lines.append(f"{inside}:")
+        home.lines += branch.lines
+        home.lines.append(f"  br label %{after}")
+        self.start_block(home, after)
+        self.target = home
+        result = self.op(
+            f"phi {kind} [ {name}, %{branch.label} ], [ {self._known(otherwise)}, %{came_from} ]"
+        )
+        self.scopes += inner
+        return result
+
+
+def _product_bounds(x: Interval, y: Interval) -> Interval:
+    corners = [a * b for a in x for b in y]
+    return min(corners), max(corners)
+
+
+def _quotient_bounds(x: Interval, y: Interval) -> Interval | None:
+    return (x[0] // y[1], x[1] // y[0]) if x[0] >= 0 and y[0] > 0 else None
+
+
+def _remainder_bounds(x: Interval, y: Interval) -> Interval | None:
+    return (0, min(x[1], y[1] - 1)) if x[0] >= 0 and y[0] > 0 else None
+
+
+_BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
+    ScalarOp.ADD: lambda x, y: (x[0] + y[0], x[1] + y[1]),
+    ScalarOp.SUB: lambda x, y: (x[0] - y[1], x[1] - y[0]),
+    ScalarOp.MUL: _product_bounds,
+    ScalarOp.IDIV: _quotient_bounds,
+    ScalarOp.IREM: _remainder_bounds,
+}
+
+
+_LEAVES: dict[ScalarOp, Callable[[Body, Expr], str]] = {
+    ScalarOp.LOAD: Body._load,  # pyright: ignore[reportPrivateUsage]
+    ScalarOp.REGISTER: Body._register,  # pyright: ignore[reportPrivateUsage]
+    ScalarOp.GUARD: Body._guard,  # pyright: ignore[reportPrivateUsage]
+    ScalarOp.CALL: Body._call,  # pyright: ignore[reportPrivateUsage]
+}

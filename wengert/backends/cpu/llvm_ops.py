@@ -1,0 +1,359 @@
+"""One LLVM printing rule for each scalar operation.
+
+A rule gets the `Emitter`, the expression, and the names of its operands; it returns the name of
+the result. float16 operands never reach a float rule: `emit_op` widens them, and rounds the
+result, because the vocabulary says that float16 is a storage format.
+
+Where C or LLVM leave a result open, the rules do what NumPy does on x86:
+- a zero divisor gives 0 and INT_MIN / -1 wraps (the machine would trap on both);
+- a shift by the width or more gives 0, or the sign;
+- a float outside the range of an integer type gives what `cvttsd2si` gives, INT_MIN for the
+  wide types, and wraps for the narrow ones (`freeze` takes LLVM's poison away at no cost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
+from wengert.ir.scalar import COMPARISONS, Expr, ScalarOp
+from wengert.ir.types import FLOAT32, FLOAT64, INT64, DType
+
+FLOAT16 = np.dtype(np.float16)
+
+
+class Emitter(Protocol):
+    """What a rule may ask of the printer."""
+
+    fma: bool
+
+    def op(self, text: str) -> str:
+        """Append `%name = text` and return the name."""
+        ...
+
+    def intrinsic(self, name: str, result: str, parameters: str) -> None:
+        """Declare a function of this module once."""
+        ...
+
+    def helper(self, name: str, text: str) -> None:
+        """Define a function of this module once."""
+        ...
+
+    def is_index(self, x: Expr) -> bool:
+        """Whether `x` is arithmetic on loop indices, which cannot overflow."""
+        ...
+
+    def nonnegative(self, x: Expr) -> bool:
+        """Whether `x` is known to be at least 0."""
+        ...
+
+
+Rule = Callable[[Emitter, Expr, list[str]], str]
+
+
+def emit_op(e: Emitter, x: Expr, args: list[str]) -> str:
+    """Print one operation of `RULES`."""
+    operand = x.args[0].dtype
+    if operand != FLOAT16 or x.op in _KEEP_HALF:
+        return RULES[x.op](e, x, args)
+    wide = [e.op(f"fpext half {a} to float") for a in args]
+    children = tuple(_widened(a) for a in x.args)
+    dtype = x.dtype if x.op in COMPARISONS else FLOAT32
+    result = RULES[x.op](e, Expr(x.op, children, dtype, x.attr, x.indices), wide)
+    return result if x.op in COMPARISONS else e.op(f"fptrunc float {result} to half")
+
+
+def _widened(x: Expr) -> Expr:
+    """A stand-in for an operand that has been widened; only its dtype is read."""
+    return Expr(x.op, (), FLOAT32, x.attr, x.indices)
+
+
+def call_intrinsic(e: Emitter, name: str, dtype: DType, args: list[str], flags: str = "") -> str:
+    """A call of an overloaded LLVM intrinsic whose arguments and result have one type."""
+    kind = value_type(dtype)
+    full = f"@llvm.{name}.{intrinsic_suffix(dtype)}"
+    e.intrinsic(full, kind, ", ".join([kind] * len(args)))
+    operands = ", ".join(f"{kind} {a}" for a in args)
+    return e.op(f"call {flags}{kind} {full}({operands})")
+
+
+def _binary(floats: str, integers: str, bools: str) -> Rule:
+    def rule(e: Emitter, x: Expr, args: list[str]) -> str:
+        name = {"f": floats, "b": bools}.get(x.dtype.kind, integers)
+        flags = " nsw" if x.dtype == INT64 and e.is_index(x) else ""
+        return e.op(f"{name}{flags} {value_type(x.dtype)} {args[0]}, {args[1]}")
+
+    return rule
+
+
+def _float_intrinsic(name: str) -> Rule:
+    def rule(e: Emitter, x: Expr, args: list[str]) -> str:
+        # on integers and bools floor, ceil, trunc and rint change nothing
+        return call_intrinsic(e, name, x.dtype, args) if x.dtype.kind == "f" else args[0]
+
+    return rule
+
+
+def _extreme(floats: str, signed: str, unsigned: str, bools: str) -> Rule:
+    def rule(e: Emitter, x: Expr, args: list[str]) -> str:
+        if x.dtype.kind == "b":
+            return e.op(f"{bools} i1 {args[0]}, {args[1]}")
+        if x.dtype.kind == "f":
+            # nsz: NumPy does not order the two zeros either, and it saves half the instructions
+            return call_intrinsic(e, floats, x.dtype, args, "nsz ")
+        return call_intrinsic(e, signed if x.dtype.kind == "i" else unsigned, x.dtype, args)
+
+    return rule
+
+
+def _divide(e: Emitter, x: Expr, args: list[str]) -> str:
+    return _integer_division(e, x, args, "div")
+
+
+def _remainder(e: Emitter, x: Expr, args: list[str]) -> str:
+    return _integer_division(e, x, args, "rem")
+
+
+def _integer_division(e: Emitter, x: Expr, args: list[str], name: str) -> str:
+    kind, (a, b) = value_type(x.dtype), args
+    divisor = x.args[1]
+    positive = divisor.is_const and divisor.attr > 0 and e.nonnegative(x.args[0])
+    unsigned = x.dtype.kind == "u" or positive
+    operation = ("u" if unsigned else "s") + name
+    if divisor.is_const and divisor.attr not in (0, -1):
+        return e.op(f"{operation} {kind} {a}, {b}")
+    zero = e.op(f"icmp eq {kind} {b}, 0")
+    if x.dtype.kind == "u":
+        safe = e.op(f"select i1 {zero}, {kind} 1, {kind} {b}")
+        result = e.op(f"{operation} {kind} {a}, {safe}")
+    else:
+        # divide by 1 instead of 0 and -1; the latter's quotient is -a, and its remainder 0
+        minus = e.op(f"icmp eq {kind} {b}, -1")
+        special = e.op(f"or i1 {zero}, {minus}")
+        safe = e.op(f"select i1 {special}, {kind} 1, {kind} {b}")
+        result = e.op(f"s{name} {kind} {a}, {safe}")
+        if name == "div":
+            negated = e.op(f"sub {kind} 0, {a}")
+            result = e.op(f"select i1 {minus}, {kind} {negated}, {kind} {result}")
+    return e.op(f"select i1 {zero}, {kind} 0, {kind} {result}")
+
+
+def _float_remainder(e: Emitter, x: Expr, args: list[str]) -> str:
+    return e.op(f"frem {value_type(x.dtype)} {args[0]}, {args[1]}")
+
+
+def _negate(e: Emitter, x: Expr, args: list[str]) -> str:
+    kind = value_type(x.dtype)
+    if x.dtype.kind == "f":
+        return e.op(f"fneg {kind} {args[0]}")
+    return e.op(f"sub {kind} 0, {args[0]}")
+
+
+def _absolute(e: Emitter, x: Expr, args: list[str]) -> str:
+    if x.dtype.kind == "f":
+        return call_intrinsic(e, "fabs", x.dtype, args)
+    if x.dtype.kind in "ub":
+        return args[0]
+    kind = value_type(x.dtype)
+    name = f"@llvm.abs.{kind}"
+    e.intrinsic(name, kind, f"{kind}, i1")
+    return e.op(f"call {kind} {name}({kind} {args[0]}, i1 false)")
+
+
+def _fma(e: Emitter, x: Expr, args: list[str]) -> str:
+    return call_intrinsic(e, "fma" if e.fma else "fmuladd", x.dtype, args)
+
+
+def _comparison(floats: str, signed: str, unsigned: str) -> Rule:
+    def rule(e: Emitter, x: Expr, args: list[str]) -> str:
+        dtype = x.args[0].dtype
+        kind = value_type(dtype)
+        if dtype.kind == "f":
+            return e.op(f"fcmp {floats} {kind} {args[0]}, {args[1]}")
+        code = signed if dtype.kind == "i" else unsigned
+        return e.op(f"icmp {code} {kind} {args[0]}, {args[1]}")
+
+    return rule
+
+
+def _bitwise(name: str) -> Rule:
+    def rule(e: Emitter, x: Expr, args: list[str]) -> str:
+        return e.op(f"{name} {value_type(x.dtype)} {args[0]}, {args[1]}")
+
+    return rule
+
+
+def _not(e: Emitter, x: Expr, args: list[str]) -> str:
+    kind = value_type(x.dtype)
+    return e.op(f"xor {kind} {args[0]}, {'true' if kind == 'i1' else '-1'}")
+
+
+def _shift_left(e: Emitter, x: Expr, args: list[str]) -> str:
+    return _shift(e, x, args, "shl")
+
+
+def _shift_right(e: Emitter, x: Expr, args: list[str]) -> str:
+    if x.dtype.kind != "i":
+        return _shift(e, x, args, "lshr")
+    kind, last = value_type(x.dtype), 8 * x.dtype.itemsize - 1
+    amount = args[1]
+    if not _in_range(x.args[1], last):
+        amount = call_intrinsic(e, "umin", x.dtype, [args[1], str(last)])
+    return e.op(f"ashr {kind} {args[0]}, {amount}")
+
+
+def _shift(e: Emitter, x: Expr, args: list[str], name: str) -> str:
+    kind, last = value_type(x.dtype), 8 * x.dtype.itemsize - 1
+    if _in_range(x.args[1], last):
+        return e.op(f"{name} {kind} {args[0]}, {args[1]}")
+    # a select between poison and a number is fine: only the chosen side counts
+    shifted = e.op(f"{name} {kind} {args[0]}, {args[1]}")
+    small = e.op(f"icmp ule {kind} {args[1]}, {last}")
+    return e.op(f"select i1 {small}, {kind} {shifted}, {kind} 0")
+
+
+def _in_range(amount: Expr, last: int) -> bool:
+    return amount.is_const and 0 <= amount.attr <= last
+
+
+def _select(e: Emitter, x: Expr, args: list[str]) -> str:
+    kind = value_type(x.dtype)
+    return e.op(f"select i1 {args[0]}, {kind} {args[1]}, {kind} {args[2]}")
+
+
+def _bitcast(e: Emitter, x: Expr, args: list[str]) -> str:
+    source, target = value_type(x.args[0].dtype), value_type(x.dtype)
+    return args[0] if source == target else e.op(f"bitcast {source} {args[0]} to {target}")
+
+
+def _cast(e: Emitter, x: Expr, args: list[str]) -> str:
+    source, target, value = x.args[0].dtype, x.dtype, args[0]
+    if source == target:
+        return value
+    if target.kind == "b":
+        kind, zero = value_type(source), constant(0, source)
+        compare = "fcmp une" if source.kind == "f" else "icmp ne"
+        return e.op(f"{compare} {kind} {value}, {zero}")
+    if source.kind == "f":
+        if target.kind == "f":
+            return _float_to_float(e, source, target, value)
+        return _float_to_integer(e, source, target, value)
+    if target.kind == "f":
+        return _integer_to_float(e, source, target, value)
+    return _integer_to_integer(e, source, target, value)
+
+
+def _float_to_float(e: Emitter, source: DType, target: DType, value: str) -> str:
+    if source == FLOAT16 and target == FLOAT64:
+        value = e.op(f"fpext half {value} to float")
+        return e.op(f"fpext float {value} to double")
+    if source == FLOAT64 and target == FLOAT16:
+        e.intrinsic("@llvm.fabs.f64", "double", "double")
+        e.helper("@wg.round_half", _ROUND_HALF)
+        return e.op(f"call half @wg.round_half(double {value})")
+    name = "fpext" if source.itemsize < target.itemsize else "fptrunc"
+    return e.op(f"{name} {value_type(source)} {value} to {value_type(target)}")
+
+
+# float64 to float16 in two roundings that equal one: the first is to odd (towards zero, then the
+# last bit set if anything was lost), which keeps enough to decide the second. LLVM's own
+# conversion is a call of a compiler library that a JIT has not got.
+_ROUND_HALF = """define internal half @wg.round_half(double %x) alwaysinline {
+  %near = fptrunc double %x to float
+  %back = fpext float %near to double
+  %inexact = fcmp one double %back, %x
+  %size = call double @llvm.fabs.f64(double %x)
+  %back.size = call double @llvm.fabs.f64(double %back)
+  %above = fcmp ogt double %back.size, %size
+  %bits = bitcast float %near to i32
+  %one = zext i1 %above to i32
+  %down = sub i32 %bits, %one
+  %odd = zext i1 %inexact to i32
+  %kept = or i32 %down, %odd
+  %rounded = bitcast i32 %kept to float
+  %half = fptrunc float %rounded to half
+  ret half %half
+}
+"""
+
+
+def _float_to_integer(e: Emitter, source: DType, target: DType, value: str) -> str:
+    if source == FLOAT16:
+        value, source = e.op(f"fpext half {value} to float"), FLOAT32
+    kind = value_type(source)
+    if target.name == "uint64":
+        limit = constant(2.0**63, source)
+        small = e.op(f"fcmp olt {kind} {value}, {limit}")
+        lower = _frozen(e, kind, value, "i64")
+        upper = _frozen(e, kind, e.op(f"fsub {kind} {value}, {limit}"), "i64")
+        flipped = e.op(f"xor i64 {upper}, {-(2**63)}")
+        return e.op(f"select i1 {small}, i64 {lower}, i64 {flipped}")
+    wide = "i64" if target.itemsize == 8 or target.name == "uint32" else "i32"
+    result = _frozen(e, kind, value, wide)
+    narrow = value_type(target)
+    return result if narrow == wide else e.op(f"trunc {wide} {result} to {narrow}")
+
+
+def _frozen(e: Emitter, kind: str, value: str, target: str) -> str:
+    converted = e.op(f"fptosi {kind} {value} to {target}")
+    return e.op(f"freeze {target} {converted}")
+
+
+def _integer_to_float(e: Emitter, source: DType, target: DType, value: str) -> str:
+    name = "sitofp" if source.kind == "i" else "uitofp"
+    if target != FLOAT16:
+        return e.op(f"{name} {value_type(source)} {value} to {value_type(target)}")
+    middle = FLOAT64 if source.itemsize >= 4 else FLOAT32
+    wide = e.op(f"{name} {value_type(source)} {value} to {value_type(middle)}")
+    return _float_to_float(e, middle, FLOAT16, wide)
+
+
+def _integer_to_integer(e: Emitter, source: DType, target: DType, value: str) -> str:
+    kind, result = value_type(source), value_type(target)
+    if kind == result:
+        return value
+    if source.itemsize > target.itemsize and source.kind != "b":
+        return e.op(f"trunc {kind} {value} to {result}")
+    return e.op(f"{'sext' if source.kind == 'i' else 'zext'} {kind} {value} to {result}")
+
+
+_KEEP_HALF = frozenset({ScalarOp.CAST, ScalarOp.BITCAST, ScalarOp.NEG})
+
+RULES: dict[ScalarOp, Rule] = {
+    ScalarOp.ADD: _binary("fadd", "add", "or"),
+    ScalarOp.SUB: _binary("fsub", "sub", "xor"),
+    ScalarOp.MUL: _binary("fmul", "mul", "and"),
+    ScalarOp.DIV: _binary("fdiv", "sdiv", "and"),
+    ScalarOp.IDIV: _divide,
+    ScalarOp.IREM: _remainder,
+    ScalarOp.FREM: _float_remainder,
+    ScalarOp.NEG: _negate,
+    ScalarOp.ABS: _absolute,
+    ScalarOp.MIN: _extreme("minimum", "smin", "umin", "and"),
+    ScalarOp.MAX: _extreme("maximum", "smax", "umax", "or"),
+    ScalarOp.FMA: _fma,
+    ScalarOp.SQRT: _float_intrinsic("sqrt"),
+    ScalarOp.FLOOR: _float_intrinsic("floor"),
+    ScalarOp.CEIL: _float_intrinsic("ceil"),
+    ScalarOp.TRUNC: _float_intrinsic("trunc"),
+    ScalarOp.RINT: _float_intrinsic("rint"),
+    ScalarOp.COPYSIGN: _float_intrinsic("copysign"),
+    ScalarOp.EQ: _comparison("oeq", "eq", "eq"),
+    ScalarOp.NE: _comparison("une", "ne", "ne"),
+    ScalarOp.LT: _comparison("olt", "slt", "ult"),
+    ScalarOp.LE: _comparison("ole", "sle", "ule"),
+    ScalarOp.GT: _comparison("ogt", "sgt", "ugt"),
+    ScalarOp.GE: _comparison("oge", "sge", "uge"),
+    ScalarOp.AND: _bitwise("and"),
+    ScalarOp.OR: _bitwise("or"),
+    ScalarOp.XOR: _bitwise("xor"),
+    ScalarOp.NOT: _not,
+    ScalarOp.SHL: _shift_left,
+    ScalarOp.SHR: _shift_right,
+    ScalarOp.SELECT: _select,
+    ScalarOp.CAST: _cast,
+    ScalarOp.BITCAST: _bitcast,
+}

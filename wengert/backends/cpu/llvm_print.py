@@ -1,0 +1,359 @@
+"""Loop programs as LLVM text.
+
+Each kernel becomes one function whose pointer parameters are marked `noalias`, so that loops
+vectorise without run-time checks. A kernel that is one parallel loop becomes a function of the
+chunk number. The exported main function
+
+    i64 wengert_main(ptr arguments, ptr arena, ptr failure)
+
+takes a table of the addresses of inputs, constants and outputs, in this order, and returns
+non-zero after a failed check, with the code plus one and the value in `failure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wengert.backends.cpu import llvm_calls
+from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
+from wengert.backends.cpu.llvm_ops import emit_op
+from wengert.backends.cpu.llvm_types import memory_type, value_type
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Declare,
+    If,
+    Kernel,
+    Kind,
+    Loop,
+    LoopProgram,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+
+STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
+ALIGNMENT = 64
+
+_COMBINE = {
+    "add": ScalarOp.ADD,
+    "mul": ScalarOp.MUL,
+    "max": ScalarOp.MAX,
+    "min": ScalarOp.MIN,
+    "and": ScalarOp.AND,
+    "or": ScalarOp.OR,
+}
+
+
+def print_program(
+    program: LoopProgram, expand: Callable[[ScalarBuilder, Expr], Expr], fma: bool
+) -> str:
+    """The LLVM text of a loop program. `fma` says whether the machine has fused multiply-add."""
+    module = Module(fma, expand)
+    functions: list[str] = []
+    main = llvm_calls.Main(program)
+    for step in program.steps:
+        if not isinstance(step, Kernel):
+            main.gemm(module, step)
+            continue
+        printer = KernelPrinter(module, main.layout, step, f"kernel{len(functions)}")
+        functions.append(printer.text())
+        chunks = printer.chunks
+        if chunks is None:
+            main.kernel(module, printer.name, printer.groups, printer.checks)
+        elif chunks:
+            main.parallel(module, printer.name, printer.groups, printer.checks, chunks)
+    functions.append(main.text(module))
+    parts = [*module.declarations.values(), *module.helpers.values(), *functions, _METADATA]
+    return "\n".join(parts)
+
+
+# loops marked 0 are unrolled whole
+_METADATA = """!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.unroll.full"}
+!2 = !{!"branch_weights", i32 2000, i32 1}
+"""
+
+
+def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], list[Buffer]]:
+    """The kernel's buffers by first use, those that it writes, and its local ones."""
+    used: dict[Buffer, None] = {}
+    written: set[Buffer] = set()
+    seen: set[Expr] = set()
+    for stmt in walk(kernel.body):
+        if isinstance(stmt, Store):
+            used[stmt.buffer] = None
+            written.add(stmt.buffer)
+        stack = list(expressions(stmt))
+        while stack:
+            x = stack.pop()
+            if x in seen:
+                continue
+            seen.add(x)
+            if x.op is ScalarOp.LOAD:
+                used[x.attr] = None
+            stack.extend(x.args)
+    shared = [b for b in used if b.space is not Space.LOCAL]
+    return shared, frozenset(written), [b for b in used if b.space is Space.LOCAL]
+
+
+def walk(body: tuple[Stmt, ...]) -> list[Stmt]:
+    """All statements, outer ones first."""
+    found: list[Stmt] = []
+    stack = list(reversed(body))
+    while stack:
+        stmt = stack.pop()
+        found.append(stmt)
+        if isinstance(stmt, Loop):
+            stack.extend(reversed(stmt.body))
+        elif isinstance(stmt, If):
+            stack.extend(reversed(stmt.then + stmt.otherwise))
+    return found
+
+
+def expressions(stmt: Stmt) -> tuple[Expr, ...]:
+    """The expressions that a statement holds itself."""
+    match stmt:
+        case Loop():
+            return (stmt.start, stmt.stop)
+        case Store():
+            return (stmt.offset, stmt.value)
+        case Declare():
+            return (stmt.init,)
+        case Assign() | Accumulate():
+            return (stmt.value,)
+        case If():
+            return (stmt.condition,)
+        case Check():
+            return (stmt.condition, stmt.value)
+
+
+def has_checks(kernel: Kernel) -> bool:
+    return any(isinstance(s, Check) for s in walk(kernel.body))
+
+
+class KernelPrinter:
+    """Prints one kernel as a function of its buffers' addresses (and of the chunk number)."""
+
+    def __init__(
+        self, module: Module, layout: llvm_calls.Layout, kernel: Kernel, name: str
+    ) -> None:
+        self.body = Body(module)
+        self.kernel = kernel
+        self.name = name
+        self.layout = layout
+        self.checks = has_checks(kernel)
+        self.entry: list[str] = []  # allocations
+        self.exit: list[str] = []  # releases
+        self.buffers, self.written, self.local = kernel_buffers(kernel)
+        self.groups = layout.groups(self.buffers)
+        for cluster in layout.clusters(self.buffers):
+            self.body.same.update((b, cluster[0]) for b in cluster)
+        loop = llvm_calls.parallel_loop(kernel)
+        self.chunks = None if loop is None else llvm_calls.constant_range(loop)
+
+    def text(self) -> str:
+        body = self.kernel.body
+        parameters: list[str] = []
+        loop = llvm_calls.parallel_loop(self.kernel)
+        if loop is not None:
+            parameters.append("i64 %chunk")
+            self.body.indices[loop.index] = "%chunk"
+            self._set_range(loop)
+            body = loop.body
+        parameters += self._parameters()
+        self._statements(body)
+        scope = self.body.scopes[0]
+        lines = [
+            f"define internal i64 @{self.name}({', '.join(parameters)}) noinline nounwind {{",
+            "entry:",
+            *self.entry,
+            *scope.lines,
+            *self.exit,
+            "  ret i64 0",
+            "}",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def _parameters(self) -> list[str]:
+        self._allocate(self.local)
+        parameters: list[str] = []
+        for k, group in enumerate(self.groups):
+            name = f"%b{k}"
+            for b in group.buffers:
+                self.body.pointers[b] = name
+            attributes = ["noalias"] if group.exclusive else []
+            if not any(b in self.written for b in group.buffers):
+                attributes.append("readonly")
+            nbytes = max(b.nbytes for b in group.buffers)
+            aligned = all(b.space is Space.TEMP for b in group.buffers)
+            align = ALIGNMENT if aligned else group.buffers[0].dtype.itemsize
+            attributes += ["noundef", f"align {align}"]
+            if nbytes:
+                attributes.append(f"dereferenceable({nbytes})")
+            parameters.append(f"ptr {' '.join(attributes)} {name}")
+        if self.checks:
+            parameters.append("ptr %failure")
+        return parameters
+
+    def _allocate(self, buffers: list[Buffer]) -> None:
+        on_stack = sum(b.nbytes for b in buffers) <= STACK_LIMIT
+        for k, b in enumerate(buffers):
+            name = self.body.pointers[b] = f"%local{k}"
+            if on_stack:
+                kind = f"[{max(b.size, 1)} x {memory_type(b.dtype)}]"
+                self.entry.append(f"  {name} = alloca {kind}, align {ALIGNMENT}")
+                continue
+            self.body.module.declare("@aligned_alloc", "noalias ptr", "i64, i64")
+            self.body.module.declare("@free", "void", "ptr")
+            nbytes = -(-b.nbytes // ALIGNMENT) * ALIGNMENT
+            self.entry.append(f"  {name} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {nbytes})")
+            self.exit.append(f"  call void @free(ptr {name})")
+
+    def _set_range(self, loop: Loop) -> None:
+        start = self.body.bounds(loop.start)
+        stop = self.body.bounds(loop.stop)
+        last = loop.index.extent if stop is None else min(stop[1], loop.index.extent)
+        if start is not None:
+            self.body.ranges[loop.index] = (start[0], max(start[0], last - 1))
+
+    # statements
+
+    def _statements(self, body: tuple[Stmt, ...]) -> None:
+        for stmt in body:
+            _PRINTERS[type(stmt)](self, stmt)
+
+    def _loop(self, stmt: Loop) -> None:
+        body = self.body
+        start, stop = body.bounds(stmt.start), body.bounds(stmt.stop)
+        if start is not None and stop is not None and stop[1] <= start[0]:
+            return
+        runs = start is not None and stop is not None and start[1] < stop[0]
+        inner = walk(stmt.body)
+        checks = any(isinstance(s, Check) for s in inner)
+        label, index = body.fresh("loop"), body.fresh("%i")
+        first, last = body.value(stmt.start), body.value(stmt.stop)
+        body.push(Scope(label, stmt.index, self._changed(inner), runs and not checks))
+        body.indices[stmt.index] = index
+        self._set_range(stmt)
+        self._statements(stmt.body)
+        self._close_loop(stmt, body.pop(), (label, index, first, last), runs)
+
+    def _close_loop(
+        self, stmt: Loop, scope: Scope, names: tuple[str, str, str, str], runs: bool
+    ) -> None:
+        label, index, first, last = names
+        outer = self.body.scopes[-1]
+        done, after = self.body.fresh("%again"), self.body.fresh("after")
+        if runs:
+            outer.lines.append(f"  br label %{label}")
+        else:
+            entered = self.body.fresh("%enter")
+            outer.lines.append(f"  {entered} = icmp slt i64 {first}, {last}")
+            outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
+        unrolled = ", !llvm.loop !0" if stmt.kind is Kind.UNROLL else ""
+        outer.lines += [
+            f"{label}:",
+            f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",
+            *scope.lines,
+            f"  {index}.next = add nsw i64 {index}, 1",
+            f"  {done} = icmp slt i64 {index}.next, {last}",
+            f"  br i1 {done}, label %{label}, label %{after}{unrolled}",
+        ]
+        self.body.start_block(outer, after)
+
+    def _changed(self, body: list[Stmt]) -> frozenset[Place]:
+        """The buffers and registers that statements change."""
+        found: set[Place] = set()
+        for stmt in body:
+            if isinstance(stmt, Store):
+                found.add(self.body.place(stmt.buffer))
+            elif isinstance(stmt, Declare | Assign | Accumulate):
+                found.add(stmt.register)
+        return frozenset(found)
+
+    def _store(self, stmt: Store) -> None:
+        body = self.body
+        offset, value = body.value(stmt.offset), body.value(stmt.value)
+        if stmt.buffer.dtype.kind == "b":
+            value = body.op(f"zext i1 {value} to i8")
+        address = body.address(stmt.buffer, offset)
+        kind = memory_type(stmt.buffer.dtype)
+        body.line(f"store {kind} {value}, ptr {address}, align {stmt.buffer.dtype.itemsize}")
+        body.forget((body.place(stmt.buffer),))
+
+    def _declare(self, stmt: Declare) -> None:
+        name = self.body.registers[stmt.register] = self.body.fresh("%r")
+        self.entry.append(f"  {name} = alloca {value_type(stmt.register.dtype)}")
+        self._set(stmt.register, self.body.value(stmt.init))
+
+    def _assign(self, stmt: Assign) -> None:
+        self._set(stmt.register, self.body.value(stmt.value))
+
+    def _set(self, register: Register, value: str) -> None:
+        kind = value_type(register.dtype)
+        self.body.line(f"store {kind} {value}, ptr {self.body.registers[register]}")
+        self.body.forget((register,))
+
+    def _accumulate(self, stmt: Accumulate) -> None:
+        body, register, value = self.body, stmt.register, stmt.value
+        kind = value_type(register.dtype)
+        sums = stmt.combine in ("add", "mul") and kind in ("float", "double")
+        if sums and stmt.combine == "add" and value.op is ScalarOp.MUL:
+            # a product of its own, that may contract with the sum
+            factors = [body.value(a) for a in value.args]
+            operand = body.op(f"fmul contract {kind} {factors[0]}, {factors[1]}")
+        else:
+            operand = body.value(value)
+        old = body.op(f"load {kind}, ptr {body.registers[register]}")
+        if sums:
+            flags = "reassoc contract"
+            new = body.op(f"f{stmt.combine} {flags} {kind} {old}, {operand}")
+        else:
+            s = body.module.builder
+            x = s.node(_COMBINE[stmt.combine], (s.register(register), value), register.dtype)
+            new = emit_op(body, x, [old, operand])
+        self._set(register, new)
+
+    def _if(self, stmt: If) -> None:
+        body = self.body
+        condition = body.value(stmt.condition)
+        then, otherwise, after = (body.fresh(n) for n in ("then", "else", "end"))
+        branches: list[Scope] = []
+        for label, statements in ((then, stmt.then), (otherwise, stmt.otherwise)):
+            body.push(Scope(label))
+            self._statements(statements)
+            branches.append(body.pop())
+        outer = body.scopes[-1]
+        outer.lines.append(f"  br i1 {condition}, label %{then}, label %{otherwise}")
+        for label, branch in zip((then, otherwise), branches, strict=True):
+            outer.lines += [f"{label}:", *branch.lines, f"  br label %{after}"]
+        body.start_block(outer, after)
+
+    def _check(self, stmt: Check) -> None:
+        body = self.body
+        condition, value = body.value(stmt.condition), body.value(stmt.value)
+        failed, fine = body.fresh("failed"), body.fresh("fine")
+        scope = body.scopes[-1]
+        body.line(f"br i1 {condition}, label %{fine}, label %{failed}, !prof !2")
+        scope.lines.append(f"{failed}:")
+        body.line(f"call void @wg.fail(ptr %failure, i64 {stmt.code + 1}, i64 {value})")
+        scope.lines += self.exit
+        body.line("ret i64 1")
+        body.start_block(scope, fine)
+
+
+_PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
+    Loop: KernelPrinter._loop,  # pyright: ignore
+    Store: KernelPrinter._store,  # pyright: ignore
+    Declare: KernelPrinter._declare,  # pyright: ignore
+    Assign: KernelPrinter._assign,  # pyright: ignore
+    Accumulate: KernelPrinter._accumulate,  # pyright: ignore
+    If: KernelPrinter._if,  # pyright: ignore
+    Check: KernelPrinter._check,  # pyright: ignore
+}

@@ -1,0 +1,42 @@
+"""How dtypes and constants are spelled in LLVM text."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.types import DType
+
+_FLOATS = {"float16": "half", "float32": "float", "float64": "double"}
+
+
+def value_type(dtype: DType) -> str:
+    """The type of a scalar in a register: a bool is one bit."""
+    if dtype.kind == "b":
+        return "i1"
+    return _FLOATS[dtype.name] if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
+
+
+def memory_type(dtype: DType) -> str:
+    """The type of an element in memory: a bool is a byte."""
+    return "i8" if dtype.kind == "b" else value_type(dtype)
+
+
+def constant(value: Any, dtype: DType) -> str:
+    """A literal. Floats are written by their bits: LLVM rejects inexact decimals."""
+    if dtype.kind == "b":
+        return "true" if value else "false"
+    if dtype.kind != "f":
+        return str(int(value))
+    if dtype.itemsize == 2:
+        return f"0xH{np.float16(value).view(np.uint16):04X}"
+    # LLVM writes a float constant as the double of the same value
+    exact = float(np.float32(value)) if dtype.itemsize == 4 else float(value)
+    return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
+
+
+def intrinsic_suffix(dtype: DType) -> str:
+    """The suffix of an overloaded intrinsic's name, such as `f64`."""
+    return f"f{8 * dtype.itemsize}" if dtype.kind == "f" else f"i{8 * dtype.itemsize}"

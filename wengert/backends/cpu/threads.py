@@ -1,0 +1,100 @@
+"""The thread pool: Numba's, loaded without Numba.
+
+Numba's threading layers are extension modules of their own; loading one from its file takes two
+milliseconds where `import numba` takes hundreds. Compiled programs read the pool's address and
+the number of threads from two cells of memory, `RUNTIME`, so that a forked child, in which
+neither layer may be used, can be told to run on one thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import os
+import pathlib
+import threading
+from types import ModuleType
+
+RUNTIME = (ctypes.c_int64 * 2)(0, 1)
+_LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
+_lock = threading.Lock()
+_layer: ModuleType | None = None
+_tried = False
+
+
+def thread_count() -> int:
+    """How many threads a parallel loop may use.
+
+    `WENGERT_NUM_THREADS`, else `NUMBA_NUM_THREADS`, else the CPUs that this process may run on.
+    """
+    for name in ("WENGERT_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        text = os.environ.get(name, "")
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def start() -> int:
+    """Make `RUNTIME` ready; the number of threads that programs will use."""
+    global _layer, _tried
+    with _lock:
+        if not _tried:
+            _tried = True
+            count = thread_count()
+            _layer = _load() if count > 1 else None
+            if _layer is not None:
+                launch = ctypes.CFUNCTYPE(None, ctypes.c_int)(_layer.launch_threads)
+                launch(count)
+                RUNTIME[0] = _layer.parallel_for
+                RUNTIME[1] = count
+                if hasattr(os, "register_at_fork"):
+                    os.register_at_fork(after_in_child=_alone)
+    return int(RUNTIME[1])
+
+
+def layer_name() -> str | None:
+    """The layer in use: `omppool`, `tbbpool`, or None."""
+    return _layer.__name__ if _layer is not None else None
+
+
+def set_threads(count: int) -> int:
+    """Use `count` threads from now on, at most as many as were started; the count before."""
+    before = start()
+    with _lock:
+        RUNTIME[1] = max(1, count) if RUNTIME[0] else 1
+    return before
+
+
+def _alone() -> None:
+    """In a forked child the pool's threads do not exist."""
+    RUNTIME[1] = 1
+    RUNTIME[0] = 0
+
+
+def _load() -> ModuleType | None:
+    spec = importlib.util.find_spec("numba")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = pathlib.Path(spec.submodule_search_locations[0]) / "np" / "ufunc"
+    for name in _LAYERS:
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+            path = folder / (name + suffix)
+            if path.exists():
+                try:
+                    return load_extension(name, path)
+                except (ImportError, OSError):
+                    continue  # the layer's own library (TBB, say) is missing
+    return None
+
+
+def load_extension(name: str, path: pathlib.Path) -> ModuleType:
+    """An extension module from its file, without the package around it."""
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
