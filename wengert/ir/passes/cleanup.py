@@ -1,0 +1,84 @@
+"""Removing equations: those computed twice, and those that nothing needs."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.passes.splats import COMMUTATIVE
+from wengert.ir.program import Atom, Eqn, Literal, Program
+from wengert.ir.rewrite import map_regions, rename
+from wengert.ir.text import fingerprint
+
+
+def dce(program: Program) -> Program:
+    """Dead code elimination: drops equations whose outputs nothing reads.
+
+    Those that can fail at run time (`op.check`) stay: the failure is what the user asked for.
+    """
+    program = map_regions(program, dce)
+    live: set[Atom] = set(program.outputs)
+    kept: list[Eqn] = []
+    for eqn in reversed(program.eqns):
+        if not live.isdisjoint(eqn.outputs) or eqn.op.check is not None:
+            live.update(eqn.inputs)
+            kept.append(eqn)
+    if len(kept) == len(program.eqns):
+        return program
+    return Program(program.inputs, tuple(reversed(kept)), program.outputs)
+
+
+def cse(program: Program) -> Program:
+    """Common subexpression elimination: computes equal equations once."""
+    program = map_regions(program, cse)
+    number: dict[Any, int] = {}
+    env: dict[Atom, Atom] = {}
+    seen: dict[Any, Eqn] = {}
+    kept: list[Eqn] = []
+    for eqn in program.eqns:
+        eqn = rename(eqn, env)
+        first = seen.setdefault(_key(eqn, number), eqn)
+        if first is eqn:
+            kept.append(eqn)
+        else:
+            env.update(zip(eqn.outputs, first.outputs, strict=True))
+    if not env:
+        return program
+    return Program(program.inputs, tuple(kept), tuple([env.get(a, a) for a in program.outputs]))
+
+
+def _key(eqn: Eqn, number: dict[Any, int]) -> tuple[Any, ...]:
+    """Equal for equations that compute the same, from operands that are the same."""
+    inputs: list[int] = []
+    for atom in eqn.inputs:
+        key = _literal_key(atom) if type(atom) is Literal else atom
+        inputs.append(number.setdefault(key, len(number)))
+    if len(inputs) == 2 and inputs[0] > inputs[1] and eqn.op.name in COMMUTATIVE:
+        inputs.reverse()
+    if not eqn.params:
+        return (eqn.op, *inputs)
+    params = tuple([(k, _param_key(v)) for k, v in sorted(eqn.params.items())])
+    return (eqn.op, params, *inputs)
+
+
+def _literal_key(atom: Literal) -> tuple[Any, ...]:
+    bits = struct.pack("<d", atom.value) if atom.dtype.kind == "f" else atom.value
+    return (atom.dtype, bits)
+
+
+def _param_key(value: Any) -> Any:
+    """A hashable stand-in for a param, equal for equal params of one type only."""
+    kind = type(value)
+    if kind is tuple:
+        return tuple([v if type(v) is int else _param_key(v) for v in value])
+    if kind is int:
+        return value
+    if isinstance(value, np.ndarray):
+        return (value.dtype, value.shape, value.tobytes())
+    if isinstance(value, Program):
+        return fingerprint(value)
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    return (kind, value)

@@ -1,0 +1,72 @@
+"""The passes by name, and the pipelines as lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wengert.config import config
+from wengert.dump import dump, dumping
+from wengert.errors import VerificationError
+from wengert.ir.passes.cleanup import cse, dce
+from wengert.ir.passes.simplify import drop_stop_gradient, simplify
+from wengert.ir.program import Program
+from wengert.ir.text import to_text
+from wengert.ir.verify import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A named function from programs to programs that compute the same."""
+
+    name: str
+    doc: str
+    function: Callable[[Program], Program]
+
+    def __call__(self, program: Program) -> Program:
+        result = self.function(program)
+        if config().verify and result is not program:
+            _verify_after(self.name, result)
+        if dumping():
+            dump(self.name, "ir", lambda: to_text(result, locations=True))
+        return result
+
+
+def _verify_after(name: str, program: Program) -> None:
+    try:
+        verify(program)
+    except VerificationError as error:
+        raise VerificationError(f"after pass '{name}': {error}") from error
+
+
+DCE = Pass("dce", "drops equations that nothing needs", dce)
+CSE = Pass("cse", "computes equal equations once", cse)
+SIMPLIFY = Pass("simplify", "algebraic rules and constant folding", simplify)
+DROP_STOP_GRADIENT = Pass(
+    "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
+)
+
+PASSES: dict[str, Pass] = {p.name: p for p in (DCE, CSE, SIMPLIFY, DROP_STOP_GRADIENT)}
+
+# Before lowering. Dead code goes first, so that the others do not work on it. CSE comes before
+# simplification, whose rules look at "the same value" by identity and at values with one user;
+# simplification makes equal equations and leaves dead ones, which the last two remove.
+DEFAULT = (DCE, DROP_STOP_GRADIENT, CSE, SIMPLIFY, CSE, DCE)
+
+PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}
+
+
+def run(program: Program, passes: Sequence[Pass]) -> Program:
+    """`program` after all `passes` in order."""
+    for each in passes:
+        program = each(program)
+    return program
+
+
+def default_pipeline(program: Program) -> Program:
+    """What every program goes through between the last transform and lowering."""
+    if config().verify:
+        _verify_after("none (as given)", program)
+    if dumping():
+        dump("input", "ir", lambda: to_text(program, locations=True))
+    return run(program, DEFAULT)

@@ -1,0 +1,37 @@
+"""Algebraic simplification: all tables of rules, applied in one walk."""
+
+from __future__ import annotations
+
+import functools
+
+from wengert.ir.passes import algebra, shapes
+from wengert.ir.passes.splats import generic_rules
+from wengert.ir.program import Atom, Program
+from wengert.ir.rewrite import Node, Rewriter, Rule, map_regions, rewrite
+
+
+def simplify(program: Program) -> Program:
+    """Applies the rules of `algebra`, `shapes` and `splats` to a program and its regions."""
+    return rewrite(map_regions(program, simplify), rules())
+
+
+@functools.cache
+def rules() -> dict[str, tuple[Rule, ...]]:
+    """All rules by the name of the op they apply to; constants are folded first."""
+    table = dict(generic_rules())
+    for special in (algebra.TABLE, shapes.TABLE):
+        for name, more in special.items():
+            table[name] = (*table.get(name, ()), *more)
+    return table
+
+
+def drop_stop_gradient(program: Program) -> Program:
+    """Removes `stop_gradient`, which means nothing once all derivatives are taken."""
+    program = map_regions(program, drop_stop_gradient)
+    if all(e.op.name != "stop_gradient" for e in program.eqns):
+        return program
+    return rewrite(program, {"stop_gradient": (_operand,)})
+
+
+def _operand(r: Rewriter, n: Node) -> Atom:
+    return n.inputs[0]
