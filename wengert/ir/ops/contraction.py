@@ -62,7 +62,7 @@ def _evaluate(x: Any, y: Any, *, contract: Pairs, batch: Pairs) -> Any:
     b, m, n = math.prod(batches), math.prod(rows), math.prod(columns)
     lhs = x.transpose(*batch[0], *left, *contract[0]).reshape(b, m, terms)
     rhs = y.transpose(*batch[1], *contract[1], *right).reshape(b, terms, n)
-    return np.matmul(lhs, rhs).reshape(*batches, *rows, *columns)
+    return np.matmul(lhs, rhs).reshape((*batches, *rows, *columns))
 
 
 def _jvp(

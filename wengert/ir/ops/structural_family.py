@@ -74,7 +74,7 @@ def batch_unary(name: str, batched_params: Callable[..., Params]) -> Callable[..
     `batched_params(size, **params)` gives the params for the batched operand.
     """
 
-    def batch(values: Sequence[Value], batched: Any, size: int, **params: Any) -> Batched:
+    def batch(values: Sequence[Value], batched: Any, size: int, /, **params: Any) -> Batched:
         return [getattr(values[0], name)(**batched_params(size, **params))], [True]
 
     return batch
