@@ -131,11 +131,14 @@ def slice_slice(r: Rewriter, n: Node) -> Atom | None:
     maker = r.maker(n.inputs[0], "slice")
     if maker is None:
         return None
-    inner, p = maker.params, n.params
-    ours = list(zip(p["start"], p["stop"], p["step"], n.type.shape, strict=True))
-    start = tuple([b + a * s for b, s, (a, *_) in zip(inner["start"], inner["step"], ours, strict=True)])
-    step = tuple([s * o[2] for s, o in zip(inner["step"], ours, strict=True)])
-    stop = tuple([b + (o[3] - 1) * s + 1 if o[3] else b for b, s, o in zip(start, step, ours, strict=True)])
+    inner, outer = maker.params, n.params
+    bounds = [
+        (first + a * s, first + (a + (size - 1) * t) * s + 1, s * t) if size else (0, 0, 1)
+        for first, s, a, t, size in zip(
+            inner["start"], inner["step"], outer["start"], outer["step"], n.type.shape, strict=True
+        )
+    ]
+    start, stop, step = zip(*bounds, strict=True)
     return r.emit("slice", maker.inputs[0], start=start, stop=stop, step=step)
 
 
