@@ -1,0 +1,317 @@
+"""Program -> stages: one builder per kernel form.
+
+Loop orders. A stage walks its operand in memory order, so that loads are contiguous: a reduction
+over leading axes then accumulates into its output's memory, one over trailing axes in a register.
+A contraction that is not a library call runs as rows of dot products where both operands are
+contiguous along the contracted axes or the product is small (registers), else as a sum of scaled
+rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+
+from wengert.ir.forms import Contraction, Form, Reduction, Scan, Scatter
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.types import FLOAT32, FLOAT64, TensorType
+from wengert.kernels.loops import Buffer, Failure, Gemm, Space
+from wengert.kernels.materialise import Plan, plan
+from wengert.kernels.pull import Pull
+from wengert.kernels.stages import Domains, Stage, StageKind, loaded, row_major
+
+# A matrix product with at least this many multiplications goes to BLAS; below, the call costs
+# more than the work.
+GEMM_WORK = 8_000
+# Products at most this large keep their accumulators in registers.
+REGISTER_WORK = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The stages of a program, with its buffers."""
+
+    s: ScalarBuilder
+    stages: tuple[Stage, ...]
+    inputs: tuple[Buffer, ...]
+    constants: tuple[tuple[Buffer, Var], ...]
+    outputs: tuple[Buffer, ...]
+    failures: tuple[Failure, ...]
+
+
+def build(program: Program) -> Staged:
+    """The stages that compute `program`, in order."""
+    return _Build(program, plan(program, gemm_operands)).run()
+
+
+@dataclass(frozen=True, slots=True)
+class Dims:
+    """The axes of a contraction's operands: batch, free and contracted ones, with extents."""
+
+    batch: tuple[int, ...]
+    free: tuple[int, ...]
+    contract: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    def size(self, axes: Sequence[int]) -> int:
+        return prod(self.shape[a] for a in axes)
+
+    @property
+    def layout(self) -> str | None:
+        """'n' for [batch, free, contract] in memory, 't' for [batch, contract, free]."""
+        real = [a for a in range(len(self.shape)) if self.shape[a] != 1]
+        for name, order in (
+            ("n", (*self.batch, *self.free, *self.contract)),
+            ("t", (*self.batch, *self.contract, *self.free)),
+        ):
+            if [a for a in order if self.shape[a] != 1] == real:
+                return name
+        return None
+
+
+def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Dims, Dims]:
+    """The roles of the axes of both operands."""
+
+    def dims(side: int) -> Dims:
+        used = {*form.contract[side], *form.batch[side]}
+        free = tuple(a for a in range(types[side].ndim) if a not in used)
+        return Dims(form.batch[side], free, form.contract[side], types[side].shape)
+
+    return dims(0), dims(1)
+
+
+def is_gemm(eqn: Eqn, form: Form) -> bool:
+    """Whether a contraction is worth a library call."""
+    if not isinstance(form, Contraction) or eqn.inputs[0].type.dtype not in (FLOAT32, FLOAT64):
+        return False
+    lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
+    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
+    return m > 1 and n > 1 and k > 1 and m * n * k >= GEMM_WORK
+
+
+def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
+    """The operands of a library call whose memory order it takes as it is."""
+    if not isinstance(form, Contraction) or not is_gemm(eqn, form):
+        return []
+    dims = contraction_dims(form, [a.type for a in eqn.inputs])
+    return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.layout is not None]
+
+
+@dataclass(slots=True)
+class _Build:
+    program: Program
+    plan: Plan
+    s: ScalarBuilder = field(default_factory=ScalarBuilder)
+    buffers: dict[Var, Buffer] = field(default_factory=dict[Var, Buffer])
+    stages: list[Stage] = field(default_factory=list[Stage])
+    failures: list[Failure] = field(default_factory=list[Failure])
+    pull: Pull = field(init=False)
+    domains: Domains = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pull = Pull(self.s, self.plan, self.buffers)
+        self.domains = Domains(self.s)
+
+    def run(self) -> Staged:
+        program = self.program
+        inputs = tuple(_buffer(v.type, Space.INPUT) for v in program.inputs)
+        self.buffers.update(zip(program.inputs, inputs, strict=True))
+        constants: list[tuple[Buffer, Var]] = []
+        wanted = {self.plan.root(a) for a in program.outputs if isinstance(a, Var)}
+        for eqn in program.eqns:
+            out = eqn.outputs[0]
+            if out not in self.plan.stored:
+                continue
+            if eqn.op.name == "constant":
+                self.buffers[out] = _buffer(out.type, Space.CONSTANT)
+                constants.append((self.buffers[out], out))
+                continue
+            space = Space.OUTPUT if out in wanted else Space.TEMP
+            buffer = _buffer(out.type, space)
+            self.stage(eqn, buffer)
+            self.buffers[out] = buffer
+        outputs = tuple(self.output(a) for a in program.outputs)
+        return Staged(
+            self.s, tuple(self.stages), inputs, tuple(constants), outputs, tuple(self.failures)
+        )
+
+    def output(self, atom: Atom) -> Buffer:
+        if isinstance(atom, Literal):
+            buffer = _buffer(atom.type, Space.OUTPUT)
+            self.add(Stage(StageKind.MAP, buffer, (), frozenset(), self.s.int(0),
+                           self.s.const(atom.value, atom.dtype)))
+            return buffer
+        return self.buffers[self.plan.root(atom)]
+
+    def add(self, stage: Stage) -> None:
+        exprs = stage.expressions
+        self.stages.append(replace(stage, loads=loaded(exprs) - {stage.buffer}))
+
+    def stage(self, eqn: Eqn, buffer: Buffer) -> None:
+        if buffer.size == 0:
+            return
+        form = self.plan.forms.get(eqn.outputs[0])
+        match form:
+            case None:
+                self.map(eqn, buffer)
+            case Reduction(combine="argmax" | "argmin"):
+                self.argreduce(eqn, form, buffer)
+            case Reduction():
+                self.reduce(eqn, form, buffer)
+            case Scan():
+                self.scan(eqn, form, buffer)
+            case Scatter():
+                self.scatter(eqn, form, buffer)
+            case Contraction() if is_gemm(eqn, form):
+                self.gemm(eqn, form, buffer)
+            case Contraction():
+                self.contract(eqn, form, buffer)
+
+    def map(self, eqn: Eqn, buffer: Buffer) -> None:
+        shape = eqn.outputs[0].type.shape
+        domain, index = self.domains.of_shape(shape)
+        context = self.pull.context(eqn)
+        value = eqn.op.rule("element")(context, index)
+        requirement = None
+        if eqn.op.check is not None:
+            requirement = eqn.op.check(context, index)
+            self.failures.append(
+                Failure(requirement.error, requirement.message, eqn.location)
+            )
+        self.add(Stage(StageKind.MAP, buffer, domain, frozenset(),
+                       row_major(self.s, shape, index), value, requirement=requirement))
+
+    def reduce(self, eqn: Eqn, form: Reduction, buffer: Buffer) -> None:
+        source = eqn.inputs[0]
+        shape = source.type.shape
+        domain, index = self.domains.of_shape(shape)
+        reduced = frozenset(_depths(shape, range(len(shape)), form.axes))
+        kept = [a for a in range(len(shape)) if a not in form.axes]
+        offset = row_major(self.s, tuple(shape[a] for a in kept), [index[a] for a in kept])
+        value = self.pull.read(source, index)
+        kind = StageKind.REDUCE if reduced else StageKind.MAP
+        self.add(Stage(kind, buffer, domain, reduced, offset, value, form.combine))
+
+    def argreduce(self, eqn: Eqn, form: Reduction, buffer: Buffer) -> None:
+        source = eqn.inputs[0]
+        shape = source.type.shape
+        (axis,) = form.axes
+        order = [a for a in range(len(shape)) if a != axis] + [axis]
+        domain, index = self.domains.of_axes([(a, shape[a]) for a in order], len(shape))
+        kept = order[:-1]
+        offset = row_major(self.s, tuple(shape[a] for a in kept), [index[a] for a in kept])
+        if shape[axis] == 1:
+            zero = self.s.int(0)
+            self.add(Stage(StageKind.MAP, buffer, domain, frozenset(), offset, zero))
+            return
+        value = self.pull.read(source, index)
+        self.add(Stage(StageKind.ARGREDUCE, buffer, domain, frozenset((len(domain) - 1,)),
+                       offset, value, form.combine, position=index[axis]))
+
+    def scan(self, eqn: Eqn, form: Scan, buffer: Buffer) -> None:
+        shape = eqn.outputs[0].type.shape
+        domain, index = self.domains.of_shape(shape)
+        extent, step = shape[form.axis], prod(shape[form.axis + 1 :])
+        first = self.s.eq(index[form.axis], self.s.int(0))
+        place = list(index)
+        if form.reverse:
+            place[form.axis] = self.s.sub(self.s.int(extent - 1), index[form.axis])
+        offset = row_major(self.s, shape, place)
+        previous = self.s.add(offset, self.s.int(step if form.reverse else -step))
+        operands = [self.pull.read(a, place) for a in eqn.inputs]
+        factor = operands[0] if form.combine == "linear" else None
+        if extent == 1:
+            self.add(Stage(StageKind.MAP, buffer, domain, frozenset(), offset, operands[-1]))
+            return
+        reduced = frozenset(_depths(shape, range(len(shape)), (form.axis,)))
+        self.add(Stage(StageKind.SCAN, buffer, domain, reduced, offset, operands[-1],
+                       form.combine, factor=factor, first=first, previous=previous))
+
+    def scatter(self, eqn: Eqn, form: Scatter, buffer: Buffer) -> None:
+        target, updates, *indices = eqn.inputs
+        shape = target.type.shape
+        domain, index = self.domains.of_shape(shape)
+        copy = Stage(StageKind.MAP, buffer, domain, frozenset(),
+                     row_major(self.s, shape, index), self.pull.read(target, index))
+        domain, index = self.domains.of_shape(updates.type.shape)
+        rank = indices[0].type.ndim if indices else 0
+        place = [self.pull.read(a, index[:rank]) for a in indices]
+        offset = row_major(self.s, shape, [*place, *index[rank:]])
+        value = self.pull.read(updates, index)
+        stage = Stage(StageKind.SCATTER, buffer, domain, frozenset(range(len(domain))),
+                      offset, value, form.combine, initial=copy)
+        used = loaded([*stage.expressions, *copy.expressions]) - {buffer}
+        self.stages.append(replace(stage, loads=used))
+
+    def contract(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
+        lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
+        order = _loop_order(lhs, rhs)
+        extents = [(lhs if side == 0 else rhs).shape[axis] for side, axis in order]
+        domain, index = self.domains.of_shape(tuple(extents))
+        place: dict[tuple[int, int], Expr] = dict(zip(order, index, strict=True))
+        for k, l in zip(lhs.batch + lhs.contract, rhs.batch + rhs.contract, strict=True):
+            place[1, l] = place[0, k]
+        left = self.pull.read(eqn.inputs[0], [place[0, a] for a in range(len(lhs.shape))])
+        right = self.pull.read(eqn.inputs[1], [place[1, a] for a in range(len(rhs.shape))])
+        kept = [(0, a) for a in (*lhs.batch, *lhs.free)] + [(1, a) for a in rhs.free]
+        shape = eqn.outputs[0].type.shape
+        offset = row_major(self.s, shape, [place[d] for d in kept])
+        contracted = [p for p, d in enumerate(order) if d not in kept]
+        reduced = frozenset(_depths(extents, range(len(extents)), contracted))
+        value = self.s.mul(left, right)
+        kind = StageKind.REDUCE if reduced else StageKind.MAP
+        self.add(Stage(kind, buffer, domain, reduced, offset, value, "add"))
+
+    def gemm(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
+        lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
+        left, left_layout = self.operand(eqn.inputs[0], lhs)
+        right, right_layout = self.operand(eqn.inputs[1], rhs)
+        m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
+        gemm = Gemm(left, right, buffer, lhs.size(lhs.batch), m, n, k,
+                    left_layout == "t", right_layout == "n", m * k, k * n, m * n)
+        zero = self.s.int(0)
+        stage = Stage(StageKind.GEMM, buffer, (), frozenset(), zero,
+                      self.s.const(0, buffer.dtype), gemm=gemm)
+        self.stages.append(replace(stage, loads=frozenset((left, right))))
+
+    def operand(self, atom: Atom, dims: Dims) -> tuple[Buffer, str]:
+        """The operand's buffer and layout, copied into a good order if it has none."""
+        assert isinstance(atom, Var)
+        layout = dims.layout
+        if layout is not None:
+            return self.buffers[self.plan.root(atom)], layout
+        order = (*dims.batch, *dims.free, *dims.contract)
+        shape = tuple(dims.shape[a] for a in order)
+        buffer = _buffer(TensorType(atom.type.dtype, shape), Space.TEMP)
+        domain, index = self.domains.of_shape(shape)
+        place = [index[order.index(a)] for a in range(len(order))]
+        self.add(Stage(StageKind.MAP, buffer, domain, frozenset(),
+                       row_major(self.s, shape, index), self.pull.read(atom, place)))
+        return buffer, "n"
+
+
+def _buffer(type: TensorType, space: Space) -> Buffer:
+    return Buffer(type.dtype, type.size, space)
+
+
+def _depths(shape: Sequence[int], order: Sequence[int], axes: Sequence[int]) -> list[int]:
+    """The loop depths of `axes`, given that axes of size 1 have no loop."""
+    looped = [a for a in order if shape[a] != 1]
+    return [looped.index(a) for a in axes if shape[a] != 1]
+
+
+def _loop_order(lhs: Dims, rhs: Dims) -> list[tuple[int, int]]:
+    """The loops of a contraction as (operand, axis); paired axes count as the first operand's."""
+    batch = [(0, a) for a in lhs.batch]
+    rows = [(0, a) for a in lhs.free]
+    columns = [(1, a) for a in rhs.free]
+    inner = [(0, a) for a in lhs.contract]
+    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
+    if n == 1:
+        return batch + (inner + rows if lhs.layout == "t" and m > 1 else rows + inner) + columns
+    small = m * n * k <= REGISTER_WORK and m > 1
+    if small or rhs.layout == "n":
+        return batch + rows + columns + inner
+    return batch + rows + inner + columns

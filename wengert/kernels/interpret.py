@@ -1,0 +1,251 @@
+"""The interpreter of the loop IR: plain Python over NumPy scalars. Slow, obvious, the oracle.
+
+Arithmetic is that of NumPy scalars of each expression's dtype, so rounding is the machine's.
+Loads and stores are bounds-checked. PARALLEL loops may be run in any order (`order`), which
+shows races.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import OutOfBoundsError
+from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Declare,
+    Gemm,
+    If,
+    Kernel,
+    Kind,
+    Loop,
+    LoopProgram,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+
+
+
+def _truncating(divide: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
+    return lambda x, y: type(x)(divide(int(x), int(y)) if y else 0)
+
+
+def _quotient(x: int, y: int) -> int:
+    return abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1)
+
+
+def _shift(left: bool) -> Callable[[Any, Any], Any]:
+    return lambda x, y: np.left_shift(x, y) if left else np.right_shift(x, y)
+
+
+FUNCTIONS: dict[ScalarOp, Callable[..., Any]] = {
+    ScalarOp.ADD: np.add,
+    ScalarOp.SUB: np.subtract,
+    ScalarOp.MUL: np.multiply,
+    ScalarOp.DIV: np.divide,
+    ScalarOp.IDIV: _truncating(_quotient),
+    ScalarOp.IREM: _truncating(lambda x, y: x - y * _quotient(x, y)),
+    ScalarOp.FREM: np.fmod,
+    ScalarOp.NEG: np.negative,
+    ScalarOp.ABS: np.abs,
+    ScalarOp.MIN: np.minimum,
+    ScalarOp.MAX: np.maximum,
+    ScalarOp.FMA: lambda x, y, z: x * y + z,
+    ScalarOp.SQRT: np.sqrt,
+    ScalarOp.FLOOR: np.floor,
+    ScalarOp.CEIL: np.ceil,
+    ScalarOp.TRUNC: np.trunc,
+    ScalarOp.RINT: np.rint,
+    ScalarOp.COPYSIGN: np.copysign,
+    ScalarOp.EQ: np.equal,
+    ScalarOp.NE: np.not_equal,
+    ScalarOp.LT: np.less,
+    ScalarOp.LE: np.less_equal,
+    ScalarOp.GT: np.greater,
+    ScalarOp.GE: np.greater_equal,
+    ScalarOp.AND: np.bitwise_and,
+    ScalarOp.OR: np.bitwise_or,
+    ScalarOp.XOR: np.bitwise_xor,
+    ScalarOp.NOT: np.invert,
+    ScalarOp.SHL: _shift(True),
+    ScalarOp.SHR: _shift(False),
+    ScalarOp.EXP: np.exp,
+    ScalarOp.EXP2: np.exp2,
+    ScalarOp.EXPM1: np.expm1,
+    ScalarOp.LOG: np.log,
+    ScalarOp.LOG2: np.log2,
+    ScalarOp.LOG10: np.log10,
+    ScalarOp.LOG1P: np.log1p,
+    ScalarOp.SIN: np.sin,
+    ScalarOp.COS: np.cos,
+    ScalarOp.TAN: np.tan,
+    ScalarOp.ASIN: np.arcsin,
+    ScalarOp.ACOS: np.arccos,
+    ScalarOp.ATAN: np.arctan,
+    ScalarOp.SINH: np.sinh,
+    ScalarOp.COSH: np.cosh,
+    ScalarOp.TANH: np.tanh,
+    ScalarOp.ASINH: np.arcsinh,
+    ScalarOp.ACOSH: np.arccosh,
+    ScalarOp.ATANH: np.arctanh,
+    ScalarOp.ATAN2: np.arctan2,
+    ScalarOp.POW: np.power,
+    ScalarOp.CBRT: np.cbrt,
+    ScalarOp.ERF: lambda x: type(x)(math.erf(x)),
+    ScalarOp.ERFC: lambda x: type(x)(math.erfc(x)),
+}
+
+COMBINE: dict[str, Callable[[Any, Any], Any]] = {
+    "add": np.add,
+    "mul": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "and": np.logical_and,
+    "or": np.logical_or,
+}
+
+
+class CheckFailed(Exception):
+    """A Check statement found its condition false."""
+
+    def __init__(self, code: int, value: int) -> None:
+        super().__init__(code, value)
+        self.code = code
+        self.value = value
+
+
+@dataclass(slots=True)
+class Machine:
+    """The state of a run: the memory of buffers, registers and loop indices."""
+
+    memory: dict[Buffer, np.ndarray[Any, Any]]
+    order: Callable[[range], Iterator[int]] = iter
+    indices: dict[Index, int] = field(default_factory=dict[Index, int])
+    registers: dict[Register, Any] = field(default_factory=dict[Register, Any])
+
+    def value(self, expr: Expr, memo: dict[int, Any]) -> Any:
+        """The value of an expression here and now."""
+        found = memo.get(id(expr))
+        if found is None:
+            found = memo[id(expr)] = self.compute(expr, memo)
+        return found
+
+    def compute(self, expr: Expr, memo: dict[int, Any]) -> Any:
+        kind = expr.dtype.type
+        match expr.op:
+            case ScalarOp.CONST:
+                return kind(expr.attr)
+            case ScalarOp.INDEX:
+                return np.int64(self.indices[expr.attr])
+            case ScalarOp.REGISTER:
+                return self.registers[expr.attr]
+            case ScalarOp.LOAD:
+                return self.cell(expr.attr, self.value(expr.args[0], memo))
+            case ScalarOp.GUARD | ScalarOp.SELECT:
+                taken = 1 if self.value(expr.args[0], memo) else 2
+                return self.value(expr.args[taken], memo)
+            case _:
+                args = [self.value(a, memo) for a in expr.args]
+                return self.apply(expr, args)
+
+    def apply(self, expr: Expr, args: list[Any]) -> Any:
+        match expr.op:
+            case ScalarOp.CAST:
+                return np.asarray(args[0]).astype(expr.dtype)[()]
+            case ScalarOp.BITCAST:
+                return np.asarray(args[0]).view(expr.dtype)[()]
+            case ScalarOp.CALL:
+                import scipy.special
+
+                return np.float64(getattr(scipy.special, expr.attr)(*args))
+            case op:
+                return expr.dtype.type(FUNCTIONS[op](*args))
+
+    def cell(self, buffer: Buffer, offset: Any) -> Any:
+        self.check_bounds(buffer, offset)
+        return self.memory[buffer][offset]
+
+    def check_bounds(self, buffer: Buffer, offset: Any) -> None:
+        if not 0 <= offset < buffer.size:
+            raise OutOfBoundsError(f"offset {offset} of a {buffer.space} of {buffer.size}")
+
+    def run(self, body: Sequence[Stmt]) -> None:
+        for statement in body:
+            self.step(statement)
+
+    def step(self, statement: Stmt) -> None:
+        memo: dict[int, Any] = {}
+        match statement:
+            case Loop():
+                self.loop(statement, memo)
+            case Store(buffer, offset, expr):
+                value, at = self.value(expr, memo), self.value(offset, memo)
+                self.check_bounds(buffer, at)
+                self.memory[buffer][at] = value
+            case Declare(register, expr) | Assign(register, expr):
+                self.registers[register] = self.value(expr, memo)
+            case Accumulate(register, combine, expr):
+                value = COMBINE[combine](self.registers[register], self.value(expr, memo))
+                self.registers[register] = register.dtype.type(value)
+            case If(condition, then, otherwise):
+                self.run(then if self.value(condition, memo) else otherwise)
+            case Check(condition, code, expr):
+                if not self.value(condition, memo):
+                    raise CheckFailed(code, int(self.value(expr, memo)))
+
+    def loop(self, loop: Loop, memo: dict[int, Any]) -> None:
+        turns = range(int(self.value(loop.start, memo)), int(self.value(loop.stop, memo)))
+        for turn in self.order(turns) if loop.kind is Kind.PARALLEL else turns:
+            self.indices[loop.index] = turn
+            self.run(loop.body)
+
+
+def interpret(
+    program: LoopProgram,
+    args: Sequence[Any],
+    constants: Sequence[Any] = (),
+    order: Callable[[range], Iterator[int]] = iter,
+) -> list[np.ndarray[Any, Any]]:
+    """The flat outputs of `program` on arrays; raises CheckFailed where a Check fails."""
+    memory: dict[Buffer, np.ndarray[Any, Any]] = {}
+    for buffers, arrays in ((program.inputs, args), (program.constants, constants)):
+        for buffer, array in zip(buffers, arrays, strict=True):
+            memory[buffer] = np.array(array, dtype=buffer.dtype).reshape(-1)
+    machine = Machine(_Memory(memory), order)
+    with np.errstate(all="ignore"):
+        for step in program.steps:
+            if isinstance(step, Kernel):
+                machine.run(step.body)
+            else:
+                _gemm(step, machine.memory)
+    return [machine.memory[b].copy() for b in program.outputs]
+
+
+class _Memory(dict[Buffer, np.ndarray[Any, Any]]):
+    """Allocates outputs and temporaries at first use, filled with values that stand out."""
+
+    def __missing__(self, buffer: Buffer) -> np.ndarray[Any, Any]:
+        assert buffer.space in (Space.OUTPUT, Space.TEMP, Space.LOCAL)
+        fill: Any = np.nan if buffer.dtype.kind == "f" else 77 if buffer.dtype.kind != "b" else True
+        self[buffer] = np.full(buffer.size, fill, dtype=buffer.dtype)
+        return self[buffer]
+
+
+def _gemm(call: Gemm, memory: dict[Buffer, np.ndarray[Any, Any]]) -> None:
+    for b in range(call.batch):
+        lhs = memory[call.lhs][b * call.lhs_stride :][: call.m * call.k]
+        rhs = memory[call.rhs][b * call.rhs_stride :][: call.k * call.n]
+        x = lhs.reshape(call.k, call.m).T if call.transpose_lhs else lhs.reshape(call.m, call.k)
+        y = rhs.reshape(call.n, call.k).T if call.transpose_rhs else rhs.reshape(call.k, call.n)
+        out = memory[call.out][b * call.out_stride :][: call.m * call.n]
+        out[:] = (x @ y).reshape(-1)

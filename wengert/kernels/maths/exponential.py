@@ -1,0 +1,110 @@
+"""exp, exp2, expm1.
+
+    exp(x)   = 2**n * exp(r),        n = rint(x log2(e)), r = x - n ln(2), |r| <= ln(2)/2
+    exp2(x)  = 2**n * exp(r ln(2)),  n = rint(x), r = x - n (exact), |r| <= 1/2
+    expm1(x) = (2**n - 1) + 2**n expm1(r)
+
+ln(2) is the sum of two numbers, the first with nothing but zeros in its low bits, so that n times
+it is exact (Cody and Waite 1980); the polynomials are minimax (benchmarks/minimax.py), with the
+maximum of the relative error of the result noted at each. n is read off the low bits of
+x log2(e) + 1.5 * 2**mantissa, which also become the exponent of the result.
+"""
+
+from __future__ import annotations
+
+from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.kernels.maths.formats import (
+    Format,
+    at_least,
+    at_most,
+    format_of,
+    horner,
+    power_of_two,
+    scale_by_two_powers,
+)
+
+LOG2_E = 1.4426950408889634
+# ln(2) to the bits of the format, and the remainder
+LN2_SINGLE = (0.6931471824645996, -1.9046542121259336e-09)
+LN2_DOUBLE = (0.6931471805599453, 2.3190468138462996e-17)
+
+# (exp(r) - 1 - r) / r**2 on |r| <= ln(2)/2; error of exp 2**-27.8 and 2**-56.2
+_EXP_SINGLE = (
+    *(0.4999999403953552, 0.1666651964187622, 0.041668400168418884),
+    *(0.00836885068565607, 0.001381434965878725),
+)
+_EXP_DOUBLE = (
+    *(0.500000000000001, 0.16666666666666674, 0.041666666666519775, 0.008333333333322037),
+    *(0.0013888888948496267, 0.00019841269887110348, 2.4801486563471478e-05),
+    *(2.7557241750305074e-06, 2.7632942641482864e-07, 2.511027050068687e-08),
+)
+# the same, for a small relative error of exp(r) - 1: 2**-25.9 and 2**-61.1
+_EXPM1_SINGLE = (
+    *(0.5, 0.16666541993618011, 0.04166628420352936),
+    *(0.008366706781089306, 0.0013946372782811522),
+)
+_EXPM1_DOUBLE = (
+    *(0.5, 0.16666666666666677, 0.0416666666666667, 0.008333333333321436),
+    *(0.001388888888886639, 0.00019841269886672789, 2.4801587361408553e-05),
+    *(2.7557243609695495e-06, 2.755724204902746e-07, 2.5109261662193918e-08),
+    2.0924659272125777e-09,
+)
+# (2**r - 1) / r on |r| <= 1/2; error of 2**r 2**-28.7 and 2**-55.6
+EXP2_SINGLE = (
+    *(0.6931471824645996, 0.24022650718688965, 0.055504102259874344, 0.00961803738027811),
+    *(0.0013333940878510475, 0.00015467013872694224, 1.5195483683783095e-05),
+)
+EXP2_DOUBLE = (
+    *(0.6931471805599453, 0.24022650695910072, 0.05550410866482169, 0.009618129107628326),
+    *(0.001333355814639212, 0.0001540353039364488, 1.5252733854919514e-05),
+    *(1.3215486592570755e-06, 1.017805167036834e-07, 7.054974977812599e-09),
+    *(4.456614460527722e-10, 2.5625215047179775e-11),
+)
+
+
+def reduce_by_ln2(s: ScalarBuilder, x: Expr, excess: int) -> tuple[Expr, Expr, Expr]:
+    """(t, n, r): x = n ln(2) + r, and n + excess in the low bits of t."""
+    f = format_of(x)
+    magic = f.magic + excess
+    high, low = f.pick(LN2_SINGLE, LN2_DOUBLE)
+    t = s.fma(x, LOG2_E, magic)
+    n = s.sub(t, magic)
+    return t, n, s.fma(n, -low, s.fma(n, -high, x))
+
+
+def expm1_reduced(s: ScalarBuilder, r: Expr) -> Expr:
+    """exp(r) - 1 for |r| <= ln(2)/2, to about half a unit in the last place."""
+    f = format_of(r)
+    return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), r)
+
+
+def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    # beyond the clamp every result is 0 or inf, and so it is at the clamp
+    x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-104.0, -746.0))
+    t, _, r = reduce_by_ln2(s, x, 2 * f.bias)
+    q = horner(s, r, f.pick(_EXP_SINGLE, _EXP_DOUBLE))
+    return scale_by_two_powers(s, s.fma(s.fma(q, r, 1.0), r, 1.0), t)
+
+
+def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    x = at_least(s, at_most(s, x, f.pick(129.0, 1025.0)), f.pick(-151.0, -1076.0))
+    magic = f.magic + 2 * f.bias
+    t = s.add(x, magic)
+    r = s.sub(x, s.sub(t, magic))
+    return scale_by_two_powers(s, exp2_reduced(s, r), t)
+
+
+def exp2_reduced(s: ScalarBuilder, r: Expr) -> Expr:
+    """2**r for |r| <= 1/2."""
+    f = format_of(r)
+    return s.fma(horner(s, r, f.pick(EXP2_SINGLE, EXP2_DOUBLE)), r, 1.0)
+
+
+def expm1(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """With 2**(n-1), and a doubling at the end, so that n = bias + 1 does not overflow."""
+    clamped = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-20.0, -40.0))
+    t, _, r = reduce_by_ln2(s, clamped, f.bias - 1)
+    half = power_of_two(s, t)
+    y = s.fma(half, expm1_reduced(s, r), s.sub(half, 0.5))
+    # the halving would round a subnormal, and lose the sign of -0
+    return s.select(s.lt(s.abs(x), f.pick(2.0**-30, 2.0**-60)), x, s.add(y, y))

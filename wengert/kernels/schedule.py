@@ -1,0 +1,280 @@
+"""Scheduling: collapses loops, spreads the outermost over chunks, splits loops at boundaries.
+
+Chunks. A kernel with enough work is cut along its outermost loop into chunks whose number
+depends on shapes alone. Reductions over that loop give one partial result per chunk, combined
+afterwards in order. So the result does not depend on how many threads run the chunks.
+
+Splitting. A condition that compares a loop's index with a constant (the edges of a pad, the parts
+of a concatenation, the first step of a scan) is constant between two breakpoints. The loop is cut
+there, and each part keeps only its own branch: no test is left in the inner loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wengert.ir.scalar import COMPARISONS, Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.ir.types import INT64
+from wengert.kernels.combine import combined
+from wengert.kernels.emit import Nest, Partial, loops_around
+from wengert.kernels.loops import (
+    Accumulate,
+    Buffer,
+    Declare,
+    Kernel,
+    Kind,
+    Loop,
+    Space,
+    Stmt,
+    Store,
+)
+from wengert.kernels.rebuild import Rewriter, from_affine
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import expressions, map_statements, work
+
+# A chunk has at least this much work (vector instructions per lane), some ten microseconds.
+CHUNK_WORK = 40_000
+MAX_CHUNKS = 64
+# Partial results of all chunks together take at most this many bytes.
+PARTIAL_BYTES = 8 << 20
+# A loop is cut into at most this many parts, and code grows to at most this many nodes by it.
+MAX_PARTS = 6
+MAX_NODES = 4_000
+
+
+def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
+    """The kernels that run a fused loop nest."""
+    if nest.loop is None:
+        body = tuple(st for x in nest.before for st in _tidy(s, x))
+        return [Kernel(nest.name, body)]
+    loop = _collapse(s, nest.loop)
+    chunks = _chunks(nest, loop)
+    if chunks <= 1:
+        return [Kernel(nest.name, (*nest.before, *_split(s, loop), *nest.after))]
+    return _chunked(s, nest, loop, chunks)
+
+
+def _tidy(s: ScalarBuilder, statement: Stmt) -> tuple[Stmt, ...]:
+    if not isinstance(statement, Loop):
+        return (statement,)
+    return _split(s, _collapse(s, statement))
+
+
+# Collapsing
+
+
+class _NotCollapsible(Exception):
+    pass
+
+
+def _collapse(s: ScalarBuilder, loop: Loop) -> Loop:
+    """Merges perfectly nested loops whose accesses are those of one loop."""
+    body = tuple(_collapse(s, st) if isinstance(st, Loop) else st for st in loop.body)
+    loop = replace(loop, body=body)
+    if len(body) != 1 or not isinstance(body[0], Loop):
+        return loop
+    inner = body[0]
+    index = Index(loop.index.extent * inner.index.extent)
+
+    def rule(expr: Expr) -> Expr | None:
+        if not ({loop.index, inner.index} & expr.indices):
+            return expr
+        function = affine(expr) if expr.dtype == INT64 else None
+        if function is None:
+            return None
+        terms = dict(function.terms)
+        outer, step = terms.pop(loop.index, 0), terms.pop(inner.index, 0)
+        if outer != step * inner.index.extent:
+            raise _NotCollapsible
+        if step:
+            terms[index] = step
+        return from_affine(s, Affine(function.const, terms))
+
+    try:
+        merged = map_statements(inner.body, Rewriter(s, rule))
+    except _NotCollapsible:
+        return loop
+    return _collapse(s, Loop(index, s.int(0), s.int(index.extent), merged))
+
+
+# Chunks
+
+
+def _chunks(nest: Nest, loop: Loop) -> int:
+    extent = loop.index.extent
+    if not nest.parallel or extent < 2:
+        return 1
+    count = min(extent, MAX_CHUNKS, extent * work(loop.body) // CHUNK_WORK)
+    for partial in nest.partials:
+        if partial.buffer is not None:
+            count = min(count, PARTIAL_BYTES // max(1, partial.buffer.nbytes))
+    return count
+
+
+def _chunked(s: ScalarBuilder, nest: Nest, loop: Loop, chunks: int) -> list[Kernel]:
+    extent = loop.index.extent
+    size = -(-extent // chunks)
+    if size > 64:
+        size = -(-size // 64) * 64
+    chunk = Index(-(-extent // size))
+    start = s.mul(s.index(chunk), size)
+    stop = s.min(s.add(start, size), s.int(extent))
+    partials = [(p, _partial_buffer(p, chunk.extent)) for p in nest.partials]
+    inner = replace(loop, start=start, stop=stop)
+    body = _split(s, _redirect(s, inner, partials, chunk))
+    opened = [st for p, b in partials for st in _open(s, p, b, chunk)]
+    closed = [
+        Store(b, s.index(chunk), s.register(p.register))
+        for p, b in partials
+        if p.register is not None
+    ]
+    outer = Loop(chunk, s.int(0), s.int(chunk.extent), (*opened, *body, *closed), Kind.PARALLEL)
+    kernels = [Kernel(nest.name, (outer,))]
+    finish = [st for p, b in partials for st in _gather(s, p, b, chunk.extent)]
+    if finish or nest.after:
+        kernels.append(Kernel(f"{nest.name}_combine", (*finish, *nest.after)))
+    return kernels
+
+
+def _partial_buffer(partial: Partial, chunks: int) -> Buffer:
+    size = 1 if partial.buffer is None else partial.buffer.size
+    return Buffer(partial.identity.dtype, chunks * size, Space.TEMP)
+
+
+def _redirect(
+    s: ScalarBuilder, loop: Loop, partials: Sequence[tuple[Partial, Buffer]], chunk: Index
+) -> Loop:
+    """The loop with accumulation into memory turned to the chunk's own part."""
+    into = {p.buffer: b for p, b in partials if p.buffer is not None}
+    if not into:
+        return loop
+
+    def place(buffer: Buffer, offset: Expr) -> Expr:
+        return s.add(s.mul(s.index(chunk), buffer.size), offset)
+
+    def rule(expr: Expr) -> Expr | None:
+        if expr.op is ScalarOp.LOAD and expr.attr in into:
+            return s.load(into[expr.attr], place(expr.attr, expr.args[0]))
+        return None
+
+    def store(statement: Store) -> Store:
+        target = into.get(statement.buffer)
+        if target is None:
+            return statement
+        return Store(target, place(statement.buffer, statement.offset), statement.value)
+
+    return replace(loop, body=map_statements(loop.body, Rewriter(s, rule), store))
+
+
+def _open(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunk: Index) -> tuple[Stmt, ...]:
+    if partial.register is not None:
+        return (Declare(partial.register, partial.identity),)
+    assert partial.buffer is not None
+    element = Index(partial.buffer.size)
+    offset = s.add(s.mul(s.index(chunk), partial.buffer.size), s.index(element))
+    return loops_around(s, (element,), (Store(buffer, offset, partial.identity),))
+
+
+def _gather(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunks: int) -> tuple[Stmt, ...]:
+    """Combines the chunks' results in order."""
+    chunk = Index(chunks)
+    if partial.register is not None:
+        part = s.load(buffer, s.index(chunk))
+        add = Accumulate(partial.register, partial.combine, part)
+        return (Declare(partial.register, partial.identity), *loops_around(s, (chunk,), (add,)))
+    assert partial.buffer is not None
+    size = partial.buffer.size
+    element, later = Index(size), Index(chunks - 1)
+    at = s.index(element)
+    first = Store(partial.buffer, at, s.load(buffer, at))
+    offset = s.add(s.mul(s.index(later), size), s.add(at, size))
+    total = combined(s, partial.combine, s.load(partial.buffer, at), s.load(buffer, offset))
+    return (
+        *loops_around(s, (element,), (first,)),
+        *loops_around(s, (later, element), (Store(partial.buffer, at, total),)),
+    )
+
+
+# Splitting
+
+
+def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
+    """Cuts a loop, and the loops in it, where conditions on its index change."""
+    points = _breakpoints(loop)
+    size = sum(1 for _ in nodes(expressions(loop.body)))
+    if not points or len(points) >= MAX_PARTS or size * (len(points) + 1) > MAX_NODES:
+        return (replace(loop, body=_split_body(s, loop.body)),)
+    bounds = [0, *points, loop.index.extent]
+    parts: list[Loop] = []
+    for low, high in zip(bounds, bounds[1:], strict=False):
+        body = map_statements(loop.body, Rewriter(s, _decider(s, loop.index, low, high)))
+        start = s.int(low) if loop.start.is_const else s.max(loop.start, s.int(low))
+        stop = s.int(high) if loop.stop.is_const else s.min(loop.stop, s.int(high))
+        parts.append(replace(loop, start=start, stop=stop, body=_split_body(s, body)))
+    return tuple(parts)
+
+
+def _split_body(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    return tuple(
+        part for st in body for part in (_split(s, st) if isinstance(st, Loop) else (st,))
+    )
+
+
+def _condition(expr: Expr, index: Index) -> tuple[int, int] | None:
+    """(coefficient, constant) if `expr` compares coefficient * index + constant with zero."""
+    if expr.op not in COMPARISONS or expr.args[0].dtype != INT64 or expr.indices != {index}:
+        return None
+    left, right = affine(expr.args[0]), affine(expr.args[1])
+    if left is None or right is None:
+        return None
+    coefficient = left.terms.get(index, 0) - right.terms.get(index, 0)
+    return (coefficient, left.const - right.const) if coefficient else None
+
+
+def _breakpoints(loop: Loop) -> list[int]:
+    """Where, inside the loop's range, some condition on its index changes."""
+    points: set[int] = set()
+    for node in nodes(expressions(loop.body)):
+        found = _condition(node, loop.index)
+        if found is not None:
+            coefficient, constant = found
+            # The sign of c I + d changes around I = -d / c: candidates are the floor, the next.
+            zero = -constant // coefficient
+            candidates = (zero, zero + 1)
+            points.update(p for p in candidates if _changes(node, found, p))
+    return sorted(p for p in points if 0 < p < loop.index.extent)
+
+
+def _changes(expr: Expr, condition: tuple[int, int], point: int) -> bool:
+    return _holds(expr.op, condition, point - 1) != _holds(expr.op, condition, point)
+
+
+def _holds(op: ScalarOp, condition: tuple[int, int], at: int) -> bool:
+    value = condition[0] * at + condition[1]
+    match op:
+        case ScalarOp.LT:
+            return value < 0
+        case ScalarOp.LE:
+            return value <= 0
+        case ScalarOp.GT:
+            return value > 0
+        case ScalarOp.GE:
+            return value >= 0
+        case ScalarOp.EQ:
+            return value == 0
+        case _:
+            return value != 0
+
+
+def _decider(s: ScalarBuilder, index: Index, low: int, high: int):
+    def rule(expr: Expr) -> Expr | None:
+        if index not in expr.indices:
+            return expr
+        found = _condition(expr, index)
+        if found is None:
+            return None
+        first, last = _holds(expr.op, found, low), _holds(expr.op, found, high - 1)
+        return s.const(first, bool) if first == last else None
+
+    return rule

@@ -1,0 +1,117 @@
+"""Walks over statements of the loop IR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from wengert.ir.scalar import MATHS, Expr, ScalarOp
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Declare,
+    If,
+    Loop,
+    Stmt,
+    Store,
+)
+from wengert.kernels.stages import nodes
+
+
+def map_statements(
+    body: Sequence[Stmt],
+    expr: Callable[[Expr], Expr],
+    store: Callable[[Store], Store] = lambda statement: statement,
+) -> tuple[Stmt, ...]:
+    """`body` with every expression replaced, and then every Store."""
+
+    def one(statement: Stmt) -> Stmt:
+        match statement:
+            case Loop():
+                start, stop = expr(statement.start), expr(statement.stop)
+                return replace(statement, start=start, stop=stop, body=many(statement.body))
+            case Store(buffer, offset, value):
+                return store(Store(buffer, expr(offset), expr(value)))
+            case Declare(register, init):
+                return Declare(register, expr(init))
+            case Assign(register, value):
+                return Assign(register, expr(value))
+            case Accumulate(register, combine, value):
+                return Accumulate(register, combine, expr(value))
+            case If(condition, then, otherwise):
+                return If(expr(condition), many(then), many(otherwise))
+            case Check(condition, code, value):
+                return Check(expr(condition), code, expr(value))
+
+    def many(statements: Sequence[Stmt]) -> tuple[Stmt, ...]:
+        return tuple(one(st) for st in statements)
+
+    return many(body)
+
+
+def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
+    """The expressions of a statement itself, without those of statements inside it."""
+    match statement:
+        case Loop():
+            return (statement.start, statement.stop)
+        case Store(_, offset, value):
+            return (offset, value)
+        case Declare(_, value) | Assign(_, value) | Accumulate(_, _, value):
+            return (value,)
+        case If(condition):
+            return (condition,)
+        case Check(condition, _, value):
+            return (condition, value)
+
+
+def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
+    """All statements, depth first."""
+    for statement in body:
+        yield statement
+        match statement:
+            case Loop():
+                yield from walk(statement.body)
+            case If(_, then, otherwise):
+                yield from walk(then)
+                yield from walk(otherwise)
+            case _:
+                pass
+
+
+def expressions(body: Sequence[Stmt]) -> list[Expr]:
+    """All expressions below `body`."""
+    return [e for statement in walk(body) for e in own_expressions(statement)]
+
+
+def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
+    """All buffers that `body` reads or writes, in order of appearance."""
+    found: dict[Buffer, None] = {}
+    for node in nodes(expressions(body)):
+        if node.op is ScalarOp.LOAD:
+            found[node.attr] = None
+    for statement in walk(body):
+        if isinstance(statement, Store):
+            found[statement.buffer] = None
+    return found
+
+
+# What an operation costs, in vector instructions.
+MATHS_COST = 10
+
+
+def work(body: Sequence[Stmt]) -> int:
+    """About how many vector instructions `body` runs, per lane."""
+    total = 0
+    plain: list[Expr] = []
+    for statement in body:
+        match statement:
+            case Loop():
+                total += statement.index.extent * work(statement.body)
+            case If(condition, then, otherwise):
+                plain.append(condition)
+                total += work(then) + work(otherwise)
+            case _:
+                plain.extend(own_expressions(statement))
+    return total + sum(MATHS_COST if n.op in MATHS else 1 for n in nodes(plain))
