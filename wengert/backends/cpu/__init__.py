@@ -47,7 +47,7 @@ def compile(  # noqa: A001 - the name that the stages have
 
 def _compiler() -> Any:
     """The module that compiles: imported at the first use, since it takes LLVM along."""
-    return importlib.import_module("wengert.backends.cpu.compile")
+    return importlib.import_module("wengert.backends.cpu.machine")
 
 
 def _text(program: LoopProgram) -> str:

@@ -1,7 +1,7 @@
 """A loader for x86-64 ELF object files, small enough to start in a millisecond.
 
 Loading LLVM's own linker means mapping its whole library, longer than everything else that the
-first call of a cached program needs. The objects loaded here are made by `compile.py`:
+first call of a cached program needs. The objects loaded here are made by `machine.py`:
 position-independent, without thread-local data, exceptions or constructors. Anything else raises
 `UnsupportedObject`, and the caller takes LLVM's loader instead.
 

@@ -20,7 +20,7 @@ def load(data: bytes, names: list[str]) -> tuple[dict[str, int], Any]:
 
 def _load_by_llvm(data: bytes, names: list[str]) -> tuple[dict[str, int], Any]:
     """The same by LLVM's linker: any platform, but its library must be mapped first."""
-    compiler: Any = importlib.import_module("wengert.backends.cpu.compile")
+    compiler: Any = importlib.import_module("wengert.backends.cpu.machine")
     llvm: Any = importlib.import_module("llvmlite.binding")
     with compiler.LOCK:
         engine = compiler.empty_engine()
