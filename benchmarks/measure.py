@@ -15,7 +15,8 @@ from benchmarks.peers import BY_HAND, Tool, identity, to_numpy
 from benchmarks.timing import Call, Effort, Timing, compete
 from benchmarks.workload import Workload
 
-ANY_DTYPE = ("autograd",)  # promotes float32 to float64 here and there; its values still count
+# autograd promotes float32 to float64 here and there, Numba returns scalars as Python floats
+ANY_DTYPE = ("autograd", "numba")
 
 
 @dataclass

@@ -1,0 +1,191 @@
+"""The benchmarks compute what they say: every workload at a tiny size, nothing is timed.
+
+Values are compared with NumPy, derivatives with central differences of the NumPy function along a
+random direction, and both with every other tool that happens to be installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import report
+from benchmarks.catalogue import WORKLOADS, select
+from benchmarks.check import mismatches
+from benchmarks.derivatives import rosenbrock_gradient_numpy
+from benchmarks.measure import ANY_DTYPE, Outcome, all_calls
+from benchmarks.peers import BY_HAND, LOADERS, installed, numpy_namespace, to_numpy
+from benchmarks.startup import FIRST_CALLS, Startup
+from benchmarks.timing import Effort, Timing, compete
+from benchmarks.workload import LEARNING_RATE, Workload
+
+EACH = pytest.mark.parametrize("workload", WORKLOADS.values(), ids=list(WORKLOADS))
+SLOW_TOOLS = ("torch.compile",)
+Arrays = list[np.ndarray]
+
+
+def wengert_result(workload: Workload) -> Arrays:
+    tools, _ = installed(["wengert"])
+    return to_numpy(tools["wengert"].bind(workload)(*workload.inputs(tiny=True)))
+
+
+def gradients(workload: Workload, result: Arrays) -> Arrays:
+    """The gradients in the result of a workload; None for modes without."""
+    if workload.mode == "grad":
+        return result
+    if workload.mode == "value_and_grad":
+        return result[1:]
+    olds = [workload.inputs(tiny=True)[n] for n in workload.argnums]
+    return [(old - new) / LEARNING_RATE for old, new in zip(olds, result[1:], strict=True)]
+
+
+def directional_difference(workload: Workload, directions: Arrays) -> float:
+    """The central difference of the NumPy function, in float64, along `directions`."""
+    f = workload.build(numpy_namespace())
+    inputs = [
+        value.astype(np.float64) if value.dtype.kind == "f" else value
+        for value in workload.inputs(tiny=True)
+    ]
+
+    def along(step: float) -> float:
+        moved = list(inputs)
+        for n, direction in zip(workload.argnums, directions, strict=True):
+            moved[n] = inputs[n] + step * direction
+        return float(f(*moved))
+
+    step = 1e-6
+    return (along(step) - along(-step)) / (2 * step)
+
+
+@pytest.mark.parametrize(
+    "workload", [w for w in WORKLOADS.values() if w.mode == "value"], ids=lambda w: w.name
+)
+def test_values_equal_numpys(workload: Workload) -> None:
+    expected = to_numpy(workload.build(numpy_namespace())(*workload.inputs(tiny=True)))
+    results = {"numpy": expected, "wengert": wengert_result(workload)}
+    assert not mismatches(results, workload.tolerance)
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [w for w in WORKLOADS.values() if w.mode not in ("value", "hessian")],
+    ids=lambda w: w.name,
+)
+def test_gradients_equal_differences(workload: Workload) -> None:
+    result = wengert_result(workload)
+    inputs = workload.inputs(tiny=True)
+    found = gradients(workload, result)
+    rng = np.random.default_rng(0)
+    directions = [rng.standard_normal(inputs[n].shape) for n in workload.argnums]
+    slope = sum(float(np.sum(g * d)) for g, d in zip(found, directions, strict=True))
+    size = sum(float(np.sum(np.abs(g * d))) for g, d in zip(found, directions, strict=True))
+    single = inputs[0].dtype == np.float32
+    # a step subtracts in float32, which leaves few digits of the gradient
+    allowed = 1e-2 if workload.mode == "step" else 1e-4 if single else 1e-6
+    assert abs(slope - directional_difference(workload, directions)) <= allowed * size
+    assert all(g.dtype == inputs[n].dtype for g, n in zip(found, workload.argnums, strict=True))
+
+
+def test_hessian_equals_differences_of_the_gradient() -> None:
+    workload = WORKLOADS["rosenbrock/hessian/100"]
+    gradient = rosenbrock_gradient_numpy()
+    (x,) = workload.inputs(tiny=True)
+    step = 1e-6
+    columns = [(gradient(x + step * e) - gradient(x - step * e)) / (2 * step) for e in np.eye(8)]
+    np.testing.assert_allclose(wengert_result(workload)[0], np.array(columns), atol=1e-5)
+
+
+@pytest.mark.slow
+@EACH
+def test_all_installed_tools_agree(workload: Workload) -> None:
+    names = [name for name in LOADERS if name not in SLOW_TOOLS]
+    tools, _ = installed(names)
+    ready, faults = all_calls(workload, tools, BY_HAND, tiny=True)
+    results = {name: prepared.result for name, prepared in ready.items()}
+    assert not faults
+    assert not mismatches(results, workload.tolerance, ANY_DTYPE)
+    assert len(results) > 1 or not any(
+        importlib.util.find_spec(module) for module in ("jax", "torch", "autograd")
+    )
+
+
+def test_every_workload_of_the_contract_is_there() -> None:
+    themes = {name.split("/")[0] for name in WORKLOADS}
+    assert themes == {
+        *("call", "rosenbrock", "gmm", "black_scholes", "exp", "log", "sin", "tanh", "erf", "pow"),
+        *("sum", "transpose_add", "softmax", "layernorm", "matmul", "mlp", "transformer"),
+    }
+    assert all(workload.targets for workload in WORKLOADS.values())
+    assert set(FIRST_CALLS) <= set(WORKLOADS)
+
+
+def test_inputs_are_the_same_at_every_call() -> None:
+    for workload in WORKLOADS.values():
+        for first, second in zip(workload.inputs(True), workload.inputs(True), strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_unknown_workload_is_an_error() -> None:
+    with pytest.raises(SystemExit, match="no workload matches"):
+        select(["no such thing"])
+
+
+@pytest.mark.parametrize(
+    ("got", "text"),
+    [
+        ([np.ones(3)], None),
+        ([np.ones(3) + 1e-5], "off by"),
+        ([np.ones(3, np.float32)], "dtype"),
+        ([np.ones((3, 1))], "shape"),
+        ([np.ones(3), np.ones(3)], "2 outputs"),
+        ([np.array([1.0, 1.0, np.nan])], "NaN"),
+    ],
+)
+def test_wrong_results_are_found(got: Arrays, text: str | None) -> None:
+    found = mismatches({"wengert": got, "numpy": [np.ones(3)]}, 1.0)
+    assert bool(found) == (text is not None)
+    assert all(text in str(wrong) and wrong.tool == "wengert" for wrong in found if text)
+
+
+def test_timing_takes_turns_and_keeps_order() -> None:
+    order: list[str] = []
+    calls = {name: lambda name=name: order.append(name) for name in ("a", "b")}
+    timings = compete(calls, Effort(sample=1e-5, rounds=4, budget=5.0))
+    assert set(timings) == {"a", "b"}
+    assert all(t.rounds == 4 and 0 < t.least <= t.median for t in timings.values())
+    changes = sum(x != y for x, y in pairwise(order))
+    assert changes >= 4  # not all of a and then all of b
+
+
+def outcome() -> Outcome:
+    def took(seconds: float) -> Timing:
+        return Timing(seconds, seconds, 0.01, 5, 1)
+
+    timings = {"wengert": took(1e-3), "jax": took(3e-3), "torch": took(4e-3), "numba": took(5e-4)}
+    compiled = {"wengert": 0.05, "jax": 0.2}
+    return Outcome("thing", {"best": 2, "torch": 5}, timings, compiled, {"autograd": "too old"})
+
+
+def test_report(tmp_path: Path) -> None:
+    machine: dict[str, Any] = {"processor": "a CPU", "threads": 2}
+    startup = Startup(0.1, {"thing": 0.5}, {"thing": 0.09})
+    result = outcome()
+    assert result.best == "jax"  # numba was written for the task: no peer
+    assert result.ratio("best") == pytest.approx(3.0)
+    text = report.text_report([result], startup, machine)
+    for part in ("3.00/2", "4.00/5 torch!", "500 us", "4.00/2", "90.0 ms  60 ms!", "too old"):
+        assert part in text
+    if importlib.util.find_spec("matplotlib"):
+        written = {path.name for path in report.save([result], startup, machine, tmp_path)}
+        assert written == {"latest.txt", "latest.json", "latest.png"}
+        saved = json.loads((tmp_path / "latest.json").read_text())
+        assert saved["workloads"]["thing"]["best_peer"] == "jax"
+        assert "| thing | 1.00 ms | 3.00 ms (jax) | 3.00 | 50.0 ms / 200 ms |" in report.markdown(
+            saved
+        )
