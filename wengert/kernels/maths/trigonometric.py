@@ -40,6 +40,18 @@ _SIN_DOUBLE = (
     *(2.7557319210471016e-06, -2.5052106810532477e-08, 1.6058936516317058e-10),
     *(-7.642907035737092e-13, 2.720271421937793e-15),
 )
+# the same on |r| <= 1.01 pi/4, 2**-27.7 and 2**-56.7
+_SIN_QUARTER_SINGLE = (-0.16666653752326965, 0.008332112804055214, -0.00019508754485286772)
+_SIN_QUARTER_DOUBLE = (
+    *(-0.16666666666666627, 0.008333333333320954, -0.00019841269828627608),
+    *(2.7557313278237247e-06, -2.505069271707732e-08, 1.589297099624695e-10),
+)
+# (cos(r) - 1 + r**2/2) / r**4 in r**2 there, 2**-30.2 and 2**-59.3
+_COS_QUARTER_SINGLE = (0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-05)
+_COS_QUARTER_DOUBLE = (
+    *(0.04166666666666658, -0.0013888888888871377, 2.4801587287783575e-05),
+    *(-2.755731386552687e-07, 2.087565755093723e-09, -1.1356264828592618e-11),
+)
 
 
 def bound(f: Format) -> float:
@@ -81,6 +93,26 @@ def sin(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def cos(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """cos(x) = -(-1)**n sin(x - (n + 1/2) pi), n = rint(x / pi - 1/2)."""
-    t = s.fma(x, _1_PI, f.magic - 0.5)
-    return t
+    """cos(x) = -(-1)**n sin(x - (n + 1/2) pi), n = rint(x / pi - 1/2).
+
+    The magic number is one larger, so that the last bit is that of n + 1.
+    """
+    t = s.add(s.fma(x, _1_PI, -0.5), f.magic + 1.0)
+    n = s.add(s.sub(t, f.magic + 1.0), 0.5)
+    y = _sine(s, _minus_multiple(s, x, n, f.pick(_PI_SINGLE, _PI_DOUBLE)))
+    return flip_sign(s, y, s.shl(as_bits(s, t), 8 * f.dtype.itemsize - 1))
+
+
+def tan(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    t = s.fma(x, 2.0 * _1_PI, f.magic)
+    halves = tuple(part / 2.0 for part in f.pick(_PI_SINGLE, _PI_DOUBLE))
+    r = _minus_multiple(s, x, s.sub(t, f.magic), halves)
+    z = s.mul(r, r)
+    sine = s.fma(s.mul(z, r), horner(s, z, f.pick(_SIN_QUARTER_SINGLE, _SIN_QUARTER_DOUBLE)), r)
+    c = horner(s, z, f.pick(_COS_QUARTER_SINGLE, _COS_QUARTER_DOUBLE))
+    cosine = s.fma(z, s.fma(z, c, -0.5), 1.0)
+    last = s.shl(as_bits(s, t), 8 * f.dtype.itemsize - 1)
+    odd = s.ne(last, 0)
+    bottom = flip_sign(s, s.select(odd, sine, cosine), last)
+    y = s.div(s.select(odd, cosine, sine), bottom)
+    return s.select(s.eq(x, 0.0), x, y)

@@ -1,0 +1,94 @@
+"""Branch-free expansions of the maths functions in the scalar vocabulary.
+
+`expand` turns one maths node into arithmetic, bit operations and SELECTs of its dtype, which a
+loop vectoriser takes as it is. Special values are NumPy's: NaN, infinities, signed zeros, overflow
+to inf, gradual underflow. `ULP` states the largest error in units in the last place.
+
+sin, cos and tan of a huge argument are the one exception: their exact form is a CALL of the C
+library under a GUARD. `expand(..., guard=False)` leaves it out for a caller that has another way,
+with `needs_slow_path` and `expand_slow`.
+
+Adding a function: one expansion `(builder, format, *operands) -> Expr` in its family's file, one
+row in `_EXPANSIONS`, one in `ULP`; tests/test_maths.py takes its cases from these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.kernels.maths import (
+    error_function,
+    exponential,
+    hyperbolic,
+    logarithm,
+    trigonometric,
+)
+from wengert.kernels.maths.formats import FORMATS, Format
+
+__all__ = ["ULP", "expand", "expand_slow", "needs_slow_path"]
+
+_EXPANSIONS: dict[ScalarOp, Callable[..., Expr]] = {
+    ScalarOp.EXP: exponential.exp,
+    ScalarOp.EXP2: exponential.exp2,
+    ScalarOp.EXPM1: exponential.expm1,
+    ScalarOp.LOG: logarithm.log,
+    ScalarOp.LOG2: logarithm.log2,
+    ScalarOp.LOG10: logarithm.log10,
+    ScalarOp.LOG1P: logarithm.log1p,
+    ScalarOp.SIN: trigonometric.sin,
+    ScalarOp.COS: trigonometric.cos,
+    ScalarOp.TAN: trigonometric.tan,
+    ScalarOp.TANH: hyperbolic.tanh,
+    ScalarOp.ERF: error_function.erf,
+}
+_PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN})
+
+
+def _both(single: float, double: float) -> dict[str, float]:
+    return {"float32": single, "float64": double}
+
+
+# The largest error in units in the last place, with a margin over the largest one found.
+ULP: dict[ScalarOp, dict[str, float]] = {
+    ScalarOp.EXP: _both(1.0, 1.0),
+    ScalarOp.EXP2: _both(1.0, 1.0),
+    ScalarOp.EXPM1: _both(2.0, 2.0),
+    ScalarOp.LOG: _both(1.0, 1.0),
+    ScalarOp.LOG2: _both(1.0, 1.0),
+    ScalarOp.LOG10: _both(1.0, 1.0),
+    ScalarOp.LOG1P: _both(1.5, 1.5),
+    ScalarOp.SIN: _both(2.0, 2.0),
+    ScalarOp.COS: _both(2.0, 2.0),
+    ScalarOp.TAN: _both(3.0, 3.0),
+    ScalarOp.TANH: _both(2.0, 2.0),
+    ScalarOp.ERF: _both(1.5, 1.5),
+}
+
+
+def _format(expr: Expr) -> Format:
+    found = FORMATS.get(expr.dtype)
+    if found is None:
+        raise TypeError(f"{expr.op} of {expr.dtype}: only float32 and float64 have expansions")
+    return found
+
+
+def needs_slow_path(s: ScalarBuilder, expr: Expr) -> Expr | None:
+    """Where the fast form of `expr` does not hold: a bool expression, or None for nowhere."""
+    return trigonometric.is_huge(s, expr.args[0]) if expr.op in _PERIODIC else None
+
+
+def expand_slow(s: ScalarBuilder, expr: Expr) -> Expr:
+    """`expr` by a CALL of the C library: right everywhere, but not vectorised."""
+    return trigonometric.slow(s, str(expr.op), expr.args[0])
+
+
+def expand(s: ScalarBuilder, expr: Expr, *, guard: bool = True) -> Expr:
+    """A maths node other than CALL, of dtype float32 or float64, in terms of the other ops.
+
+    With `guard`, it is right for all operands: where the fast form is not, a GUARD takes
+    `expand_slow`.
+    """
+    fast = _EXPANSIONS[expr.op](s, _format(expr), *expr.args)
+    condition = needs_slow_path(s, expr) if guard else None
+    return fast if condition is None else s.guard(condition, expand_slow(s, expr), fast)
