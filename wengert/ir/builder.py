@@ -61,25 +61,32 @@ class Builder:
 
     def emit(self, op: Op, inputs: Sequence[Value], params: dict[str, Any]) -> list[Value]:
         """Appends `outputs = op[params](inputs)`; raises what the op's type rule raises."""
-        types = op.infer(*(v.type for v in inputs), **params)
-        outputs = tuple(Var(t) for t in types)
-        atoms = tuple(v.atom for v in inputs)
+        atoms = tuple([v.atom for v in inputs])
+        types = op.infer(*[a.type for a in atoms], **params)
+        outputs = tuple([Var(t) for t in types])
         self.eqns.append(Eqn(op, atoms, outputs, params, self.location))
         return [Value(self, var) for var in outputs]
 
     def inline(self, program: Program, inputs: Sequence[Value]) -> list[Value]:
         """Appends the equations of `program` applied to `inputs`."""
+        eqns, outputs = self.copies(program, inputs)
+        self.eqns += eqns
+        return [Value(self, a) for a in outputs]
+
+    def copies(
+        self, program: Program, inputs: Sequence[Value]
+    ) -> tuple[list[Eqn], list[Atom]]:
+        """The equations and outputs of `program` applied to `inputs`; appends nothing."""
         env: dict[Var, Atom] = dict(
-            zip(program.inputs, (v.atom for v in inputs), strict=True)
+            zip(program.inputs, [v.atom for v in inputs], strict=True)
         )
+        eqns: list[Eqn] = []
         for eqn in program.eqns:
-            fresh = tuple(Var(v.type) for v in eqn.outputs)
-            atoms = tuple(substitute(env, a) for a in eqn.inputs)
-            self.eqns.append(
-                Eqn(eqn.op, atoms, fresh, eqn.params, eqn.location or self.location)
-            )
+            fresh = tuple([Var(v.type) for v in eqn.outputs])
+            atoms = tuple([substitute(env, a) for a in eqn.inputs])
+            eqns.append(Eqn(eqn.op, atoms, fresh, eqn.params, eqn.location or self.location))
             env.update(zip(eqn.outputs, fresh, strict=True))
-        return [Value(self, substitute(env, a)) for a in program.outputs]
+        return eqns, [substitute(env, a) for a in program.outputs]
 
     def finish(self, outputs: Sequence[Value]) -> Program:
         return Program(tuple(self.inputs), tuple(self.eqns), tuple(v.atom for v in outputs))

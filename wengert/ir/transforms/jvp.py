@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wengert.ir.builder import Builder, Value, substitute
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.builder import Builder, Value
+from wengert.ir.program import Atom, Eqn, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,50 +26,51 @@ class Jvp:
 
 def jvp(program: Program, active: Sequence[bool]) -> Jvp:
     """The program together with its directional derivative with respect to the active inputs."""
-    builder = Builder()
-    primals = [builder.input(t) for t in program.in_types]
-    tangents = [
-        builder.input(t) if on else None for t, on in zip(program.in_types, active, strict=True)
-    ]
-    outs, out_tangents = push(builder, program, primals, tangents)
-    active_tangents = [t for t in out_tangents if t is not None]
+    builder = Builder(inputs=list(program.inputs))
+    dot: dict[Atom, Value] = {
+        var: builder.input(var.type)
+        for var, on in zip(program.inputs, active, strict=True)
+        if on
+    }
+    _push_eqns(builder, program.eqns, program.eqns, dot)
+    out_tangents = [dot.get(a) for a in program.outputs]
+    tangents = [t.atom for t in out_tangents if t is not None]
     return Jvp(
-        builder.finish([*outs, *active_tangents]), tuple(t is not None for t in out_tangents)
+        Program(tuple(builder.inputs), tuple(builder.eqns), (*program.outputs, *tangents)),
+        tuple([t is not None for t in out_tangents]),
     )
 
 
 def push(
     builder: Builder, program: Program, primals: Sequence[Value], tangents: Sequence[Value | None]
 ) -> tuple[list[Value], list[Value | None]]:
-    """Appends `program` and its tangents to `builder`; gives the outputs and their tangents."""
-    env: dict[Var, Atom] = {}
-    dot: dict[Var, Value] = {}
+    """Appends `program` and its tangents to `builder`; gives the outputs and their tangents.
 
-    def bind(var: Var, value: Value, tangent: Value | None) -> None:
-        env[var] = value.atom
-        if tangent is not None:
-            dot[var] = tangent
-
-    def tangent_of(atom: Atom) -> Value | None:
-        return dot.get(atom) if isinstance(atom, Var) else None
-
-    for var, value, tangent in zip(program.inputs, primals, tangents, strict=True):
-        bind(var, value, tangent)
-    for eqn in program.eqns:
-        inputs = [Value(builder, substitute(env, a)) for a in eqn.inputs]
-        in_tangents = [tangent_of(a) for a in eqn.inputs]
-        outs, out_tangents = _push_eqn(builder, eqn, inputs, in_tangents)
-        for var, value, tangent in zip(eqn.outputs, outs, out_tangents, strict=True):
-            bind(var, value, tangent)
-    outputs = [Value(builder, substitute(env, a)) for a in program.outputs]
-    return outputs, [tangent_of(a) for a in program.outputs]
+    The equations are copied, so that a program may be pushed several times.
+    """
+    copies, outputs = builder.copies(program, primals)
+    dot: dict[Atom, Value] = {
+        var: tangent
+        for var, tangent in zip(program.inputs, tangents, strict=True)
+        if tangent is not None
+    }
+    _push_eqns(builder, program.eqns, copies, dot)
+    return [Value(builder, a) for a in outputs], [dot.get(a) for a in program.outputs]
 
 
-def _push_eqn(
-    builder: Builder, eqn: Eqn, inputs: list[Value], tangents: list[Value | None]
-) -> tuple[Sequence[Value], Sequence[Value | None]]:
-    builder.location = eqn.location
-    outs = builder.emit(eqn.op, inputs, eqn.params)
-    if all(t is None for t in tangents):
-        return outs, [None] * len(outs)
-    return outs, eqn.op.rule("jvp")(inputs, tangents, outs, **eqn.params)
+def _push_eqns(
+    builder: Builder, eqns: Sequence[Eqn], copies: Sequence[Eqn], dot: dict[Atom, Value]
+) -> None:
+    """Appends `copies` and their tangents, which `dot` holds by the values of `eqns`."""
+    for eqn, copy in zip(eqns, copies, strict=True):
+        builder.eqns.append(copy)
+        tangents = [dot.get(a) for a in eqn.inputs]
+        if all([t is None for t in tangents]):
+            continue
+        builder.location = copy.location
+        primals = [Value(builder, a) for a in copy.inputs]
+        outs = [Value(builder, v) for v in copy.outputs]
+        pushed = eqn.op.rule("jvp")(primals, tangents, outs, **eqn.params)
+        for var, tangent in zip(eqn.outputs, pushed, strict=True):
+            if tangent is not None:
+                dot[var] = tangent

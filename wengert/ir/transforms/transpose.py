@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wengert.errors import VerificationError, at
-from wengert.ir.builder import Builder, Value, add_tangents, substitute
+from wengert.ir.builder import Builder, Value, add_tangents
 from wengert.ir.op import Linear
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.linearize import linearize
@@ -14,6 +14,8 @@ from wengert.ir.transforms.linearize import linearize
 
 def transpose(program: Program, residuals: int) -> Program:
     """The transpose of a program that is linear in all inputs after the first `residuals`.
+
+    What the program computes from the residuals alone is computed as it is.
 
     Inputs: the residuals, then a cotangent for each output. Outputs: a cotangent for each
     linear input.
@@ -28,46 +30,58 @@ def pull(
     builder: Builder, program: Program, known: Sequence[Value], cotangents: Sequence[Value | None]
 ) -> list[Value]:
     """Appends the transpose of `program` to `builder`; gives the linear inputs' cotangents."""
-    env: dict[Var, Atom] = dict(
-        zip(program.inputs, (v.atom for v in known), strict=False)
-    )
+    env: dict[Atom, Atom] = dict(zip(program.inputs, [v.atom for v in known], strict=False))
     linear_inputs = program.inputs[len(known) :]
-    linear = {*linear_inputs, *(v for e in program.eqns for v in e.outputs)}
-    bar: dict[Var, Value] = {}
+    linear: set[Atom] = set(linear_inputs)
+    eqns: list[Eqn] = []
+    for eqn in program.eqns:
+        if linear.isdisjoint(eqn.inputs):
+            _copy_known(builder, eqn, env)
+        else:
+            linear.update(eqn.outputs)
+            eqns.append(eqn)
+    bar: dict[Atom, Value] = {}
 
     def accumulate(atom: Atom, cotangent: Value | None) -> None:
-        if isinstance(atom, Var) and atom in linear and cotangent is not None:
+        if cotangent is not None and atom in linear:
             total = add_tangents(bar.get(atom), cotangent)
             assert total is not None
             bar[atom] = total
 
     for atom, cotangent in zip(program.outputs, cotangents, strict=True):
         accumulate(atom, cotangent)
-    for eqn in reversed(program.eqns):
+    for eqn in reversed(eqns):
         out_bars = [bar.pop(v, None) for v in eqn.outputs]
-        if any(b is not None for b in out_bars):
+        if any([b is not None for b in out_bars]):
             builder.location = eqn.location
             for atom, cotangent in _pull_eqn(builder, eqn, out_bars, env, linear):
                 accumulate(atom, cotangent)
     return [bar.get(v) or builder.zeros(v.type) for v in linear_inputs]
 
 
+def _copy_known(builder: Builder, eqn: Eqn, env: dict[Atom, Atom]) -> None:
+    fresh = tuple([Var(v.type) for v in eqn.outputs])
+    inputs = tuple([env.get(a, a) for a in eqn.inputs])
+    builder.eqns.append(Eqn(eqn.op, inputs, fresh, eqn.params, eqn.location))
+    env.update(zip(eqn.outputs, fresh, strict=True))
+
+
 def _pull_eqn(
     builder: Builder,
     eqn: Eqn,
     out_bars: list[Value | None],
-    env: dict[Var, Atom],
-    linear: set[Var],
+    env: dict[Atom, Atom],
+    linear: set[Atom],
 ) -> list[tuple[Atom, Value | None]]:
-    unknown = [isinstance(a, Var) and a in linear for a in eqn.inputs]
-    positions = frozenset(i for i, on in enumerate(unknown) if on)
+    unknown = [a in linear for a in eqn.inputs]
+    positions = frozenset([i for i, on in enumerate(unknown) if on])
     if not eqn.op.linear(positions):
         raise VerificationError(
             f"op '{eqn.op.name}' is not linear in operands {sorted(positions)}, so it cannot be "
             f"transposed: a JVP rule emitted it on tangents{at(eqn.location)}"
         )
     inputs = [
-        Linear(a.type) if on else Value(builder, substitute(env, a))
+        Linear(a.type) if on else Value(builder, env.get(a, a))
         for a, on in zip(eqn.inputs, unknown, strict=True)
     ]
     return list(
@@ -90,9 +104,8 @@ class Vjp:
 def vjp(program: Program, active: Sequence[bool]) -> Vjp:
     """Reverse mode in one program: linearise, then transpose."""
     split = linearize(program, active)
-    builder = Builder()
-    primals = [builder.input(t) for t in program.in_types]
-    results = builder.inline(split.primal, primals)
+    builder = Builder(inputs=list(program.inputs), eqns=list(split.primal.eqns))
+    results = [Value(builder, a) for a in split.primal.outputs]
     outs, residuals = results[: len(program.outputs)], results[len(program.outputs) :]
     bars: list[Value | None] = [builder.input(t) for t in split.linear.out_types]
     return Vjp(
