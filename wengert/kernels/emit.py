@@ -143,7 +143,9 @@ class _Body:
                 before += self.open(stage, depth)
             elif stage.kind is StageKind.ARGREDUCE and depth in stage.reduced:
                 before += self.open_position(stage)
+        self.storage.leave()
         body = [st for child in node.children for st in self.node(child, depth + 1)]
+        self.storage.leave()
         for stage in node.stages:
             if stage in self.registers and depth == min(stage.reduced):
                 after += self.close(stage)

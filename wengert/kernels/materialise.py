@@ -19,8 +19,8 @@ from wengert.ir.forms import Contraction, Form, Reduction, Scan
 from wengert.ir.program import Atom, Eqn, Program, Var
 
 # An expression dearer than this is stored rather than computed twice; the unit is one vector
-# instruction per element. Storing and loading an element costs about as much.
-DEAR = 8
+# instruction per element. Storing an element and loading it again costs about as much.
+DEAR = 12
 # A value repeated by a broadcast is computed many times over.
 DEAR_REPEATED = 3
 

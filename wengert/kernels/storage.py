@@ -65,6 +65,11 @@ class Storage:
         self.values[self.s.load(stage.buffer, stage.offset)] = value
         self.only[stage.buffer] = value
 
+    def leave(self) -> None:
+        """Ends a loop body: what was forwarded in it is no longer at hand."""
+        self.values.clear()
+        self._rewriter = None
+
     def _load(self, expr: Expr) -> Expr | None:
         if expr.op is not ScalarOp.LOAD or expr.attr not in self.places:
             return None

@@ -1,0 +1,165 @@
+"""Checks a loop program against the invariants of `kernels.loops`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wengert.errors import VerificationError
+from wengert.ir.scalar import Expr, Index, ScalarOp, affine
+from wengert.ir.types import BOOL, INT64
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Check,
+    Declare,
+    Gemm,
+    If,
+    Kernel,
+    Kind,
+    Loop,
+    LoopProgram,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+from wengert.kernels.memory import used
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import own_expressions
+
+
+def verify(program: LoopProgram) -> None:
+    """Raises VerificationError, naming the kernel and the fault, if an invariant is broken."""
+    written: set[Buffer] = {*program.inputs, *program.constants}
+    for step in program.steps:
+        if isinstance(step, Kernel):
+            _Kernel(step.name, len(program.failures), written).run(step.body)
+        else:
+            _gemm(step, written)
+        for buffer in used(step):
+            if buffer.space is Space.TEMP and buffer not in program.offsets:
+                raise VerificationError("a temporary buffer has no place in the arena")
+    for buffer in program.outputs:
+        if buffer not in written and buffer.size:
+            raise VerificationError("an output is never written")
+    _arena(program)
+
+
+def _gemm(call: Gemm, written: set[Buffer]) -> None:
+    for buffer, need in (
+        (call.lhs, (call.batch - 1) * call.lhs_stride + call.m * call.k),
+        (call.rhs, (call.batch - 1) * call.rhs_stride + call.k * call.n),
+        (call.out, (call.batch - 1) * call.out_stride + call.m * call.n),
+    ):
+        if buffer.size < need:
+            raise VerificationError(f"gemm reaches {need} elements of a buffer of {buffer.size}")
+    if call.lhs not in written or call.rhs not in written:
+        raise VerificationError("gemm reads a buffer that was never written")
+    written.add(call.out)
+
+
+def _arena(program: LoopProgram) -> None:
+    for buffer, offset in program.offsets.items():
+        if offset + buffer.nbytes > program.arena:
+            raise VerificationError("a temporary buffer reaches beyond the arena")
+
+
+@dataclass(slots=True)
+class _Kernel:
+    name: str
+    failures: int
+    written: set[Buffer]
+    bounds: dict[Index, tuple[int, int] | None] = field(
+        default_factory=dict[Index, tuple[int, int] | None]
+    )
+    registers: set[Register] = field(default_factory=set[Register])
+
+    def fail(self, what: str) -> None:
+        raise VerificationError(f"kernel {self.name}: {what}")
+
+    def run(self, body: Sequence[Stmt], depth: int = 0) -> None:
+        for statement in body:
+            for expr in own_expressions(statement):
+                self.expression(expr)
+            self.statement(statement, len(body), depth)
+
+    def statement(self, statement: Stmt, siblings: int, depth: int) -> None:
+        match statement:
+            case Loop():
+                self.loop(statement, siblings, depth)
+            case Store(buffer, offset, value):
+                if value.dtype != buffer.dtype:
+                    self.fail(f"stores {value.dtype} in a buffer of {buffer.dtype}")
+                if buffer.space in (Space.INPUT, Space.CONSTANT):
+                    self.fail(f"writes to a buffer of space {buffer.space}")
+                self.access(buffer, offset)
+                self.written.add(buffer)
+            case Declare(register, value):
+                self.registers.add(register)
+                self.typed(register, value)
+            case Assign(register, value) | Accumulate(register, _, value):
+                self.typed(register, value)
+            case If(condition, then, otherwise):
+                self.boolean(condition)
+                self.run(then, depth + 1)
+                self.run(otherwise, depth + 1)
+            case Check(condition, code, value):
+                self.boolean(condition)
+                if code >= self.failures or value.dtype != INT64:
+                    self.fail(f"has a check with failure number {code} that does not exist")
+
+    def loop(self, loop: Loop, siblings: int, depth: int) -> None:
+        if loop.kind is Kind.PARALLEL and (depth or siblings > 1):
+            self.fail("has a parallel loop that is not its only statement")
+        if loop.index in self.bounds:
+            self.fail("binds an index inside a loop over it")
+        constant = loop.start.is_const and loop.stop.is_const
+        self.bounds[loop.index] = (loop.start.attr, loop.stop.attr) if constant else None
+        if constant and loop.stop.attr > loop.index.extent:
+            self.fail("has a loop that runs beyond its index's extent")
+        self.run(loop.body, depth + 1)
+        del self.bounds[loop.index]
+
+    def typed(self, register: Register, value: Expr) -> None:
+        if register not in self.registers:
+            self.fail("uses a register before its declaration")
+        if value.dtype != register.dtype:
+            self.fail(f"puts {value.dtype} in a register of {register.dtype}")
+
+    def boolean(self, condition: Expr) -> None:
+        if condition.dtype != BOOL:
+            self.fail(f"has a condition of dtype {condition.dtype}")
+
+    def expression(self, expr: Expr) -> None:
+        missing = expr.indices - self.bounds.keys()
+        if missing:
+            self.fail("uses an index outside its loop")
+        guarded = {id(n) for g in nodes((expr,)) if g.op is ScalarOp.GUARD
+                   for n in nodes((g.args[1],))}
+        for node in nodes((expr,)):
+            if node.op is ScalarOp.REGISTER and node.attr not in self.registers:
+                self.fail("reads a register before its declaration")
+            if node.op is ScalarOp.LOAD:
+                if node.attr not in self.written and node.attr.space is not Space.LOCAL:
+                    self.fail(f"reads a {node.attr.space} buffer before it is written")
+                if id(node) not in guarded:
+                    self.access(node.attr, node.args[0])
+
+    def access(self, buffer: Buffer, offset: Expr) -> None:
+        """Checks an offset whose range can be known."""
+        function = affine(offset)
+        if function is None or any(self.bounds.get(i) is None for i in function.terms):
+            return
+        low = high = function.const
+        for index, coefficient in function.terms.items():
+            bound = self.bounds[index]
+            assert bound is not None
+            if bound[0] >= bound[1]:
+                return
+            ends = (coefficient * bound[0], coefficient * (bound[1] - 1))
+            low, high = low + min(ends), high + max(ends)
+        if (low < 0 or high >= buffer.size) and all(b is None or b[0] < b[1]
+                                                    for b in self.bounds.values()):
+            self.fail(f"reaches offsets {low} to {high} of a buffer of {buffer.size}")
