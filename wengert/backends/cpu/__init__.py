@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.llvm_calls import MAIN
-from wengert.backends.cpu.llvm_print import print_program
+from wengert.backends.cpu.llvm_print import print_program, work
 from wengert.backends.cpu.load import load
-from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import LoopProgram
+from wengert.kernels.maths import expand
 
 __all__ = ["Executable", "compile"]
 
@@ -41,8 +42,16 @@ def compile(  # noqa: A001 - the name that the stages have
     signature = Signature(tuple(in_types), tuple(out_types), lowered.arena, lowered.failures)
     addresses, code = load(data, [MAIN])
     kept = tuple(np.ascontiguousarray(c).reshape(c.shape) for c in constants)
-    seconds = time.perf_counter() - started
-    return Executable(signature, kept, addresses[MAIN], code, lambda: text, seconds, False)
+    made = Executable(signature, kept, addresses[MAIN], code, lambda: text, 0.0, False)
+    release = worth_releasing(signature, work(lowered))
+    made.fast = fast_entry(_named_object, signature, made.address, kept, code, release)
+    made.compile_seconds = time.perf_counter() - started
+    return made
+
+
+def _named_object(name: str, text: str) -> bytes:
+    data: bytes = _compiler().object_code(text)
+    return data
 
 
 def _compiler() -> Any:
@@ -51,9 +60,4 @@ def _compiler() -> Any:
 
 
 def _text(program: LoopProgram) -> str:
-    return print_program(program, _expand, _compiler().has_fma())
-
-
-def _expand(s: ScalarBuilder, x: Expr) -> Expr:
-    maths: Any = importlib.import_module("wengert.kernels.maths")
-    return maths.expand(s, x)
+    return print_program(program, expand, _compiler().has_fma())

@@ -26,6 +26,13 @@ class Signature:
     arena: int
     failures: tuple[Failure, ...]
 
+    def failed(self, code: int, value: int) -> Exception:
+        """The exception of a failed check."""
+        failure = self.failures[code]
+        kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
+        message = failure.message.replace("{value}", str(value))
+        return kind(message + errors.at(failure.location))
+
 
 @dataclass(slots=True, eq=False)
 class Executable:
@@ -75,15 +82,8 @@ class Executable:
         start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
         failure = (ctypes.c_int64 * 2)(0, 0)
         if self._main(addresses, start, failure):
-            raise self.failed(failure[0] - 1, failure[1])
+            raise self.signature.failed(failure[0] - 1, failure[1])
         return tuple(a[()] if a.ndim == 0 else a for a in outputs)
-
-    def failed(self, code: int, value: int) -> Exception:
-        """The exception of a failed check."""
-        failure = self.signature.failures[code]
-        kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
-        message = failure.message.replace("{value}", str(value))
-        return kind(message + errors.at(failure.location))
 
     @property
     def llvm(self) -> str:

@@ -23,7 +23,23 @@ def resolve(name: str) -> int:
         return blas(routine)
     if family == "special":
         return special(routine)
+    if family == "npy":
+        return _numpy_api(int(routine))
+    if family == "py":
+        return id(_PYTHON[routine])
     return _address(ctypes.CDLL(None), name)
+
+
+_PYTHON = {"ndarray": np.ndarray, "NotImplemented": NotImplemented}
+
+
+def _numpy_api(number: int) -> int:
+    """The address of a function of NumPy's C interface, by its number."""
+    capsule = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype = ctypes.c_void_p
+    pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
+    return (ctypes.c_void_p * (number + 1)).from_address(pointer(capsule, None))[number] or 0
 
 
 def _address(library: ctypes.CDLL, name: str) -> int:

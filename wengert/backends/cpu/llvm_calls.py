@@ -9,7 +9,7 @@ from wengert.backends.cpu.llvm_expr import Module
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
 
 MAIN = "wengert_main"
-RUNTIME = "wengert_runtime"  # {address of the parallel loop of the thread pool, thread count}
+RUNTIME = "wengert_runtime"  # address of the pool's parallel loop, thread count, idle arena
 
 _FAIL = """define internal void @wg.fail(ptr %failure, i64 %code, i64 %value) cold noinline {
   %swapped = cmpxchg ptr %failure, i64 0, i64 %code seq_cst seq_cst
@@ -26,7 +26,7 @@ done:
 
 # The pool calls a chunk's function with args[0] advanced by steps[0] times the chunk number. It
 # leaves null alone, so that counting starts at address 1.
-_ONE_STEP = f"""@{RUNTIME} = external global [2 x i64]
+_ONE_STEP = f"""@{RUNTIME} = external global [4 x i64]
 @wg.one = internal constant i64 1
 """
 

@@ -115,6 +115,25 @@ def walk(body: tuple[Stmt, ...]) -> list[Stmt]:
     return found
 
 
+def work(program: LoopProgram) -> int:
+    """An upper bound of the loop iterations and multiplications that a program makes."""
+    total = 0
+    for step in program.steps:
+        if isinstance(step, Kernel):
+            total += sum(_iterations(stmt) for stmt in step.body)
+        else:
+            total += step.batch * step.m * step.n * step.k
+    return total
+
+
+def _iterations(stmt: Stmt) -> int:
+    if isinstance(stmt, Loop):
+        return stmt.index.extent * sum(_iterations(s) for s in stmt.body)
+    if isinstance(stmt, If):
+        return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
+    return 1
+
+
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions that a statement holds itself."""
     match stmt:

@@ -2,7 +2,7 @@
 
 Numba's threading layers are extension modules of their own; loading one from its file takes two
 milliseconds where `import numba` takes hundreds. Compiled programs read the pool's address and
-the number of threads from two cells of memory, `RUNTIME`, so that a forked child, in which
+the number of threads from cells of memory, `RUNTIME`, so that a forked child, in which
 neither layer may be used, can be told to run on one thread.
 """
 
@@ -16,7 +16,7 @@ import pathlib
 import threading
 from types import ModuleType
 
-RUNTIME = (ctypes.c_int64 * 2)(0, 1)
+RUNTIME = (ctypes.c_int64 * 4)(0, 1, 0, 0)
 _LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
 _lock = threading.Lock()
 _layer: ModuleType | None = None
