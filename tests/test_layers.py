@@ -25,6 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("dump",),
     ("ir.types",),
     ("ir.scalar",),
+    ("ir.index_algebra",),
     ("ir.forms",),
     ("ir.op",),
     ("ir.program",),

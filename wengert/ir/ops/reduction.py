@@ -71,7 +71,7 @@ reduce_sum = linear_unary(
     family="reduction",
     params=("axes",),
     infer=_sum_infer,
-    evaluate=lambda x, *, axes: np.sum(x, axis=axes, dtype=np.asarray(x).dtype),
+    evaluate=lambda x, *, axes: np.sum(x, axis=axes, dtype=x.dtype),
     transpose=lambda ct, x, *, axes: _back(ct, x, axes),
     batched_params=_batched_axes,
     form=lambda types, *, axes: Reduction("add", axes),
@@ -137,7 +137,7 @@ reduce_prod = register(
         family="reduction",
         params=("axes",),
         infer=_prod_infer,
-        evaluate=lambda x, *, axes: np.prod(x, axis=axes, dtype=np.asarray(x).dtype),
+        evaluate=lambda x, *, axes: np.prod(x, axis=axes, dtype=x.dtype),
         jvp=_prod_jvp,
         batch=batch_unary("reduce_prod", _batched_axes),
         form=lambda types, *, axes: Reduction("mul", axes),
@@ -151,7 +151,7 @@ reduce_prod = register(
 
 
 def _check_not_empty(name: str, x: TensorType, axes: Axes) -> None:
-    if any(x.shape[a] == 0 for a in axes) and _without(x, axes).size:
+    if any(x.shape[a] == 0 for a in axes):
         raise ShapeError(
             f"{name}: axes {axes} of {x} hold no elements, and the {name} of nothing has no value"
         )
@@ -245,11 +245,6 @@ def _arg(name: str, reduce: Callable[..., Any]) -> Op:
         _check_not_empty(name, x, (axis,))
         return (_without(x, (axis,)).with_dtype(INT64),)
 
-    def evaluate(x: Any, *, axis: int) -> Any:
-        if np.size(x) == 0:
-            return np.zeros(np.delete(np.shape(x), axis), np.int64)
-        return reduce(x, axis=axis)
-
     def samples() -> list[Sample]:
         return [
             *(Sample((draw((3, 4), dtype),), {"axis": 1}) for dtype in DTYPES),
@@ -265,7 +260,7 @@ def _arg(name: str, reduce: Callable[..., Any]) -> Op:
             family="reduction",
             params=("axis",),
             infer=infer,
-            evaluate=evaluate,
+            evaluate=lambda x, *, axis: reduce(x, axis=axis),
             jvp=no_tangent,
             batch=batch_unary(name, lambda size, *, axis: {"axis": axis + 1}),
             form=lambda types, *, axis: Reduction(name, (axis,)),

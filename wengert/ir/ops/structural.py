@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.index_algebra import flat, unflat
 from wengert.ir.op import ElementContext
 from wengert.ir.ops.structural_family import (
     after_batch,
@@ -52,13 +53,10 @@ def reshaped_index(s: ScalarBuilder, index: Index, new: Shape, old: Shape) -> li
     if math.prod(new) == 0:
         return found
     for ours, theirs in _groups(new, old):
-        offset = s.int(0)
-        for axis in ours:
-            offset = s.add(s.mul(offset, new[axis]), index[axis])
-        for axis in reversed(theirs[1:]):
-            found[axis] = s.irem(offset, old[axis])
-            offset = s.idiv(offset, old[axis])
-        found[theirs[0]] = offset
+        offset = flat(s, [new[a] for a in ours], [index[a] for a in ours])
+        positions = unflat(s, offset, [old[a] for a in theirs])
+        for axis, position in zip(theirs, positions, strict=True):
+            found[axis] = position
     return found
 
 
