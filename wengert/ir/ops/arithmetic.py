@@ -21,6 +21,12 @@ from wengert.ir.types import FLOATS
 
 S = ScalarBuilder
 
+
+def _in_both(positions: frozenset[int]) -> bool:
+    """A sum is linear in its operands together, but only affine in one of them."""
+    return positions == {0, 1}
+
+
 elementwise(
     "neg",
     1,
@@ -41,7 +47,7 @@ elementwise(
     np.add,
     lambda s, x, y: s.add(x, y),
     partials=[1, 1],
-    linear=linear_in_all,
+    linear=_in_both,
     transpose=transpose_constants(1, 1),
     samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
     doc="x + y",
@@ -53,7 +59,7 @@ elementwise(
     np.subtract,
     lambda s, x, y: s.sub(x, y),
     partials=[1, -1],
-    linear=linear_in_all,
+    linear=_in_both,
     transpose=transpose_constants(1, -1),
     samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
     doc="x - y",

@@ -1,0 +1,91 @@
+"""What the law tests are run on: the ops of the registry with their samples, as programs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import wengert.ir.ops  # noqa: F401  (fills the registry)
+from wengert.ir.builder import Builder
+from wengert.ir.evaluate import evaluate
+from wengert.ir.op import REGISTRY, Op, Sample
+from wengert.ir.program import Program
+from wengert.ir.types import type_of
+
+OPS = list(REGISTRY.values())
+
+
+def samples_of(op: Op) -> list[tuple[str, Sample]]:
+    """The samples of an op with a name for messages."""
+    named: list[tuple[str, Sample]] = []
+    for i, sample in enumerate(op.samples()):
+        arrays = tuple(np.asarray(a) for a in sample.args)
+        types = ", ".join(str(type_of(a)) for a in arrays)
+        shown = {k: "array" if isinstance(v, np.ndarray) else v for k, v in sample.params.items()}
+        fixed = Sample(arrays, sample.params, sample.differentiable, sample.tolerance)
+        named.append((f"sample {i}: {op.name}({types}) {shown}", fixed))
+    return named
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Adds `name` to the message of what fails inside."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(name)
+        raise
+
+
+def program_of(op: Op, args: Sequence[np.ndarray], params: dict[str, Any]) -> Program:
+    """The program of one equation."""
+    builder = Builder()
+    inputs = [builder.input(type_of(a)) for a in args]
+    return builder.finish(builder.emit(op, inputs, params))
+
+
+def run(program: Program, args: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Evaluates by the reference and checks that the program's types are true."""
+    assert program.in_types == tuple(type_of(a) for a in args)
+    outputs = [np.asarray(out) for out in evaluate(program, args)]
+    assert program.out_types == tuple(type_of(out) for out in outputs)
+    return outputs
+
+
+def floats(args: Sequence[np.ndarray]) -> list[int]:
+    """The positions of float operands."""
+    return [i for i, a in enumerate(args) if a.dtype.kind == "f"]
+
+
+def subsets(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """All non-empty subsets of a few positions; each alone and all together of many."""
+    if len(positions) > 3:
+        yield from ((p,) for p in positions)
+        yield tuple(positions)
+        return
+    for count in range(1, len(positions) + 1):
+        yield from itertools.combinations(positions, count)
+
+
+def assert_close(
+    actual: Any, expected: Any, relative: float, absolute: float = 0.0, zeros: bool = False
+) -> None:
+    """Equal type and, within tolerance, values; NaN and infinities must match.
+
+    With `zeros` the signs of zeros must match, too.
+    """
+    assert type_of(actual) == type_of(expected)
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.dtype.kind != "f":
+        np.testing.assert_array_equal(actual, expected)
+        return
+    if zeros:
+        both = (actual == 0) & (expected == 0)
+        np.testing.assert_array_equal(np.signbit(actual[both]), np.signbit(expected[both]))
+    if actual.dtype == np.float16:
+        actual, expected = actual.astype(np.float32), expected.astype(np.float32)
+    np.testing.assert_allclose(actual, expected, relative, absolute)

@@ -1,0 +1,236 @@
+"""Laws that every op of the registry must obey, on the samples it declares.
+
+An op gets all of these tests by being registered; an op without samples or rules fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from derivative_laws import check_derivatives, check_linear
+from op_cases import OPS, assert_close, floats, named, program_of, run, samples_of, subsets
+from scalar_eval import evaluate_element, evaluate_requirement
+
+from wengert.ir.op import Op, Sample
+from wengert.ir.program import Program
+from wengert.ir.transforms.batch import batch
+from wengert.ir.transforms.jvp import Jvp, jvp
+from wengert.ir.transforms.transpose import Vjp, vjp
+from wengert.ir.types import FLOAT64, type_of
+
+# Compilers of programs whose results must be those of the reference: name -> (program, args).
+BACKENDS: dict[str, Callable[[Program, Sequence[np.ndarray]], list[np.ndarray]]] = {}
+
+# NumPy itself returns either zero, depending on the length of the array.
+ANY_ZERO = {"max", "min", "fmax", "fmin"}
+
+
+def over_ops(ops: Sequence[Op] = OPS) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("op", ops, ids=lambda op: op.name)
+
+
+def differentiable(op: Op) -> list[tuple[str, Sample]]:
+    """The float64 samples at which differences can be taken."""
+    return [
+        (name, s)
+        for name, s in samples_of(op)
+        if s.differentiable
+        and floats(s.args)
+        and all(s.args[i].dtype == FLOAT64 for i in floats(s.args))
+        and all(t.dtype == FLOAT64 for t in op.infer(*map(type_of, s.args), **s.params))
+        and op.name != "stop_gradient"
+    ]
+
+
+DIFFERENTIABLE = [op for op in OPS if differentiable(op)]
+
+
+@over_ops()
+def test_is_complete(op: Op) -> None:
+    samples = samples_of(op)
+    assert samples, f"op '{op.name}' has no samples: add some to its definition"
+    assert op.doc, f"op '{op.name}' has no doc line"
+    if any(s.args for _, s in samples):
+        assert op.batch is not None
+        assert op.jvp is not None
+        if op.name != "constant":  # which the lowering makes a buffer
+        assert (op.element is None) != (op.form is None), "either pointwise or a kernel form"
+    assert all(set(s.params) == set(op.params) for _, s in samples), "undeclared params"
+
+
+@over_ops()
+def test_infer_agrees_with_evaluate(op: Op) -> None:
+    for name, sample in samples_of(op):
+        with named(name):
+            run(program_of(op, sample.args, sample.params), sample.args)
+
+
+@over_ops()
+def test_evaluate_leaves_its_operands_alone(op: Op) -> None:
+    for name, sample in samples_of(op):
+        with named(name):
+            before = [a.copy() for a in sample.args]
+            run(program_of(op, sample.args, sample.params), sample.args)
+            for x, y in zip(before, sample.args, strict=True):
+                np.testing.assert_array_equal(x, y)
+
+
+@over_ops([op for op in OPS if op.element is not None])
+def test_element_agrees_with_evaluate(op: Op) -> None:
+    for name, sample in samples_of(op):
+        with named(name):
+            (expected,) = run(program_of(op, sample.args, sample.params), sample.args)
+            actual = evaluate_element(op, sample.args, sample.params)
+            epsilon = np.finfo(expected.dtype).eps if expected.dtype.kind == "f" else 0
+            relative = 4 * epsilon * sample.tolerance
+            absolute = 0 if sample.tolerance == 1 else float(epsilon * sample.tolerance)
+            zeros = op.name not in ANY_ZERO and sample.tolerance == 1
+            assert_close(actual, expected, float(relative), absolute, zeros)
+
+
+@over_ops([op for op in OPS if op.check is not None])
+def test_samples_meet_requirements(op: Op) -> None:
+    for name, sample in samples_of(op):
+        with named(name):
+            condition, value = evaluate_requirement(op, sample.args, sample.params)
+            assert condition.all()
+            assert value.dtype == np.int64
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@over_ops()
+def test_backends_agree_with_evaluate(op: Op, backend: str) -> None:
+    for name, sample in samples_of(op):
+        with named(name):
+            program = program_of(op, sample.args, sample.params)
+            results = BACKENDS[backend](program, sample.args)
+            for actual, expected in zip(results, run(program, sample.args), strict=True):
+                epsilon = np.finfo(expected.dtype).eps if expected.dtype.kind == "f" else 0
+                tolerance = float(8 * epsilon * sample.tolerance)
+                assert_close(actual, expected, tolerance, tolerance)
+
+
+@over_ops(DIFFERENTIABLE)
+def test_first_derivatives(op: Op) -> None:
+    for name, sample in differentiable(op):
+        with named(name):
+            program = program_of(op, sample.args, sample.params)
+            for positions in subsets(floats(sample.args)):
+                check_derivatives(program, sample.args, positions)
+
+
+@over_ops(DIFFERENTIABLE)
+@pytest.mark.parametrize("transform", [jvp, vjp], ids=["jvp", "vjp"])
+def test_second_derivatives(op: Op, transform: Callable[..., Jvp | Vjp]) -> None:
+    rng = np.random.default_rng(5)
+    for name, sample in differentiable(op):
+        with named(name):
+            program = program_of(op, sample.args, sample.params)
+            first = transform(program, [i in floats(sample.args) for i in range(len(sample.args))])
+            extra = first.program.in_types[len(sample.args) :]
+            args = [*sample.args, *(rng.standard_normal(t.shape) for t in extra)]
+            check_derivatives(first.program, args, floats(args))
+
+
+@over_ops([op for op in OPS if op.transpose is not None])
+def test_is_linear_where_it_says_so(op: Op) -> None:
+    checked = 0
+    for name, sample in samples_of(op):
+        if not sample.differentiable or any(a.dtype.name == "float16" for a in sample.args):
+            continue
+        with named(name):
+            program = program_of(op, sample.args, sample.params)
+            if not all(t.is_float for t in program.out_types):
+                continue
+            for positions in subsets(floats(sample.args)):
+                if op.linear(frozenset(positions)):
+                    checked += 1
+                    check_linear(program, other_terms_zero(op, sample.args, positions), positions)
+    assert checked, f"op '{op.name}' has a transpose but no sample that it is linear in"
+
+
+def other_terms_zero(
+    op: Op, args: Sequence[np.ndarray], positions: Sequence[int]
+) -> list[np.ndarray]:
+    """Known operands of an op that is linear in all together are terms of a sum: taken as zero."""
+    together = op.linear(frozenset(floats(args)))
+    return [
+        np.zeros_like(a) if together and a.dtype.kind == "f" and i not in positions else a
+        for i, a in enumerate(args)
+    ]
+
+
+@over_ops([op for op in OPS if op.transpose is None])
+def test_is_not_linear_without_transpose(op: Op) -> None:
+    count = max(len(s.args) for _, s in samples_of(op))
+    assert not any(op.linear(frozenset({i})) for i in range(count))
+
+
+@over_ops()
+def test_batch_agrees_with_loop(op: Op) -> None:
+    for name, sample in samples_of(op):
+        if sum(a.size for a in sample.args) > 200:
+            continue
+        with named(name):
+            program = program_of(op, sample.args, sample.params)
+            for size in (3, 0) if sample.differentiable else (3,):
+                for positions in subsets(range(len(sample.args))):
+                    check_batch(program, sample, positions, size)
+
+
+def check_batch(program: Program, sample: Sample, positions: Sequence[int], size: int) -> None:
+    batched = [i in positions for i in range(len(sample.args))]
+    variants = [[np.roll(a, k) for a in sample.args] for k in range(size)]
+    stacked = [
+        np.array([v[i] for v in variants], a.dtype).reshape(size, *a.shape) if on else a
+        for i, (a, on) in enumerate(zip(sample.args, batched, strict=True))
+    ]
+    mapped = batch(program, batched, size)
+    assert mapped.program.in_types == tuple(type_of(a) for a in stacked)
+    results = run(mapped.program, stacked)
+    for k in range(size):
+        args = [a[k] if on else a for a, on in zip(stacked, batched, strict=True)]
+        expected = run(program, [np.asarray(a) for a in args])
+        for x, on, y in zip(results, mapped.out_batched, expected, strict=True):
+            tolerance = 1e-2 if y.dtype.name == "float16" else 1e-5
+            assert_close(np.asarray(x[k] if on else x), y, tolerance, tolerance)
+
+
+@over_ops(DIFFERENTIABLE)
+def test_zero_tangents_and_cotangents_stay_zero(op: Op) -> None:
+    """However singular the point: this is what keeps NaN out of the gradient of a `where`."""
+    for name, sample in samples_of(op):
+        active = [a.dtype.kind == "f" for a in sample.args]
+        program = program_of(op, sample.args, sample.params)
+        if not any(active) or not program.out_types[0].is_float:
+            continue
+        with named(name):
+            for transform in (jvp, vjp):
+                derived = transform(program, active).program
+                extra = derived.in_types[len(sample.args) :]
+                zeros = [np.zeros(t.shape, t.dtype) for t in extra]
+                results = run(derived, [*sample.args, *zeros])
+                for result in results[len(program.outputs) :]:
+                    np.testing.assert_array_equal(result, np.zeros_like(result))
+
+
+@over_ops(DIFFERENTIABLE)
+def test_float32_derivatives_agree_with_float64(op: Op) -> None:
+    rng = np.random.default_rng(6)
+    for name, sample in differentiable(op):
+        if np.dtype(np.float64) in sample.params.values():
+            continue
+        with named(name):
+            tangents = [rng.standard_normal(sample.args[i].shape) for i in floats(sample.args)]
+            results = []
+            for dtype in (np.float32, np.float64):
+                args = [a.astype(dtype) if a.dtype.kind == "f" else a for a in sample.args]
+                program = program_of(op, args, sample.params)
+                if program.out_types[0].dtype != dtype:
+                    break
+                pushed = jvp(program, [a.dtype.kind == "f" for a in args]).program
+                results.append(run(pushed, [*args, *(t.astype(dtype) for t in tangents)]))
+            for x, y in zip(*results, strict=True) if len(results) == 2 else ():
+                np.testing.assert_allclose(x, y, 1e-3, 1e-4)

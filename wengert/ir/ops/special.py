@@ -1,0 +1,264 @@
+"""Special functions: the error function, gamma and Bessel families.
+
+Those outside the scalar vocabulary call SciPy's compiled functions, in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import scipy
+
+from wengert.ir.builder import Value
+from wengert.ir.ops.families import FLOAT16, PartialRule, elementwise
+from wengert.ir.ops.samples import both, operands
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.ir.types import FLOAT64, FLOATS
+
+S = ScalarBuilder
+SQRT_PI = math.sqrt(math.pi)
+
+
+def _scipy(name: str) -> Any:
+    """SciPy's function of this name, imported at the first call."""
+
+    def function(*args: Any) -> Any:
+        wide = [a.astype(np.float32) if a.dtype == FLOAT16 else a for a in args]
+        return getattr(scipy.special, name)(*wide)
+
+    return function
+
+
+def _called(
+    name: str,
+    routine: str,
+    partial: PartialRule,
+    *domains: tuple[float, float],
+    cost: int = 60,
+    doc: str,
+) -> None:
+    """A unary function that is called in SciPy under the name `routine`."""
+
+    def scalar(s: S, x: Expr) -> Expr:
+        return s.cast(s.call(routine, s.cast(x, FLOAT64)), x.dtype)
+
+    elementwise(
+        name,
+        1,
+        FLOATS,
+        _scipy(routine),
+        scalar,
+        partials=[partial],
+        family="special",
+        cost=cost,
+        samples=both(*(operands(d, tolerance=16) for d in domains)),
+        doc=doc,
+    )
+
+
+# The error function and the normal distribution.
+
+
+def _gauss(x: Value, factor: float) -> Value:
+    """factor * exp(-x^2)."""
+    return (-x * x).exp() * factor
+
+
+def _error_function(name: str, factor: float, doc: str) -> None:
+    op = ScalarOp(name)
+    elementwise(
+        name,
+        1,
+        FLOATS,
+        _scipy(name),
+        lambda s, x: s.maths(op, x),
+        family="special",
+        cost=25,
+        partials=[lambda x, out: _gauss(x, factor)],
+        samples=operands((-3, 3), tolerance=16),
+        doc=doc,
+    )
+
+
+_error_function("erf", 2 / SQRT_PI, "the error function")
+_error_function("erfc", -2 / SQRT_PI, "1 - erf(x), exact for large x")
+_called(
+    "erfinv",
+    "erfinv",
+    lambda x, out: (out * out).exp() * (SQRT_PI / 2),
+    (-0.9, 0.9),
+    doc="the inverse of erf",
+)
+_called(
+    "erfcinv",
+    "erfcinv",
+    lambda x, out: (out * out).exp() * (-SQRT_PI / 2),
+    (0.1, 1.9),
+    doc="the inverse of erfc",
+)
+_called(
+    "ndtri",
+    "ndtri",
+    lambda x, out: (out * out * 0.5).exp() * math.sqrt(2 * math.pi),
+    (0.1, 0.9),
+    doc="the quantile of the normal distribution",
+)
+_called(
+    "log_ndtr",
+    "log_ndtr",
+    lambda x, out: (x * x * -0.5 - out).exp() * (1 / math.sqrt(2 * math.pi)),
+    (-3, 3),
+    doc="the logarithm of the normal distribution function",
+)
+_called(
+    "erfcx", "erfcx", lambda x, out: x * out * 2 - 2 / SQRT_PI, (-2, 3), doc="e**(x**2) erfc(x)"
+)
+_called("dawsn", "dawsn", lambda x, out: 1 - x * out * 2, (-3, 3), doc="Dawson's integral")
+
+
+# The gamma family.
+
+_called("gamma", "gamma", lambda x, out: out * x.digamma(), (0.5, 4), (-2.7, -2.3), doc="gamma(x)")
+_called(
+    "gammaln", "gammaln", lambda x, out: x.digamma(), (0.5, 9), (-2.7, -2.3), doc="log |gamma(x)|"
+)
+_called(
+    "digamma",
+    "psi",
+    lambda x, out: x.polygamma(order=1),
+    (0.5, 9),
+    (-2.7, -2.3),
+    doc="the derivative of gammaln",
+)
+
+# polygamma(n, x), the n-th derivative of digamma, n >= 1. For x >= 1/2 it is
+# (-1)^(n+1) n! zeta(n+1, x) with Hurwitz' zeta, which is summed by Euler and Maclaurin (DLMF
+# 25.11.28 with a = x + N):
+#   zeta(s, x) = sum_{k<N} (x+k)^-s + a^(1-s)/(s-1) + a^-s/2
+#                + sum_j B_2j/(2j)! s(s+1)...(s+2j-2) a^(-s-2j+1).
+# With N = 10 and ten terms the remainder is below float64's rounding for s up to 10 or so. Left of
+# 1/2 the reflection digamma(1-x) - digamma(x) = pi cot(pi x) is differentiated n times (DLMF
+# 5.15.6), where d/dx P(cot pi x) = -pi (1 + c^2) P'(c).
+
+SHIFT = 10
+BERNOULLI = (
+    1 / 6,
+    -1 / 30,
+    1 / 42,
+    -1 / 30,
+    5 / 66,
+    -691 / 2730,
+    7 / 6,
+    -3617 / 510,
+    43867 / 798,
+    -174611 / 330,
+)
+
+
+def _power(s: S, x: Expr, exponent: int) -> Expr:
+    result = s.like(1, x)
+    for _ in range(exponent):
+        result = s.mul(result, x)
+    return result
+
+
+def _hurwitz(s: S, order: int, x: Expr) -> Expr:
+    """zeta(order, x) for x >= 1/2."""
+    one = s.like(1, x)
+    total = s.like(0, x)
+    a = s.add(x, SHIFT)
+    inverse = s.div(one, a)
+    square = s.mul(inverse, inverse)
+    for j in range(len(BERNOULLI), 0, -1):
+        rising = math.prod(range(order, order + 2 * j - 1))
+        total = s.add(s.mul(total, square), BERNOULLI[j - 1] * rising / math.factorial(2 * j))
+    tail = s.add(s.mul(total, inverse), 0.5)
+    tail = s.mul(s.add(tail, s.mul(a, 1 / (order - 1))), _power(s, inverse, order))
+    for k in reversed(range(SHIFT)):
+        tail = s.add(tail, _power(s, s.div(one, s.add(x, k)), order))
+    return tail
+
+
+def _cotangent_derivative(order: int) -> list[float]:
+    """Coefficients of P with d^order/dx^order cot(x) = P(cot x), lowest first."""
+    coefficients = [0.0, 1.0]
+    for _ in range(order):
+        slope = [-k * c for k, c in enumerate(coefficients)][1:]
+        coefficients = [
+            (slope[k] if k < len(slope) else 0.0) + (slope[k - 2] if k >= 2 else 0.0)
+            for k in range(len(slope) + 2)
+        ]
+    return coefficients
+
+
+def _polygamma(s: S, x: Expr, order: int) -> Expr:
+    kept, sign = s.cast(x, FLOAT64), (-1) ** (order + 1)
+    left = s.lt(kept, 0.5)
+    right = s.select(left, s.sub(s.like(1, kept), kept), kept)
+    value = s.mul(_hurwitz(s, order + 1, right), float(sign * math.factorial(order)))
+    angle = s.mul(s.sub(kept, s.unary(ScalarOp.RINT, kept)), math.pi)
+    cot = s.div(s.maths(ScalarOp.COS, angle), s.maths(ScalarOp.SIN, angle))
+    turned = s.like(0, kept)
+    for coefficient in reversed(_cotangent_derivative(order)):
+        turned = s.add(s.mul(turned, cot), coefficient)
+    reflected = s.sub(s.mul(value, float((-1) ** order)), s.mul(turned, math.pi ** (order + 1)))
+    pole = s.and_(s.le(kept, 0), s.eq(kept, s.unary(ScalarOp.RINT, kept)))
+    result = s.select(left, s.select(pole, sign * math.inf, reflected), value)
+    return s.cast(result, x.dtype)
+
+
+def _evaluate_polygamma(x: Any, order: int) -> Any:
+    return scipy.special.polygamma(order, x.astype(np.float64))
+
+
+elementwise(
+    "polygamma",
+    1,
+    FLOATS,
+    _evaluate_polygamma,
+    _polygamma,
+    params=("order",),
+    family="special",
+    partials=[lambda x, out, order: x.polygamma(order=order + 1)],
+    cost=99,
+    samples=both(
+        *(operands((0.5, 9), order=n, special=False, tolerance=64) for n in (1, 2, 3)),
+        *(operands((-2.7, -2.3), order=n, special=False, tolerance=64) for n in (1, 2)),
+    ),
+    doc="the derivative of digamma of this order, 1 or more",
+)
+
+
+# Bessel functions. Where a derivative divides by x, its value at x = 0 is the limit.
+
+
+def _at_zero(x: Value, value: float, otherwise: Value) -> Value:
+    return x.eq(0).select(x.builder.literal(value, x.dtype), otherwise)
+
+
+_called("i0", "i0", lambda x, out: x.i1(), (-3, 3), doc="modified Bessel function of order 0")
+_called(
+    "i1",
+    "i1",
+    lambda x, out: _at_zero(x, 0.5, x.i0() - out / x),
+    (0.5, 3),
+    doc="modified Bessel function of order 1",
+)
+_called("i0e", "i0e", lambda x, out: x.i1e() - x.sign() * out, (0.5, 3), doc="e**-|x| i0(x)")
+_called(
+    "i1e",
+    "i1e",
+    lambda x, out: _at_zero(x, 0.5, x.i0e() - out * (x.sign() + 1 / x)),
+    (0.5, 3),
+    doc="e**-|x| i1(x)",
+)
+_called("j0", "j0", lambda x, out: -x.j1(), (-3, 3), doc="Bessel function of order 0")
+_called(
+    "j1",
+    "j1",
+    lambda x, out: _at_zero(x, 0.5, x.j0() - out / x),
+    (0.5, 3),
+    doc="Bessel function of order 1",
+)
