@@ -10,6 +10,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+# before anything reads it: every pass is followed by the verifier
+os.environ.setdefault("WENGERT_VERIFY", "1")
+
 hypothesis.settings.register_profile(
     "wengert",
     deadline=None,  # a first call compiles
@@ -18,6 +21,11 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("wengert")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--bless` writes what the filetests give as what they expect."""
+    parser.addoption("--bless", action="store_true", help="rewrite the expected parts of filetests")
 
 
 def gpu_missing() -> str | None:
