@@ -233,7 +233,10 @@ def unscale_known(r: Rewriter, n: Node) -> Atom | None:
 
 
 def scale_mask(r: Rewriter, n: Node) -> Atom | None:
-    """scale(t, select(c, 1, 0)) -> select(c, t, 0), and likewise for select(c, 0, 1)."""
+    """scale(t, select(c, 1, 0)) -> select(c, t, 0), and likewise for select(c, 0, 1).
+
+    Where the partial is 0 this gives 0 for every t, also for those whose product is -0 or NaN.
+    """
     t, p = n.inputs
     mask = r.maker(p, "select")
     if mask is None or t.type != n.type:
