@@ -15,6 +15,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from wengert.ir.index_algebra import flat
 from wengert.ir.op import Requirement
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import Shape
@@ -98,14 +99,8 @@ class Domains:
 
 
 def row_major(s: ScalarBuilder, shape: Shape, index: Sequence[Expr]) -> Expr:
-    """The flat offset of an element in a contiguous array."""
-    offset = s.int(0)
-    stride = 1
-    for extent, position in zip(reversed(shape), reversed(index), strict=True):
-        if extent != 1:
-            offset = s.add(s.mul(position, stride), offset)
-        stride *= extent
-    return offset
+    """The flat offset of an element in a contiguous array; divisions cancel where they can."""
+    return flat(s, shape, index)
 
 
 def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
