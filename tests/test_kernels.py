@@ -255,6 +255,22 @@ def test_big_loops_are_cut_into_chunks() -> None:
     assert isinstance(first, Loop) and first.kind is Kind.PARALLEL and first.index.extent > 1
 
 
+def test_transposed_reads_are_tiled() -> None:
+    def body(x: Value, y: Value) -> Value:
+        return x.transpose(perm=(1, 0)) + y
+
+    types = (tensor(67, 70), tensor(70, 67))
+    (kernel,) = assert_same_meaning(program(body, *types), arguments(types)).loops.steps
+    assert isinstance(kernel, Kernel)
+    extents = [s.index.extent for s in walk(kernel.body) if isinstance(s, Loop)]
+    assert extents[:2] == [70 // 8, 67 // 8]
+
+
+def test_short_inner_loops_are_unrolled() -> None:
+    (kernel,) = kernels(CASES["small products"][0], tensor(6, 4, 4), tensor(6, 4, 4))
+    assert len([s for s in walk(kernel.body) if isinstance(s, Loop)]) == 1
+
+
 def test_temporaries_share_memory_once_dead() -> None:
     def chain(x: Value) -> Value:
         for _ in range(6):

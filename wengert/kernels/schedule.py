@@ -1,4 +1,4 @@
-"""Scheduling: collapses loops, spreads the outermost over chunks, splits loops at boundaries.
+"""Scheduling: collapses and tiles loops, spreads the outermost over chunks, splits at boundaries.
 
 Chunks. A kernel with enough work is cut along its outermost loop into chunks whose number
 depends on shapes alone. Reductions over that loop give one partial result per chunk, combined
@@ -32,6 +32,8 @@ from wengert.kernels.loops import (
 from wengert.kernels.rebuild import Rewriter, from_affine
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements, work
+from wengert.kernels.tile import tile
+from wengert.kernels.unroll import unroll
 
 # A chunk has at least this much work (vector instructions per lane), some ten microseconds.
 CHUNK_WORK = 40_000
@@ -47,12 +49,14 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     """The kernels that run a fused loop nest."""
     if nest.loop is None:
         body = tuple(st for x in nest.before for st in _tidy(s, x))
-        return [Kernel(nest.name, body)]
-    loop = _collapse(s, nest.loop)
+        return [Kernel(nest.name, unroll(s, body))]
+    loop, *edges = tile(s, _collapse(s, nest.loop))
+    nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     chunks = _chunks(nest, loop)
     if chunks <= 1:
-        return [Kernel(nest.name, (*nest.before, *_split(s, loop), *nest.after))]
-    return _chunked(s, nest, loop, chunks)
+        body = (*nest.before, *_split(s, loop), *nest.after)
+        return [Kernel(nest.name, unroll(s, body))]
+    return [replace(k, body=unroll(s, k.body)) for k in _chunked(s, nest, loop, chunks)]
 
 
 def _tidy(s: ScalarBuilder, statement: Stmt) -> tuple[Stmt, ...]:

@@ -76,6 +76,27 @@ def blas(routine: str) -> int:
     return _capsule("scipy.linalg.cython_blas", routine)
 
 
+# functions of the C library; and those of SciPy that exist for doubles alone
+_LIBM = frozenset({"sin", "cos", "tan", "lgamma", "tgamma"})
+_PLAIN = frozenset(
+    "agm beta betaln binom boxcox boxcox1p cbrt cosdg cosm1 ellipe ellipeinc ellipk ellipkinc "
+    "ellipkm1 entr erfcinv exp10 exp2 exprel gammainc gammaincc gammaincinv gammaln gammasgn "
+    "huber i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e kl_div ndtri ndtri_exp owens_t poch pseudo_huber "
+    "rel_entr sindg tandg y0 y1 zetac".split()
+)
+
+
+def call_symbol(name: str) -> tuple[str, bool]:
+    """The symbol that a CALL of `name` prints, and whether it takes a hidden last argument.
+
+    SciPy's functions do: an int that is not used. Those with variants for several types have the
+    one of doubles under a longer name.
+    """
+    if name in _LIBM:
+        return name, False
+    return "special." + (name if name in _PLAIN else "__pyx_fuse_1" + name), True
+
+
 @functools.cache
 def special(routine: str) -> int:
     """The address of one of SciPy's special functions, all arguments and the result doubles."""

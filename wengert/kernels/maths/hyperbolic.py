@@ -1,10 +1,26 @@
-"""tanh, sinh, cosh, and their inverses."""
+"""tanh, sinh, cosh, and their inverses, from the pieces of expm1 and log1p."""
 
 from __future__ import annotations
 
+from math import nan
+
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.kernels.maths.exponential import expm1_reduced, reduce_by_ln2
-from wengert.kernels.maths.formats import Format, at_most, power_of_two
+from wengert.kernels.maths.exponential import LN2_DOUBLE, expm1_reduced, reduce_by_ln2
+from wengert.kernels.maths.formats import Format, at_most, horner, power_of_two
+from wengert.kernels.maths.logarithm import log1p
+
+# (cosh(r) - 1) / r**2 in r**2 on |r| <= ln(2)/2; error of cosh 2**-29.9 and 2**-57.3
+_COSH_SINGLE = (0.5, 0.041666265577077866, 0.0013946449616923928)
+_COSH_DOUBLE = (
+    *(0.5000000000000013, 0.041666666666512094, 0.0013888888947905776),
+    *(2.4801488994190217e-05, 2.7631628746183175e-07),
+)
+# (sinh(r) - r) / r**3 in r**2 there; error of sinh 2**-26.1 and 2**-61.3
+_SINH_SINGLE = (0.16666541993618011, 0.008366711437702179)
+_SINH_DOUBLE = (
+    *(0.16666666666666677, 0.008333333333321447, 0.00019841269886655894),
+    *(2.7557243619878512e-06, 2.510926000047168e-08),
+)
 
 
 def tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
@@ -25,3 +41,64 @@ def tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     y = s.fma(s.neg(h), s.div(s.add(h, h), d), h)
     # NaN compares false above, but d has kept it
     return s.copysign(y, x)
+
+
+def _halves(s: ScalarBuilder, f: Format, x: Expr) -> tuple[Expr, Expr]:
+    """(sinh|x|, cosh|x|) / 2.
+
+    |x| = n ln(2) + r, with P = 2**(n-2), M = 2**(-n-2): half of sinh is
+    (P - M) cosh(r) + (P + M) sinh(r), half of cosh (P + M) cosh(r) + (P - M) sinh(r).
+    """
+    # beyond the clamp the results overflow, and so they do at the clamp
+    a = at_most(s, s.abs(x), f.pick(89.5, 710.5))
+    t, n, r = reduce_by_ln2(s, a, f.bias - 2)
+    plus = power_of_two(s, t)
+    # 2**-200 is nothing beside 2**98, and keeps the exponent in range
+    minus = power_of_two(s, s.sub(f.magic + f.bias - 2.0, at_most(s, n, 100.0)))
+    z = s.mul(r, r)
+    even = s.fma(horner(s, z, f.pick(_COSH_SINGLE, _COSH_DOUBLE)), z, 1.0)
+    odd = s.fma(s.mul(z, r), horner(s, z, f.pick(_SINH_SINGLE, _SINH_DOUBLE)), r)
+    near, far = s.add(plus, minus), s.sub(plus, minus)
+    return s.fma(far, even, s.mul(near, odd)), s.fma(near, even, s.mul(far, odd))
+
+
+def sinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    half, _ = _halves(s, f, x)
+    y = s.copysign(s.add(half, half), x)
+    # the halving would round a subnormal
+    return s.select(s.lt(s.abs(x), f.pick(2.0**-30, 2.0**-60)), x, y)
+
+
+def cosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    _, half = _halves(s, f, x)
+    return s.add(half, half)
+
+
+def asinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """log1p(a + a**2 / (1 + sqrt(1 + a**2))), a = |x|; log1p(a) + ln(2) for a >= 2**30."""
+    a = s.abs(x)
+    square = s.mul(a, a)
+    root = s.sqrt(s.add(square, 1.0))  # pyright: ignore[reportAttributeAccessIssue]
+    inner = s.add(a, s.div(square, s.add(root, 1.0)))
+    return s.copysign(_log1p_or_doubled(s, f, a, inner), x)
+
+
+def acosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """log1p(t + sqrt(2 t + t**2)), t = x - 1; log1p(x) + ln(2) for x >= 2**30."""
+    t = s.sub(x, 1.0)
+    root = s.sqrt(s.fma(t, t, s.add(t, t)))  # pyright: ignore[reportAttributeAccessIssue]
+    y = _log1p_or_doubled(s, f, x, s.add(t, root))
+    return s.select(s.lt(x, 1.0), s.like(nan, x), y)
+
+
+def _log1p_or_doubled(s: ScalarBuilder, f: Format, a: Expr, inner: Expr) -> Expr:
+    large = s.ge(a, 2.0**30)
+    y = log1p(s, f, s.select(large, a, inner))
+    return s.add(y, s.select(large, s.like(LN2_DOUBLE[0], a), s.like(0.0, a)))
+
+
+def atanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """log1p(2 a / (1 - a)) / 2, a = |x|."""
+    a = s.abs(x)
+    y = log1p(s, f, s.div(s.add(a, a), s.sub(1.0, a)))
+    return s.copysign(s.mul(y, 0.5), x)

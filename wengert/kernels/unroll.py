@@ -1,0 +1,60 @@
+"""Unrolls short inner loops, so that small arrays become scalars in registers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wengert.ir.scalar import Expr, Index, ScalarBuilder
+from wengert.kernels.loops import Kind, Loop, Stmt
+from wengert.kernels.rebuild import Rewriter
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import expressions, map_statements
+
+# Loops of at most this many turns are unrolled while the code stays below so many nodes.
+MAX_TURNS = 8
+MAX_NODES = 1_500
+
+
+def unroll(s: ScalarBuilder, body: Sequence[Stmt], inside: bool = False) -> tuple[Stmt, ...]:
+    """`body` with its short loops written out, innermost first.
+
+    A loop that stands outermost is kept: there is nothing around it to win.
+    """
+    result: list[Stmt] = []
+    for statement in body:
+        if not isinstance(statement, Loop):
+            result.append(statement)
+            continue
+        loop = replace(statement, body=unroll(s, statement.body, inside=True))
+        result.extend(_turns(s, loop) if inside and _short(loop) else (loop,))
+    return tuple(result)
+
+
+def _short(loop: Loop) -> bool:
+    if loop.kind is not Kind.SERIAL or not (loop.start.is_const and loop.stop.is_const):
+        return False
+    turns = loop.stop.attr - loop.start.attr
+    if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):
+        return False
+    return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
+
+
+def _turns(s: ScalarBuilder, loop: Loop) -> list[Stmt]:
+    return [
+        statement
+        for turn in range(loop.start.attr, loop.stop.attr)
+        for statement in map_statements(loop.body, Rewriter(s, _at(s, loop.index, turn)))
+    ]
+
+
+def _at(s: ScalarBuilder, index: Index, turn: int):
+    value = s.int(turn)
+    own = s.index(index)
+
+    def rule(expr: Expr) -> Expr | None:
+        if index not in expr.indices:
+            return expr
+        return value if expr is own else None
+
+    return rule
