@@ -291,8 +291,7 @@ def _check_infer(index: TensorType, *, size: int, axis: int) -> tuple[TensorType
     return (index,)
 
 
-def _check_evaluate(index: Any, *, size: int, axis: int) -> Array:
-    index = np.asarray(index)
+def _check_evaluate(index: Array, *, size: int, axis: int) -> Array:
     bad = index[(index < -size) | (index >= size)]
     if bad.size:
         raise OutOfBoundsError(_OUT_OF_BOUNDS.format(value=bad[0], axis=axis, size=size))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ShapeError
-from wengert.ir.builder import Value
+from wengert.ir.builder import Builder, Value
 from wengert.ir.op import ElementContext, Linear, Op, Sample, linear_in_all, register
 from wengert.ir.ops.structural import spans
 from wengert.ir.ops.structural_family import (
@@ -23,7 +23,7 @@ from wengert.ir.ops.structural_family import (
     in_front,
 )
 from wengert.ir.scalar import Expr
-from wengert.ir.types import Shape, TensorType
+from wengert.ir.types import BOOL, Shape, TensorType
 
 Index = tuple[Expr, ...]
 Array = np.ndarray[Any, Any]
@@ -109,14 +109,14 @@ def _pad_transpose(
         x_bar = ct.slice(**_inside(x.type.shape, low, interior))
     if isinstance(fill, Linear):
         # not "all minus inside": that would cancel, and spread NaN and Inf
-        inside = _inside_mask(x, ct, low=low, high=high, interior=interior)
+        inside = _inside_mask(ct.builder, x.type.shape, low=low, high=high, interior=interior)
         fill_bar = inside.select(0, ct).reduce_sum(axes=tuple(range(ct.ndim)))
     return [x_bar, fill_bar]
 
 
-def _inside_mask(x: Value | Linear, like: Value, **params: Any) -> Value:
-    true = like.builder.full(x.type.shape, True, np.dtype(np.bool_))
-    return true.pad(False, **params)
+def _inside_mask(builder: Builder, shape: Shape, **params: Any) -> Value:
+    """Where the padded array holds the operand."""
+    return builder.full(shape, True, BOOL).pad(False, **params)
 
 
 def _pad_batch(
@@ -133,13 +133,8 @@ def _pad_batch(
     if not batched[1]:
         return [x.pad(fill, **wider)], [True]
     padded = in_front(x, batched[0], size).pad(0, **wider)
-    inside = _inside_mask(
-        x if not batched[0] else Linear(x.type.with_shape(x.shape[1:])),
-        x,
-        low=low,
-        high=high,
-        interior=interior,
-    )
+    shape = x.shape[1:] if batched[0] else x.shape
+    inside = _inside_mask(x.builder, shape, low=low, high=high, interior=interior)
     fills = fill.broadcast(shape=padded.shape, dims=(0,))
     return [in_front(inside, False, size).select(padded, fills)], [True]
 
@@ -205,7 +200,8 @@ def _concat_infer(*types: TensorType, axis: int) -> tuple[TensorType]:
 
 def _concat_element(ctx: ElementContext, index: Index) -> Expr:
     """One guard per piece; each protects both of its ends, as the others are evaluated too."""
-    s, axis = ctx.s, ctx.params["axis"]
+    s = ctx.s
+    axis: int = ctx.params["axis"]
     i, total = index[axis], ctx.out_type.shape[axis]
     found = s.const(0, ctx.out_type.dtype)
     stop = total
