@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -152,6 +153,7 @@ def load_torch() -> Tool:
 def load_torch_compile() -> Tool:
     torch = importlib.import_module("torch")
     func = torch.func
+    warnings.filterwarnings("ignore", module="torch")  # its own deprecations, no business of ours
 
     def value_and_grad(f: Function, argnums: tuple[int, ...]) -> Function:
         both = func.grad_and_value(f, argnums)

@@ -185,13 +185,13 @@ def bar_chart(outcomes: Sequence[Outcome], path: Path) -> None:
     axes = figure.subplots()
     for place, outcome in enumerate(shown):
         ratio, target = outcome.ratio("best") or 0.0, outcome.targets.get("best")
-        reached = target is None or ratio >= target
+        reached = all((outcome.ratio(p) or 0.0) >= goal for p, goal in outcome.targets.items())
         axes.barh(place, ratio - 1.0, left=1.0, color="#2a6f97" if reached else "#d08c60")
         if target is not None:
             axes.plot([target] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1.5)
         axes.annotate(
             f" {times(ratio)} ({outcome.best}) ",
-            (ratio, place),
+            (max(ratio, target or 0.0) if ratio >= 1 else ratio, place),
             va="center",
             ha="left" if ratio >= 1 else "right",
             fontsize=8,

@@ -45,7 +45,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("backends",),
     ("numpy", "special", "linalg", "nn"),
     ("api", "testing"),
-    ("cli", "demo"),
+    ("cli",),
+    ("demo",),
     ("__main__",),
 )
 TOOLS = next(groups for groups in ROWS if "ir.builder" in groups)

@@ -1,0 +1,1 @@
+"""`python -m wengert demo`: trains a classifier on real handwritten digits."""
