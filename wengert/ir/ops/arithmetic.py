@@ -16,15 +16,16 @@ from wengert.ir.ops.families import (
     transpose_partials,
 )
 from wengert.ir.ops.samples import operands
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOATS
 
 S = ScalarBuilder
+Array = np.ndarray[Any, Any]
 
 
 def _in_both(positions: frozenset[int]) -> bool:
     """A sum is linear in its operands together, but only affine in one of them."""
-    return positions == {0, 1}
+    return positions == frozenset((0, 1))
 
 
 elementwise(
@@ -96,12 +97,12 @@ elementwise(
 # t/y, again with zeros that win, so they nest to any order.
 
 
-def _scale(t: Any, p: Any) -> Any:
-    return np.where(t == 0, np.zeros_like(t), t * p)
+def _scale(t: Array, p: Array) -> Array:
+    return np.where(t == 0, t.dtype.type(0), t * p)
 
 
-def _unscale(t: Any, y: Any) -> Any:
-    return np.where(t == 0, np.zeros_like(t), t / y)
+def _unscale(t: Array, y: Array) -> Array:
+    return np.where(t == 0, t.dtype.type(0), t / y)
 
 
 elementwise(
@@ -187,7 +188,7 @@ def _floordiv(s: S, x: Expr, y: Expr) -> Expr:
     rest, moved, _ = _float_mod(s, x, y)
     ratio = s.div(s.sub(x, rest), y)
     ratio = s.select(moved, s.sub(ratio, 1), ratio)
-    floor = s.floor(ratio)
+    floor = s.unary(ScalarOp.FLOOR, ratio)
     snapped = s.select(s.gt(s.sub(ratio, floor), 0.5), s.add(floor, 1), floor)
     exact = s.div(x, y)
     signed = s.select(s.eq(ratio, 0), s.copysign(0, exact), snapped)

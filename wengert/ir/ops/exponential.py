@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy
 
 from wengert.ir.builder import Value
-from wengert.ir.ops.families import Over, PartialRule, elementwise
+from wengert.ir.ops.families import Over, PartialRule, elementwise, scipy_special
 from wengert.ir.ops.samples import both, kinks, operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOATS
@@ -100,7 +99,7 @@ elementwise(
     "logistic",
     1,
     FLOATS,
-    lambda x: scipy.special.expit(x),
+    scipy_special("expit"),
     _logistic,
     partials=[lambda x, out: out * (1 - out)],
     samples=operands((-5, 5), tolerance=4),
@@ -126,7 +125,7 @@ elementwise(
     "xlogy",
     2,
     FLOATS,
-    lambda x, y: scipy.special.xlogy(x, y),
+    scipy_special("xlogy"),
     _times_log(ScalarOp.LOG),
     partials=[lambda x, y, out: y.log(), lambda x, y, out: _zero_where(x, x / y)],
     samples=operands((-3, 3), (0.5, 3), tolerance=4),
@@ -137,7 +136,7 @@ elementwise(
     "xlog1py",
     2,
     FLOATS,
-    lambda x, y: scipy.special.xlog1py(x, y),
+    scipy_special("xlog1py"),
     _times_log(ScalarOp.LOG1P),
     partials=[lambda x, y, out: y.log1p(), lambda x, y, out: _zero_where(x, x / (y + 1))],
     samples=operands((-3, 3), (-0.5, 3), tolerance=4),

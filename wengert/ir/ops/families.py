@@ -11,6 +11,7 @@ partial is infinite or NaN there.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from wengert.errors import DTypeError, ShapeError, VerificationError
 from wengert.ir.builder import Value, add_tangents
 from wengert.ir.op import REGISTRY, ElementContext, Linear, Op, Requirement, Sample, register
 from wengert.ir.program import Literal
-from wengert.ir.scalar import Expr
+from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.ir.types import BOOL, FLOAT32, FLOATS, INTEGERS, DType, Shape, TensorType
 
 FLOAT16 = np.dtype(np.float16)
@@ -38,7 +39,23 @@ class Over:
 # A partial is a number, a Value, `Over`, or None for zero; a rule may also compute it from
 # (*primals, out, **params).
 Partial = Value | Over | float | None
-PartialRule = float | Callable[..., Partial] | None
+PartialRule = (
+    float
+    | Callable[[Value, Value], Partial]
+    | Callable[[Value, Value, Value], Partial]
+    | Callable[..., Partial]
+    | None
+)
+# The formula of an element from (s, *operands, **params).
+S = ScalarBuilder
+Scalar = (
+    Callable[[S, Expr], Expr]
+    | Callable[[S, Expr, Expr], Expr]
+    | Callable[[S, Expr, Expr, Expr], Expr]
+    | Callable[..., Expr]
+)
+# The NumPy meaning of (*arrays, **params).
+Evaluate = Callable[[Any], Any] | Callable[[Any, Any], Any] | Callable[..., Any]
 Batch = Callable[..., tuple[Sequence[Value], Sequence[bool]]]
 
 
@@ -88,13 +105,23 @@ def _infer(
     return infer
 
 
-def _evaluate(function: Callable[..., Any], out: DType | None) -> Callable[..., Any]:
+def _evaluate(function: Evaluate, out: DType | None) -> Callable[..., Any]:
     def evaluate(*args: Any, **params: Any) -> Any:
         dtype = args[0].dtype if out is None else out
         with np.errstate(all="ignore"):
             return np.asarray(function(*args, **params)).astype(dtype, copy=False)
 
     return evaluate
+
+
+def scipy_special(name: str) -> Callable[..., Any]:
+    """The function `scipy.special.<name>`, imported at the first call: that takes a while."""
+
+    def function(*args: Any) -> Any:
+        wide = [a.astype(np.float32) if a.dtype == FLOAT16 else a for a in args]
+        return getattr(importlib.import_module("scipy.special"), name)(*wide)
+
+    return function
 
 
 # derivatives
@@ -131,7 +158,7 @@ def times(tangent: Value, partial: Partial) -> Value | None:
     return -tangent if partial == -1 else tangent * partial
 
 
-def _jvp(rules: Sequence[PartialRule]) -> Callable[..., Sequence[Value | None]]:
+def _jvp(rules: Sequence[Any]) -> Callable[..., Sequence[Value | None]]:
     def jvp(
         primals: Sequence[Value],
         tangents: Sequence[Value | None],
@@ -141,7 +168,7 @@ def _jvp(rules: Sequence[PartialRule]) -> Callable[..., Sequence[Value | None]]:
         total = None
         for rule, tangent in zip(rules, tangents, strict=True):
             if tangent is not None and rule is not None:
-                partial = rule(*primals, outs[0], **params) if callable(rule) else rule
+                partial: Any = rule(*primals, outs[0], **params) if callable(rule) else rule
                 total = add_tangents(total, times(spread(tangent, outs[0].shape), partial))
         return [total]
 
@@ -177,7 +204,9 @@ def _pull(cotangent: Value, factor: float | None, operand: Linear) -> Value | No
     return None if pulled is None else fit(pulled, operand)
 
 
-def transpose_partials(*rules: Callable[..., Value]) -> Callable[..., Sequence[Value | None]]:
+def transpose_partials(
+    *rules: Callable[[Value, Any, Any], Value],
+) -> Callable[..., Sequence[Value | None]]:
     """The transpose of an op that is linear in one operand at a time.
 
     `rules[i](cotangent, *inputs)` is the cotangent of operand i, in the output's shape.
@@ -224,9 +253,7 @@ def _align(value: Value, batched: bool, size: int, shape: Shape) -> Value:
 # lowering
 
 
-def _element(
-    scalar: Callable[..., Expr], storage: bool
-) -> Callable[[ElementContext, tuple[Expr, ...]], Expr]:
+def _element(scalar: Scalar, storage: bool) -> Callable[[ElementContext, tuple[Expr, ...]], Expr]:
     """The element rule of a scalar formula.
 
     float16 is a storage format: unless the formula only moves bits (`storage`), it is evaluated
@@ -254,8 +281,8 @@ def elementwise(
     name: str,
     arity: int,
     dtypes: Sequence[DType],
-    evaluate: Callable[..., Any],
-    scalar: Callable[..., Expr],
+    evaluate: Evaluate,
+    scalar: Scalar,
     *,
     samples: Callable[[], Iterable[Sample]],
     partials: Sequence[PartialRule] | None = None,
@@ -318,6 +345,7 @@ __all__ = [
     "no_derivative",
     "plural",
     "read_all",
+    "scipy_special",
     "spread",
     "times",
     "transpose_constants",

@@ -9,26 +9,15 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy
 
 from wengert.ir.builder import Value
-from wengert.ir.ops.families import FLOAT16, PartialRule, elementwise
+from wengert.ir.ops.families import PartialRule, elementwise, scipy_special
 from wengert.ir.ops.samples import both, operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOAT64, FLOATS
 
 S = ScalarBuilder
 SQRT_PI = math.sqrt(math.pi)
-
-
-def _scipy(name: str) -> Any:
-    """SciPy's function of this name, imported at the first call."""
-
-    def function(*args: Any) -> Any:
-        wide = [a.astype(np.float32) if a.dtype == FLOAT16 else a for a in args]
-        return getattr(scipy.special, name)(*wide)
-
-    return function
 
 
 def _called(
@@ -48,7 +37,7 @@ def _called(
         name,
         1,
         FLOATS,
-        _scipy(routine),
+        scipy_special(routine),
         scalar,
         partials=[partial],
         family="special",
@@ -72,7 +61,7 @@ def _error_function(name: str, factor: float, doc: str) -> None:
         name,
         1,
         FLOATS,
-        _scipy(name),
+        scipy_special(name),
         lambda s, x: s.maths(op, x),
         family="special",
         cost=25,
@@ -210,7 +199,7 @@ def _polygamma(s: S, x: Expr, order: int) -> Expr:
 
 
 def _evaluate_polygamma(x: Any, order: int) -> Any:
-    return scipy.special.polygamma(order, x.astype(np.float64))
+    return scipy_special("polygamma")(np.int64(order), x.astype(np.float64))
 
 
 elementwise(
