@@ -82,8 +82,10 @@ def _transpose(
     batch: Pairs,
 ) -> list[Value | None]:
     side = 0 if isinstance(inputs[0], Linear) else 1
+    other = inputs[1 - side]
+    assert isinstance(other, Value)
     bars: list[Value | None] = [None, None]
-    bars[side] = _pull(cotangents[0], inputs[side].type, inputs[1 - side], side, contract, batch)
+    bars[side] = _pull(cotangents[0], inputs[side].type, other, side, contract, batch)
     return bars
 
 
