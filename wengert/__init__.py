@@ -1,1 +1,94 @@
-"""wengert: a tensor compiler with forward- and reverse-mode automatic differentiation."""
+"""wengert: a tensor compiler with forward- and reverse-mode automatic differentiation.
+
+Write NumPy functions; differentiate, map and compile them by `grad`, `vmap`, `jit` and friends.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from wengert import errors
+from wengert.api import (
+    ShapeDtypeStruct,
+    eval_shape,
+    float0,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jit,
+    jvp,
+    linear_transpose,
+    linearize,
+    make_ir,
+    ravel_pytree,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+    vmap,
+)
+from wengert.ir import ops as _ops  # fills the registry of operations
+from wengert.tracer import functions as _functions  # fills the tables of NumPy's functions
+from wengert.tracer.pytree import (
+    register_pytree_node,
+    register_pytree_node_class,
+    tree_all,
+    tree_flatten,
+    tree_leaves,
+    tree_map,
+    tree_reduce,
+    tree_structure,
+    tree_unflatten,
+)
+
+__version__ = "0.1.0"
+
+_LAZY = ("nn", "numpy", "special", "testing")
+_FILLED = (_ops, _functions)
+
+__all__ = [
+    "ShapeDtypeStruct",
+    "__version__",
+    "errors",
+    "eval_shape",
+    "float0",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_ir",
+    "ravel_pytree",
+    "register_pytree_node",
+    "register_pytree_node_class",
+    "stop_gradient",
+    "tree_all",
+    "tree_flatten",
+    "tree_leaves",
+    "tree_map",
+    "tree_reduce",
+    "tree_structure",
+    "tree_unflatten",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The namespaces that are loaded when they are first used."""
+    if name in _LAZY:
+        return importlib.import_module(f"wengert.{name}")
+    raise AttributeError(f"module 'wengert' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LAZY])

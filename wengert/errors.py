@@ -85,3 +85,11 @@ class ParseError(WengertError, ValueError):
 def at(location: Location | None) -> str:
     """The words that name `location` at the end of a message; empty if it is not known."""
     return f" (at {location})" if location is not None else ""
+
+
+def located(error: WengertError, location: Location | None) -> WengertError:
+    """`error` with the user's line at the end of its message, added once."""
+    if location is not None and error.location is None:
+        error.args = (f"{error}{at(location)}", *error.args[1:])
+        error.location = location
+    return error

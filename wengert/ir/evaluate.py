@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import WengertError, located
 from wengert.ir.program import Atom, Literal, Program, Var
 
 
@@ -21,7 +22,10 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
 
     with np.errstate(all="ignore"):
         for eqn in program.eqns:
-            results = eqn.op.evaluate(*map(read, eqn.inputs), **eqn.params)
+            try:
+                results = eqn.op.evaluate(*map(read, eqn.inputs), **eqn.params)
+            except WengertError as error:  # an index out of bounds, say
+                raise located(error, eqn.location) from None
             if len(eqn.outputs) == 1:
                 results = (results,)
             for var, result in zip(eqn.outputs, results, strict=True):
@@ -34,3 +38,24 @@ def _typed(result: Any, var: Var) -> Any:
     if array.shape != var.type.shape:
         raise ValueError(f"evaluated to shape {array.shape}, expected {var.type}")
     return array
+
+
+def call(program: Program, args: Sequence[Any]) -> list[Any]:
+    """The outputs of `program` on arrays and numbers, for a user: 0-d ones are NumPy scalars.
+
+    Each array owns its memory: it is no view of an argument, a constant or another output.
+    """
+    types = program.in_types
+    arrays = [np.asarray(x, dtype=t.dtype) for x, t in zip(args, types, strict=True)]
+    taken = {id(x) for x in arrays}
+    owned: list[Any] = []
+    for output in evaluate(program, arrays):
+        array = np.asarray(output)
+        if array.ndim == 0:
+            owned.append(array[()])
+            continue
+        if id(array) in taken or array.base is not None or not array.flags.writeable:
+            array = np.array(array, order="C")
+        taken.add(id(array))
+        owned.append(array)
+    return owned

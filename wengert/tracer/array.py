@@ -21,10 +21,11 @@ from wengert.errors import (
     TracerConversionError,
     WengertError,
     at,
+    located,
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import FLOAT64, DType, Shape
-from wengert.tracer.stack import Trace, current, leaked, located, user_location
+from wengert.tracer.stack import Trace, current, leaked, user_location
 from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
 
 

@@ -146,6 +146,11 @@ def _find(kind: type) -> _Node | None:
         return node
 
 
+def is_node(kind: type) -> bool:
+    """Whether objects of this type are containers."""
+    return _find(kind) is not None
+
+
 def _node(kind: type) -> _Node:
     node = _find(kind)
     assert node is not None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.errors import LeakedTracerError, Location, WengertError, at
+from wengert.errors import LeakedTracerError, Location, located
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Literal, Var
 
@@ -143,14 +143,6 @@ def user_location() -> Location | None:
     if frame is None:
         return None
     return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def located(error: WengertError, location: Location | None) -> WengertError:
-    """`error` with the user's line at the end of its message, added once."""
-    if location is not None and error.location is None:
-        error.args = (f"{error}{at(location)}", *error.args[1:])
-        error.location = location
-    return error
 
 
 def leaked(tracer: Tracer) -> LeakedTracerError:

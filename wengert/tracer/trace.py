@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import WengertError
+from wengert.errors import WengertError, located
 from wengert.ir.builder import Value
-from wengert.ir.evaluate import evaluate
+from wengert.ir.evaluate import call
 from wengert.ir.program import Program, Var
 from wengert.ir.types import TensorType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten, paths
-from wengert.tracer.stack import Trace, current, located, open_trace, opened, user_location
+from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
 
 __all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_location"]
 
@@ -107,21 +107,4 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         builder = open_trace(next(x for x in args if isinstance(x, Tracer))).builder
         values = [lift(x, t.dtype) for x, t in zip(args, program.in_types, strict=True)]
         return [wrap(v) for v in builder.inline(program, values)]
-    arrays = [np.asarray(x, dtype=t.dtype) for x, t in zip(args, program.in_types, strict=True)]
-    return own(evaluate(program, arrays), arrays)
-
-
-def own(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """The outputs as writable arrays of their own memory, and 0-d ones as NumPy scalars."""
-    owned: list[Any] = []
-    taken = {id(x) for x in inputs}
-    for x in outputs:
-        array = np.asarray(x)
-        if array.ndim == 0:
-            owned.append(array[()])
-            continue
-        if id(array) in taken or array.base is not None or not array.flags.writeable:
-            array = np.array(array, order="C")
-        taken.add(id(array))
-        owned.append(array)
-    return owned
+    return call(program, args)

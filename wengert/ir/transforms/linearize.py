@@ -60,3 +60,31 @@ def _free(eqns: Sequence[Eqn], outputs: Sequence[Atom], bound: set[Var]) -> tupl
     reads = [a for e in eqns for a in e.inputs] + list(outputs)
     free = [a for a in reads if isinstance(a, Var) and a not in bound]
     return tuple(dict.fromkeys(free))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`known`: the other inputs -> residuals. `linear`: residuals then linear inputs -> outputs.
+
+    The linear program has `residuals` residual inputs.
+    """
+
+    known: Program
+    linear: Program
+    residuals: int
+
+
+def split_linear(program: Program, inputs: Sequence[Var]) -> Split:
+    """Separates what `program` computes from `inputs`, some of its own, from what is known.
+
+    Whether the equations on `inputs` are linear is for the transposition to find out.
+    """
+    known, linear = _split(program.eqns, inputs)
+    bound = {*inputs, *(v for e in linear for v in e.outputs)}
+    residuals = _free(linear, program.outputs, bound)
+    others = tuple(v for v in program.inputs if v not in set(inputs))
+    return Split(
+        Program(others, tuple(known), residuals),
+        Program((*residuals, *inputs), tuple(linear), program.outputs),
+        len(residuals),
+    )

@@ -1,0 +1,40 @@
+"""The public transforms."""
+
+from wengert.api.arguments import ShapeDtypeStruct, float0
+from wengert.api.derivatives import (
+    grad,
+    hvp,
+    jvp,
+    linear_transpose,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
+from wengert.api.jacobians import hessian, jacfwd, jacobian, jacrev
+from wengert.api.jit import jit
+from wengert.api.mapping import vmap
+from wengert.api.ravel import ravel_pytree
+from wengert.api.stages import eval_shape, make_ir
+
+__all__ = [
+    "ShapeDtypeStruct",
+    "eval_shape",
+    "float0",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_ir",
+    "ravel_pytree",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

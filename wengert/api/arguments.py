@@ -1,0 +1,259 @@
+"""Arguments of transforms: what tracing needs to know of each leaf, and checks with sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from wengert.errors import (
+    DifferentiationError,
+    DTypeError,
+    InputTypeError,
+    ShapeError,
+    TreeError,
+    WengertError,
+    located,
+)
+from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import checked, is_weak
+from wengert.tracer.pytree import TreeDef, flatten, paths
+from wengert.tracer.stack import user_location
+from wengert.tracer.trace import Abstract
+
+float0 = np.dtype([("float0", np.void, 0)])
+"""The dtype of tangents and cotangents of integers and booleans: there is nothing in them."""
+
+
+class ShapeDtypeStruct:
+    """Stands for an array of this shape and dtype where only those matter."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: Any, dtype: Any) -> None:
+        self.shape = tuple(int(n) for n in shape)
+        self.dtype = supported_dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return TensorType(self.dtype, self.shape).size
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ShapeDtypeStruct):
+            return NotImplemented
+        return (self.shape, self.dtype) == (other.shape, other.dtype)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name})"
+
+
+def fail(error: WengertError) -> NoReturn:
+    """Raises `error` with the user's line in its message."""
+    raise located(error, user_location())
+
+
+def function_name(fun: Callable[..., Any]) -> str:
+    """What to call `fun` in a message."""
+    inner = getattr(fun, "func", fun)  # a functools.partial
+    return getattr(inner, "__name__", type(inner).__name__)
+
+
+def require_callable(transform: str, fun: Any) -> None:
+    """Raises InputTypeError unless `fun` can be called."""
+    if not callable(fun):
+        fail(InputTypeError(f"{transform} needs a function, and got {type(fun).__name__}"))
+
+
+def abstract(leaf: Any, what: str) -> Abstract:
+    """The type of a leaf; `what` names it in the error for one that is no array or number."""
+    if isinstance(leaf, Tracer):
+        return Abstract(leaf.value.type, leaf.weak)
+    if isinstance(leaf, ShapeDtypeStruct):
+        return Abstract(TensorType(leaf.dtype, leaf.shape))
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        try:
+            array = checked(leaf)
+            return Abstract(TensorType(supported_dtype(array.dtype), array.shape))
+        except WengertError as error:
+            fail(type(error)(f"{what}: {error}"))
+    for kind, dtype in ((bool, BOOL), (int, INT64), (float, FLOAT64)):
+        if isinstance(leaf, kind):
+            return Abstract(TensorType(dtype, ()), is_weak(leaf) and dtype == FLOAT64)
+    if isinstance(leaf, complex):
+        fail(DTypeError(f"{what} is complex; complex numbers are not supported yet"))
+    return fail(
+        InputTypeError(
+            f"{what} is {type(leaf).__name__}, which is neither an array, a number nor a pytree "
+            "of those; close over it, mark it static (static_argnums of jit), or make its type a "
+            "pytree (a dataclass, register_pytree_node)"
+        )
+    )
+
+
+def name_paths(tree: Any, root: str) -> list[str]:
+    """A name for each leaf of a tuple of arguments: `argument 0['w']`."""
+    return [f"{root} {p[1:].replace(']', '', 1)}" for p in paths(tree)]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The arguments that a transform works on, flattened; the others stay as they are.
+
+    `single` is set if the caller named one argument by an int.
+    """
+
+    leaves: list[Any]
+    tree: TreeDef
+    names: list[str]
+    positions: tuple[int, ...]
+    single: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def close(self, fun: Callable[..., Any]) -> Callable[..., Any]:
+        """`fun` as a function of the leaves alone."""
+
+        def closed(*leaves: Any) -> Any:
+            chosen = self.tree.unflatten(leaves)
+            args = list(self.args)
+            for position, value in zip(self.positions, chosen, strict=True):
+                args[position] = value
+            return fun(*args, **self.kwargs)
+
+        closed.__name__ = function_name(fun)
+        return closed
+
+    def result(self, leaves: Sequence[Any]) -> Any:
+        """A value per leaf in the form of the chosen argument, or of the tuple of them."""
+        chosen = self.tree.unflatten(leaves)
+        return chosen[0] if self.single else chosen
+
+
+def select(transform: str, argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selected:
+    """The arguments named by `argnums`, an int or a sequence of ints."""
+    single = isinstance(argnums, (int, np.integer))
+    positions: list[int] = []
+    for number in (argnums,) if single else argnums:
+        if not -len(args) <= number < len(args):
+            fail(
+                InputTypeError(
+                    f"{transform} was to work on positional argument {number}, and the call has "
+                    f"{len(args)} (keyword arguments are never differentiated)"
+                )
+            )
+        positions.append(int(number) % len(args))
+    if len(set(positions)) != len(positions):
+        fail(InputTypeError(f"argnums={argnums!r} names an argument of {transform} twice"))
+    chosen = tuple(args[p] for p in positions)
+    leaves, tree = flatten(chosen)
+    names = [
+        f"argument {p}{path}" for p, x in zip(positions, chosen, strict=True) for path in paths(x)
+    ]
+    return Selected(leaves, tree, names, tuple(positions), single, args, kwargs)
+
+
+def differentiable(
+    transform: str, selected: Selected, allow_int: bool = False
+) -> tuple[list[Abstract], list[bool]]:
+    """The types of the selected leaves, and which are floats; others are an error by default."""
+    types = [abstract(x, n) for x, n in zip(selected.leaves, selected.names, strict=True)]
+    active = [a.type.is_float for a in types]
+    for leaf, found, name, on in zip(selected.leaves, types, selected.names, active, strict=True):
+        if not on and not allow_int:
+            given = f"the Python {type(leaf).__name__} {leaf!r}"
+            what = given if isinstance(leaf, (bool, int)) else str(found.type)
+            fail(
+                DifferentiationError(
+                    f"{transform} differentiates with respect to floats, and {name} is {what}; "
+                    "convert it (x.astype(float), 1.0 instead of 1), choose other arguments by "
+                    "argnums, or pass allow_int=True where that is taken"
+                )
+            )
+    return types, active
+
+
+def refuse_holomorphic(transform: str, holomorphic: bool) -> None:
+    """Raises: there are no complex dtypes for a holomorphic derivative."""
+    if holomorphic:
+        fail(
+            DifferentiationError(
+                f"{transform}(holomorphic=True) needs complex inputs, and complex numbers are not "
+                "supported yet"
+            )
+        )
+
+
+def split_aux(transform: str, fun: Callable[..., Any]) -> Callable[..., Any]:
+    """`fun`, checked to return a pair (value, aux)."""
+
+    def checked_pair(*args: Any) -> Any:
+        result = fun(*args)
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            fail(
+                InputTypeError(
+                    f"with has_aux=True, {transform} needs a function that returns (value, aux), "
+                    f"and '{function_name(fun)}' returned {type(result).__name__}"
+                    + (f" of length {len(result)}" if isinstance(result, (tuple, list)) else "")
+                )
+            )
+        return tuple(result)
+
+    checked_pair.__name__ = function_name(fun)
+    return checked_pair
+
+
+def same_structure(what: str, tree: Any, expected: TreeDef) -> list[Any]:
+    """The leaves of `tree`, whose structure must be `expected`."""
+    leaves, found = flatten(tree)
+    if found != expected:
+        fail(TreeError(f"{what} must have the structure {expected}, and has {found}"))
+    return leaves
+
+
+def tangent(value: Any, like: TensorType, what: str) -> Any:
+    """`value` as a tangent or cotangent of a value of type `like`; None if that is no float.
+
+    Python numbers take on the dtype; everything else must have it.
+    """
+    if not like.is_float:
+        if getattr(value, "dtype", None) == float0 or value is None:
+            return None
+        fail(
+            DifferentiationError(
+                f"{what} belongs to {like}, which has no derivatives; pass "
+                f"np.zeros({like.shape}, wg.float0)"
+            )
+        )
+    if getattr(value, "dtype", None) == float0:
+        fail(DTypeError(f"{what} must be {like}, and is float0"))
+    found = abstract(value, what)
+    if found.type.shape != like.shape:
+        fail(ShapeError(f"{what} must have shape {like.shape}, and has {found.type.shape}"))
+    number = isinstance(value, (int, float)) and not isinstance(value, np.generic)
+    if found.type.dtype != like.dtype and not found.weak and not number:
+        fail(
+            DTypeError(
+                f"{what} must be {like.dtype}, and is {found.type.dtype}; convert it by "
+                f".astype('{like.dtype}')"
+            )
+        )
+    return value
+
+
+def zero_tangent(like: TensorType) -> Any:
+    """The tangent of a value that does not depend on the inputs."""
+    dtype = like.dtype if like.is_float else float0
+    zeros = np.zeros(like.shape, dtype)
+    return zeros if like.shape or not like.is_float else zeros[()]

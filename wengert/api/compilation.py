@@ -1,0 +1,72 @@
+"""From a traced program to an executable, on the back end that was asked for."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import InputTypeError
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.program import Program
+from wengert.ir.text import fingerprint
+from wengert.kernels import Lowered, lower
+from wengert.kernels.loops import LoopProgram
+
+LOCK = threading.RLock()
+"""Held while a program is compiled; no user code runs under it."""
+
+BACKENDS = ("cpu", "reference")
+DEFAULT = "cpu"
+
+
+def check_backend(name: str | None) -> str:
+    """The name of the back end to use; raises InputTypeError for one that there is not."""
+    if name is None:
+        return DEFAULT
+    if name not in BACKENDS:
+        listed = ", ".join(map(repr, BACKENDS))
+        raise InputTypeError(f"there is no backend {name!r}; wengert has {listed}")
+    return name
+
+
+def compile_program(program: Program, backend: str) -> Any:
+    """An executable for `program`: call it with the leaves; `compile_seconds` says how long."""
+    # imported at the first use, since engines take long to load
+    engine: Any = importlib.import_module(f"wengert.backends.{backend}")
+    with LOCK:
+        if backend == "reference":
+            return engine.compile(lambda: default_pipeline(program))
+        return _compile_loops(engine, program)
+
+
+def _compile_loops(engine: Any, program: Program) -> Any:
+    key = fingerprint(program)
+    constants: list[np.ndarray[Any, Any]] = []
+    early: Lowered | None = None
+    if any(e.op.name == "constant" for e in program.eqns):
+        # their order is known only after lowering, and passes drop some of them
+        early = lower_program(program)
+        constants.extend(early.constants)
+
+    def loops() -> LoopProgram:
+        if early is not None:
+            return early.loops
+        lowered = lower_program(program)
+        constants.extend(lowered.constants)
+        return lowered.loops
+
+    return engine.compile(
+        loops,
+        key=key,
+        in_types=program.in_types,
+        out_types=program.out_types,
+        constants=constants,
+    )
+
+
+def lower_program(program: Program) -> Lowered:
+    """The loop program after the default passes."""
+    return lower(default_pipeline(program))

@@ -1,0 +1,181 @@
+"""Whole derivative matrices: jacfwd, jacrev, jacobian, hessian."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wengert.api.arguments import (
+    differentiable,
+    fail,
+    function_name,
+    refuse_holomorphic,
+    require_callable,
+    select,
+    split_aux,
+    zero_tangent,
+)
+from wengert.errors import DifferentiationError, InputTypeError
+from wengert.ir.program import Program
+from wengert.ir.transforms.jacobian import jacobian as jacobian_program
+from wengert.ir.types import TensorType
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import is_weak, lift, wrap
+from wengert.tracer.pytree import tree_map
+from wengert.tracer.trace import Traced, run, trace
+
+Argnums = int | Sequence[int]
+
+
+def jacfwd(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of `fun` by forward mode: best if there are fewer inputs than outputs.
+
+    The result has the structure of the value of `fun`, with the structure of the argument at each
+    of its leaves; the shape of such a block is the output's followed by the input's. With
+    `has_aux`, `fun` returns (value, aux), and the result is (jacobian, aux).
+    """
+    refuse_holomorphic("jacfwd", holomorphic)
+    return _jacobian("jacfwd", fun, argnums, has_aux, lambda program, active, rows: True)
+
+
+def jacrev(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    """The Jacobian of `fun` by reverse mode: best if there are fewer outputs than inputs.
+
+    As `jacfwd` otherwise. With `allow_int`, integer inputs get blocks of dtype `float0`.
+    """
+    refuse_holomorphic("jacrev", holomorphic)
+    rule: Rule = lambda program, active, rows: False  # noqa: E731
+    return _jacobian("jacrev", fun, argnums, has_aux, rule, allow_int)
+
+
+def jacobian(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+    mode: str = "auto",
+) -> Callable[..., Any]:
+    """The Jacobian of `fun`; `mode` is "forward", "reverse" or "auto".
+
+    "auto" takes forward mode if the inputs have no more elements than the outputs.
+    """
+    if mode not in _MODES:
+        fail(InputTypeError(f"mode of jacobian is one of {sorted(_MODES)}, not {mode!r}"))
+    refuse_holomorphic("jacobian", holomorphic)
+    return _jacobian("jacobian", fun, argnums, has_aux, _MODES[mode], allow_int)
+
+
+def hessian(
+    fun: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+) -> Callable[..., Any]:
+    """The Hessian of `fun`: forward mode over reverse mode.
+
+    For a scalar function of an array of shape S, an array of shape S + S; for pytrees, the blocks
+    nested as those of `jacfwd(jacrev(fun))`.
+    """
+    inner = jacrev(fun, argnums, has_aux, holomorphic)
+    return jacfwd(inner, argnums, has_aux, holomorphic)
+
+
+Rule = Callable[[Program, Sequence[bool], int], bool]
+
+
+def _fewer_inputs(program: Program, active: Sequence[bool], rows: int) -> bool:
+    inputs = sum(t.size for t, on in zip(program.in_types, active, strict=True) if on)
+    return inputs <= sum(t.size for t in program.out_types[:rows])
+
+
+_MODES: dict[str, Rule] = {
+    "forward": lambda program, active, rows: True,
+    "reverse": lambda program, active, rows: False,
+    "auto": _fewer_inputs,
+}
+
+
+def _jacobian(
+    transform: str,
+    fun: Callable[..., Any],
+    argnums: Argnums,
+    has_aux: bool,
+    use_forward: Rule,
+    allow_int: bool = False,
+) -> Callable[..., Any]:
+    require_callable(transform, fun)
+
+    @functools.wraps(fun)
+    def jacobian_of(*args: Any, **kwargs: Any) -> Any:
+        chosen = select(transform, argnums, args, kwargs)
+        types, active = differentiable(transform, chosen, allow_int)
+        closed = chosen.close(fun)
+        body = split_aux(transform, closed) if has_aux else closed
+        lifted = _float_value(transform, body, function_name(fun), has_aux)
+        traced = trace(lifted, types, name=function_name(fun), keep_static=True)
+        tree = traced.out_tree.children[0] if has_aux else traced.out_tree
+        moving = [*active, *(False for _ in traced.captured)]
+        forward = use_forward(traced.program, moving, tree.num_leaves)
+        program = jacobian_program(traced.program, moving, tree.num_leaves, forward)
+        results = run(program, [*chosen.leaves, *traced.captured])
+        count = len(traced.program.outputs)
+        blocks = iter(results[count:])
+        rows = [
+            chosen.result(_row(blocks, active, out, [a.type for a in types]))
+            for out in traced.program.out_types[: tree.num_leaves]
+        ]
+        found = tree.unflatten(rows)
+        return (found, _aux(traced, results[:count])) if has_aux else found
+
+    return jacobian_of
+
+
+def _row(
+    blocks: Any, active: Sequence[bool], out: TensorType, types: Sequence[TensorType]
+) -> list[Any]:
+    return [
+        next(blocks) if on else zero_tangent(t.with_shape(out.shape + t.shape))
+        for on, t in zip(active, types, strict=True)
+    ]
+
+
+def _aux(traced: Traced, outputs: Sequence[Any]) -> Any:
+    return traced.unflatten(outputs)[1]
+
+
+def _float_value(
+    transform: str, fun: Callable[..., Any], name: str, has_aux: bool
+) -> Callable[..., Any]:
+    """`fun` with the leaves of its value lifted, and checked to be floats."""
+
+    def lift_leaf(x: Any) -> Tracer:
+        lifted = x if isinstance(x, Tracer) else wrap(lift(x), is_weak(x))
+        if lifted.dtype.kind != "f":
+            fail(
+                DifferentiationError(
+                    f"{transform} needs a function with float results, and '{name}' returned "
+                    f"{lifted.value.type}; convert it with .astype(float) before it is returned"
+                )
+            )
+        return lifted
+
+    def checked(*leaves: Any) -> Any:
+        result = fun(*leaves)
+        if has_aux:
+            return tree_map(lift_leaf, result[0]), result[1]
+        return tree_map(lift_leaf, result)
+
+    return checked

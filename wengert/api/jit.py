@@ -1,0 +1,300 @@
+"""jit: compiles a function once per signature of its arguments."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.api.arguments import abstract, function_name, require_callable
+from wengert.api.compilation import LOCK, check_backend, compile_program
+from wengert.api.signature import Call, Identity, convention, is_static
+from wengert.api.stages import Lowered
+from wengert.tracer.pytree import LEAF, is_node
+from wengert.tracer.trace import Traced, run, trace
+
+MAX_INT_VALUES = 16
+"""More values than this of one int argument are worth a warning."""
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    backend: str | None = None,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Iterable[str] = (),
+    donate_argnums: int | Sequence[int] = (),
+) -> Any:
+    """A compiled version of `fun`, with NumPy arrays in and NumPy arrays out.
+
+    Arrays, NumPy scalars and Python floats are traced: there is one program for all of their
+    values, per dtype and shape. Python ints, bools and strings are constants of the program, and
+    each new value compiles again, as does each new value of the static arguments, which may be any
+    hashable objects. What the function reads from closures, globals and attributes is a constant
+    too, as it was when the function was traced.
+
+    A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
+    as a constant otherwise. `donate_argnums` names arguments that are not used again; the CPU back
+    end makes no use of it. `backend` is "cpu" (the default) or "reference", the NumPy evaluator.
+    Without `fun`, gives a decorator.
+    """
+    options = {
+        "backend": backend,
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "donate_argnums": donate_argnums,
+    }
+    if fun is None:
+        return functools.partial(jit, **options)
+    return Jit(fun, options)
+
+
+@dataclass(slots=True, eq=False)
+class Specialisation:
+    """The program for one signature, and its executable once a call outside of traces needs it."""
+
+    call: Call
+    traced: Traced
+    executable: Any = None
+
+    def prepare(self, backend: str) -> Any:
+        """Compiles the program unless that is done."""
+        with LOCK:
+            if self.executable is None:
+                self.executable = compile_program(self.traced.program, backend)
+        return self.executable
+
+    def finish(self, outputs: Any) -> Any:
+        """The function's result from the outputs."""
+        return self.traced.unflatten(outputs)
+
+    @property
+    def fast(self) -> Callable[..., Any] | None:
+        """A function of the positional arguments that gives NotImplemented if they do not fit.
+
+        There is one if the arguments are nothing but arrays and floats.
+        """
+        entry = getattr(self.executable, "fast", None)
+        flat = self.call.tree.children[0]
+        plain = flat.children.count(LEAF) == len(flat.children) == len(self.call.specs)
+        if entry is None or self.call.static or not plain or any(map(is_static, self.call.specs)):
+            return None
+        scalars = tuple(
+            (i, float if s is float else s[0].type)
+            for i, s in enumerate(self.call.specs)
+            if s is float or s[1] == ()
+        )
+        return _fast_call(entry, scalars, self._result())
+
+    def _result(self) -> Callable[[Any], Any] | None:
+        """How to make the result of the tuple of outputs; None if that is the result."""
+        tree = self.traced.out_tree
+        if self.traced.static:
+            return self.finish
+        if tree is LEAF:
+            return _only
+        if tree.kind is tuple and tree.children.count(LEAF) == len(tree.children):
+            return None
+        return tree.unflatten
+
+
+def _only(outputs: tuple[Any, ...]) -> Any:
+    return outputs[0]
+
+
+def _fast_call(
+    entry: Callable[..., Any],
+    scalars: tuple[tuple[int, type], ...],
+    result: Callable[[Any], Any] | None,
+) -> Callable[..., Any]:
+    """`entry` behind the checks that it does not make: it takes any number for a 0-d argument."""
+
+    def fits(args: tuple[Any, ...]) -> bool:
+        return all(i < len(args) and type(args[i]) is kind for i, kind in scalars)
+
+    def single(*args: Any) -> Any:
+        outputs = entry(*args)
+        return outputs if outputs is NotImplemented else outputs[0]
+
+    def general(*args: Any) -> Any:
+        if scalars and not fits(args):
+            return NotImplemented
+        outputs = entry(*args)
+        return outputs if outputs is NotImplemented or result is None else result(outputs)
+
+    if scalars or result not in (None, _only):
+        return general
+    return entry if result is None else single
+
+
+class Jit:
+    """A function that compiles itself for each signature; see `jit`."""
+
+    def __init__(self, fun: Callable[..., Any], options: dict[str, Any]) -> None:
+        require_callable("jit", fun)
+        self._fast: Callable[..., Any] | None = None
+        self._fun = fun
+        self._options = options
+        self._backend = check_backend(options["backend"])
+        self._convention = convention(fun, options["static_argnums"], options["static_argnames"])
+        self._cache: dict[Any, Specialisation] = {}
+        self._int_values: dict[Any, int] = {}
+        self._warned: set[int] = set()
+        functools.update_wrapper(self, fun, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the function, by the compiled program for these arguments."""
+        fast = self._fast
+        if fast is not None and not kwargs:
+            result = fast(*args)
+            if result is not NotImplemented:
+                return result
+        return self._call(self._convention.parse(args, kwargs))
+
+    def _call(self, call: Call) -> Any:
+        found = self._cache.get(call.key)
+        if found is None:
+            found = self._specialise(call)
+        leaves = [call.leaves[i] for i in call.traced]
+        if found.traced.captured or call.is_traced:
+            return found.finish(run(found.traced.program, [*leaves, *found.traced.captured]))
+        executable = found.executable or found.prepare(self._backend)
+        result = found.finish(executable(*leaves))
+        self._fast = found.fast
+        return result
+
+    def _specialise(self, call: Call) -> Specialisation:
+        found = Specialisation(call, self._trace(call))
+        if found.traced.captured:
+            return found  # belongs to the trace around this call alone
+        with LOCK:
+            known = self._cache.setdefault(call.key, found)
+        if known is found:
+            self._count_ints(call)
+        return known
+
+    def _trace(self, call: Call) -> Traced:
+        names = call.names(self._convention.parameters)
+        places = call.traced
+        types = [abstract(call.leaves[i], names[i]) for i in places]
+
+        def closed(*traced: Any) -> Any:
+            leaves = list(call.leaves)
+            for place, value in zip(places, traced, strict=True):
+                leaves[place] = value
+            args, kwargs = call.arguments(leaves)
+            return self._fun(*args, **kwargs)
+
+        return trace(closed, types, name=function_name(self._fun), keep_static=True)
+
+    def _count_ints(self, call: Call) -> None:
+        """Warns when one int argument alone has caused many compilations."""
+        for i, spec in enumerate(call.specs):
+            if not is_static(spec) or spec[0] is not int:
+                continue
+            others = (i, call.tree, call.static, call.specs[:i], call.specs[i + 1 :])
+            count = self._int_values[others] = self._int_values.get(others, 0) + 1
+            if count > MAX_INT_VALUES and i not in self._warned:
+                self._warned.add(i)
+                name = call.names(self._convention.parameters)[i]
+                warnings.warn(
+                    f"'{function_name(self._fun)}' has been compiled for {count} values of "
+                    f"{name}, a Python int, which is a constant of the compiled program. If it "
+                    "does not decide about shapes, pass it as an array or NumPy scalar "
+                    "(np.int64(n)), which is traced",
+                    stacklevel=_user_level(),
+                )
+
+    # methods
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else Method(self, instance)
+
+    # looking inside
+
+    @property
+    def compile_seconds(self) -> float:
+        """The time spent in compiling, over all signatures."""
+        ready = [s.executable for s in list(self._cache.values()) if s.executable is not None]
+        return sum(e.compile_seconds for e in ready)
+
+    @property
+    def recompilations(self) -> int:
+        """How many signatures were compiled after the first."""
+        compiled = sum(s.executable is not None for s in list(self._cache.values()))
+        return max(compiled - 1, 0)
+
+    def clear_cache(self) -> None:
+        """Forgets all compiled programs."""
+        with LOCK:
+            self._fast = None
+            self._cache.clear()
+            self._int_values.clear()
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The stages of the program for these arguments: arrays or `ShapeDtypeStruct`s."""
+        return self._lower(self._convention.parse(args, kwargs))
+
+    def _lower(self, call: Call) -> Lowered:
+        found = self._cache.get(call.key) or self._specialise(call)
+        return Lowered(found.call, found.traced, self._backend)
+
+    def __repr__(self) -> str:
+        return f"<jit of {function_name(self._fun)}>"
+
+    def __reduce__(self) -> Any:
+        name = getattr(self, "__qualname__", "")
+        module: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        found: Any = module
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name  # decorated: the function's name leads to this object
+        return (Jit, (self._fun, self._options))
+
+
+class Method:
+    """A compiled method of an object.
+
+    The object is an argument if it is a pytree, and a constant, known by identity, otherwise.
+    """
+
+    def __init__(self, compiled: Jit, instance: Any) -> None:
+        self.__func__ = compiled
+        self.__self__ = instance
+        self.__name__ = getattr(compiled, "__name__", "")
+        self.__doc__ = compiled.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the method."""
+        return self.__func__._call(self._parse(args, kwargs))
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The stages; see `Jit.lower`."""
+        return self.__func__._lower(self._parse(args, kwargs))
+
+    def _parse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        plain = self.__func__._convention
+        if is_node(type(self.__self__)):
+            return plain.parse((self.__self__, *args), kwargs)
+        return plain.with_object().parse((Identity(self.__self__), *args), kwargs)
+
+    def __repr__(self) -> str:
+        return f"<jit of method {self.__name__}>"
+
+    def __reduce__(self) -> Any:
+        return (getattr, (self.__self__, self.__name__))
+
+
+def _user_level() -> int:
+    """The `stacklevel` of the innermost frame outside this package, for warnings."""
+    frame: Any = sys._getframe(1)
+    level = 1
+    root = __file__.rsplit("api", 1)[0]
+    while frame is not None and frame.f_code.co_filename.startswith(root):
+        frame = frame.f_back
+        level += 1
+    return level

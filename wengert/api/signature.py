@@ -1,0 +1,197 @@
+"""Signatures of calls: what of its arguments a compiled function depends on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.api.arguments import ShapeDtypeStruct, abstract, fail
+from wengert.errors import InputTypeError, WengertError
+from wengert.tracer.array import Tracer
+from wengert.tracer.pytree import TreeDef, flatten, paths
+
+_STATIC = (bool, int, str, bytes)
+
+
+class Identity:
+    """Stands for an object that is compared by identity: the `self` of a compiled method."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.value is self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The arguments of a call, flattened.
+
+    `specs` has an entry per leaf: (dtype, shape), `float` for Python floats, or the type and the
+    value of a leaf that is static. `static` are the static arguments, by position and name.
+    """
+
+    leaves: list[Any]
+    tree: TreeDef
+    specs: tuple[Any, ...]
+    static: tuple[tuple[Any, Any], ...]
+
+    @property
+    def key(self) -> Any:
+        """What determines the compiled program."""
+        return (self.tree, self.specs, self.static)
+
+    @property
+    def traced(self) -> list[int]:
+        """The positions of the leaves that are traced."""
+        return [i for i, s in enumerate(self.specs) if not is_static(s)]
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether any argument belongs to an open trace."""
+        return any(isinstance(x, Tracer) for x in self.leaves)
+
+    def arguments(self, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The positional and keyword arguments, with other leaves."""
+        dynamic, keywords = self.tree.unflatten(leaves)
+        args = list(dynamic)
+        named = dict(keywords)
+        for place, value in self.static:
+            if isinstance(place, str):
+                named[place] = value.value
+            else:
+                args.insert(place, value.value)
+        return args, named
+
+    def names(self, parameters: Sequence[str]) -> list[str]:
+        """How to name each leaf in a message: by its parameter where that is known."""
+        dynamic, keywords = self.tree.unflatten(self.leaves)
+        taken = {place for place, _ in self.static}
+        found: list[str] = []
+        number = 0
+        for value in dynamic:
+            while number in taken:
+                number += 1
+            name = f"'{parameters[number]}'" if number < len(parameters) else str(number)
+            found += [f"argument {name}{path}" for path in paths(value)]
+            number += 1
+        for name in sorted(keywords):
+            found += [f"argument '{name}'{path}" for path in paths(keywords[name])]
+        return found
+
+
+def is_static(spec: Any) -> bool:
+    """Whether a leaf with this spec is a constant of the compiled program."""
+    return isinstance(spec, tuple) and isinstance(spec[0], type)
+
+
+def _spec(leaf: Any) -> Any:
+    kind = type(leaf)
+    if kind is np.ndarray:
+        return leaf.dtype, leaf.shape
+    if kind is float:
+        return float
+    if isinstance(leaf, Tracer):
+        return float if leaf.weak and leaf.dtype.kind == "f" else (leaf.dtype, leaf.shape)
+    if isinstance(leaf, (np.ndarray, np.generic, ShapeDtypeStruct)):
+        return leaf.dtype, tuple(leaf.shape)
+    if isinstance(leaf, _STATIC):
+        return kind, leaf
+    if isinstance(leaf, float):
+        return float
+    abstract(leaf, "an argument")  # raises: neither an array nor a number
+    raise AssertionError(f"no signature for {kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How a compiled function is called: its parameters, and which arguments are static.
+
+    Static arguments are known by position and by name.
+    """
+
+    parameters: tuple[str, ...] = ()
+    numbers: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+
+    def parse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The signature of a call."""
+        fixed: list[tuple[Any, Any]] = []
+        if self.numbers or self.names:
+            numbers = [i for i in sorted(self.numbers) if i < len(args)]
+            names = [n for n in sorted(self.names) if n in kwargs]
+            fixed = [(i, _hashable(args[i], i)) for i in numbers]
+            fixed += [(n, _hashable(kwargs[n], n)) for n in names]
+            args = tuple(x for i, x in enumerate(args) if i not in self.numbers)
+            kwargs = {n: x for n, x in kwargs.items() if n not in self.names}
+        leaves, tree = flatten((args, kwargs))
+        try:
+            specs = tuple(map(_spec, leaves))
+        except WengertError:
+            call = Call(leaves, tree, (), tuple(fixed))
+            for leaf, name in zip(leaves, call.names(self.parameters), strict=True):
+                abstract(leaf, name)  # raises the error again, with the argument's name
+            raise
+        return Call(leaves, tree, specs, tuple(fixed))
+
+    def with_object(self) -> Convention:
+        """The same for a method whose object, argument 0, is static."""
+        return Convention(self.parameters, self.numbers | {0}, self.names)
+
+
+def _hashable(value: Any, place: Any) -> Any:
+    try:
+        hash(value)
+    except TypeError:
+        fail(
+            InputTypeError(
+                f"static argument {place!r} of a compiled function must be hashable, since the "
+                f"program is looked up by it; {type(value).__name__} is not (use a tuple for a "
+                "list, or pass arrays as ordinary arguments)"
+            )
+        )
+    # 1, 1.0 and True are equal, but not the same argument
+    return value if isinstance(value, Identity) else Typed(type(value), value)
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A static value, compared together with its type."""
+
+    kind: type
+    value: Any
+
+
+def parameters(fun: Callable[..., Any]) -> list[str]:
+    """The names of the positional parameters of `fun`, as far as they can be known."""
+    try:
+        signature = inspect.signature(fun)
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in signature.parameters.values() if p.kind in kinds]
+
+
+def convention(fun: Callable[..., Any], argnums: Any, argnames: Any) -> Convention:
+    """The calling convention of `fun`: positions and names of static arguments imply each other."""
+    known = parameters(fun)
+    numbers = {argnums} if isinstance(argnums, int) else set(argnums)
+    names = {argnames} if isinstance(argnames, str) else set(argnames)
+    if any(n < 0 for n in numbers):
+        if not known:
+            fail(InputTypeError("negative static_argnums need a function with known parameters"))
+        numbers = {n % len(known) if n < 0 else n for n in numbers}
+    also_named = {known[n] for n in numbers if n < len(known)}
+    also_numbered = {i for i, p in enumerate(known) if p in names}
+    return Convention(
+        tuple(known), frozenset(numbers | also_numbered), frozenset(names | also_named)
+    )

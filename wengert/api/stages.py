@@ -1,0 +1,212 @@
+"""What lies between a function and its machine code, to look at: `f.lower(*args)`, `make_ir`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from wengert.api.arguments import (
+    ShapeDtypeStruct,
+    abstract,
+    fail,
+    function_name,
+    require_callable,
+)
+from wengert.api.compilation import check_backend, compile_program, lower_program
+from wengert.api.signature import Call, Convention, convention
+from wengert.errors import InputTypeError
+from wengert.ir.program import Program
+from wengert.ir.text import to_text
+from wengert.kernels import text as kernels_text
+from wengert.tracer.pytree import TreeDef
+from wengert.tracer.trace import Traced, run, trace
+
+
+class Stage(str):
+    """A program as text that shows itself in full, also at the prompt."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class TracedFunction:
+    """A function as a program; printing it shows the program."""
+
+    def __init__(self, traced: Traced, in_tree: TreeDef) -> None:
+        self.program: Program = traced.program
+        self.out_tree = traced.out_tree
+        self.in_tree = in_tree
+
+    def __str__(self) -> str:
+        return to_text(self.program, elide=True)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Lowered:
+    """The stages of a function for one signature."""
+
+    def __init__(self, call: Call, traced: Traced, backend: str | None = None) -> None:
+        self._call = call
+        self._traced = traced
+        self.backend = check_backend(backend)
+
+    @property
+    def program(self) -> Program:
+        """The tensor program, as traced and transformed."""
+        return self._traced.program
+
+    @property
+    def in_tree(self) -> TreeDef:
+        """The structure of the arguments: a pair of positional and keyword ones."""
+        return self._call.tree
+
+    @property
+    def out_tree(self) -> TreeDef:
+        """The structure of the result."""
+        return self._traced.out_tree
+
+    @property
+    def ir(self) -> Stage:
+        """The tensor program as text; large constants are cut short."""
+        return Stage(to_text(self.program, elide=True))
+
+    @functools.cached_property
+    def _kernels(self) -> Any:
+        return lower_program(self.program).loops
+
+    @property
+    def kernels(self) -> Stage:
+        """The loop program as text: kernels and library calls over buffers."""
+        return Stage(kernels_text.to_text(self._kernels))
+
+    @functools.cached_property
+    def executable(self) -> Any:
+        """The compiled program, of the leaves of the arguments."""
+        return compile_program(self.program, self.backend)
+
+    @property
+    def source(self) -> Stage:
+        """The source that the back end hands to its compiler: LLVM text."""
+        return Stage(self._of_native("source").llvm)
+
+    @property
+    def asm(self) -> Stage:
+        """The machine code as assembly text."""
+        found = self._of_native("assembly").asm
+        return Stage(found() if callable(found) else found)
+
+    def _of_native(self, what: str) -> Any:
+        if self.backend == "reference":
+            fail(InputTypeError(f"the reference backend evaluates the program and has no {what}"))
+        return self.executable
+
+    def compile(self) -> Compiled:
+        """The compiled function for this signature alone."""
+        if self._traced.captured:
+            fail(
+                InputTypeError(
+                    "a function that reads values of an open trace cannot be compiled by itself"
+                )
+            )
+        return Compiled(self._call, self._traced, self.executable)
+
+    def __repr__(self) -> str:
+        return f"<Lowered: {len(self.program.eqns)} equations for the {self.backend} backend>"
+
+
+class Compiled:
+    """A function compiled ahead of time: other shapes, dtypes or static values are errors."""
+
+    def __init__(self, call: Call, traced: Traced, executable: Any) -> None:
+        self._call = call
+        self._traced = traced
+        self._executable = executable
+        numbers = frozenset(p for p, _ in call.static if isinstance(p, int))
+        names = frozenset(p for p, _ in call.static if isinstance(p, str))
+        self._convention = Convention((), numbers, names)
+
+    @property
+    def compile_seconds(self) -> float:
+        """The time that compiling took."""
+        return self._executable.compile_seconds
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the function."""
+        call = self._convention.parse(args, kwargs)
+        if call.key != self._call.key:
+            self._refuse(call)
+        leaves = [call.leaves[i] for i in call.traced]
+        if call.is_traced:
+            return self._traced.unflatten(run(self._traced.program, leaves))
+        return self._traced.unflatten(self._executable(*leaves))
+
+    def _refuse(self, call: Call) -> None:
+        if call.tree != self._call.tree:
+            what = f"arguments of structure {self._call.tree}, not {call.tree}"
+        elif call.static != self._call.static:
+            what = "other values of its static arguments"
+        else:
+            named = zip(call.names(()), self._call.specs, call.specs, strict=True)
+            name, expected, found = next(n for n in named if n[1] != n[2])
+            what = f"{name} as {_describe(expected)}, not {_describe(found)}"
+        fail(
+            InputTypeError(
+                f"this function was compiled for {what}; call the function returned by jit, which "
+                "compiles for each signature"
+            )
+        )
+
+
+def _describe(spec: Any) -> str:
+    if spec is float:
+        return "a Python float"
+    kind, detail = spec
+    if isinstance(kind, type):
+        return f"the constant {detail!r}"
+    return f"{kind.name}[{','.join(map(str, detail))}]"
+
+
+def _trace_call(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Call, Traced]:
+    call = convention(fun, (), ()).parse(args, kwargs)
+    names = call.names(())
+    places = call.traced
+    types = [abstract(call.leaves[i], names[i]) for i in places]
+
+    def closed(*traced: Any) -> Any:
+        leaves = list(call.leaves)
+        for place, value in zip(places, traced, strict=True):
+            leaves[place] = value
+        inner_args, inner_kwargs = call.arguments(leaves)
+        return fun(*inner_args, **inner_kwargs)
+
+    return call, trace(closed, types, name=function_name(fun))
+
+
+def make_ir(fun: Callable[..., Any]) -> Callable[..., TracedFunction]:
+    """A function of the arguments of `fun` that gives its program, which prints itself.
+
+    Arguments may be `ShapeDtypeStruct`s; Python ints, bools and strings are constants.
+    """
+    require_callable("make_ir", fun)
+
+    @functools.wraps(fun)
+    def made(*args: Any, **kwargs: Any) -> TracedFunction:
+        call, traced = _trace_call(fun, args, kwargs)
+        return TracedFunction(traced, call.tree)
+
+    return made
+
+
+def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of `fun(*args, **kwargs)`, without computing it.
+
+    Arguments may be `ShapeDtypeStruct`s. The result has one in the place of each array.
+    """
+    require_callable("eval_shape", fun)
+    _, traced = _trace_call(fun, args, kwargs)
+    return traced.unflatten([ShapeDtypeStruct(t.shape, t.dtype) for t in traced.program.out_types])
