@@ -89,10 +89,12 @@ class _Nest:
 
 
 def _worthwhile(run: list[Stage], stage: Stage) -> bool:
-    """Whether sharing the outermost loop saves anything: a dependence or a common load."""
+    """Whether sharing the outermost loop saves anything: a dependence, a common load, a loop."""
     if any(s.kind is StageKind.SCAN and 0 in s.reduced for s in (*run, stage)):
         return False
-    return any(s.buffer in stage.loads or s.loads & stage.loads for s in run)
+    return any(
+        s.buffer in stage.loads or s.loads & stage.loads or s.domain == stage.domain for s in run
+    )
 
 
 def shared_loops(producer: Stage, consumer: Stage) -> int:

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.maths.exponential import expm1_reduced, reduce_by_ln2
-from wengert.kernels.maths.formats import Format, at_most, horner, power_of_two
+from wengert.kernels.maths.formats import (
+    Format,
+    at_most,
+    horner,
+    power_of_two,
+    scale_by_two_powers,
+)
 
 # erf(x)/x - 1 in x**2; error of erf 2**-25.2 on |x| <= 0.9 and 2**-55.6 on |x| <= 1
 _SMALL_SINGLE = (
@@ -47,3 +53,37 @@ def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     # 1 - 2**n (1 + p)
     large = s.sub(s.sub(1.0, power), s.mul(power, expm1_reduced(s, r)))
     return s.select(s.lt(s.abs(x), f.pick(0.9, 1.0)), small, s.copysign(large, x))
+
+
+# exp(x**2) erfc(x) = t G(t), t = 1 / (1 + b x): relative error 2**-24.6 with b = 0.3 on [0, 10.1],
+# 2**-54.8 with b = 0.25 on [0, 27.3]
+_SCALE = (0.3, 0.25)
+_G_SINGLE = (
+    *(0.16918782889842987, 0.17071783542633057, 0.14832311868667603, 0.2149810492992401),
+    *(-0.09476535022258759, 0.5478691458702087, -0.512396514415741, 0.4856157600879669),
+    -0.12953290343284607,
+)
+_G_DOUBLE = (
+    *(0.14104739587945178, 0.14104739636049893, 0.1366396508729401, 0.12782445384294996),
+    *(0.11501109006678241, 0.09906511035067321, 0.08086272822230964, 0.06360243104045263),
+    *(0.03998221218407786, 0.04558559006242299, -0.02850320284057688, 0.10486142388885233),
+    *(-0.1606253719346288, 0.19549549546264747, -0.14284161969515807, -0.020667617084342397),
+    *(0.21012407111631867, -0.3126435820266582, 0.2739060924308374, -0.1547619076118841),
+    *(0.05545410890042971, -0.01153267010069075, 0.0010667206122941272),
+)
+
+
+def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """erfc(|x|) = exp(-x**2) t G(t), the square with its rounding error; erfc(-x) = 2 - erfc(x).
+
+    Beyond the clamp erfc underflows to 0, and so it does there.
+    """
+    a = at_most(s, s.abs(x), f.pick(10.06, 27.3))
+    square = s.mul(a, a)
+    lost = s.fma(a, a, s.neg(square))
+    t, _, r = reduce_by_ln2(s, s.neg(square), 2 * f.bias)
+    p = expm1_reduced(s, s.sub(r, lost))
+    u = s.div(1.0, s.fma(a, f.pick(*_SCALE), 1.0))
+    g = s.mul(u, horner(s, u, f.pick(_G_SINGLE, _G_DOUBLE)))
+    y = scale_by_two_powers(s, s.fma(p, g, g), t)
+    return s.select(s.lt(x, 0.0), s.sub(2.0, y), y)

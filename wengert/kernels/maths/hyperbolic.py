@@ -75,7 +75,7 @@ def cosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def asinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """log1p(a + a**2 / (1 + sqrt(1 + a**2))), a = |x|; log1p(a) + ln(2) for a >= 2**30."""
+    """log1p(a + a**2 / (1 + sqrt(1 + a**2))), a = |x|; log1p(a) + ln(2) for huge a."""
     a = s.abs(x)
     square = s.mul(a, a)
     root = s.sqrt(s.add(square, 1.0))  # pyright: ignore[reportAttributeAccessIssue]
@@ -84,7 +84,7 @@ def asinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def acosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """log1p(t + sqrt(2 t + t**2)), t = x - 1; log1p(x) + ln(2) for x >= 2**30."""
+    """log1p(t + sqrt(2 t + t**2)), t = x - 1; log1p(x) + ln(2) for huge x."""
     t = s.sub(x, 1.0)
     root = s.sqrt(s.fma(t, t, s.add(t, t)))  # pyright: ignore[reportAttributeAccessIssue]
     y = _log1p_or_doubled(s, f, x, s.add(t, root))
@@ -92,7 +92,7 @@ def acosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def _log1p_or_doubled(s: ScalarBuilder, f: Format, a: Expr, inner: Expr) -> Expr:
-    large = s.ge(a, 2.0**30)
+    large = s.ge(a, f.pick(2.0**30, 2.0**60))
     y = log1p(s, f, s.select(large, a, inner))
     return s.add(y, s.select(large, s.like(LN2_DOUBLE[0], a), s.like(0.0, a)))
 
