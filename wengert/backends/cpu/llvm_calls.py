@@ -272,7 +272,6 @@ class Main:
 
     def _blas(self, module: Module, routine: str, arguments: list[str]) -> None:
         name = f"@blas.{routine}"
-        module.library.add(name[1:])
         module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
         self.lines.append(f"  call void {name}({', '.join('ptr ' + a for a in arguments)})")
 

@@ -20,16 +20,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
-from wengert.ir.types import INT64
+from wengert.ir.types import FLOAT64, INT64
 from wengert.kernels.loops import Buffer, Register
 
 Place = Buffer | Register
 Interval = tuple[int, int]
 NOTHING: frozenset[Any] = frozenset()
-CALLS = {"psi": "__pyx_fuse_1psi"}
+# a place that library calls are said to read, so that they stay behind the branches around them
+_LIBRARY = Register(FLOAT64)
 
 
 @dataclass(slots=True)
@@ -42,7 +44,6 @@ class Module:
     declarations: dict[str, str] = field(default_factory=dict[str, str])
     helpers: dict[str, str] = field(default_factory=dict[str, str])
     expansions: dict[Expr, Expr] = field(default_factory=dict[Expr, Expr])
-    library: set[str] = field(default_factory=set[str])
 
     def declare(self, name: str, result: str, parameters: str, attributes: str = "") -> None:
         """Declare an external function once."""
@@ -177,7 +178,7 @@ class Body:
         return self.same.get(buffer, buffer)
 
     def reads(self, x: Expr) -> frozenset[Place]:
-        """The buffers and registers that `x` reads."""
+        """The buffers and registers that `x` reads (and whether it calls a library)."""
         found = self._reads.get(x)
         if found is not None:
             return found
@@ -185,6 +186,8 @@ class Body:
             parts = [self._reads[a] for a in self._operands(node) if self._reads[a]]
             if node.op in (ScalarOp.LOAD, ScalarOp.REGISTER):
                 parts.append(frozenset((self.place(node.attr),)))
+            elif node.op is ScalarOp.CALL:
+                parts.append(frozenset((_LIBRARY,)))
             self._reads[node] = parts[0].union(*parts[1:]) if parts else NOTHING
         return self._reads[x]
 
@@ -299,13 +302,15 @@ class Body:
         return self.op(f"load {value_type(x.dtype)}, ptr {self.registers[x.attr]}")
 
     def _call(self, x: Expr) -> str:
-        name = f"@special.{CALLS.get(x.attr, x.attr)}"
-        self.module.library.add(name[1:])
-        kinds = ["double"] * len(x.args)
-        attributes = " nounwind willreturn memory(none)"
-        self.module.declare(name, "double", ", ".join([*kinds, "i32"]), attributes)
-        operands = ", ".join(f"double {self._known(a)}" for a in x.args)
-        return self.op(f"call double {name}({operands}, i32 0)")
+        name, hidden = libraries.call_symbol(x.attr)
+        parameters = ", ".join(["double"] * len(x.args) + ["i32"] * hidden)
+        # a function of the C library is the rare form of one that has a fast form, and must stay
+        # behind its branch, where the vectoriser would else run it for all elements
+        effect = "none" if hidden else "inaccessiblemem: readwrite"
+        attributes = f" nounwind willreturn memory({effect})"
+        self.module.declare(f"@{name}", "double", parameters, attributes)
+        operands = [f"double {self._known(a)}" for a in x.args] + ["i32 0"] * hidden
+        return self.op(f"call double @{name}({', '.join(operands)})")
 
     def _guard(self, x: Expr) -> str:
         condition, value, otherwise = x.args

@@ -18,6 +18,7 @@ from wengert.backends.cpu import llvm_calls
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import memory_type, value_type
+from wengert.backends.cpu.versions import in_two_versions
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
     Accumulate,
@@ -72,10 +73,13 @@ def print_program(
     return "\n".join(parts)
 
 
-# loops marked 0 are unrolled whole
+# loops marked 0 are unrolled whole; those marked 3, which hardly ever run, are left as they are
 _METADATA = """!0 = distinct !{!0, !1}
 !1 = !{!"llvm.loop.unroll.full"}
 !2 = !{!"branch_weights", i32 2000, i32 1}
+!3 = distinct !{!3, !4, !5}
+!4 = !{!"llvm.loop.vectorize.enable", i1 false}
+!5 = !{!"llvm.loop.unroll.disable"}
 """
 
 
@@ -168,6 +172,8 @@ class KernelPrinter:
         self.checks = has_checks(kernel)
         self.entry: list[str] = []  # allocations
         self.exit: list[str] = []  # releases
+        self.exact: set[int] = set()  # bodies of loops that need no other version
+        self.rare: set[int] = set()  # and those among them that hardly ever run
         self.buffers, self.written, self.local = kernel_buffers(kernel)
         self.groups = layout.groups(self.buffers)
         for cluster in layout.clusters(self.buffers):
@@ -245,7 +251,14 @@ class KernelPrinter:
 
     def _statements(self, body: tuple[Stmt, ...]) -> None:
         for stmt in body:
-            _PRINTERS[type(stmt)](self, stmt)
+            parts: tuple[Stmt, ...] = (stmt,)
+            if isinstance(stmt, Loop) and id(stmt.body) not in self.exact:
+                self.exact.add(id(stmt.body))  # the second version has the same body
+                parts = in_two_versions(self.body.module.builder, stmt)
+                if parts != (stmt,):
+                    self.rare.add(id(stmt.body))
+            for part in parts:
+                _PRINTERS[type(part)](self, part)
 
     def _loop(self, stmt: Loop) -> None:
         body = self.body
@@ -275,14 +288,16 @@ class KernelPrinter:
             entered = self.body.fresh("%enter")
             outer.lines.append(f"  {entered} = icmp slt i64 {first}, {last}")
             outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
-        unrolled = ", !llvm.loop !0" if stmt.kind is Kind.UNROLL else ""
+        hint = ", !llvm.loop !0" if stmt.kind is Kind.UNROLL else ""
+        if id(stmt.body) in self.rare:
+            hint = ", !llvm.loop !3"
         outer.lines += [
             f"{label}:",
             f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",
             *scope.lines,
             f"  {index}.next = add nsw i64 {index}, 1",
             f"  {done} = icmp slt i64 {index}.next, {last}",
-            f"  br i1 {done}, label %{label}, label %{after}{unrolled}",
+            f"  br i1 {done}, label %{label}, label %{after}{hint}",
         ]
         self.body.start_block(outer, after)
 

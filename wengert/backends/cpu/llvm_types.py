@@ -9,14 +9,14 @@ import numpy as np
 
 from wengert.ir.types import DType
 
-_FLOATS = {"float16": "half", "float32": "float", "float64": "double"}
+_FLOATS = {2: "half", 4: "float", 8: "double"}
 
 
 def value_type(dtype: DType) -> str:
     """The type of a scalar in a register: a bool is one bit."""
     if dtype.kind == "b":
         return "i1"
-    return _FLOATS[dtype.name] if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
+    return _FLOATS[dtype.itemsize] if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
 
 
 def memory_type(dtype: DType) -> str:
