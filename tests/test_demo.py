@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wengert import cli_doctor
 from wengert.__main__ import COMMANDS, main, parser
+from wengert.cli import doctor
 from wengert.demo import digits, model
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -109,9 +109,9 @@ def test_doctor_prints_every_section(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_probe_survives_failures() -> None:
-    assert cli_doctor.probe("print('fine')") == "fine"
-    assert cli_doctor.probe("raise ValueError('broken')") == "fails: ValueError: broken"
-    assert cli_doctor.probe("import os; os._exit(3)") == "fails: exit status 3"
+    assert doctor.probe("print('fine')") == "fine"
+    assert doctor.probe("raise ValueError('broken')") == "fails: ValueError: broken"
+    assert doctor.probe("import os; os._exit(3)") == "fails: exit status 3"
 
 
 def test_every_subcommand_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,9 +44,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("tracer", "kernels"),
     ("backends",),
     ("numpy", "special", "linalg", "nn"),
-    ("api", "testing"),
-    ("cli",),
-    ("demo",),
+    ("api",),
+    ("testing",),
+    ("cli", "demo"),
     ("__main__",),
 )
 TOOLS = next(groups for groups in ROWS if "ir.builder" in groups)

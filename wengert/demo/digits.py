@@ -6,7 +6,7 @@ import argparse
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wengert as wg
-from wengert.cli_command import Command
 from wengert.demo import model
 
 WIDTHS = (64, 256, 128, 10)
@@ -160,8 +159,9 @@ def plot(history: History, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def run(options: argparse.Namespace) -> int:
-    """The demo, as the command line asks for it."""
+def demo(argv: Sequence[str]) -> int:
+    """The subcommand: loads, trains, plots; the last line is the accuracy on held-out digits."""
+    options = parser().parse_args(argv)
     training, test = load(options.seed)
     print(
         f"data: {len(training.labels)} handwritten digits to train on, {len(test.labels)} held out"
@@ -180,11 +180,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def parser() -> argparse.ArgumentParser:
     """The demo's options."""
-    parser.add_argument("--epochs", type=positive, default=40)
-    parser.add_argument("--seed", type=int, default=0, help="of the split, weights and order")
-    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the plot")
+    options = argparse.ArgumentParser(
+        prog="python -m wengert demo",
+        description="Trains a classifier on the 1,797 handwritten digits of scikit-learn.",
+    )
+    options.add_argument("--epochs", type=positive, default=40)
+    options.add_argument("--seed", type=int, default=0, help="of the split, weights and order")
+    options.add_argument("--out", type=Path, default=Path("out"), help="folder for the plot")
+    return options
 
 
 def positive(text: str) -> int:
@@ -193,6 +198,3 @@ def positive(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
-
-
-COMMAND = Command("demo", "train a classifier on real handwritten digits", run, configure)

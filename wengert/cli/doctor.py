@@ -14,13 +14,12 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.cli_command import Command
 from wengert.config import config
 
 VECTOR_FEATURES = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "amx_tile")
@@ -186,10 +185,12 @@ def table(found: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Prints the table."""
+def doctor(argv: Sequence[str]) -> int:
+    """The subcommand: prints the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m wengert doctor",
+        description="Prints what this machine offers: versions, CPU, BLAS, threads, GPU.",
+    )
+    parser.parse_args(argv)
     print(table(rows()))
     return 0
-
-
-COMMAND = Command("doctor", "show what this machine offers: versions, CPU, BLAS, threads, GPU", run)
