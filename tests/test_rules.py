@@ -129,6 +129,13 @@ CASES: list[tuple[str, Make]] = [
     ("same_type", lambda a: a.m.reshape(shape=(3, 4))),
     ("same_type", lambda a: a.m.slice(start=(0, 0), stop=(3, 4), step=(1, 1))),
     ("same_type", lambda a: a.m.broadcast(shape=(3, 4), dims=(0, 1))),
+    (
+        "undo",
+        lambda a: (a.m.transpose(perm=(1, 0)).exp() * a.m.transpose(perm=(1, 0)) + 1.0).transpose(
+            perm=(1, 0)
+        ),
+    ),
+    ("undo", lambda a: (1.0 / a.v.reshape(shape=(3, 1))).reshape(shape=(3,))),
     ("transpose_identity", lambda a: a.t.transpose(perm=(0, 1, 2))),
     ("transpose_transpose", lambda a: a.t.transpose(perm=(2, 0, 1)).transpose(perm=(0, 2, 1))),
     ("transpose_broadcast", lambda a: a.v.broadcast(**ROWS).transpose(perm=(1, 0))),
@@ -148,7 +155,10 @@ CASES: list[tuple[str, Make]] = [
         "broadcast_broadcast",
         lambda a: a.v.broadcast(**ROWS).broadcast(shape=(3, 2, 4), dims=(0, 2)),
     ),
-    ("broadcast_reshape", lambda a: a.v.reshape(shape=(3, 1)).broadcast(shape=(3, 1, 2), dims=(0, 1))),
+    (
+        "broadcast_reshape",
+        lambda a: a.v.reshape(shape=(3, 1)).broadcast(shape=(3, 1, 2), dims=(0, 1)),
+    ),
     (
         "slice_slice",
         lambda a: a.x.slice(start=(3,), stop=(90,), step=(4,)).slice(
@@ -176,7 +186,12 @@ CASES: list[tuple[str, Make]] = [
         lambda a: a.full(a.v, 1.5).pad(a.number(1.5), low=(2,), high=(0,), interior=(1,)),
     ),
     ("concat_trivial", lambda a: a.v.concat(axis=0)),
-    ("concat_trivial", lambda a: a.e.concat(a.e.exp(), a.e.pad(a.s, low=(2, 0), high=(0, 0), interior=(0, 0)), axis=0)),
+    (
+        "concat_trivial",
+        lambda a: a.e.concat(
+            a.e.exp(), a.e.pad(a.s, low=(2, 0), high=(0, 0), interior=(0, 0)), axis=0
+        ),
+    ),
     ("rev_rev", lambda a: a.m.rev(axes=(0, 1)).rev(axes=(1,))),
     ("rev_rev", lambda a: a.u.rev(axes=(0, 1, 2))),
     ("rev_broadcast", lambda a: a.v.broadcast(**ROWS).rev(axes=(0, 1))),
@@ -218,7 +233,9 @@ def fired_by(program: Program) -> tuple[Program, set[str]]:
     return rewrite(program, table), fired
 
 
-@pytest.mark.parametrize(("name", "make"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("name", "make"), CASES, ids=[f"{n}-{i}" for i, (n, _) in enumerate(CASES)]
+)
 def test_rule(name: str, make: Make) -> None:
     inputs = Inputs()
     program = inputs.builder.finish([make(inputs)])
@@ -263,6 +280,7 @@ def test_commutative_ops_commute(name: str) -> None:
         lambda a: a.x.cast(dtype=FLOAT32).cast(dtype=FLOAT64),
         lambda a: a.f.integer_pow(exponent=5),
         lambda a: dot(a.m, a.n),
+        lambda a: (a.m.transpose(perm=(1, 0)) + a.m.reshape(shape=(4, 3))).transpose(perm=(1, 0)),
     ],
 )
 def test_what_must_stay(make: Make) -> None:

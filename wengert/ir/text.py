@@ -52,9 +52,10 @@ def to_text(program: Program, *, locations: bool = False, elide: bool = False) -
 def eqn_lines(program: Program) -> list[str]:
     """One line for each equation of `program`, with names as in its whole text.
 
-    Works on broken programs: a value that is not bound is called `%?`.
+    Works on broken programs: a value that is not bound is called `%?`, and a param that has no
+    text `<its type>`.
     """
-    return _Printer(_elided_array, False).lines(program, "    ")
+    return _Printer(_elided_array, False, strict=False).lines(program, "    ")
 
 
 def fingerprint(program: Program) -> str:
@@ -66,9 +67,15 @@ def fingerprint(program: Program) -> str:
 class _Printer:
     """Prints one program; caches the texts of types, which repeat a lot."""
 
-    def __init__(self, array: Callable[[np.ndarray[Any, Any]], str], locations: bool) -> None:
+    def __init__(
+        self,
+        array: Callable[[np.ndarray[Any, Any]], str],
+        locations: bool,
+        strict: bool = True,
+    ) -> None:
         self.array = array
         self.locations = locations
+        self.strict = strict
         self.types: dict[TensorType, str] = {}
 
     def type(self, type_: TensorType) -> str:
@@ -121,7 +128,11 @@ class _Printer:
         printer = _PARAMS.get(type(value))
         if printer is not None:
             return printer(value)
-        return _other_param(value)
+        text = _other_param(value)
+        if text is None and self.strict:
+            kind = type(value).__name__
+            raise TypeError(f"a param of type {kind} has no text form: {value!r}")
+        return text or f"<{type(value).__name__}>"
 
 
 def _location(location: Location) -> str:
@@ -175,7 +186,7 @@ _PARAMS: dict[type, Callable[[Any], str]] = {
 }
 
 
-def _other_param(value: Any) -> str:
+def _other_param(value: Any) -> str | None:
     if isinstance(value, bool | np.bool_):
         return _bool(bool(value))
     if isinstance(value, int | np.integer):
@@ -184,7 +195,7 @@ def _other_param(value: Any) -> str:
         return _float(float(value))
     if isinstance(value, str):
         return json.dumps(str(value))
-    raise TypeError(f"a param of type {type(value).__name__} has no text form: {value!r}")
+    return None
 
 
 def _array(value: np.ndarray[Any, Any]) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 
-from wengert.ir.passes.splats import splat
-from wengert.ir.program import Atom, Literal
+from wengert.ir.passes.splats import elementwise, splat
+from wengert.ir.program import Atom, Eqn, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
 from wengert.ir.types import Shape
 
 Table = dict[str, tuple[Rule, ...]]
+
+_CHAIN = 8
+"""How many elementwise ops a movement is followed through."""
 
 
 def squeezed(shape: Shape) -> Shape:
@@ -29,6 +32,48 @@ def _squeeze(r: Rewriter, x: Atom) -> Atom:
 def same_type(r: Rewriter, n: Node) -> Atom | None:
     """A reshape or slice or broadcast that leaves the type alone leaves the elements alone."""
     return n.inputs[0] if n.inputs[0].type == n.type else None
+
+
+# a movement that undoes an earlier one, with elementwise ops in between
+
+
+def undo(r: Rewriter, n: Node) -> Atom | None:
+    """reshape(f(reshape(x))) -> f(x), where f is elementwise and the reshapes cancel.
+
+    Likewise for transpose. f may be several ops, of several such operands and literals.
+    """
+    x = n.inputs[0]
+    maker = r.makers.get(x)
+    if maker is None or not elementwise(maker.op) or not _undoable(r, n, x, 0):
+        return None
+    return _undone(r, n, x)
+
+
+def _undoable(r: Rewriter, n: Node, atom: Atom, depth: int) -> bool:
+    maker = r.makers.get(atom)
+    if isinstance(atom, Literal) or (maker is not None and _cancels(n, maker)):
+        return True
+    if maker is None or not elementwise(maker.op) or not r.used_once(atom) or depth == _CHAIN:
+        return False
+    return all([_undoable(r, n, a, depth + 1) for a in maker.inputs])
+
+
+def _undone(r: Rewriter, n: Node, atom: Atom) -> Atom:
+    if isinstance(atom, Literal):
+        return atom
+    maker = r.makers[atom]
+    if _cancels(n, maker):
+        return maker.inputs[0]
+    return r.emit(maker.op.name, *[_undone(r, n, a) for a in maker.inputs], **maker.params)
+
+
+def _cancels(outer: Node, inner: Eqn) -> bool:
+    if inner.op is not outer.op:
+        return False
+    if inner.op.name == "reshape":
+        return inner.inputs[0].type.shape == outer.params["shape"]
+    perm = inner.params["perm"]
+    return all([perm[a] == i for i, a in enumerate(outer.params["perm"])])
 
 
 # transpose
@@ -336,8 +381,8 @@ def dot_outer(r: Rewriter, n: Node) -> Atom | None:
 REDUCTIONS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or")
 
 TABLE: Table = {
-    "transpose": (transpose_identity, transpose_transpose, transpose_broadcast, transpose_dot),
-    "reshape": (same_type, reshape_reshape, reshape_broadcast),
+    "transpose": (transpose_identity, transpose_transpose, transpose_broadcast, transpose_dot, undo),
+    "reshape": (same_type, reshape_reshape, reshape_broadcast, undo),
     "broadcast": (same_type, broadcast_broadcast, broadcast_reshape),
     "slice": (same_type, slice_slice, slice_broadcast, slice_concat),
     "pad": (pad_nothing, pad_splat),
