@@ -1,0 +1,39 @@
+"""NumPy's functions on traced values. Importing this package fills the tracer's tables."""
+
+from wengert.tracer.functions import (
+    calculus,
+    choosing,
+    creation,
+    diagonals,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    norms,
+    padding,
+    products,
+    reductions,
+    shapes,
+    special,
+    statistics,
+    ufuncs,
+)
+
+__all__ = [
+    "calculus",
+    "choosing",
+    "creation",
+    "diagonals",
+    "einsum",
+    "elementwise",
+    "indexing",
+    "joining",
+    "norms",
+    "padding",
+    "products",
+    "reductions",
+    "shapes",
+    "special",
+    "statistics",
+    "ufuncs",
+]

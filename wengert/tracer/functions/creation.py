@@ -1,0 +1,206 @@
+"""New arrays: zeros_like and its kin, linspace, and np.array of lists with traced values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, TracerConversionError
+from wengert.ir.types import supported_dtype
+from wengert.tracer.functions.operands import (
+    broadcast,
+    broadcast_shapes,
+    expand,
+    holds_tracers,
+    integer,
+    iota,
+    materialise,
+    normal_axis,
+    operand,
+    result_type,
+    shape_argument,
+    transpose,
+    wrapped,
+)
+from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.tables import function
+
+
+def _like(number: int) -> Callable[..., Any]:
+    def like(
+        a: Any,
+        dtype: Any = None,
+        order: str = "K",
+        subok: bool = True,
+        shape: Any = None,
+        *,
+        device: Any = None,
+    ) -> Any:
+        return full_like(a, number, dtype, order, subok, shape)
+
+    return like
+
+
+zeros_like = function(np.zeros_like)(_like(0))
+ones_like = function(np.ones_like)(_like(1))
+empty_like = function(np.empty_like)(_like(0))
+
+
+@function(np.full_like)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Any:
+    """An array of one value, of the dtype and shape of `a` unless others are given."""
+    x = operand(a)
+    target = x.dtype if dtype is None else supported_dtype(dtype)
+    wanted = x.shape if shape is None else shape_argument(shape)
+    return wrapped(broadcast(materialise(fill_value, target), wanted))
+
+
+def _no_array(name: str, needed: str) -> Callable[..., Any]:
+    def refuse_call(*args: Any, **kwargs: Any) -> Any:
+        raise TracerConversionError(
+            f"np.{name} of a traced value would have a shape that depends on it; {needed}"
+        )
+
+    return refuse_call
+
+
+@function(np.linspace)
+def linspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """Evenly spaced numbers between traced ends."""
+    count = integer(num, "num")
+    if count < 0:
+        raise ArgumentError(f"Number of samples, {count}, must be non-negative.")
+    first, last = operand(start), operand(stop)
+    loop = result_type(first, last, operand(float(count)))
+    result = loop if dtype is None else supported_dtype(dtype)
+    low, high = materialise(first, loop), materialise(last, loop)
+    shape = broadcast_shapes(low.shape, high.shape, what="start and stop")
+    low, high = broadcast(low, shape), broadcast(high, shape)
+    parts = count - 1 if endpoint else count
+    span = high.sub(low)
+    step = span.div(float(parts)) if parts > 0 else span.full_like(np.nan)
+    whole = (count, *shape)
+    dims = tuple(range(1, len(whole)))
+    wide_low = low.broadcast(shape=whole, dims=dims)
+    if parts > 0:
+        index = iota(whole, 0, loop)
+        numbers = index.mul(step.broadcast(shape=whole, dims=dims)).add(wide_low)
+        if endpoint and count > 1:
+            at_end = iota(whole, 0).eq(count - 1)
+            numbers = at_end.select(high.broadcast(shape=whole, dims=dims), numbers)
+    else:
+        numbers = wide_low
+    if result.kind in "iu":
+        numbers = numbers.floor()
+    position = normal_axis(axis, len(whole))
+    order = list(range(1, len(whole)))
+    order.insert(position, 0)
+    found = wrapped(transpose(numbers.to(result), order))
+    return (found, wrapped(step)) if retstep else found
+
+
+@function(np.logspace)
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    """Powers of a base with evenly spaced exponents."""
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    result = call(np.power, base, exponents)
+    return wrapped(result if dtype is None else result.to(supported_dtype(dtype)))
+
+
+# for wengert.numpy: functions that NumPy does not hand on
+
+
+def array(
+    x: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: str = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    like: Any = None,
+) -> Any:
+    """`np.array`, also of traced values and of lists that hold some."""
+    if not holds_tracers(x):
+        return np.array(x, dtype=dtype, copy=copy, order=order, ndmin=ndmin)  # pyright: ignore
+    value = materialise(x, None if dtype is None else supported_dtype(dtype))
+    missing = max(ndmin - value.ndim, 0)
+    return wrapped(expand(value, *range(missing)) if missing else value)
+
+
+def asarray(
+    x: Any,
+    dtype: Any = None,
+    order: str | None = None,
+    *,
+    device: Any = None,
+    copy: bool | None = None,
+    like: Any = None,
+) -> Any:
+    """`np.asarray`, also of traced values and of lists that hold some."""
+    if not holds_tracers(x):
+        return np.asarray(x, dtype=dtype, order=order, copy=copy)  # pyright: ignore
+    return array(x, dtype)
+
+
+def full_array(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+    """`np.full`, also with a traced value."""
+    if not holds_tracers(fill_value):
+        return np.full(shape, fill_value, dtype=dtype, **options)
+    value = materialise(fill_value, None if dtype is None else supported_dtype(dtype))
+    return wrapped(broadcast(value, shape_argument(shape)))
+
+
+def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
+    """`np.arange`; its arguments must be known, as the length depends on them."""
+    if holds_tracers(list(args)):
+        return _no_array("arange", "use start + step * np.arange(n) with a known n")()
+    return np.arange(*args, dtype=dtype, **options)
+
+
+@function(np.fill_diagonal, np.copyto, np.put, np.place, np.putmask, np.put_along_axis)
+def in_place(*args: Any, **kwargs: Any) -> Any:
+    """Refused: traced values are not changed in place."""
+    raise TracerConversionError(
+        "traced values cannot be written into an array in place; build the result with np.where, "
+        "np.concatenate or np.stack"
+    )
+
+
+@function(np.geomspace)
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    """Numbers evenly spaced on a log scale, between positive traced ends."""
+    logs = linspace(call(np.log10, start), call(np.log10, stop), num, endpoint, axis=axis)
+    result = call(np.power, 10.0, logs)
+    return wrapped(result if dtype is None else result.to(supported_dtype(dtype)))

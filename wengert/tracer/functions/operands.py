@@ -1,0 +1,299 @@
+"""What NumPy's functions do with their arguments before any arithmetic: dtypes, shapes, axes.
+
+An operand is a `Value` of the open program (perhaps weakly typed), a Python scalar or a concrete
+NumPy array. Python scalars and 0-d arrays become literals, concrete arrays are cast while they
+are still arrays, and casts come before broadcasts, so that few equations are written.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import (
+    AxisRangeError,
+    DTypeError,
+    InputTypeError,
+    ShapeError,
+    TracerConversionError,
+)
+from wengert.ir.builder import Value
+from wengert.ir.op import REGISTRY
+from wengert.ir.program import Literal
+from wengert.ir.types import INT64, DType, Shape, supported_dtype
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
+
+Scalar = bool | int | float
+WEAK_DTYPES = {int: INT64, float: np.dtype(np.float64)}
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An argument of a function: `value` is a Value, a Python scalar or a concrete array.
+
+    `weak` is set for Python ints and floats, which take the dtype of their neighbours (NEP 50).
+    """
+
+    value: Any
+    shape: Shape
+    dtype: DType
+    weak: bool = False
+
+    @property
+    def spec(self) -> Any:
+        """What `np.result_type` and `ufunc.resolve_dtypes` take for this operand."""
+        return (float if self.dtype.kind == "f" else int) if self.weak else self.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def known(self) -> bool:
+        """Whether the numbers themselves are known while tracing."""
+        return not isinstance(self.value, Value)
+
+
+def operand(x: Any) -> Operand:
+    """`x` as an operand; raises InputTypeError for what is no array, number or list of those."""
+    if isinstance(x, Operand):
+        return x
+    if isinstance(x, Tracer):
+        value = lift(x)
+        return Operand(value, value.shape, value.dtype, x.weak)
+    if isinstance(x, Value):
+        return Operand(x, x.shape, x.dtype)
+    if type(x) in (int, float):
+        return Operand(x, (), WEAK_DTYPES[type(x)], weak=True)
+    if isinstance(x, list | tuple) and holds_tracers(x):
+        value = assemble(x)
+        return Operand(value, value.shape, value.dtype)
+    return _concrete(x)
+
+
+def _concrete(x: Any) -> Operand:
+    if isinstance(x, complex | np.complexfloating):
+        raise DTypeError(f"complex numbers are not supported yet, got {x!r}")
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{type(x).__name__} is not an array: {error}") from error
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        what = (
+            "complex numbers are not supported yet"
+            if array.dtype.kind == "c"
+            else ("expected an array or a number")
+        )
+        kind = DTypeError if array.dtype.kind in "cfmM" else InputTypeError
+        raise kind(f"{what}, got {type(x).__name__} of dtype {array.dtype}")
+    return Operand(array, array.shape, supported_dtype(array.dtype))
+
+
+def holds_tracers(x: Any) -> bool:
+    """Whether a nest of lists and tuples has a traced value in it."""
+    if isinstance(x, list | tuple):
+        return any(holds_tracers(item) for item in x)
+    return isinstance(x, Tracer | Value)
+
+
+def assemble(items: Sequence[Any]) -> Value:
+    """The array a nest of lists with traced values in it stands for, as `np.array` would."""
+    parts = [operand(item) for item in items]
+    shapes = {part.shape for part in parts}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"the items of a list have different shapes {sorted(shapes)}; an array needs equal ones"
+        )
+    dtype = result_type(*parts)
+    rows = [expand(materialise(part, dtype), 0) for part in parts]
+    return rows[0] if len(rows) == 1 else rows[0].concat(*rows[1:], axis=0)
+
+
+def result_type(*operands: Operand) -> DType:
+    """NumPy's result dtype (NEP 50): Python scalars give way to arrays of the same kind."""
+    specs = [{int: 0, float: 0.0}.get(o.spec, o.spec) for o in operands]
+    return supported_dtype(np.result_type(*specs))
+
+
+def materialise(x: Any, dtype: Any = None) -> Value:
+    """`x` as a Value, cast to `dtype` if that is given."""
+    x = operand(x)
+    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    if isinstance(x.value, Value):
+        return x.value.to(dtype)
+    if x.weak:
+        return lift(np.asarray(x.value, dtype=dtype))  # OverflowError for ints that do not fit
+    with np.errstate(all="ignore"):
+        return lift(x.value.astype(dtype, copy=False))
+
+
+def values(*xs: Any) -> list[Value]:
+    """The arguments as Values of their common dtype."""
+    parts = [operand(x) for x in xs]
+    dtype = result_type(*parts)
+    return [materialise(part, dtype) for part in parts]
+
+
+def floating(x: Any) -> Value:
+    """`x` as a Value; ints and bools become float64."""
+    x = operand(x)
+    return materialise(x, x.dtype if x.dtype.kind == "f" else np.float64)
+
+
+def wrapped(value: Any) -> Any:
+    """Values as tracers, also inside tuples and lists."""
+    if isinstance(value, Value):
+        return wrap(value)
+    if isinstance(value, tuple | list):
+        return type(value)(wrapped(v) for v in value)
+    return value
+
+
+# shapes
+
+
+def broadcast_shapes(*shapes: Shape, what: str = "the arguments") -> Shape:
+    """The shape that all of them broadcast to; raises ShapeError if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = ", ".join(map(str, shapes))
+        raise ShapeError(
+            f"{what} have shapes {listed}, which do not broadcast together; axes are matched "
+            "from the last one and must be equal or 1"
+        ) from None
+
+
+def is_literal(value: Value) -> bool:
+    return isinstance(value.atom, Literal)
+
+
+def broadcast(value: Value, shape: Shape) -> Value:
+    """`value` repeated to `shape`; writes nothing if it has that shape."""
+    if value.shape == shape:
+        return value
+    if broadcast_shapes(value.shape, shape) != shape:
+        raise ShapeError(f"shape {value.shape} cannot be broadcast to {shape}")
+    offset = len(shape) - value.ndim
+    kept = [i for i, n in enumerate(value.shape) if n == shape[offset + i]]
+    value = reshape(value, tuple(value.shape[i] for i in kept))
+    return value.broadcast(shape=tuple(shape), dims=tuple(offset + i for i in kept))
+
+
+def fit(value: Value, shape: Shape) -> Value:
+    """`value` made to stand beside operands of `shape`: literals may stay scalars."""
+    return value if is_literal(value) else broadcast(value, shape)
+
+
+def fit_all(items: Sequence[Value]) -> list[Value]:
+    """Values broadcast against each other, literals excepted."""
+    shape = broadcast_shapes(*(v.shape for v in items))
+    return [fit(v, shape) for v in items]
+
+
+def reshape(value: Value, shape: Shape) -> Value:
+    """`value` in row-major order in a new shape; writes nothing if it has that shape.
+
+    A reshape of the latest reshape starts from that one's operand, so that keepdims followed by
+    broadcasting leaves nothing behind.
+    """
+    shape = tuple(shape)
+    if value.shape == shape:
+        return value
+    latest = value.builder.eqns[-1] if value.builder.eqns else None
+    if latest is not None and latest.op.name == "reshape" and latest.outputs[0] is value.atom:
+        value = Value(value.builder, latest.inputs[0])
+    return value if value.shape == shape else value.reshape(shape=shape)
+
+
+def spread(value: Value, shape: Shape, axes: Sequence[int]) -> Value:
+    """`value`, which lacks `axes` of `shape`, repeated along them."""
+    dims = tuple(d for d in range(len(shape)) if d not in axes)
+    return value.broadcast(shape=tuple(shape), dims=dims) if axes else value
+
+
+def transpose(value: Value, perm: Sequence[int]) -> Value:
+    """The axes reordered; writes nothing for the identity."""
+    if tuple(perm) == tuple(range(value.ndim)):
+        return value
+    return value.transpose(perm=tuple(perm))
+
+
+def expand(value: Value, *positions: int) -> Value:
+    """New axes of length 1 at these non-negative positions of the result."""
+    shape = list(value.shape)
+    for position in sorted(positions):
+        shape.insert(position, 1)
+    return reshape(value, tuple(shape))
+
+
+def full(shape: Shape, number: Any, dtype: DType) -> Value:
+    """An array of one repeated number."""
+    scalar = lift(np.asarray(number, dtype=dtype))
+    return scalar if not shape else scalar.broadcast(shape=tuple(shape), dims=())
+
+
+def iota(shape: Shape, axis: int, dtype: Any = INT64) -> Value:
+    """The index along `axis` at each position."""
+    params = {"shape": tuple(shape), "dtype": np.dtype(dtype), "axis": axis % len(shape)}
+    return lift(0).builder.emit(REGISTRY["iota"], (), params)[0]
+
+
+def size_of(shape: Sequence[int]) -> int:
+    return math.prod(shape)
+
+
+# plain Python arguments
+
+
+def integer(x: Any, name: str) -> int:
+    """An argument that must be a concrete int (an axis, a count, a shape's entry)."""
+    if isinstance(x, Tracer):
+        raise TracerConversionError(
+            f"{name} must be a Python int, since shapes are fixed while tracing; got a traced "
+            "value. Pass it as a static argument (static_argnums) or compute it from shapes"
+        )
+    try:
+        return operator.index(x)
+    except TypeError:
+        raise InputTypeError(f"{name} must be an int, got {type(x).__name__}") from None
+
+
+def normal_axis(axis: Any, ndim: int, name: str = "axis") -> int:
+    """`axis` counted from the front; raises AxisRangeError outside the dimensions."""
+    number = integer(axis, name)
+    if not -ndim <= number < ndim:
+        raise AxisRangeError(f"{name} {number} is out of bounds for array of dimension {ndim}")
+    return number % ndim
+
+
+def normal_axes(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
+    """An axis argument (None: all, int, or tuple) as axes counted from the front."""
+    if axis is None:
+        return tuple(range(ndim))
+    listed = axis if isinstance(axis, tuple | list) else (axis,)
+    axes = tuple(normal_axis(a, ndim, name) for a in listed)
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"duplicate value in '{name}' {axis!r}")
+    return axes
+
+
+def shape_argument(shape: Any) -> Shape:
+    """A shape given as an int or a sequence of ints."""
+    if isinstance(shape, list | tuple | np.ndarray):
+        return tuple(integer(n, "an entry of the shape") for n in shape)
+    return (integer(shape, "the shape"),)
+
+
+def refuse(name: str, **arguments: Any) -> None:
+    """Raises InputTypeError for arguments that traced values cannot honour, such as out=."""
+    for argument, given in arguments.items():
+        if given is not None and given is not False:
+            cure = "use the result instead" if argument == "out" else "leave it out"
+            raise InputTypeError(f"{name} on traced values does not take {argument}=; {cure}")

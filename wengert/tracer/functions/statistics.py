@@ -1,0 +1,336 @@
+"""Means and spreads: mean, average, var, std, ptp, covariance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, DType, supported_dtype
+from wengert.tracer.functions.operands import (
+    Operand,
+    broadcast,
+    fit,
+    materialise,
+    normal_axes,
+    operand,
+    refuse,
+    reshape,
+    size_of,
+    spread,
+    transpose,
+    values,
+    wrapped,
+)
+from wengert.tracer.functions.reductions import NO_VALUE, reduce
+from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.tables import function, method
+
+
+def _dtypes(x: Operand, dtype: Any) -> tuple[DType, DType]:
+    """The dtype to compute a mean in and the dtype of the result."""
+    if dtype is not None:
+        return supported_dtype(dtype), supported_dtype(dtype)
+    if x.dtype.kind in "biu":
+        return FLOAT64, FLOAT64
+    return (FLOAT32 if x.dtype == np.float16 else x.dtype), x.dtype
+
+
+def _count(x: Operand, axes: tuple[int, ...], where: Any, keepdims: bool) -> Any:
+    """How many elements each result is made of: an int, or an array where a mask is given."""
+    if where is True:
+        return size_of([x.shape[a] for a in axes])
+    mask = operand(where)
+    if mask.known:
+        spread_out = np.broadcast_to(np.asarray(mask.value, dtype=bool), x.shape)
+        return np.add.reduce(spread_out, axis=axes, dtype=np.int64, keepdims=keepdims)
+    counted = materialise(mask, BOOL)
+    return reduce(np.add, broadcast(counted, x.shape), axes, INT64, keepdims)
+
+
+def mean_of(
+    x: Operand, axes: tuple[int, ...], loop: DType, where: Any = True, keepdims: bool = False
+) -> Value:
+    """The mean over `axes`."""
+    total = reduce(np.add, x, axes, loop, keepdims, where=where)
+    return quotient(total, _count(x, axes, where, keepdims))
+
+
+def quotient(total: Value, count: Any) -> Value:
+    """total / count in the dtype of the total (float64, if that is an int)."""
+    total = total if total.dtype.kind == "f" else total.to(FLOAT64)
+    return total.div(fit(materialise(count, total.dtype), total.shape))
+
+
+@function(np.mean)
+@method("mean")
+def mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+) -> Any:
+    """The arithmetic mean: the sum over the number of elements."""
+    refuse("mean", out=out)
+    x = operand(a)
+    axes = normal_axes(axis, x.ndim)
+    loop, result = _dtypes(x, dtype)
+    kept = keepdims is not NO_VALUE and bool(keepdims)
+    return wrapped(mean_of(x, axes, loop, True if where is NO_VALUE else where, kept).to(result))
+
+
+def variance(
+    x: Operand,
+    axes: tuple[int, ...],
+    loop: DType,
+    ddof: float,
+    where: Any,
+    centre: Any,
+    keepdims: bool,
+) -> Value:
+    """Two passes: the mean, then the mean square distance from it."""
+    if centre is NO_VALUE:
+        middle = spread(mean_of(x, axes, loop, where), x.shape, axes)
+    else:
+        middle = broadcast(materialise(centre, loop), x.shape)
+    distance = materialise(x, loop).sub(middle)
+    total = reduce(np.add, distance.mul(distance), axes, loop, keepdims, where=where)
+    count = _count(x, axes, where, keepdims)
+    if isinstance(count, Value):
+        return quotient(total, count.to(total.dtype).sub(float(ddof)).max(0.0))
+    return quotient(total, np.maximum(count - ddof, 0))
+
+
+def _spread(
+    name: str,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    out: Any,
+    ddof: float,
+    keepdims: Any,
+    where: Any,
+    mean: Any,
+    correction: Any,
+) -> Value:
+    refuse(name, out=out)
+    if correction is not NO_VALUE:
+        if ddof != 0:
+            raise ArgumentError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    x = operand(a)
+    axes = normal_axes(axis, x.ndim)
+    loop, result = _dtypes(x, dtype)
+    kept = keepdims is not NO_VALUE and bool(keepdims)
+    mask = True if where is NO_VALUE else where
+    found = variance(x, axes, loop, ddof, mask, mean, kept)
+    return (safe_sqrt(found) if name == "std" else found).to(result)
+
+
+def safe_sqrt(x: Value) -> Value:
+    """The square root with derivative 0 at 0, where the true one is infinite."""
+    zero = x.eq(0.0)
+    return zero.select(0.0, zero.select(1.0, x).sqrt())
+
+
+@function(np.var)
+@method("var")
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: float = 0,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+    mean: Any = NO_VALUE,
+    correction: Any = NO_VALUE,
+) -> Any:
+    """The variance, in two passes."""
+    return wrapped(_spread("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction))
+
+
+@function(np.std)
+@method("std")
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: float = 0,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+    mean: Any = NO_VALUE,
+    correction: Any = NO_VALUE,
+) -> Any:
+    """The standard deviation; its derivative is 0 where it is 0."""
+    return wrapped(_spread("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction))
+
+
+@function(np.average)
+def average(
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = NO_VALUE,
+) -> Any:
+    """The weighted mean."""
+    x = operand(a)
+    axes = normal_axes(axis, x.ndim)
+    if weights is None:
+        found = materialise(mean(x, axes, keepdims=keepdims))
+        count = x.dtype.type(size_of([x.shape[i] for i in axes]))
+        scale = broadcast(materialise(count, found.dtype), found.shape)
+        return wrapped((found, scale) if returned else found)
+    x, w = _with_weights(x, operand(weights), axis, axes)
+    kept = keepdims is not NO_VALUE and bool(keepdims)
+    scale = reduce(np.add, w, axes, keepdims=kept)
+    total = reduce(np.add, call(np.multiply, x, w), axes, scale.dtype, keepdims=kept)
+    found = quotient(total, scale)
+    return wrapped((found, scale) if returned else found)
+
+
+def _with_weights(x: Operand, w: Operand, axis: Any, axes: tuple[int, ...]) -> tuple[Value, Value]:
+    value, weight = values(x, w)
+    if value.dtype.kind in "biu":
+        value, weight = value.to(FLOAT64), weight.to(FLOAT64)
+    if weight.shape != value.shape:
+        if axis is None:
+            raise InputTypeError("Axis must be specified when shapes of a and weights differ.")
+        if weight.shape != tuple(value.shape[i] for i in axes):
+            raise ShapeError("Shape of weights must be consistent with shape of a along axis.")
+        order = sorted(range(len(axes)), key=lambda i: axes[i])
+        lined_up = transpose(weight, order)
+        shape = tuple(n if i in axes else 1 for i, n in enumerate(value.shape))
+        weight = reshape(lined_up, shape)
+    return value, broadcast(weight, value.shape)
+
+
+@function(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE) -> Any:
+    """The maximum minus the minimum."""
+    refuse("ptp", out=out)
+    kept = keepdims is not NO_VALUE and bool(keepdims)
+    high = reduce(np.maximum, a, axis, keepdims=kept)
+    low = reduce(np.minimum, a, axis, keepdims=kept)
+    return wrapped(call(np.subtract, high, low))
+
+
+@function(np.nanmean)
+def nanmean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+) -> Any:
+    """The mean of the elements that are numbers."""
+    return mean(a, axis, dtype, out, keepdims, where=_numbers(a, where))
+
+
+@function(np.nanvar)
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: float = 0,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+    mean: Any = NO_VALUE,
+    correction: Any = NO_VALUE,
+) -> Any:
+    """The variance of the elements that are numbers."""
+    where = _numbers(a, where)
+    return var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+
+
+@function(np.nanstd)
+def nanstd(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: float = 0,
+    keepdims: Any = NO_VALUE,
+    *,
+    where: Any = NO_VALUE,
+    mean: Any = NO_VALUE,
+    correction: Any = NO_VALUE,
+) -> Any:
+    """The standard deviation of the elements that are numbers."""
+    where = _numbers(a, where)
+    return std(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+
+
+def _numbers(a: Any, where: Any) -> Any:
+    """The mask of elements that are not NaN, and of those in `where`."""
+    x = operand(a)
+    if x.dtype.kind != "f":
+        return where
+    there = materialise(x).isnan().bitnot()
+    return there if where is NO_VALUE else call(np.logical_and, there, where)
+
+
+@function(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """The covariance matrix of variables in rows."""
+    refuse("cov", fweights=fweights, aweights=aweights)
+    rows = _variables(m, rowvar, dtype)
+    if y is not None:
+        first, second = values(rows, _variables(y, rowvar, dtype))
+        rows = first.concat(second, axis=0)
+    count = rows.shape[1]
+    divisor = count - (ddof if ddof is not None else (0 if bias else 1))
+    centred = rows.sub(spread(mean_of(operand(rows), (1,), rows.dtype), rows.shape, (1,)))
+    products = centred.dot_general(centred, contract=((1,), (1,)), batch=((), ()))
+    found = quotient(products, max(divisor, 0))
+    return wrapped(reshape(found, tuple(n for n in found.shape if n != 1)))
+
+
+def _variables(m: Any, rowvar: bool, dtype: Any) -> Value:
+    x = operand(m)
+    if x.ndim > 2:
+        raise ShapeError(f"m has more than 2 dimensions: {x.shape}")
+    if dtype is None:
+        dtype = FLOAT64 if x.dtype.kind in "biu" else np.result_type(x.dtype, FLOAT64)
+    value = materialise(x, dtype)
+    if value.ndim < 2:
+        return reshape(value, (1, size_of(value.shape)))
+    return value if rowvar or value.shape[0] == 1 else transpose(value, (1, 0))
+
+
+@function(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """The matrix of correlation coefficients."""
+    c = materialise(cov(x, y, rowvar, dtype=dtype))
+    if c.ndim == 0:
+        return wrapped(c.div(c))
+    steps = reshape(c, (size_of(c.shape),)).slice(
+        start=(0,), stop=(size_of(c.shape),), step=(c.shape[0] + 1,)
+    )
+    deviation = steps.sqrt()
+    rows, columns = (deviation.broadcast(shape=c.shape, dims=(d,)) for d in (0, 1))
+    return wrapped(c.div(rows).div(columns).max(-1.0).min(1.0))
