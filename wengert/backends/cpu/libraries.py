@@ -6,6 +6,7 @@ import ctypes
 import functools
 import importlib
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -76,31 +77,43 @@ def blas(routine: str) -> int:
     return _capsule("scipy.linalg.cython_blas", routine)
 
 
-# functions of the C library; and those of SciPy that exist for doubles alone
+# functions of the C library
 _LIBM = frozenset({"sin", "cos", "tan", "lgamma", "tgamma"})
-_PLAIN = frozenset(
-    "agm beta betaln binom boxcox boxcox1p cbrt cosdg cosm1 ellipe ellipeinc ellipk ellipkinc "
-    "ellipkm1 entr erfcinv exp10 exp2 exprel gammainc gammaincc gammaincinv gammaln gammasgn "
-    "huber i0 i0e i1 i1e j0 j1 k0 k0e k1 k1e kl_div ndtri ndtri_exp owens_t poch pseudo_huber "
-    "rel_entr sindg tandg y0 y1 zetac".split()
-)
 
 
 def call_symbol(name: str) -> tuple[str, bool]:
     """The symbol that a CALL of `name` prints, and whether it takes a hidden last argument.
 
-    SciPy's functions do: an int that is not used. Those with variants for several types have the
-    one of doubles under a longer name.
+    SciPy's functions do: an int that is not used.
     """
-    if name in _LIBM:
-        return name, False
-    return "special." + (name if name in _PLAIN else "__pyx_fuse_1" + name), True
+    return (name, False) if name in _LIBM else (f"special.{name}", True)
 
 
 @functools.cache
 def special(routine: str) -> int:
-    """The address of one of SciPy's special functions, all arguments and the result doubles."""
-    return _capsule("scipy.special.cython_special", routine)
+    """The address of one of SciPy's special functions, all arguments and the result doubles.
+
+    Functions with variants for complex or single-precision numbers export each under a prefix:
+    the variant of doubles is known by its signature.
+    """
+    module = "scipy.special.cython_special"
+    table: dict[str, Any] = importlib.import_module(module).__pyx_capi__
+    for name in (routine, f"__pyx_fuse_0{routine}", f"__pyx_fuse_1{routine}"):
+        if name in table and _DOUBLES.fullmatch(_signature(table[name])):
+            return _capsule(module, name)
+    raise KeyError(f"scipy.special.cython_special has no '{routine}' of doubles")
+
+
+_DOUBLES = re.compile(r"double \((double, )+int __pyx_skip_dispatch\)")
+
+
+def _signature(capsule: Any) -> str:
+    """The C type of an exported function, which is the name of its capsule."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = (ctypes.py_object,)
+    name: bytes = api.PyCapsule_GetName(capsule)
+    return name.decode()
 
 
 def _capsule(module: str, name: str) -> int:
