@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from wengert.backends.cpu import cache
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.llvm_calls import MAIN
 from wengert.backends.cpu.llvm_print import print_program, work
 from wengert.backends.cpu.load import load
+from wengert.config import config
+from wengert.errors import Location
 from wengert.ir.types import TensorType
-from wengert.kernels.loops import LoopProgram
+from wengert.kernels.loops import Failure, LoopProgram
 from wengert.kernels.maths import expand
 
 __all__ = ["Executable", "compile"]
@@ -35,23 +38,58 @@ def compile(  # noqa: A001 - the name that the stages have
     program. The arrays of `constants` are the program's constants, in order.
     """
     started = time.perf_counter()
-    compiler = _compiler()
-    lowered = program()
-    text = _text(lowered)
-    data = compiler.object_code(text)
-    signature = Signature(tuple(in_types), tuple(out_types), lowered.arena, lowered.failures)
-    addresses, code = load(data, [MAIN])
+    entry = _cached(key)
+    from_cache = entry is not None
+    if entry is None:
+        entry = _compiled(program(), key)
+    failures = tuple(_failure_from(f) for f in entry.facts["failures"])
+    signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures)
+    addresses, code = load(entry.code, [MAIN])
     kept = tuple(np.ascontiguousarray(c).reshape(c.shape) for c in constants)
-    made = Executable(signature, kept, addresses[MAIN], code, lambda: text, 0.0, False)
-    release = worth_releasing(signature, work(lowered))
-    made.fast = fast_entry(_named_object, signature, made.address, kept, code, release)
+    made = Executable(signature, kept, addresses[MAIN], code, lambda: _text(program()))
+    release = worth_releasing(signature, entry.facts["work"])
+    made.fast = fast_entry(_entry_code, signature, made.address, kept, code, release)
+    made.from_cache = from_cache
     made.compile_seconds = time.perf_counter() - started
     return made
 
 
-def _named_object(name: str, text: str) -> bytes:
-    data: bytes = _compiler().object_code(text)
-    return data
+def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
+    """A program's machine code and facts, also put into the cache."""
+    facts = {
+        "arena": program.arena,
+        "failures": [_failure_facts(f) for f in program.failures],
+        "work": work(program),
+    }
+    entry = cache.Entry(facts, _compiler().object_code(_text(program)))
+    if key is not None and config().cache:
+        cache.write(config().cache_dir, key, entry)
+    return entry
+
+
+def _cached(key: str | None) -> cache.Entry | None:
+    return cache.read(config().cache_dir, key) if key is not None and config().cache else None
+
+
+def _entry_code(text: str) -> bytes:
+    """The object file of the C entry, which all programs share."""
+    entry = _cached(text)
+    if entry is None:
+        entry = cache.Entry({}, _compiler().object_code(text))
+        if config().cache:
+            cache.write(config().cache_dir, text, entry)
+    return entry.code
+
+
+def _failure_facts(failure: Failure) -> list[Any]:
+    at = failure.location
+    place = None if at is None else [at.file, at.line, at.function]
+    return [failure.error, failure.message, place]
+
+
+def _failure_from(facts: list[Any]) -> Failure:
+    error, message, place = facts
+    return Failure(error, message, None if place is None else Location(*place))
 
 
 def _compiler() -> Any:

@@ -36,7 +36,7 @@ class _MethodDefinition(ctypes.Structure):
 
 
 def fast_entry(
-    compiled: Callable[[str, str], bytes],
+    compiled: Callable[[str], bytes],
     signature: Signature,
     main: int,
     constants: tuple[np.ndarray[Any, Any], ...],
@@ -45,7 +45,7 @@ def fast_entry(
 ) -> Callable[..., Any] | None:
     """A callable for a program, or None where this interpreter's objects are laid out otherwise.
 
-    `compiled` gives the object code of LLVM text under a name; `keep` is what keeps the machine
+    `compiled` gives the object code of LLVM text; `keep` is what keeps the machine
     code in memory.
     """
     function = _entry_address(compiled)
@@ -166,11 +166,11 @@ def _object_layout_holds() -> bool:
 _entry: tuple[int, Any] | None = None
 
 
-def _entry_address(compiled: Callable[[str, str], bytes]) -> tuple[int, Any] | None:
+def _entry_address(compiled: Callable[[str], bytes]) -> tuple[int, Any] | None:
     """The entry function of this process, and what keeps it in memory."""
     global _entry
     if _entry is None and _supported():
-        addresses, code = load(compiled("entry", layout.ENTRY_TEXT), [layout.ENTRY])
+        addresses, code = load(compiled(layout.ENTRY_TEXT), [layout.ENTRY])
         _entry = (addresses[layout.ENTRY], code)
     return _entry
 

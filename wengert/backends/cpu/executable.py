@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,8 +50,8 @@ class Executable:
     address: int
     code: Any  # keeps the machine code in memory
     text: Callable[[], str]
-    compile_seconds: float
-    from_cache: bool
+    compile_seconds: float = 0.0
+    from_cache: bool = False
     fast: Callable[..., Any] | None = None
     _main: Any = field(init=False, repr=False)
 
@@ -89,6 +90,12 @@ class Executable:
     def llvm(self) -> str:
         """The LLVM text, before optimisation."""
         return self.text()
+
+    def asm(self) -> str:
+        """The assembly that LLVM makes of it."""
+        machine: Any = importlib.import_module("wengert.backends.cpu.machine")
+        text: str = machine.assembly(self.llvm)
+        return text
 
 
 _BUILT_IN: dict[str, type[Exception]] = {
