@@ -20,7 +20,7 @@ from wengert.kernels import Lowered, lower, schedule
 from wengert.kernels.interpret import CheckFailed, interpret
 from wengert.kernels.loops import Kernel, Kind, Loop, Space
 from wengert.kernels.statements import buffers, walk
-from wengert.kernels.text import text
+from wengert.kernels.text import to_text
 from wengert.kernels.verify import verify
 
 Body = Callable[..., Any]
@@ -213,7 +213,7 @@ def test_chunks_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_printing_twice_gives_one_text(name: str) -> None:
     body, types = CASES[name]
     first, second = (lower(program(body, *types)).loops for _ in range(2))
-    assert text(first) == text(second)
+    assert to_text(first) == to_text(second)
 
 
 def kernels(body: Body, *types: TensorType) -> list[Kernel]:
@@ -246,7 +246,9 @@ def test_edges_are_split_off() -> None:
     (kernel,) = kernels(lambda x: x.pad(0.0, low=(2,), high=(3,), interior=(0,)), tensor(10))
     bounds = [(s.start.attr, s.stop.attr) for s in kernel.body if isinstance(s, Loop)]
     assert bounds == [(0, 2), (2, 12), (12, 15)]
-    assert "guard" not in text(replace(lower(program(lambda x: x, tensor(1))).loops, steps=(kernel,)))
+    assert "guard" not in text(
+        replace(lower(program(lambda x: x, tensor(1))).loops, steps=(kernel,))
+    )
 
 
 def test_big_loops_are_cut_into_chunks() -> None:

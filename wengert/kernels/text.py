@@ -63,7 +63,7 @@ PREFIX = {
 }
 
 
-def text(program: LoopProgram) -> str:
+def to_text(program: LoopProgram) -> str:
     """The whole program as text."""
     printer = _Printer()
     inputs = ", ".join(printer.declaration(b) for b in (*program.inputs, *program.constants))

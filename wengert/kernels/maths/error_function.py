@@ -44,46 +44,57 @@ _LARGE_DOUBLE = (
 )
 
 
+def _erf_small(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    p = horner(s, s.mul(x, x), f.pick(_SMALL_SINGLE, _SMALL_DOUBLE))
+    return s.fma(x, p, x)
+
+
 def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    square = s.mul(x, x)
-    small = s.fma(x, horner(s, square, f.pick(_SMALL_SINGLE, _SMALL_DOUBLE)), x)
+    """The two forms above, and a choice."""
     a = at_most(s, s.abs(x), f.pick(3.95, 5.95))
     t, _, r = reduce_by_ln2(s, horner(s, a, f.pick(_LARGE_SINGLE, _LARGE_DOUBLE)), f.bias)
     power = power_of_two(s, t)
     # 1 - 2**n (1 + p)
     large = s.sub(s.sub(1.0, power), s.mul(power, expm1_reduced(s, r)))
-    return s.select(s.lt(s.abs(x), f.pick(0.9, 1.0)), small, s.copysign(large, x))
+    small = s.lt(s.abs(x), f.pick(0.9, 1.0))
+    return s.select(small, _erf_small(s, f, x), s.copysign(large, x))
 
 
-# exp(x**2) erfc(x) = t G(t), t = 1 / (1 + b x): relative error 2**-24.6 with b = 0.3 on [0, 10.1],
-# 2**-54.8 with b = 0.25 on [0, 27.3]
-_SCALE = (0.3, 0.25)
+# (1 + 2 a) exp(a**2) erfc(a) in q = (a - K) / (a + K): relative error 2**-25.0 with K = 2 on
+# [0, 10.1], 2**-54.1 with K = 4 on [0, 27.3]. It stays in [1, 1.28], so that roundings of q and of
+# Horner's rule hardly count (M. M. Shepherd and J. G. Laframboise, Math. Comp. 36, 1981).
+_CENTRE = (2.0, 4.0)
 _G_SINGLE = (
-    *(0.16918782889842987, 0.17071783542633057, 0.14832311868667603, 0.2149810492992401),
-    *(-0.09476535022258759, 0.5478691458702087, -0.512396514415741, 0.4856157600879669),
-    -0.12953290343284607,
+    *(1.2769783735275269, -0.0927639827132225, -0.16603142023086548, 0.16405534744262695),
+    *(-0.054204296320676804, -0.008059877902269363, 0.008631676435470581),
+    *(0.0013135250192135572, -0.0012299212394282222, -0.000400574499508366),
 )
 _G_DOUBLE = (
-    *(0.14104739587945178, 0.14104739636049893, 0.1366396508729401, 0.12782445384294996),
-    *(0.11501109006678241, 0.09906511035067321, 0.08086272822230964, 0.06360243104045263),
-    *(0.03998221218407786, 0.04558559006242299, -0.02850320284057688, 0.10486142388885233),
-    *(-0.1606253719346288, 0.19549549546264747, -0.14284161969515807, -0.020667617084342397),
-    *(0.21012407111631867, -0.3126435820266582, 0.2739060924308374, -0.1547619076118841),
-    *(0.05545410890042971, -0.01153267010069075, 0.0010667206122941272),
+    *(1.2329951186255526, -0.13962111684056322, 0.015379652102606734, 0.06809705425476753),
+    *(-0.10103906603559085, 0.093732834996064, -0.06633036582768667, 0.03716751556810193),
+    *(-0.01619773388406087, 0.005031969766562895, -0.0007577744325782913),
+    *(-0.0001992559131526012, 0.00015062636423967057, -2.4400561853596973e-05),
+    *(-1.1234245726883077e-05, 5.7095507827864615e-06, 3.138100099220862e-07),
+    *(-8.204335322784714e-07, 5.51280953978079e-08, 1.0160350569972038e-07),
+    *(-7.983105727704813e-09, -8.368928204732088e-09),
 )
 
 
 def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """erfc(|x|) = exp(-x**2) t G(t), the square with its rounding error; erfc(-x) = 2 - erfc(x).
+    """1 - erf(x) for |x| < 1/2. Else erfc(a) = exp(-a**2) G(q) / (1 + 2 a) for a = |x|, and
+    erfc(-a) = 2 - erfc(a).
 
-    Beyond the clamp erfc underflows to 0, and so it does there.
+    exp takes the square with its rounding error. Beyond the clamp erfc underflows to 0, and so it
+    does there.
     """
     a = at_most(s, s.abs(x), f.pick(10.06, 27.3))
     square = s.mul(a, a)
     lost = s.fma(a, a, s.neg(square))
     t, _, r = reduce_by_ln2(s, s.neg(square), 2 * f.bias)
     p = expm1_reduced(s, s.sub(r, lost))
-    u = s.div(1.0, s.fma(a, f.pick(*_SCALE), 1.0))
-    g = s.mul(u, horner(s, u, f.pick(_G_SINGLE, _G_DOUBLE)))
+    centre = f.pick(*_CENTRE)
+    q = s.div(s.sub(a, centre), s.add(a, centre))
+    g = s.div(horner(s, q, f.pick(_G_SINGLE, _G_DOUBLE)), s.fma(a, 2.0, 1.0))
     y = scale_by_two_powers(s, s.fma(p, g, g), t)
-    return s.select(s.lt(x, 0.0), s.sub(2.0, y), y)
+    y = s.select(s.lt(x, 0.0), s.sub(2.0, y), y)
+    return s.select(s.lt(a, 0.5), s.sub(1.0, _erf_small(s, f, x)), y)
