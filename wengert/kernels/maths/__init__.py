@@ -21,7 +21,9 @@ from wengert.kernels.maths import (
     error_function,
     exponential,
     hyperbolic,
+    inverse_trigonometric,
     logarithm,
+    power,
     trigonometric,
 )
 from wengert.kernels.maths.formats import FORMATS, Format
@@ -39,8 +41,20 @@ _EXPANSIONS: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.SIN: trigonometric.sin,
     ScalarOp.COS: trigonometric.cos,
     ScalarOp.TAN: trigonometric.tan,
+    ScalarOp.ASIN: inverse_trigonometric.asin,
+    ScalarOp.ACOS: inverse_trigonometric.acos,
+    ScalarOp.ATAN: inverse_trigonometric.atan,
+    ScalarOp.ATAN2: inverse_trigonometric.atan2,
+    ScalarOp.SINH: hyperbolic.sinh,
+    ScalarOp.COSH: hyperbolic.cosh,
     ScalarOp.TANH: hyperbolic.tanh,
+    ScalarOp.ASINH: hyperbolic.asinh,
+    ScalarOp.ACOSH: hyperbolic.acosh,
+    ScalarOp.ATANH: hyperbolic.atanh,
+    ScalarOp.POW: power.pow_,
+    ScalarOp.CBRT: power.cbrt,
     ScalarOp.ERF: error_function.erf,
+    ScalarOp.ERFC: error_function.erfc,
 }
 _PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN})
 
@@ -61,8 +75,20 @@ ULP: dict[ScalarOp, dict[str, float]] = {
     ScalarOp.SIN: _both(2.0, 2.0),
     ScalarOp.COS: _both(2.0, 2.0),
     ScalarOp.TAN: _both(3.0, 3.0),
+    ScalarOp.ASIN: _both(2.5, 2.5),
+    ScalarOp.ACOS: _both(1.5, 1.5),
+    ScalarOp.ATAN: _both(2.0, 2.0),
+    ScalarOp.ATAN2: _both(2.0, 2.0),
+    ScalarOp.SINH: _both(3.5, 3.5),
+    ScalarOp.COSH: _both(2.5, 2.5),
     ScalarOp.TANH: _both(2.0, 2.0),
+    ScalarOp.ASINH: _both(2.0, 2.0),
+    ScalarOp.ACOSH: _both(2.5, 2.5),
+    ScalarOp.ATANH: _both(2.5, 2.5),
+    ScalarOp.POW: _both(1.0, 1.0),
+    ScalarOp.CBRT: _both(1.0, 1.0),
     ScalarOp.ERF: _both(1.5, 1.5),
+    ScalarOp.ERFC: _both(4.0, 4.0),
 }
 
 
