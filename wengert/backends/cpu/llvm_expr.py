@@ -268,7 +268,7 @@ class Body:
         """Print `x`, whose operands are known, and note its name where it holds."""
         home = self._home(x)
         previous, self.target = self.target, home
-        rule = _LEAVES.get(x.op)
+        rule = LEAVES.get(x.op)
         if rule is not None:
             name = rule(self, x)
         elif x.op in MATHS:
@@ -363,7 +363,7 @@ _BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
 }
 
 
-_LEAVES: dict[ScalarOp, Callable[[Body, Expr], str]] = {
+LEAVES: dict[ScalarOp, Callable[[Body, Expr], str]] = {
     ScalarOp.LOAD: Body._load,  # pyright: ignore[reportPrivateUsage]
     ScalarOp.REGISTER: Body._register,  # pyright: ignore[reportPrivateUsage]
     ScalarOp.GUARD: Body._guard,  # pyright: ignore[reportPrivateUsage]
