@@ -44,7 +44,7 @@ class _Section:
     place: int = -1  # in the loaded image
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Image:
     """Loaded code. The memory lives as long as this object."""
 
