@@ -8,6 +8,7 @@ from op_cases import program_of, run
 
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
+from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.transpose import vjp
 from wengert.ir.types import FLOAT64, TensorType
 
@@ -109,3 +110,12 @@ def test_second_derivative_through_where() -> None:
     bars = run(second.program, [point, ones, *cotangents])[len(first.outputs) :]
     assert all(np.isfinite(bar).all() for bar in bars)
     assert bars[0][0] == 0
+
+
+def test_mixed_derivative_of_a_power_at_exponent_zero() -> None:
+    """d/dy d/dx x**y = 1/x at y = 0, although the first derivative is 0 by convention."""
+    args = [np.array(3.0), np.array(0.0)]
+    first = vjp(program_of(REGISTRY["pow"], args, {}), [True, False]).program
+    second = jvp(first, [False, True, False]).program
+    *_, mixed = run(second, [*args, np.array(1.0), np.array(1.0)])
+    np.testing.assert_allclose(mixed, 1 / 3)

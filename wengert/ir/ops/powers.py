@@ -72,16 +72,28 @@ elementwise(
 )
 
 
-# Conventions at the edge: d/dx x**y is 0 where y is 0, and d/dy x**y is 0 where x is 0.
+# Squaring loses about half an ulp a step; beyond MAX_SQUARED pow is as fast and more accurate. A
+# negative power of a float is a power of 1/x, which overflows and underflows where x**-n does.
+MAX_SQUARED = 16
+
+# Conventions at the edge: d/dx x**y is 0 where y is 0, and d/dy x**y is 0 where x is 0. Of 0**0
+# the first needs a base other than 0, since 0 * 0**-1 is NaN.
 
 
 def _pow_dx(x: Value, y: Value, out: Value) -> Value | float:
     if isinstance(y.atom, Literal):
         exponent = y.atom.value
-        return 0.0 if exponent == 0 else y * x.pow(exponent - 1)
-    zero = y.eq(0)
-    one = y.builder.literal(1, y.dtype)
-    return y * x.pow(zero.select(one, y - 1))
+        return 0.0 if exponent == 0 else y * _literal_pow(x, exponent - 1)
+    singular = x.eq(0).bitand(y.eq(0))
+    base = singular.select(x.builder.literal(1, x.dtype), x)
+    return y * base.pow(y - 1)
+
+
+def _literal_pow(x: Value, exponent: float) -> Value:
+    """x ** exponent, by multiplication where the exponent is a small integer."""
+    if abs(exponent) <= MAX_SQUARED and exponent == int(exponent):
+        return x.integer_pow(exponent=int(exponent))
+    return x.pow(exponent)
 
 
 def _pow_dy(x: Value, y: Value, out: Value) -> Value:
@@ -113,11 +125,6 @@ def _repeated(s: S, base: Expr, exponent: int) -> Expr:
         base = s.mul(base, base) if exponent else base
     assert result is not None
     return result
-
-
-# Squaring loses about half an ulp a step; beyond MAX_SQUARED pow is as fast and more accurate. A
-# negative power of a float is a power of 1/x, which overflows and underflows where x**-n does.
-MAX_SQUARED = 16
 
 
 def _integer_pow(s: S, x: Expr, exponent: int) -> Expr:
