@@ -174,7 +174,9 @@ def slice_(d: Draw) -> Value:
         int(d.rng.integers(a, n + 1)) if d.chance(0.5) else n
         for a, n in zip(start, x.shape, strict=True)
     ]
-    return x.slice(start=tuple(start), stop=tuple(stop), step=tuple(d.pick((1, 1, 2)) for _ in start))
+    return x.slice(
+        start=tuple(start), stop=tuple(stop), step=tuple(d.pick((1, 1, 2)) for _ in start)
+    )
 
 
 def pad(d: Draw) -> Value:

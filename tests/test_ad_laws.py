@@ -141,8 +141,9 @@ def test_batch_is_a_loop(seed: int, size: int, count: int) -> None:
         assert out.shape == ((count, *type_.shape) if on else type_.shape)
     for i in range(count):
         one = [x[i] if on else x for x, on in zip(stacks, batched, strict=True)]
-        found = [np.asarray(x[i]) if on else x
-                 for x, on in zip(results, spread.out_batched, strict=True)]
+        found = [
+            np.asarray(x[i]) if on else x for x, on in zip(results, spread.out_batched, strict=True)
+        ]
         assert_same_results(found, evaluate(program, one), program)
 
 

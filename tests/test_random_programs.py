@@ -68,8 +68,10 @@ def test_cse_finds_a_doubled_program(seed: int) -> None:
     program, _ = random_program(seed, 30)
     copy = parse(to_text(program))
     names = dict(zip(copy.inputs, program.inputs, strict=True))
-    eqns = [type(e)(e.op, tuple(names.get(a, a) for a in e.inputs), e.outputs, e.params)
-            for e in copy.eqns]
+    eqns = [
+        type(e)(e.op, tuple(names.get(a, a) for a in e.inputs), e.outputs, e.params)
+        for e in copy.eqns
+    ]
     outputs = tuple(names.get(a, a) for a in copy.outputs)
     doubled = Program(program.inputs, (*program.eqns, *eqns), (*program.outputs, *outputs))
     verify(doubled)

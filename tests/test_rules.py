@@ -94,7 +94,7 @@ CASES: list[tuple[str, Make]] = [
     ("div_power_of_two", lambda a: a.x / -0.25),
     ("div_power_of_two", lambda a: a.f / 2.0),
     ("floordiv_one", lambda a: a.i.floordiv(1)),
-    ("neg_neg", lambda a: -(-a.x)),
+    ("neg_neg", lambda a: a.x.neg().neg()),
     ("neg_mul", lambda a: -(a.x * 3.0)),
     ("abs_inner", lambda a: (-a.x).abs()),
     ("abs_inner", lambda a: a.x.abs().abs()),

@@ -48,7 +48,9 @@ def test_literals_are_exact(value: float) -> None:
 
 @pytest.mark.parametrize("dtype", SUPPORTED, ids=str)
 def test_literals_and_arrays_of_each_dtype(dtype: Any) -> None:
-    limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype) if dtype.kind == "f" else None
+    limits = (
+        np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype) if dtype.kind == "f" else None
+    )
     values = [True, False] if limits is None else [limits.min, limits.max, limits.max // 3]
     for count in (0, 3, 100):
         array = np.resize(np.array(values, dtype), count)
@@ -62,8 +64,9 @@ def test_literals_and_arrays_of_each_dtype(dtype: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        (), (1,), (1, 2), ((1, 2), ()), ((0,), ((), (3,))), None, True, False, -3, 10**30, 0.1, -0.0,
-        math.nan, "", "a \"b\"\n\\ é #", FLOAT32, TensorType(FLOAT64, (2, 0)), (None, "x", 1.0),
+        (), (1,), (1, 2), ((1, 2), ()), ((0,), ((), (3,))), None, True, False, -3, 10**30, 0.1,
+        -0.0,
+        math.nan, "", 'a "b"\n\\ é #', FLOAT32, TensorType(FLOAT64, (2, 0)), (None, "x", 1.0),
         TensorType(INT64, ()), ("program", "none"), parse("program(%a: bool[2]) { return %a, 1 }"),
     ],
     ids=repr,
@@ -93,9 +96,10 @@ def test_regions_nest(holder: Op) -> None:
 
 def test_names_are_given_by_order() -> None:
     text = "program(%x: float64[]) { %b: float64[] = sin(%x) %a: float64[] = cos(%b) return %a }"
-    assert to_text(parse(text)).split() == text.replace("%x", "%0").replace("%b", "%1").replace(
-        "%a", "%2"
-    ).split()
+    assert (
+        to_text(parse(text)).split()
+        == text.replace("%x", "%0").replace("%b", "%1").replace("%a", "%2").split()
+    )
 
 
 def test_the_text_tells_neither_objects_nor_locations() -> None:
@@ -114,7 +118,8 @@ def test_the_text_tells_neither_objects_nor_locations() -> None:
 
 
 def test_locations_round_trip_where_asked_for() -> None:
-    text = 'program(%0: float64[]) {\n    %1: float64[] = sin(%0) at "a b.py":3 in "f"\n    return %1\n}\n'
+    line = '    %1: float64[] = sin(%0) at "a b.py":3 in "f"'
+    text = f"program(%0: float64[]) {{\n{line}\n    return %1\n}}\n"
     program = parse(text)
     assert program.eqns[0].location == Location("a b.py", 3, "f")
     assert to_text(program, locations=True) == text
@@ -190,8 +195,14 @@ def test_lines_of_a_broken_program_still_print() -> None:
         ("program(%0: bool[x]) { return }", "expected a dimension, found 'x'"),
         ("program(%0: bool[], %0: bool[]) { return }", "%0 is bound twice"),
         ("program() {\n return %9\n}", "line 2: %9 is used before it is bound"),
-        ("program() {\n %0: bool[] = eq(%0, 1)\n return }", "line 2: %0 is used before it is bound"),
-        ("program() { %0: int64[] = adds(1, 2) return }", r"\(did you mean 'add'\?\), found 'adds'"),
+        (
+            "program() {\n %0: bool[] = eq(%0, 1)\n return }",
+            "line 2: %0 is used before it is bound",
+        ),
+        (
+            "program() { %0: int64[] = adds(1, 2) return }",
+            r"\(did you mean 'add'\?\), found 'adds'",
+        ),
         ("program() { %0: int64[] = add(1 2) return }", r"expected '\)', found '2'"),
         ("program() { %0: int64[] = add[x](1, 2) return }", "expected '=', found ']'"),
         ("program() { %0: int64[] add(1, 2) return }", "expected '=', found 'add'"),

@@ -31,7 +31,8 @@ class Builder:
     eqns: list[Eqn] = field(default_factory=list[Eqn])
     location: Location | None = None
 
-    def input(self, type: TensorType) -> Value:
+    def input(self, type: TensorType) -> Value:  # noqa: A002
+        """A new input of the program."""
         var = Var(type)
         self.inputs.append(var)
         return Value(self, var)
@@ -56,7 +57,8 @@ class Builder:
         scalar = self.literal(value, dtype)
         return scalar if not shape else scalar.broadcast(shape=tuple(shape), dims=())
 
-    def zeros(self, type: TensorType) -> Value:
+    def zeros(self, type: TensorType) -> Value:  # noqa: A002
+        """An array of zeros."""
         return self.full(type.shape, 0, type.dtype)
 
     def emit(self, op: Op, inputs: Sequence[Value], params: dict[str, Any]) -> list[Value]:
@@ -73,13 +75,9 @@ class Builder:
         self.eqns += eqns
         return [Value(self, a) for a in outputs]
 
-    def copies(
-        self, program: Program, inputs: Sequence[Value]
-    ) -> tuple[list[Eqn], list[Atom]]:
+    def copies(self, program: Program, inputs: Sequence[Value]) -> tuple[list[Eqn], list[Atom]]:
         """The equations and outputs of `program` applied to `inputs`; appends nothing."""
-        env: dict[Var, Atom] = dict(
-            zip(program.inputs, [v.atom for v in inputs], strict=True)
-        )
+        env: dict[Var, Atom] = dict(zip(program.inputs, [v.atom for v in inputs], strict=True))
         eqns: list[Eqn] = []
         for eqn in program.eqns:
             fresh = tuple([Var(v.type) for v in eqn.outputs])
@@ -89,6 +87,7 @@ class Builder:
         return eqns, [substitute(env, a) for a in program.outputs]
 
     def finish(self, outputs: Sequence[Value]) -> Program:
+        """The program of all equations so far."""
         return Program(tuple(self.inputs), tuple(self.eqns), tuple(v.atom for v in outputs))
 
 
@@ -106,18 +105,22 @@ class Value:
 
     @property
     def type(self) -> TensorType:
+        """The value's dtype and shape."""
         return self.atom.type
 
     @property
     def dtype(self) -> DType:
+        """The value's dtype."""
         return self.atom.type.dtype
 
     @property
     def shape(self) -> Shape:
+        """The value's shape."""
         return self.atom.type.shape
 
     @property
     def ndim(self) -> int:
+        """How many axes the value has."""
         return len(self.atom.type.shape)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -143,6 +146,7 @@ class Value:
         return self.builder.full(self.shape, value, self.dtype)
 
     def to(self, dtype: DType) -> Value:
+        """The value cast to a dtype; itself if it has it already."""
         return self if self.dtype == dtype else self._apply(REGISTRY["cast"], (), {"dtype": dtype})
 
     def __add__(self, other: Any) -> Value:

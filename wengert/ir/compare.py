@@ -68,7 +68,8 @@ def _same_param(a: Any, b: Any) -> bool:
         xs, ys = cast(tuple[Any, ...], a), cast(tuple[Any, ...], b)
         return len(xs) == len(ys) and all(map(_same_param, xs, ys))
     if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        x, y = cast(np.ndarray[Any, Any], a), cast(np.ndarray[Any, Any], b)
+        return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
     if isinstance(a, float):
         return struct.pack("<d", a) == struct.pack("<d", b)
     return bool(a == b)

@@ -266,10 +266,13 @@ class _Parser:
             self.expect(")")
         else:
             numbers = self.separated(")", lambda: self.number("a number"))
-            flat = np.array([self.literal(v, type_.dtype, line).value for v in numbers], type_.dtype)
+            flat = np.array(
+                [self.literal(v, type_.dtype, line).value for v in numbers], type_.dtype
+            )
         if flat.size != type_.size:
-            raise self.fail(line, f"an array of type {type_} has {type_.size} elements, "
-                            f"not {flat.size}")
+            raise self.fail(
+                line, f"an array of type {type_} has {type_.size} elements, not {flat.size}"
+            )
         array = flat.reshape(type_.shape)
         array.flags.writeable = False
         return array
@@ -280,8 +283,11 @@ class _Parser:
         except binascii.Error as error:
             raise self.fail(line, f"the elements are not valid base64: {error}") from None
         if len(data) != type_.size * type_.dtype.itemsize:
-            raise self.fail(line, f"an array of type {type_} has "
-                            f"{type_.size * type_.dtype.itemsize} bytes, not {len(data)}")
+            raise self.fail(
+                line,
+                f"an array of type {type_} has "
+                f"{type_.size * type_.dtype.itemsize} bytes, not {len(data)}",
+            )
         return np.frombuffer(data, type_.dtype)
 
 

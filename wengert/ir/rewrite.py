@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from wengert.errors import Location
 from wengert.ir.builder import Builder
@@ -154,9 +154,10 @@ def _map_eqn(eqn: Eqn, function: Callable[[Program], Program]) -> Eqn:
     for name, value in eqn.params.items():
         if isinstance(value, Program):
             changes[name] = function(value)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Program):
-            regions: tuple[Any, ...] = value
-            changes[name] = tuple([function(region) for region in regions])
+        elif isinstance(value, tuple):
+            regions = cast(tuple[Any, ...], value)
+            if regions and isinstance(regions[0], Program):
+                changes[name] = tuple([function(region) for region in regions])
     if not changes:
         return eqn
     return Eqn(eqn.op, eqn.inputs, eqn.outputs, {**eqn.params, **changes}, eqn.location)

@@ -29,7 +29,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.errors import Location
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.types import BOOL, FLOAT64, INT64, DType, TensorType
 
 _SMALL = 16
@@ -125,7 +125,7 @@ class _Printer:
             return self.program(value, indent)
         if isinstance(value, np.ndarray):
             return self.array(cast(np.ndarray[Any, Any], value))
-        printer = _PARAMS.get(type(value))
+        printer = _PARAMS.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if printer is not None:
             return printer(value)
         text = _other_param(value)
@@ -187,12 +187,11 @@ _PARAMS: dict[type, Callable[[Any], str]] = {
 
 
 def _other_param(value: Any) -> str | None:
-    if isinstance(value, bool | np.bool_):
-        return _bool(bool(value))
-    if isinstance(value, int | np.integer):
-        return str(int(cast(int, value)))
-    if isinstance(value, float | np.floating):
-        return _float(float(value))
+    if isinstance(value, np.generic):
+        plain: Any = cast(np.generic, value).item()
+        return _PARAMS[type(plain)](plain) if type(plain) in _PARAMS else None
+    if isinstance(value, int):
+        return str(int(value))
     if isinstance(value, str):
         return json.dumps(str(value))
     return None

@@ -67,8 +67,8 @@ def _is_zero(program: Program, atom: Atom) -> bool:
     if isinstance(atom, Literal):
         return atom.value == 0
     makers = [e for e in program.eqns if atom in e.outputs]
-    return bool(makers) and makers[0].op.name == "broadcast" and _is_zero(
-        program, makers[0].inputs[0]
+    return (
+        bool(makers) and makers[0].op.name == "broadcast" and _is_zero(program, makers[0].inputs[0])
     )
 
 

@@ -30,10 +30,6 @@ def _negated(r: Rewriter, atom: Atom) -> Atom | None:
     return None if maker is None else maker.inputs[0]
 
 
-def _literal(atom: Atom) -> Literal | None:
-    return atom if isinstance(atom, Literal) else None
-
-
 # sums
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from wengert.ir.compare import literal_key
 from wengert.ir.passes.splats import COMMUTATIVE
 from wengert.ir.program import Atom, Eqn, Literal, Program
 from wengert.ir.rewrite import map_regions, rename
@@ -53,7 +55,7 @@ def _key(eqn: Eqn, number: dict[Any, int]) -> tuple[Any, ...]:
     """Equal for equations that compute the same, from operands that are the same."""
     inputs: list[int] = []
     for atom in eqn.inputs:
-        key = _literal_key(atom) if type(atom) is Literal else atom
+        key = literal_key(atom) if type(atom) is Literal else atom
         inputs.append(number.setdefault(key, len(number)))
     if len(inputs) == 2 and inputs[0] > inputs[1] and eqn.op.name in COMMUTATIVE:
         inputs.reverse()
@@ -63,22 +65,18 @@ def _key(eqn: Eqn, number: dict[Any, int]) -> tuple[Any, ...]:
     return (eqn.op, params, *inputs)
 
 
-def _literal_key(atom: Literal) -> tuple[Any, ...]:
-    bits = struct.pack("<d", atom.value) if atom.dtype.kind == "f" else atom.value
-    return (atom.dtype, bits)
-
-
 def _param_key(value: Any) -> Any:
     """A hashable stand-in for a param, equal for equal params of one type only."""
-    kind = type(value)
-    if kind is tuple:
-        return tuple([v if type(v) is int else _param_key(v) for v in value])
-    if kind is int:
+    if type(value) is int:
         return value
+    if isinstance(value, tuple):
+        items = cast(tuple[Any, ...], value)
+        return tuple([v if type(v) is int else _param_key(v) for v in items])
     if isinstance(value, np.ndarray):
-        return (value.dtype, value.shape, value.tobytes())
+        array = cast(np.ndarray[Any, Any], value)
+        return (array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest())
     if isinstance(value, Program):
-        return fingerprint(value)
+        return (Program, fingerprint(value))
     if isinstance(value, float):
-        return struct.pack("<d", value)
-    return (kind, value)
+        return (float, struct.pack("<d", value))
+    return (type(value), value)

@@ -24,6 +24,7 @@ class Pass:
     function: Callable[[Program], Program]
 
     def __call__(self, program: Program) -> Program:
+        """The result, checked and dumped if the settings ask for it."""
         result = self.function(program)
         if config().verify and result is not program:
             _verify_after(self.name, result)

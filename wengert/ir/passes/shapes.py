@@ -55,7 +55,7 @@ def _undoable(r: Rewriter, n: Node, atom: Atom, depth: int) -> bool:
         return True
     if maker is None or not elementwise(maker.op) or not r.used_once(atom) or depth == _CHAIN:
         return False
-    return all([_undoable(r, n, a, depth + 1) for a in maker.inputs])
+    return all(_undoable(r, n, a, depth + 1) for a in maker.inputs)
 
 
 def _undone(r: Rewriter, n: Node, atom: Atom) -> Atom:
@@ -73,7 +73,7 @@ def _cancels(outer: Node, inner: Eqn) -> bool:
     if inner.op.name == "reshape":
         return inner.inputs[0].type.shape == outer.params["shape"]
     perm = inner.params["perm"]
-    return all([perm[a] == i for i, a in enumerate(outer.params["perm"])])
+    return all(perm[a] == i for i, a in enumerate(outer.params["perm"]))
 
 
 # transpose
@@ -194,7 +194,9 @@ def slice_broadcast(r: Rewriter, n: Node) -> Atom | None:
         return None
     x, dims = maker.inputs[0], maker.params["dims"]
     if dims:
-        part = {name: tuple([n.params[name][d] for d in dims]) for name in ("start", "stop", "step")}
+        part = {
+            name: tuple([n.params[name][d] for d in dims]) for name in ("start", "stop", "step")
+        }
         x = r.emit("slice", x, **part)
     return r.emit("broadcast", x, shape=n.type.shape, dims=dims)
 
@@ -204,8 +206,10 @@ def slice_concat(r: Rewriter, n: Node) -> Atom | None:
     maker = r.maker(n.inputs[0], "concat")
     if maker is None or 0 in n.type.shape:
         return None
-    axis, offset = maker.params["axis"], 0
-    start, stop = n.params["start"], n.params["stop"]
+    axis: int = maker.params["axis"]
+    start: Shape = n.params["start"]
+    stop: Shape = n.params["stop"]
+    offset = 0
     for x in maker.inputs:
         size = x.type.shape[axis]
         if offset <= start[axis] and stop[axis] <= offset + size:
@@ -275,7 +279,8 @@ def rev_broadcast(r: Rewriter, n: Node) -> Atom | None:
 
 def reduce_nothing(r: Rewriter, n: Node) -> Atom | None:
     """A reduction over no axes -> x; over axes of length 1 only -> reshape(x)."""
-    x, axes = n.inputs[0], n.params["axes"]
+    x = n.inputs[0]
+    axes: Shape = n.params["axes"]
     if not axes:
         return x
     if all(x.type.shape[a] == 1 for a in axes):
@@ -290,9 +295,11 @@ def reduce_reduce(r: Rewriter, n: Node) -> Atom | None:
         return None
     if not r.used_once(n.inputs[0]):
         return None
-    x, inner = maker.inputs[0], maker.params["axes"]
+    x = maker.inputs[0]
+    inner: Shape = maker.params["axes"]
     left = [a for a in range(len(x.type.shape)) if a not in inner]
-    axes = tuple(sorted({*inner, *(left[a] for a in n.params["axes"])}))
+    outer: Shape = n.params["axes"]
+    axes = tuple(sorted([*inner, *(left[a] for a in outer)]))
     return r.emit(n.op.name, x, axes=axes)
 
 
@@ -361,7 +368,8 @@ def _with(pair: tuple[Shape, Shape], side: int, axes: Shape) -> tuple[Shape, Sha
 def dot_outer(r: Rewriter, n: Node) -> Atom | None:
     """A contraction over nothing, or over axes of length 1, is a product of broadcasts."""
     x, y = n.inputs
-    contract, batch = n.params["contract"], n.params["batch"]
+    contract: tuple[Shape, Shape] = n.params["contract"]
+    batch: tuple[Shape, Shape] = n.params["batch"]
     if any(x.type.shape[a] != 1 for a in contract[0]) or n.type.dtype.kind == "b":
         return None
     operands: list[Atom] = []
@@ -381,7 +389,13 @@ def dot_outer(r: Rewriter, n: Node) -> Atom | None:
 REDUCTIONS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or")
 
 TABLE: Table = {
-    "transpose": (transpose_identity, transpose_transpose, transpose_broadcast, transpose_dot, undo),
+    "transpose": (
+        transpose_identity,
+        transpose_transpose,
+        transpose_broadcast,
+        transpose_dot,
+        undo,
+    ),
     "reshape": (same_type, reshape_reshape, reshape_broadcast, undo),
     "broadcast": (same_type, broadcast_broadcast, broadcast_reshape),
     "slice": (same_type, slice_slice, slice_broadcast, slice_concat),

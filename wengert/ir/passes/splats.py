@@ -11,10 +11,12 @@ from wengert.ir.program import Atom, Eqn, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
 
 COMMUTATIVE = frozenset(
-    "add mul max min fmax fmin eq ne bitand bitor bitxor logaddexp logaddexp2 hypot gcd lcm".split()
+    (
+        *("add", "mul", "max", "min", "fmax", "fmin", "eq", "ne", "bitand", "bitor", "bitxor"),
+        *("logaddexp", "logaddexp2", "hypot", "gcd", "lcm"),
+    )
 )
 """Ops whose two operands may change places, to the last bit."""
-
 
 
 def elementwise(op: Op) -> bool:
@@ -44,8 +46,10 @@ def is_splat(r: Rewriter, atom: Atom, value: float) -> bool:
     found = splat_value(r, atom)
     if found is None or found != value:
         return False
-    return value != 0 or not isinstance(found, float) or (
-        math.copysign(1, found) == math.copysign(1, value)
+    return (
+        value != 0
+        or not isinstance(found, float)
+        or (math.copysign(1, found) == math.copysign(1, value))
     )
 
 

@@ -28,9 +28,7 @@ def jvp(program: Program, active: Sequence[bool]) -> Jvp:
     """The program together with its directional derivative with respect to the active inputs."""
     builder = Builder(inputs=list(program.inputs))
     dot: dict[Atom, Value] = {
-        var: builder.input(var.type)
-        for var, on in zip(program.inputs, active, strict=True)
-        if on
+        var: builder.input(var.type) for var, on in zip(program.inputs, active, strict=True) if on
     }
     _push_eqns(builder, program.eqns, program.eqns, dot)
     out_tangents = [dot.get(a) for a in program.outputs]
@@ -65,7 +63,7 @@ def _push_eqns(
     for eqn, copy in zip(eqns, copies, strict=True):
         builder.eqns.append(copy)
         tangents = [dot.get(a) for a in eqn.inputs]
-        if all([t is None for t in tangents]):
+        if tangents.count(None) == len(tangents):
             continue
         builder.location = copy.location
         primals = [Value(builder, a) for a in copy.inputs]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wengert.config import config
 from wengert.errors import VerificationError, at
 from wengert.ir.builder import Builder, Value, add_tangents
 from wengert.ir.op import Linear
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.linearize import linearize
+from wengert.ir.verify import verify_linear
 
 
 def transpose(program: Program, residuals: int) -> Program:
@@ -52,7 +54,7 @@ def pull(
         accumulate(atom, cotangent)
     for eqn in reversed(eqns):
         out_bars = [bar.pop(v, None) for v in eqn.outputs]
-        if any([b is not None for b in out_bars]):
+        if out_bars.count(None) < len(out_bars):
             builder.location = eqn.location
             for atom, cotangent in _pull_eqn(builder, eqn, out_bars, env, linear):
                 accumulate(atom, cotangent)
@@ -104,6 +106,8 @@ class Vjp:
 def vjp(program: Program, active: Sequence[bool]) -> Vjp:
     """Reverse mode in one program: linearise, then transpose."""
     split = linearize(program, active)
+    if config().verify:
+        verify_linear(split.linear, split.residuals)
     builder = Builder(inputs=list(program.inputs), eqns=list(split.primal.eqns))
     results = [Value(builder, a) for a in split.primal.outputs]
     outs, residuals = results[: len(program.outputs)], results[len(program.outputs) :]
