@@ -1,0 +1,162 @@
+"""The expansions of maths functions: accuracy against mpmath, special values against NumPy."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import cpu_programs as build
+import mpmath as mp
+import numpy as np
+import pytest
+from cpu_programs import S, executable
+from maths_cases import EXACT, NUMPY, POINTS, Array, Sampler, exact, special_values, ulps
+
+from wengert.backends.cpu import machine
+from wengert.ir.scalar import MATHS, Expr, ScalarBuilder, ScalarOp
+from wengert.kernels.maths import ULP, expand, expand_slow, needs_slow_path
+
+FUNCTIONS = sorted(MATHS - {ScalarOp.CALL})
+BINARY = {ScalarOp.POW, ScalarOp.ATAN2}
+PERIODIC = {ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN}
+DTYPES = ["float32", "float64"]
+ALLOWED = frozenset(
+    {*map(ScalarOp, ["const", "load", "index", "add", "sub", "mul", "div", "fma", "neg", "abs"])}
+    | {*map(ScalarOp, ["sqrt", "rint", "copysign", "eq", "ne", "lt", "le", "gt", "ge", "and"])}
+    | {*map(ScalarOp, ["or", "xor", "not", "shl", "shr", "select", "cast", "bitcast"])}
+)
+
+
+def compiled(op: ScalarOp, dtype: str, size: int) -> Any:
+    operands = [dtype] * (2 if op in BINARY else 1)
+    return executable(build.elementwise(lambda *args: S.maths(op, *args), operands, dtype, size))
+
+
+def evaluate(op: ScalarOp, *columns: Array) -> Array:
+    return compiled(op, columns[0].dtype.name, columns[0].size)(*columns)[0]
+
+
+def nodes(root: Expr) -> list[Expr]:
+    found: dict[Expr, None] = {}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found[node] = None
+            stack.extend(node.args)
+    return list(found)
+
+
+def test_every_function_has_an_expansion_a_bound_and_cases() -> None:
+    assert set(ULP) == set(POINTS) == set(EXACT) == set(NUMPY) == set(FUNCTIONS)
+    assert all(set(bounds) == set(DTYPES) for bounds in ULP.values())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_error_is_within_the_stated_bound(op: ScalarOp, dtype: str) -> None:
+    columns = POINTS[op](Sampler(dtype, 500, seed=FUNCTIONS.index(op)))
+    found = evaluate(op, *columns)
+    worst, where = 0.0, ()
+    tested = 0
+    for value, *operands in zip(found.tolist(), *(c.tolist() for c in columns), strict=True):
+        expected = exact(op, *operands)
+        if expected is None:
+            continue
+        tested += 1
+        assert not np.isnan(value), f"{op}{operands} is NaN, expected {mp.nstr(expected, 20)}"
+        error = ulps(value, expected, dtype)
+        if error > worst:
+            worst, where = error, operands
+    assert tested > 400
+    assert worst <= ULP[op][dtype], f"{op}{where}: {worst:.2f} ulp"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_special_values_are_numpys(op: ScalarOp, dtype: str) -> None:
+    """NaN, infinities and zeros the same, signs of zeros too; the rest close by."""
+    values = special_values(dtype)
+    columns = [a.ravel() for a in np.meshgrid(values, values)] if op in BINARY else [values]
+    with np.errstate(all="ignore"):
+        expected = NUMPY[op](*columns)
+    found = evaluate(op, *columns)
+    assert found.dtype == expected.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(found), np.isinf(expected))
+    np.testing.assert_array_equal(found == 0, expected == 0)
+    number = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(found[number]), np.signbit(expected[number]))
+    info = np.finfo(dtype)
+    tolerance = 8 * float(info.eps)
+    smallest = 4 * float(info.smallest_subnormal)
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=smallest)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_expansions_are_branch_free_and_avoid_slow_conversions(op: ScalarOp, dtype: str) -> None:
+    s = ScalarBuilder()
+    operands = [s.load(build.buffer(dtype, 1), s.int(0)) for _ in range(2 if op in BINARY else 1)]
+    found = nodes(expand(s, s.maths(op, *operands), guard=False))
+    assert {n.op for n in found} <= ALLOWED
+    for node in found:
+        if node.op is ScalarOp.CAST:
+            kinds = {node.dtype.name, node.args[0].dtype.name}
+            assert kinds == {"float32", "float64"}, "AVX2 has no vector conversion for it"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_loops_are_vectorised(op: ScalarOp, dtype: str) -> None:
+    module, _ = machine.optimized(compiled(op, dtype, 4096).llvm)
+    packed = re.findall(r"@llvm\.fma\.v(\d+)f(?:32|64)\(", str(module))
+    assert packed, f"no packed fma in the loop of {op}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", sorted(PERIODIC))
+def test_huge_arguments_among_others(op: ScalarOp, dtype: str) -> None:
+    sampler = Sampler(dtype, 3000)
+    x = sampler.uniform(-100, 100)
+    x[::97] = sampler.magnitudes(1e5, sampler.largest, 2)[: x[::97].size]
+    found = evaluate(op, x)
+    errors = [ulps(float(y), exact(op, float(v)), dtype) for v, y in zip(x, found, strict=True)]
+    assert max(errors) <= ULP[op][dtype]
+
+
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_slow_path_is_for_periodic_functions(op: ScalarOp) -> None:
+    s = ScalarBuilder()
+    operands = [s.load(build.buffer("f4", 1), s.int(0)) for _ in range(2 if op in BINARY else 1)]
+    node = s.maths(op, *operands)
+    condition = needs_slow_path(s, node)
+    assert (condition is not None) == (op in PERIODIC)
+    if condition is not None:
+        whole = expand(s, node)
+        assert whole.op is ScalarOp.GUARD
+        assert whole.args == (condition, expand_slow(s, node), expand(s, node, guard=False))
+
+
+MONOTONE: dict[ScalarOp, tuple[float, float]] = {
+    ScalarOp.EXP: (-5, 5),
+    ScalarOp.LOG: (0.1, 10),
+    ScalarOp.TANH: (-3, 3),
+    ScalarOp.ERF: (-3, 3),
+}
+
+
+@pytest.mark.parametrize("op", sorted(MONOTONE))
+def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
+    """No step down by more than the bound where one form takes over from another."""
+    x = np.linspace(*MONOTONE[op], 200_001).astype("float32")
+    y = evaluate(op, x).astype("f8")
+    allowed = 2 * ULP[op]["float32"] * np.spacing(np.abs(y[1:]).astype("float32"))
+    assert np.all(np.diff(y) >= -allowed)
+
+
+def test_other_dtypes_are_refused() -> None:
+    s = ScalarBuilder()
+    x = s.load(build.buffer("f2", 1), s.int(0))
+    with pytest.raises(TypeError, match="exp of float16: only float32 and float64"):
+        expand(s, s.maths(ScalarOp.EXP, x))
