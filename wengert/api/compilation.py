@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.dump import dump, dumping
 from wengert.errors import InputTypeError
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.text import fingerprint
-from wengert.kernels import Lowered, lower
-from wengert.kernels.loops import LoopProgram
+
+if TYPE_CHECKING:
+    from wengert.kernels import Lowered
+    from wengert.kernels.loops import LoopProgram
 
 LOCK = threading.RLock()
 """Held while a program is compiled; no user code runs under it."""
@@ -43,7 +46,6 @@ def compile_program(program: Program, backend: str) -> Any:
 
 
 def _compile_loops(engine: Any, program: Program) -> Any:
-    key = fingerprint(program)
     constants: list[np.ndarray[Any, Any]] = []
     early: Lowered | None = None
     if any(e.op.name == "constant" for e in program.eqns):
@@ -58,15 +60,34 @@ def _compile_loops(engine: Any, program: Program) -> Any:
         constants.extend(lowered.constants)
         return lowered.loops
 
-    return engine.compile(
+    made = engine.compile(
         loops,
-        key=key,
+        key=_key(program),
         in_types=program.in_types,
         out_types=program.out_types,
         constants=constants,
     )
+    if dumping():
+        dump("source", "ll", lambda: made.llvm)
+    return made
+
+
+def _key(program: Program) -> str:
+    """What the compiled form depends on: the program, and the lines that its failures name."""
+    places = "".join(f"\n{e.location}" for e in program.eqns if e.op.check is not None)
+    return fingerprint(program) + places
 
 
 def lower_program(program: Program) -> Lowered:
     """The loop program after the default passes."""
-    return lower(default_pipeline(program))
+    kernels: Any = importlib.import_module("wengert.kernels")  # as late as the engines
+    lowered: Lowered = kernels.lower(default_pipeline(program))
+    if dumping():
+        dump("lowered", "kernels", lambda: loops_text(lowered.loops))
+    return lowered
+
+
+def loops_text(loops: LoopProgram) -> str:
+    """A loop program as text."""
+    printer: Any = importlib.import_module("wengert.kernels.text")
+    return printer.to_text(loops)

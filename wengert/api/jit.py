@@ -11,10 +11,14 @@ from typing import Any
 
 from wengert.api.arguments import abstract, function_name, require_callable
 from wengert.api.compilation import LOCK, check_backend, compile_program
+from wengert.api.fast import Fast, fast_call
 from wengert.api.signature import Call, Identity, convention, is_static
 from wengert.api.stages import Lowered
-from wengert.tracer.pytree import LEAF, is_node
+from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
+
+MAX_FAST = 4
+"""How many signatures, the latest ones, are tried before arguments are taken apart in general."""
 
 MAX_INT_VALUES = 16
 """More values than this of one int argument are worth a warning."""
@@ -59,75 +63,21 @@ class Specialisation:
     call: Call
     traced: Traced
     executable: Any = None
+    fast: Fast | None = None
 
     def prepare(self, backend: str) -> Any:
         """Compiles the program unless that is done."""
         with LOCK:
             if self.executable is None:
-                self.executable = compile_program(self.traced.program, backend)
+                made = compile_program(self.traced.program, backend)
+                if made.fast is not None:
+                    self.fast = fast_call(self.call, made.fast, self.traced)
+                self.executable = made
         return self.executable
 
     def finish(self, outputs: Any) -> Any:
         """The function's result from the outputs."""
         return self.traced.unflatten(outputs)
-
-    @property
-    def fast(self) -> Callable[..., Any] | None:
-        """A function of the positional arguments that gives NotImplemented if they do not fit.
-
-        There is one if the arguments are nothing but arrays and floats.
-        """
-        entry = getattr(self.executable, "fast", None)
-        flat = self.call.tree.children[0]
-        plain = flat.children.count(LEAF) == len(flat.children) == len(self.call.specs)
-        if entry is None or self.call.static or not plain or any(map(is_static, self.call.specs)):
-            return None
-        scalars = tuple(
-            (i, float if s is float else s[0].type)
-            for i, s in enumerate(self.call.specs)
-            if s is float or s[1] == ()
-        )
-        return _fast_call(entry, scalars, self._result())
-
-    def _result(self) -> Callable[[Any], Any] | None:
-        """How to make the result of the tuple of outputs; None if that is the result."""
-        tree = self.traced.out_tree
-        if self.traced.static:
-            return self.finish
-        if tree is LEAF:
-            return _only
-        if tree.kind is tuple and tree.children.count(LEAF) == len(tree.children):
-            return None
-        return tree.unflatten
-
-
-def _only(outputs: tuple[Any, ...]) -> Any:
-    return outputs[0]
-
-
-def _fast_call(
-    entry: Callable[..., Any],
-    scalars: tuple[tuple[int, type], ...],
-    result: Callable[[Any], Any] | None,
-) -> Callable[..., Any]:
-    """`entry` behind the checks that it does not make: it takes any number for a 0-d argument."""
-
-    def fits(args: tuple[Any, ...]) -> bool:
-        return all(i < len(args) and type(args[i]) is kind for i, kind in scalars)
-
-    def single(*args: Any) -> Any:
-        outputs = entry(*args)
-        return outputs if outputs is NotImplemented else outputs[0]
-
-    def general(*args: Any) -> Any:
-        if scalars and not fits(args):
-            return NotImplemented
-        outputs = entry(*args)
-        return outputs if outputs is NotImplemented or result is None else result(outputs)
-
-    if scalars or result not in (None, _only):
-        return general
-    return entry if result is None else single
 
 
 class Jit:
@@ -135,7 +85,7 @@ class Jit:
 
     def __init__(self, fun: Callable[..., Any], options: dict[str, Any]) -> None:
         require_callable("jit", fun)
-        self._fast: Callable[..., Any] | None = None
+        self._fast: tuple[Fast, ...] = ()
         self._fun = fun
         self._options = options
         self._backend = check_backend(options["backend"])
@@ -147,9 +97,8 @@ class Jit:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the function, by the compiled program for these arguments."""
-        fast = self._fast
-        if fast is not None and not kwargs:
-            result = fast(*args)
+        for fast in self._fast:
+            result = fast(args, kwargs)
             if result is not NotImplemented:
                 return result
         return self._call(self._convention.parse(args, kwargs))
@@ -162,12 +111,12 @@ class Jit:
         if found.traced.captured or call.is_traced:
             return found.finish(run(found.traced.program, [*leaves, *found.traced.captured]))
         executable = found.executable or found.prepare(self._backend)
-        result = found.finish(executable(*leaves))
-        self._fast = found.fast
-        return result
+        if found.fast is not None and found.fast not in self._fast:
+            self._fast = (found.fast, *self._fast)[:MAX_FAST]
+        return found.finish(executable(*leaves))
 
     def _specialise(self, call: Call) -> Specialisation:
-        found = Specialisation(call, self._trace(call))
+        found = Specialisation(call.without_leaves(), self._trace(call))
         if found.traced.captured:
             return found  # belongs to the trace around this call alone
         with LOCK:
@@ -230,7 +179,7 @@ class Jit:
     def clear_cache(self) -> None:
         """Forgets all compiled programs."""
         with LOCK:
-            self._fast = None
+            self._fast = ()
             self._cache.clear()
             self._int_values.clear()
 
@@ -270,6 +219,10 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the method."""
+        for fast in self.__func__._fast:
+            result = fast((self.__self__, *args), kwargs)
+            if result is not NotImplemented:
+                return result
         return self.__func__._call(self._parse(args, kwargs))
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:

@@ -55,6 +55,10 @@ class Call:
         """The positions of the leaves that are traced."""
         return [i for i, s in enumerate(self.specs) if not is_static(s)]
 
+    def without_leaves(self) -> Call:
+        """The same signature without the arrays, to be kept."""
+        return Call([0] * len(self.leaves), self.tree, self.specs, self.static)
+
     @property
     def is_traced(self) -> bool:
         """Whether any argument belongs to an open trace."""

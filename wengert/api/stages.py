@@ -13,12 +13,11 @@ from wengert.api.arguments import (
     function_name,
     require_callable,
 )
-from wengert.api.compilation import check_backend, compile_program, lower_program
+from wengert.api.compilation import check_backend, compile_program, loops_text, lower_program
 from wengert.api.signature import Call, Convention, convention
 from wengert.errors import InputTypeError
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
-from wengert.kernels import text as kernels_text
 from wengert.tracer.pytree import TreeDef
 from wengert.tracer.trace import Traced, run, trace
 
@@ -82,7 +81,7 @@ class Lowered:
     @property
     def kernels(self) -> Stage:
         """The loop program as text: kernels and library calls over buffers."""
-        return Stage(kernels_text.to_text(self._kernels))
+        return Stage(loops_text(self._kernels))
 
     @functools.cached_property
     def executable(self) -> Any:
