@@ -17,7 +17,7 @@ import numpy as np
 from wengert.errors import Location
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.types import BOOL, DType, Shape, TensorType
+from wengert.ir.types import BOOL, FLOAT64, DType, Shape, TensorType
 
 
 @dataclass(slots=True, eq=False)
@@ -39,8 +39,11 @@ class Builder:
 
     def literal(self, value: Any, dtype: DType) -> Value:
         """A scalar constant, rounded to `dtype`."""
-        with np.errstate(all="ignore"):
-            rounded = np.asarray(value).astype(dtype).item()
+        if dtype == FLOAT64 and type(value) is float:
+            rounded = value
+        else:
+            with np.errstate(all="ignore"):
+                rounded = np.asarray(value).astype(dtype).item()
         return Value(self, Literal(rounded, dtype))
 
     def constant(self, array: Any) -> Value:
@@ -96,9 +99,9 @@ def substitute(env: dict[Var, Atom], atom: Atom) -> Atom:
     return env.get(atom, atom) if isinstance(atom, Var) else atom
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Value:
-    """A handle on a value of an open program."""
+    """A handle on a value of an open program; never changed (frozen ones are slow to make)."""
 
     builder: Builder
     atom: Atom
@@ -131,8 +134,10 @@ class Value:
 
     def _apply(self, op: Op, others: tuple[Any, ...], params: dict[str, Any]) -> Any:
         operands = [self, *others]
-        dtype = [v for v in operands if isinstance(v, Value)][-1].dtype
-        values = [v if isinstance(v, Value) else self._scalar(v, dtype) for v in operands]
+        values = [v for v in operands if isinstance(v, Value)]
+        if len(values) < len(operands):
+            dtype = values[-1].dtype
+            values = [v if isinstance(v, Value) else self._scalar(v, dtype) for v in operands]
         outputs = self.builder.emit(op, values, params)
         return outputs[0] if len(outputs) == 1 else outputs
 

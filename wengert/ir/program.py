@@ -17,6 +17,7 @@ Invariants (checked by `ir.verify`)
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,12 @@ class Literal:
 
     @property
     def type(self) -> TensorType:
-        return TensorType(self.dtype, ())
+        return _scalar(self.dtype)
+
+
+@functools.cache
+def _scalar(dtype: DType) -> TensorType:
+    return TensorType(dtype, ())
 
 
 Atom = Var | Literal

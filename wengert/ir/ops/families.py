@@ -97,7 +97,12 @@ def common_dtype(name: str, types: Sequence[TensorType], allowed: Sequence[DType
 def _infer(
     name: str, arity: int, dtypes: Sequence[DType], out: DType | None
 ) -> Callable[..., tuple[TensorType, ...]]:
+    known = frozenset(dtypes)
+
     def infer(*types: TensorType, **params: Any) -> tuple[TensorType, ...]:
+        # operands of one type: the common case, on a hot path of all transforms
+        if len(types) == arity == types.count(types[0]) and out is None and types[0].dtype in known:
+            return (types[0],)
         check_arity(name, types, arity)
         dtype = common_dtype(name, types, dtypes)
         return (TensorType(dtype if out is None else out, common_shape(name, types)),)
