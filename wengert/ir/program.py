@@ -42,6 +42,7 @@ class Literal:
 
     @property
     def type(self) -> TensorType:
+        """The type of a scalar of this dtype."""
         return _scalar(self.dtype)
 
 
@@ -74,8 +75,10 @@ class Program:
 
     @property
     def in_types(self) -> tuple[TensorType, ...]:
+        """The types of the inputs."""
         return tuple(v.type for v in self.inputs)
 
     @property
     def out_types(self) -> tuple[TensorType, ...]:
+        """The types of the outputs."""
         return tuple(a.type for a in self.outputs)
