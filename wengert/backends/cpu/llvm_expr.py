@@ -244,6 +244,7 @@ class Body:
         found = self.lookup(x)
         if found is not None:
             return found
+        self.reads(x)  # in one pass, for all nodes below
         stack = [x]
         while stack:
             node = stack[-1]

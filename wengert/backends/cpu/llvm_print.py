@@ -73,6 +73,10 @@ def print_program(
     return "\n".join(parts)
 
 
+# A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
+# machine's window is too small to overlap the long chains of one iteration with those of the next
+LONG_BODY, LONG_LOOP = 80, 256
+
 # loops marked 0 are unrolled whole; those marked 3, which hardly ever run, are left as they are
 _METADATA = """!0 = distinct !{!0, !1}
 !1 = !{!"llvm.loop.unroll.full"}
@@ -80,6 +84,8 @@ _METADATA = """!0 = distinct !{!0, !1}
 !3 = distinct !{!3, !4, !5}
 !4 = !{!"llvm.loop.vectorize.enable", i1 false}
 !5 = !{!"llvm.loop.unroll.disable"}
+!6 = distinct !{!6, !7}
+!7 = !{!"llvm.loop.interleave.count", i32 2}
 """
 
 
@@ -291,6 +297,8 @@ class KernelPrinter:
         hint = ", !llvm.loop !0" if stmt.kind is Kind.UNROLL else ""
         if id(stmt.body) in self.rare:
             hint = ", !llvm.loop !3"
+        elif not hint and len(scope.lines) > LONG_BODY and stmt.index.extent > LONG_LOOP:
+            hint = ", !llvm.loop !6"
         outer.lines += [
             f"{label}:",
             f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",

@@ -9,7 +9,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 LOCK = threading.RLock()  # LLVM's global context is not for two threads at once
-_WIDTH = 256
+_LEVEL = 2
 
 
 @functools.cache
@@ -42,7 +42,7 @@ def _machine(level: int) -> Any:
     )
 
 
-def optimized(text: str, level: int = 3) -> tuple[Any, Any]:
+def optimized(text: str, level: int = _LEVEL) -> tuple[Any, Any]:
     """The module of `text` after optimisation, and the target machine."""
     machine = _machine(level)
     module = llvm.parse_assembly(text, llvm.create_context())
