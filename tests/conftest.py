@@ -1,9 +1,11 @@
-"""Markers, the deterministic hypothesis profile, and a count of what was skipped and why."""
+"""Settings of test runs, markers, and a count of what was skipped and why."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from collections import Counter
 from typing import Any
 
@@ -12,6 +14,15 @@ import pytest
 
 # before anything reads it: every pass is followed by the verifier
 os.environ.setdefault("WENGERT_VERIFY", "1")
+
+# Read once, when wengert, NumPy and the OpenMP library are loaded; xdist's workers inherit them.
+# Workers share the cores, so a thread that waits must not spin, and BLAS needs none of its own.
+SETTINGS = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "WENGERT_VERIFY": "1"}
+for name, value in SETTINGS.items():
+    os.environ.setdefault(name, value)
+OWN_CACHE: str | None = None  # compiled programs of this run; never the user's own
+if "WENGERT_CACHE_DIR" not in os.environ:
+    OWN_CACHE = os.environ["WENGERT_CACHE_DIR"] = tempfile.mkdtemp(prefix="wengert-tests-")
 
 hypothesis.settings.register_profile(
     "wengert",
@@ -48,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if reason:
         for item in gpu_items:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_unconfigure() -> None:
+    """Removes the cache of this run; only the process that made it does."""
+    if OWN_CACHE is not None:
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -14,6 +14,7 @@ from wengert.__main__ import COMMANDS, main, parser
 from wengert.cli import doctor
 from wengert.demo import digits, model
 
+ROOT = Path(__file__).resolve().parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
 LINES = {
     "epoch": r"epoch +\d+/\d+  loss (\d+\.\d+)  accuracy: train [01]\.\d{3}  test [01]\.\d{3}",
@@ -24,7 +25,11 @@ LINES = {
 
 def run_module(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "wengert", *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "wengert", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -42,6 +47,13 @@ def test_demo_reaches_its_accuracy(tmp_path: Path) -> None:
     losses = [float(x) for x in re.findall(r"epoch .*loss (\d+\.\d+)", out)]
     assert len(losses) == 40 and losses[-1] < 0.05 * losses[0]
     assert (tmp_path / "demo-loss.png").read_bytes().startswith(PNG)
+
+
+def test_readme_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "README.md").read_text()
+    code, output = re.search(r"```python\n(.*?)```\n+```\n(.*?)```", text, re.DOTALL).groups()
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == output
 
 
 @pytest.mark.slow
