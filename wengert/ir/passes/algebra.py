@@ -97,28 +97,24 @@ def mul_zero(r: Rewriter, n: Node) -> Atom | None:
     return whole(r, y, n) if exact(n.type.dtype) and is_splat(r, y, 0) else None
 
 
-def mul_negated(r: Rewriter, n: Node) -> Atom | None:
-    """(-x) * (-y) -> x * y, and (-x) * literal -> x * (-literal)."""
+def negated_factor(r: Rewriter, n: Node) -> Atom | None:
+    """(-x) * y -> -(x * y), and likewise x * (-y), x / y, scale and unscale.
+
+    Outside, the sign can meet another one, or a sum. A literal takes it up at once. (For scale
+    and unscale the zeros that win may change their sign.)
+    """
     x, y = n.inputs
     inner = _negated(r, x)
-    if inner is None:
-        return None
-    if isinstance(y, Literal):
-        return r.emit("mul", inner, r.emit("neg", y))
+    if inner is not None and isinstance(y, Literal):
+        return r.emit(n.op.name, inner, r.emit("neg", y))
     other = _negated(r, y)
-    return None if other is None else r.emit("mul", inner, other)
-
-
-def div_negated(r: Rewriter, n: Node) -> Atom | None:
-    """(-x) / (-y) -> x / y, and (-x) / literal -> x / (-literal)."""
-    x, y = n.inputs
-    inner = _negated(r, x)
-    if inner is None:
-        return None
-    if isinstance(y, Literal):
-        return r.emit("div", inner, r.emit("neg", y))
-    other = _negated(r, y)
-    return None if other is None else r.emit("div", inner, other)
+    if inner is not None and other is not None:
+        return r.emit(n.op.name, inner, other)
+    if inner is not None and r.used_once(x):
+        return r.emit("neg", r.emit(n.op.name, inner, y))
+    if other is not None and r.used_once(y):
+        return r.emit("neg", r.emit(n.op.name, x, other))
+    return None
 
 
 def div_power_of_two(r: Rewriter, n: Node) -> Atom | None:
@@ -229,21 +225,39 @@ def unscale_known(r: Rewriter, n: Node) -> Atom | None:
 
 
 def scale_mask(r: Rewriter, n: Node) -> Atom | None:
-    """scale(t, select(c, 1, 0)) -> select(c, t, 0), and likewise for select(c, 0, 1).
+    """scale(t, select(c, p, q)) -> select(c, t * p, t * q), if p or q is 0, and the other 0 or 1,
+    any finite literal, or again a select; scale(t, cast(c)) -> select(c, t, 0).
 
     Where the partial is 0 this gives 0 for every t, also for those whose product is -0 or NaN.
     """
     t, p = n.inputs
-    mask = r.maker(p, "select")
-    if mask is None or t.type != n.type:
+    if t.type != n.type:
         return None
-    condition, x, y = mask.inputs
-    zero = r.literal(0, n.type.dtype)
-    if is_splat(r, x, 1) and is_splat(r, y, 0):
-        return r.emit("select", condition, t, zero)
-    if is_splat(r, x, 0) and is_splat(r, y, 1):
-        return r.emit("select", condition, zero, t)
-    return None
+    zero, one = r.literal(0, n.type.dtype), r.literal(1, n.type.dtype)
+    cast = r.maker(p, "cast")
+    if cast is not None and cast.inputs[0].type.dtype.kind == "b":
+        return r.emit("select", cast.inputs[0], t, zero)
+    mask = r.maker(p, "select")
+    if mask is None:
+        return None
+    condition, *cases = mask.inputs
+    for case in cases:
+        known = splat_value(r, case)
+        if known is None and r.maker(case, "select") is None:
+            return None
+        if known is not None and not math.isfinite(known):
+            return None
+    if not any(is_splat(r, case, value) for case in cases for value in (0, 1)):
+        return None
+    scaled = [
+        zero
+        if is_splat(r, case, 0)
+        else t
+        if is_splat(r, case, one.value)
+        else r.emit("scale", t, case)
+        for case in cases
+    ]
+    return r.emit("select", condition, *scaled)
 
 
 # choice, logic and conversion
@@ -260,6 +274,17 @@ def select_same(r: Rewriter, n: Node) -> Atom | None:
     """select(c, x, x) -> x."""
     _, x, y = n.inputs
     return whole(r, x, n) if x is y else None
+
+
+def select_bool(r: Rewriter, n: Node) -> Atom | None:
+    """select(c, true, false) -> c, and select(c, false, true) -> not c."""
+    condition, x, y = n.inputs
+    yes, no = splat_value(r, x), splat_value(r, y)
+    if n.type.dtype.kind != "b" or yes is None or no is None or yes == no:
+        return None
+    if condition.type != n.type:
+        return None
+    return condition if yes else r.emit("bitnot", condition)
 
 
 def select_not(r: Rewriter, n: Node) -> Atom | None:
@@ -314,17 +339,17 @@ def holds(wide: DType, narrow: DType) -> bool:
 TABLE: Table = {
     "add": (add_zero, add_negated),
     "sub": (sub_zero, zero_sub, sub_negated, sub_self),
-    "mul": (mul_one, mul_minus_one, mul_zero, mul_negated),
-    "div": (div_negated, div_power_of_two),
+    "mul": (mul_one, mul_minus_one, mul_zero, negated_factor),
+    "div": (div_power_of_two, negated_factor),
     "floordiv": (floordiv_one,),
     "neg": (neg_neg, neg_mul),
     "abs": (abs_inner,),
     "pow": (pow_small,),
     "powi": (powi_literal,),
     "integer_pow": (integer_pow_small,),
-    "scale": (scale_known, scale_mask),
-    "unscale": (unscale_known,),
-    "select": (select_known, select_same, select_not),
+    "scale": (scale_known, scale_mask, negated_factor),
+    "unscale": (unscale_known, negated_factor),
+    "select": (select_known, select_same, select_bool, select_not),
     "max": (idempotent,),
     "min": (idempotent,),
     "bitand": (idempotent, bool_known),

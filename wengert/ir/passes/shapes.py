@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 
-from wengert.ir.passes.splats import elementwise, splat
-from wengert.ir.program import Atom, Eqn, Literal
+from wengert.ir.passes.splats import splat
+from wengert.ir.program import Atom, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
 from wengert.ir.types import Shape
 
 Table = dict[str, tuple[Rule, ...]]
-
-_CHAIN = 8
-"""How many elementwise ops a movement is followed through."""
 
 
 def squeezed(shape: Shape) -> Shape:
@@ -32,48 +29,6 @@ def _squeeze(r: Rewriter, x: Atom) -> Atom:
 def same_type(r: Rewriter, n: Node) -> Atom | None:
     """A reshape or slice or broadcast that leaves the type alone leaves the elements alone."""
     return n.inputs[0] if n.inputs[0].type == n.type else None
-
-
-# a movement that undoes an earlier one, with elementwise ops in between
-
-
-def undo(r: Rewriter, n: Node) -> Atom | None:
-    """reshape(f(reshape(x))) -> f(x), where f is elementwise and the reshapes cancel.
-
-    Likewise for transpose. f may be several ops, of several such operands and literals.
-    """
-    x = n.inputs[0]
-    maker = r.makers.get(x)
-    if maker is None or not elementwise(maker.op) or not _undoable(r, n, x, 0):
-        return None
-    return _undone(r, n, x)
-
-
-def _undoable(r: Rewriter, n: Node, atom: Atom, depth: int) -> bool:
-    maker = r.makers.get(atom)
-    if isinstance(atom, Literal) or (maker is not None and _cancels(n, maker)):
-        return True
-    if maker is None or not elementwise(maker.op) or not r.used_once(atom) or depth == _CHAIN:
-        return False
-    return all(_undoable(r, n, a, depth + 1) for a in maker.inputs)
-
-
-def _undone(r: Rewriter, n: Node, atom: Atom) -> Atom:
-    if isinstance(atom, Literal):
-        return atom
-    maker = r.makers[atom]
-    if _cancels(n, maker):
-        return maker.inputs[0]
-    return r.emit(maker.op.name, *[_undone(r, n, a) for a in maker.inputs], **maker.params)
-
-
-def _cancels(outer: Node, inner: Eqn) -> bool:
-    if inner.op is not outer.op:
-        return False
-    if inner.op.name == "reshape":
-        return inner.inputs[0].type.shape == outer.params["shape"]
-    perm = inner.params["perm"]
-    return all(perm[a] == i for i, a in enumerate(outer.params["perm"]))
 
 
 # transpose
@@ -334,7 +289,43 @@ def reduce_transpose(r: Rewriter, n: Node) -> Atom | None:
     return r.emit(n.op.name, maker.inputs[0], axes=tuple(sorted(perm[a] for a in axes)))
 
 
+def reduce_reshape(r: Rewriter, n: Node) -> Atom | None:
+    """reduce(reshape(x)) -> reduce(x), if only axes of length 1 come or go, or all axes go."""
+    maker = r.maker(n.inputs[0], "reshape")
+    if maker is None or (n.type.dtype.kind == "f" and n.type.dtype.itemsize < 4):
+        return None
+    x, wide = maker.inputs[0], maker.params["shape"]
+    axes: Shape = n.params["axes"]
+    if len(axes) == len(wide):
+        return r.emit(n.op.name, x, axes=tuple(range(len(x.type.shape))))
+    if squeezed(wide) != squeezed(x.type.shape):
+        return None
+    old = [a for a, size in enumerate(wide) if size != 1]
+    new = [a for a, size in enumerate(x.type.shape) if size != 1]
+    inner = tuple([b for a, b in zip(old, new, strict=True) if a in axes])
+    return r.emit("reshape", r.emit(n.op.name, x, axes=inner), shape=n.type.shape)
+
+
+def reduce_negated(r: Rewriter, n: Node) -> Atom | None:
+    """reduce_sum(-x) -> -reduce_sum(x)."""
+    maker = r.maker(n.inputs[0], "neg")
+    if maker is None or not r.used_once(n.inputs[0]):
+        return None
+    return r.emit("neg", r.emit("reduce_sum", maker.inputs[0], axes=n.params["axes"]))
+
+
 # contractions
+
+
+def dot_negated(r: Rewriter, n: Node) -> Atom | None:
+    """dot_general(-x, y) -> -dot_general(x, y)."""
+    for side in (0, 1):
+        maker = r.maker(n.inputs[side], "neg")
+        if maker is not None and r.used_once(n.inputs[side]):
+            inputs = list(n.inputs)
+            inputs[side] = maker.inputs[0]
+            return r.emit("neg", r.emit("dot_general", *inputs, **n.params))
+    return None
 
 
 def dot_transposed(r: Rewriter, n: Node) -> Atom | None:
@@ -394,19 +385,20 @@ TABLE: Table = {
         transpose_transpose,
         transpose_broadcast,
         transpose_dot,
-        undo,
     ),
-    "reshape": (same_type, reshape_reshape, reshape_broadcast, undo),
+    "reshape": (same_type, reshape_reshape, reshape_broadcast),
     "broadcast": (same_type, broadcast_broadcast, broadcast_reshape),
     "slice": (same_type, slice_slice, slice_broadcast, slice_concat),
     "pad": (pad_nothing, pad_splat),
     "concat": (concat_trivial,),
     "rev": (rev_rev, rev_broadcast),
-    "dot_general": (dot_outer, dot_transposed),
+    "dot_general": (dot_outer, dot_transposed, dot_negated),
     **{
         name: (
             reduce_nothing,
             reduce_transpose,
+            reduce_reshape,
+            *((reduce_negated,) if name == "reduce_sum" else ()),
             *((reduce_broadcast,) if name != "reduce_prod" else ()),
             reduce_reduce,
         )

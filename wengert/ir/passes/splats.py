@@ -94,34 +94,91 @@ def splats_to_literals(r: Rewriter, n: Node) -> Atom | None:
     return None
 
 
-def broadcast_last(r: Rewriter, n: Node) -> Atom | None:
-    """op(broadcast(x), broadcast(y), literal) -> broadcast(op(x, y, literal)).
+def fold_select(r: Rewriter, n: Node) -> Atom | None:
+    """op(select(c, literal, literal), literal) -> select(c, op(...), op(...))."""
+    selects = [m for a in n.inputs if (m := r.maker(a, "select")) is not None]
+    if len(selects) != 1 or n.op.check is not None:
+        return None
+    condition, *cases = selects[0].inputs
+    chosen = selects[0].outputs[0]
+    if not all(isinstance(a, Literal) for a in (*cases, *n.inputs) if a is not chosen):
+        return None
+    folded = [
+        r.emit(n.op.name, *[case if a is chosen else a for a in n.inputs], **n.params)
+        for case in cases
+    ]
+    return r.emit("select", condition, *folded)
 
-    Where all are repeated in the same way, the op is done once for each element.
+
+MOVEMENTS = ("broadcast", "reshape", "transpose", "pad")
+
+
+def move_last(r: Rewriter, n: Node) -> Atom | None:
+    """op(move(x), move(y), literal) -> move(op(x, y, literal)).
+
+    The movement is broadcast, reshape, transpose, or pad with a literal, the same one for all
+    operands; 0-d values that are repeated fit to any. A broadcast then works on each element
+    once, and movements come together and cancel.
     """
     if not n.type.shape or n.op.check is not None:
         return None
+    makers: list[Eqn | None] = []
     first: Eqn | None = None
-    inner: list[Atom] = []
     for atom in n.inputs:
-        maker = r.makers.get(atom)
-        if maker is None or maker.op.name != "broadcast":
+        maker = None if isinstance(atom, Literal) else r.makers.get(atom)
+        if maker is None:
             if not isinstance(atom, Literal):
                 return None
-            inner.append(atom)
-            continue
-        if first is None:
-            first = maker
-        elif not _same_way(maker, first):
+        elif maker.op.name not in MOVEMENTS:
             return None
-        inner.append(maker.inputs[0])
-    if first is None:
+        elif not _repeated(maker) or first is None:
+            first = _common(first, maker)
+            if first is None:
+                return None
+        makers.append(maker)
+    return None if first is None else _moved(r, n, makers, first)
+
+
+def _repeated(maker: Eqn) -> bool:
+    """Whether an equation repeats a 0-d value."""
+    return maker.op.name == "broadcast" and not maker.params["dims"]
+
+
+def _common(first: Eqn | None, maker: Eqn) -> Eqn | None:
+    """The movement that both are, if they are one; for pads, with literal fills."""
+    if maker.op.name == "pad" and not isinstance(maker.inputs[1], Literal):
         return None
-    return r.emit("broadcast", r.emit(n.op.name, *inner, **n.params), **first.params)
+    if first is None or _repeated(first):
+        return maker
+    alike = (
+        maker.op is first.op
+        and maker.params == first.params
+        and maker.inputs[0].type.shape == first.inputs[0].type.shape
+    )
+    return first if alike else None
 
 
-def _same_way(x: Eqn, y: Eqn) -> bool:
-    return x.params == y.params and x.inputs[0].type.shape == y.inputs[0].type.shape
+def _moved(r: Rewriter, n: Node, makers: list[Eqn | None], move: Eqn) -> Atom | None:
+    shape = move.inputs[0].type.shape
+    inner: list[Atom] = []
+    fills: list[Atom] = []
+    for atom, maker in zip(n.inputs, makers, strict=True):
+        if maker is None:
+            inner.append(atom)
+            fills.append(atom)
+        elif _repeated(maker) and not _repeated(move):
+            source = maker.inputs[0]
+            if move.op.name == "pad" and not isinstance(source, Literal):
+                return None
+            inner.append(r.full(source, source.type.with_shape(shape)))
+            fills.append(source)
+        else:
+            inner.append(maker.inputs[0])
+            fills.append(maker.inputs[-1])
+    x = r.emit(n.op.name, *inner, **n.params)
+    if move.op.name == "pad":
+        return r.emit("pad", x, r.emit(n.op.name, *fills, **n.params), **move.params)
+    return r.emit(move.op.name, x, **move.params)
 
 
 def generic_rules() -> dict[str, tuple[Rule, ...]]:
@@ -130,5 +187,5 @@ def generic_rules() -> dict[str, tuple[Rule, ...]]:
     for name, op in REGISTRY.items():
         if elementwise(op) and name != "stop_gradient":
             swap: tuple[Rule, ...] = (literal_second,) if name in COMMUTATIVE else ()
-            table[name] = (fold, broadcast_last, splats_to_literals, *swap)
+            table[name] = (fold, fold_select, move_last, splats_to_literals, *swap)
     return table
