@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-import wengert.ir.ops  # noqa: F401  (fills the registry)
+import wengert.ir.ops
 import wengert.tracer.functions  # noqa: F401  (fills the tables)
 from wengert.ir.evaluate import evaluate
 from wengert.ir.types import type_of
@@ -41,41 +41,52 @@ def expected(f: Callable[..., Any], *args: Any) -> Any:
             return error
 
 
-def same(found: Any, wanted: Any, tolerance: float = 1.0, label: str = "") -> None:
+def same(
+    found: Any, wanted: Any, tolerance: float = 1.0, label: str = "", scaled: bool = True
+) -> None:
     """Asserts equal structure, dtypes, shapes and values."""
     if isinstance(wanted, tuple | list):
         assert isinstance(found, tuple | list), f"{label}: {type(found)}"
         assert len(found) == len(wanted), label
         for f, w in zip(found, wanted, strict=True):
-            same(f, w, tolerance, label)
+            same(f, w, tolerance, label, scaled)
         return
     f, w = np.asarray(found), np.asarray(wanted)
     assert f.dtype == w.dtype, f"{label}: dtype {f.dtype}, NumPy has {w.dtype}"
     assert f.shape == w.shape, f"{label}: shape {f.shape}, NumPy has {w.shape}"
     if w.dtype.kind == "f":
         epsilon = EPSILON[w.dtype.str[1:]] * tolerance
-        scale = epsilon * (1 + np.max(np.abs(w[np.isfinite(w)]), initial=0.0))
+        size = np.max(np.abs(w[np.isfinite(w)]), initial=0.0) if scaled else 0.0
+        scale = max(epsilon * size, float(np.finfo(w.dtype).smallest_subnormal))
         np.testing.assert_allclose(f, w, rtol=epsilon, atol=scale, err_msg=label)
     else:
         np.testing.assert_array_equal(f, w, err_msg=label)
 
 
-def agree(f: Callable[..., Any], *args: Any, tolerance: float = 1.0, label: str = "") -> None:
-    """Asserts that `f` traced gives what NumPy gives, or fails as NumPy fails."""
+def agree(
+    f: Callable[..., Any], *args: Any, tolerance: float = 1.0, label: str = "", scaled: bool = True
+) -> None:
+    """Asserts that `f` traced gives what NumPy gives, or fails as NumPy fails.
+
+    Errors are measured against the largest result if `scaled`, else against each result.
+    """
     wanted = expected(f, *args)
     label = f"{label} on {[_show(a) for a in args]}"
     if isinstance(wanted, Exception):
         try:
             found = run(f, *args)
         except Exception as error:
-            kinds = [k for k in (TypeError, IndexError, ValueError, OverflowError)
-                     if isinstance(wanted, k)]
+            kinds = [
+                k
+                for k in (TypeError, IndexError, ValueError, OverflowError)
+                if isinstance(wanted, k)
+            ]
             assert not kinds or any(isinstance(error, k) for k in kinds), (
                 f"{label}: raised {error!r}, NumPy {wanted!r}"
             )
             return
         raise AssertionError(f"{label}: gave {found!r}, NumPy raises {wanted!r}")
-    same(run(f, *args), wanted, tolerance, label)
+    same(run(f, *args), wanted, tolerance, label, scaled)
 
 
 def _show(x: Any) -> str:

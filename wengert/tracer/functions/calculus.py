@@ -208,7 +208,7 @@ def _uneven(value: Value, x: Value, axis: int, edge_order: int) -> Value:
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
-    """Piecewise linear interpolation at known or traced points; the interval is found by counting."""
+    """Piecewise linear interpolation; intervals are found by counting the points passed."""
     refuse("interp", period=period)
     at, points, heights = (materialise(v, FLOAT64) for v in (x, xp, fp))
     if points.ndim != 1 or points.shape != heights.shape or points.shape[0] == 0:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.errors import (
     ArgumentError,
+    DTypeError,
     InputTypeError,
     ShapeError,
     TracerConversionError,
@@ -163,8 +164,8 @@ def clip(
     a_max: Any = NO_VALUE,
     out: Any = None,
     *,
-    min: Any = NO_VALUE,
-    max: Any = NO_VALUE,
+    min: Any = NO_VALUE,  # noqa: A002  NumPy's names
+    max: Any = NO_VALUE,  # noqa: A002
     dtype: Any = None,
 ) -> Any:
     """Elements limited to an interval."""
@@ -193,6 +194,8 @@ def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
     refuse("round", out=out)
     value = materialise(a)
     digits = integer(decimals, "decimals")
+    if value.dtype == BOOL and digits:
+        raise DTypeError("np.round of bools takes no decimals")
     if value.dtype == BOOL:
         value = value.to(np.dtype(np.float16))
     if value.dtype.kind in "iu":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, DType
+from wengert.ir.types import BOOL, FLOAT32, DType
 
 Lowering = Callable[..., Any]
 LOWERINGS: dict[str, Lowering] = {}
@@ -79,16 +79,37 @@ RENAMED = {
     "bitwise_or": "bitor",
     "bitwise_xor": "bitxor",
     "invert": "bitnot",
+    "fabs": "abs",
+}
+LOWERINGS.update({name: direct(name) for name in SAME_NAME})
+LOWERINGS.update({name: direct(op) for name, op in RENAMED.items()})
+
+COMPARISONS = {
     "equal": "eq",
     "not_equal": "ne",
     "less": "lt",
     "less_equal": "le",
     "greater": "gt",
     "greater_equal": "ge",
-    "fabs": "abs",
 }
-LOWERINGS.update({name: direct(name) for name in SAME_NAME})
-LOWERINGS.update({name: direct(op) for name, op in RENAMED.items()})
+
+
+def _comparison(name: str, op: str) -> Lowering:
+    """A comparison; int64 with uint64 by value, which is NumPy's only loop of two dtypes."""
+
+    def compare(x: Value, y: Value) -> Value:
+        if x.dtype == y.dtype:
+            return getattr(x, op)(y)
+        unsigned = np.dtype(np.uint64)
+        same = getattr(x.to(unsigned), op)(y.to(unsigned))
+        if x.dtype.kind == "i":
+            return x.lt(0).select(bool(getattr(np, name)(-1, 0)), same)
+        return y.lt(0).select(bool(getattr(np, name)(0, -1)), same)
+
+    return compare
+
+
+LOWERINGS.update({name: _comparison(name, op) for name, op in COMPARISONS.items()})
 
 BOOLEAN_PAIRS = {
     "add": ("add", "bitor"),
@@ -112,46 +133,55 @@ def truth(x: Value) -> Value:
 
 @lowering("fmax")
 def fmax(x: Value, y: Value) -> Value:
+    """The larger, the other of a NaN."""
     return x.fmax(y) if x.dtype.kind == "f" else LOWERINGS["maximum"](x, y)
 
 
 @lowering("fmin")
 def fmin(x: Value, y: Value) -> Value:
+    """The smaller, the other of a NaN."""
     return x.fmin(y) if x.dtype.kind == "f" else LOWERINGS["minimum"](x, y)
 
 
 @lowering("logical_and")
 def logical_and(x: Value, y: Value) -> Value:
+    """Whether both are non-zero."""
     return truth(x).bitand(truth(y))
 
 
 @lowering("logical_or")
 def logical_or(x: Value, y: Value) -> Value:
+    """Whether either is non-zero."""
     return truth(x).bitor(truth(y))
 
 
 @lowering("logical_xor")
 def logical_xor(x: Value, y: Value) -> Value:
+    """Whether just one is non-zero."""
     return truth(x).bitxor(truth(y))
 
 
 @lowering("logical_not")
 def logical_not(x: Value) -> Value:
+    """Whether it is zero."""
     return x.bitnot() if x.dtype == BOOL else x.eq(0)
 
 
 @lowering("positive", "conjugate")
 def positive(x: Value) -> Value:
+    """The number itself."""
     return x
 
 
 @lowering("absolute")
 def absolute(x: Value) -> Value:
+    """The number without its sign."""
     return x if x.dtype.kind in "bu" else x.abs()
 
 
 @lowering("square")
 def square(x: Value) -> Value:
+    """x * x"""
     return x.mul(x)
 
 
@@ -174,16 +204,19 @@ def reciprocal_of_zero(dtype: DType) -> int:
 
 @lowering("power", "float_power")
 def power(x: Value, y: Value) -> Value:
+    """x ** y"""
     return x.pow(y) if x.dtype.kind == "f" else x.powi(y)
 
 
 @lowering("deg2rad", "radians")
 def deg2rad(x: Value) -> Value:
+    """Degrees as radians."""
     return x.mul(math.pi / 180)
 
 
 @lowering("rad2deg", "degrees")
 def rad2deg(x: Value) -> Value:
+    """Radians as degrees."""
     return x.mul(180 / math.pi)
 
 
@@ -216,16 +249,19 @@ def bitwise_count(x: Value) -> Value:
 
 @lowering("left_shift")
 def left_shift(x: Value, y: Value) -> Value:
+    """x << y"""
     return x.shl(y)
 
 
 @lowering("right_shift")
 def right_shift(x: Value, y: Value) -> Value:
+    """x >> y"""
     return x.shr(y)
 
 
 @lowering("divmod")
 def divmod_(x: Value, y: Value) -> tuple[Value, Value]:
+    """Quotient and remainder."""
     return x.floordiv(y), x.mod(y)
 
 
@@ -240,14 +276,10 @@ def modf(x: Value) -> tuple[Value, Value]:
 @lowering("spacing")
 def spacing(x: Value) -> Value:
     """The distance to the next number away from zero, with the sign of x."""
-    infinity = x.builder.literal(np.inf, x.dtype)
-    away = infinity.copysign(x) if not x.shape else broadcast_like(infinity, x).copysign(x)
-    step = x.nextafter(away).sub(x)
-    return x.isinf().select(np.nan, step)
-
-
-def broadcast_like(scalar: Value, x: Value) -> Value:
-    return scalar.broadcast(shape=x.shape, dims=()) if x.shape else scalar
+    towards = x.full_like(np.inf)
+    if x.dtype != np.float16:  # NumPy's half goes upwards instead
+        towards = x.lt(0.0).select(-np.inf, towards)
+    return x.isinf().select(np.nan, x.nextafter(towards).sub(x))
 
 
 @lowering("frexp")
@@ -276,6 +308,8 @@ def frexp(x: Value) -> tuple[Value, Value]:
 @lowering("ldexp")
 def ldexp(x: Value, n: Value) -> Value:
     """x * 2**n, in steps so that no factor leaves the range of the dtype."""
+    if x.dtype == np.float16:
+        return ldexp(x.to(FLOAT32), n).to(x.dtype)
     limit = 3 * np.finfo(x.dtype).maxexp
     wide = n.to(np.dtype(np.int64)) if n.dtype != np.int64 else n
     bounded = wide.max(-limit).min(limit).to(x.dtype)

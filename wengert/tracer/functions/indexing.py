@@ -26,6 +26,7 @@ from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
+    flat_or_axis,
     holds_tracers,
     integer,
     iota,
@@ -262,11 +263,13 @@ def _advanced(value: Value, items: list[Any]) -> Value:
 
 def gathered(value: Value, axes: tuple[int, ...], items: Sequence[Fancy], target: int) -> Value:
     """Index arrays applied to `axes`; their common dimensions go to position `target`."""
-    shape = broadcast_shapes(*(i.positions.shape for i in items), what="the index arrays")
+    shape = broadcast_shapes(
+        *(i.positions.shape for i in items), what="the index arrays", kind=OutOfBoundsError
+    )
     rest = [d for d in range(value.ndim) if d not in axes]
     if len(items) == 1 and len(shape) == 1 and not isinstance(items[0].positions, Value):
         picked = pick(value, items[0].positions, axes[0])
-        order = rest[:target] + [axes[0]] + rest[target:]
+        order = [*rest[:target], axes[0], *rest[target:]]
         return transpose(picked, order)
     if size_of(shape) and any(value.shape[a] == 0 for a in axes):
         raise OutOfBoundsError(f"an index into an axis of length 0 (shape {value.shape})")
@@ -337,11 +340,7 @@ def _run(value: Value, axis: int, first: int, step: int, count: int) -> Value:
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Elements (or slices) at integer positions along an axis, or in the flattened array."""
     refuse("take", out=out)
-    value = materialise(a)
-    if axis is None:
-        value, position = reshape(value, (size_of(value.shape),)), 0
-    else:
-        position = normal_axis(axis, value.ndim)
+    value, position = flat_or_axis(materialise(a), axis)
     if mode not in ("raise", "wrap", "clip"):
         raise ArgumentError(f"mode must be 'raise', 'wrap' or 'clip', got {mode!r}")
     item = _taken(indices, value.shape[position], position, mode)
@@ -389,7 +388,9 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     others = (d for d in range(value.ndim) if d != position)
     pairs = [(value.shape[d], x.shape[d]) for d in others]
     common = [m if k == 1 else k for k, m in pairs]
-    broadcast_shapes(*zip(*pairs, strict=True), what="the array and its indices") if pairs else ()
+    if pairs:
+        what = "the array and its indices"
+        broadcast_shapes(*zip(*pairs, strict=True), what=what, kind=OutOfBoundsError)
     common.insert(position, n)
     wanted = (*common[:position], x.shape[position], *common[position + 1 :])
     value = broadcast(value, tuple(common))
@@ -403,8 +404,13 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     return wrapped(value.gather(*every))
 
 
-@function(np.compress)
 @method("compress")
+def compress_method(a: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    """As `ndarray.compress`."""
+    return compress(condition, a, axis, out)
+
+
+@function(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """The slices where a known condition holds."""
     refuse("compress", out=out)

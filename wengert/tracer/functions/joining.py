@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
     expand,
+    flat_or_axis,
     holds_tracers,
     integer,
     materialise,
@@ -210,10 +212,10 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         each, extra = divmod(n, count)
         bounds = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each]).tolist()
         return [
-            wrapped(cut(value, position, a, b)) for a, b in zip(bounds, bounds[1:], strict=False)
+            wrapped(cut(value, position, a, b)) for a, b in itertools.pairwise(bounds)
         ]
     points = [0, *(integer(i, "a position") for i in indices_or_sections), n]
-    ranges = [slice(a, b).indices(n) for a, b in zip(points, points[1:], strict=False)]
+    ranges = [slice(a, b).indices(n) for a, b in itertools.pairwise(points)]
     return [wrapped(cut(value, position, a, max(a, b))) for a, b, _ in ranges]
 
 
@@ -268,15 +270,11 @@ def tile(A: Any, reps: Any) -> Any:
 @method("repeat")
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element (or slice) repeated."""
-    value = materialise(a)
-    if axis is None:
-        value, position = reshape(value, (size_of(value.shape),)), 0
-    else:
-        position = normal_axis(axis, value.ndim)
+    value, position = flat_or_axis(materialise(a), axis)
     if holds_tracers(repeats):
         integer(repeats, "repeats")
     counts = np.asarray(repeats)
-    if counts.dtype.kind not in "biu":
+    if counts.dtype.kind not in "biu" and counts.ndim:
         raise InputTypeError(f"repeats must be ints, got {counts.dtype}")
     if (counts < 0).any():
         raise ArgumentError("repeats may not contain negative values.")

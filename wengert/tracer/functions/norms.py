@@ -20,7 +20,7 @@ from wengert.tracer.tables import function
 
 
 @function(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
     """The norm of vectors (one axis) or matrices (two); of all elements by default."""
     value = floating(x)
     if axis is None and ord is None:
@@ -36,21 +36,21 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return wrapped(expand(result, *axes) if keepdims else result)
 
 
-def vector_norm_of(x: Value, ord: Any, axes: tuple[int, ...]) -> Value:
-    """sum(|x|**ord)**(1/ord) and its limits; the derivative at 0 is 0."""
-    if isinstance(ord, str):
-        raise ArgumentError(f"Invalid norm order '{ord}' for vectors")
-    if ord == np.inf:
+def vector_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
+    """sum(|x|**order)**(1/order) and its limits; the derivative at 0 is 0."""
+    if isinstance(order, str):
+        raise ArgumentError(f"Invalid norm order '{order}' for vectors")
+    if order == np.inf:
         return reduce(np.maximum, x.abs(), axes)
-    if ord == -np.inf:
+    if order == -np.inf:
         return reduce(np.minimum, x.abs(), axes)
-    if ord == 0:
+    if order == 0:
         return x.ne(0.0).to(x.dtype).reduce_sum(axes=axes)
-    if ord == 1:
+    if order == 1:
         return x.abs().reduce_sum(axes=axes)
-    if ord == 2:
+    if order == 2:
         return safe_sqrt(x.mul(x).reduce_sum(axes=axes))
-    power = float(ord)
+    power = float(order)
     total = x.abs().pow(power).reduce_sum(axes=axes)
     if power < 0:
         return total.pow(1.0 / power)
@@ -58,28 +58,35 @@ def vector_norm_of(x: Value, ord: Any, axes: tuple[int, ...]) -> Value:
     return zero.select(0.0, zero.select(1.0, total).pow(1.0 / power))
 
 
-def matrix_norm_of(x: Value, ord: Any, axes: tuple[int, ...]) -> Value:
+def matrix_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
     """The Frobenius norm, and the row and column sums; axes are (rows, columns)."""
     rows, columns = axes
     if rows == columns:
         raise ShapeError("Duplicate axes given.")
-    if ord in (None, "fro", "f"):
+    if order in (None, "fro", "f"):
         return safe_sqrt(x.mul(x).reduce_sum(axes=tuple(sorted(axes))))
-    if ord in (2, -2, "nuc"):
+    if order in (2, -2, "nuc"):
         raise InputTypeError(
-            f"the matrix norm of order {ord!r} needs singular values, which are not available on "
+            f"the matrix norm of order {order!r} needs singular values, which are not available on "
             "traced values yet; the orders 'fro', 1, -1, inf and -inf are"
         )
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise ArgumentError(f"Invalid norm order {ord!r} for matrices.")
-    first, second = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    if order not in (1, -1, np.inf, -np.inf):
+        raise ArgumentError(f"Invalid norm order {order!r} for matrices.")
+    first, second = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = x.abs().reduce_sum(axes=(first,))
-    extreme = np.maximum if ord > 0 else np.minimum
+    extreme = np.maximum if order > 0 else np.minimum
     return reduce(extreme, sums, second - (second > first))
 
 
 @function(np.linalg.vector_norm)
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(
+    x: Any,
+    /,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    ord: Any = 2,  # noqa: A002
+) -> Any:
     """The norm of the vectors along axes; of all elements by default."""
     value = floating(x)
     axes = normal_axes(axis, value.ndim)
@@ -88,6 +95,6 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 @function(np.linalg.matrix_norm)
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
     """The norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)

@@ -21,6 +21,7 @@ from wengert.errors import (
     InputTypeError,
     ShapeError,
     TracerConversionError,
+    WengertError,
 )
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
@@ -52,6 +53,7 @@ class Operand:
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self.shape)
 
     @property
@@ -158,19 +160,22 @@ def wrapped(value: Any) -> Any:
 # shapes
 
 
-def broadcast_shapes(*shapes: Shape, what: str = "the arguments") -> Shape:
+def broadcast_shapes(
+    *shapes: Shape, what: str = "the arguments", kind: type[WengertError] = ShapeError
+) -> Shape:
     """The shape that all of them broadcast to; raises ShapeError if there is none."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
         listed = ", ".join(map(str, shapes))
-        raise ShapeError(
+        raise kind(
             f"{what} have shapes {listed}, which do not broadcast together; axes are matched "
             "from the last one and must be equal or 1"
         ) from None
 
 
 def is_literal(value: Value) -> bool:
+    """Whether `value` is a known scalar, which may stand beside any shape."""
     return isinstance(value.atom, Literal)
 
 
@@ -246,6 +251,7 @@ def iota(shape: Shape, axis: int, dtype: Any = INT64) -> Value:
 
 
 def size_of(shape: Sequence[int]) -> int:
+    """The number of elements."""
     return math.prod(shape)
 
 
@@ -282,6 +288,19 @@ def normal_axes(axis: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise ShapeError(f"duplicate value in '{name}' {axis!r}")
     return axes
+
+
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction, in which NumPy allows axis 0 and -1 of a 0-d array."""
+    scalar = ndim == 0 and isinstance(axis, int | np.integer) and axis in (0, -1)
+    return () if scalar else normal_axes(axis, ndim)
+
+
+def flat_or_axis(value: Value, axis: Any) -> tuple[Value, int]:
+    """A value and one of its axes; with axis None, the flattened value; 0-d ones count as 1-d."""
+    if axis is None or value.ndim == 0:
+        value = reshape(value, (size_of(value.shape),))
+    return value, 0 if axis is None else normal_axis(axis, value.ndim)
 
 
 def shape_argument(shape: Any) -> Shape:

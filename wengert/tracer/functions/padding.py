@@ -13,6 +13,7 @@ from wengert.tracer.functions.operands import holds_tracers, materialise, normal
 from wengert.tracer.tables import function
 
 FROM_WITHIN = ("edge", "reflect", "symmetric", "wrap")
+UNSUPPORTED = ("linear_ramp", "maximum", "mean", "median", "minimum")
 
 
 def widths_of(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
@@ -44,6 +45,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     widths = widths_of(pad_width, value.ndim)
     if mode in ("constant", "empty"):
         return wrapped(_constant(value, widths, kwargs.pop("constant_values", 0)))
+    if mode not in (*FROM_WITHIN, *UNSUPPORTED) and not callable(mode):
+        raise ArgumentError(f"mode '{mode}' is not supported")
     if mode not in FROM_WITHIN:
         raise InputTypeError(
             f"np.pad with mode {mode!r} is not supported on traced values; the modes are "

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.errors import ArgumentError, AxisRangeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
 from wengert.tracer.functions.operands import (
@@ -288,7 +288,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, int | np.integer):
         count = int(axes)
         if count > min(x.ndim, y.ndim) or count < 0:
-            raise ShapeError(f"shape-mismatch for sum: axes={count} of {x.shape} and {y.shape}")
+            raise AxisRangeError(
+                f"tensordot: cannot sum over {count} axes of shapes {x.shape} and {y.shape}"
+            )
         pairs = (range(x.ndim - count, x.ndim), range(count))
     else:
         pairs = tuple(p if isinstance(p, list | tuple) else (p,) for p in axes)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, InputTypeError
+from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
 from wengert.tracer.functions.operands import (
@@ -20,11 +20,12 @@ from wengert.tracer.functions.operands import (
     broadcast_shapes,
     expand,
     fit,
+    flat_or_axis,
     full,
     materialise,
-    normal_axes,
     normal_axis,
     operand,
+    reduced_axes,
     refuse,
     reshape,
     size_of,
@@ -72,8 +73,10 @@ def reduce(
         raise InputTypeError(f"np.{name}.reduce is not supported on traced values")
     x = operand(x)
     if where is not True:
+        if operand(where).ndim > x.ndim:
+            raise ShapeError(f"where= has more dimensions than the array of shape {x.shape}")
         x = operand(broadcast(materialise(x), broadcast_shapes(x.shape, operand(where).shape)))
-    axes = normal_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     loop = BOOL if name.startswith("logical") else reduction_dtype(ufunc, x, dtype)
     value = materialise(x, loop)
     empty = size_of([x.shape[a] for a in axes]) == 0 and size_of(x.shape) == 0
@@ -270,17 +273,15 @@ def extreme_index(op: str, x: Any, axis: Any, keepdims: bool) -> Value:
     if value.dtype == BOOL:
         value = value.to(np.dtype(np.int8))
     shape = value.shape
-    if axis is None:
-        value, position = reshape(value, (size_of(shape),)), 0
-    else:
-        position = normal_axis(axis, value.ndim)
+    value, position = flat_or_axis(value, axis)
     if value.shape[position] == 0:
         raise ArgumentError(f"attempt to get {op} of an empty sequence")
     result = getattr(value, op)(axis=position)
     if not keepdims:
         return result
-    kept = (1,) * len(shape) if axis is None else shape[:position] + (1,) + shape[position + 1 :]
-    return reshape(result, kept)
+    if axis is None or not shape:
+        return reshape(result, (1,) * len(shape))
+    return expand(result, position)
 
 
 def _arg(op: str) -> Callable[..., Any]:
@@ -305,10 +306,7 @@ def accumulate(ufunc: np.ufunc, x: Any, axis: Any, dtype: Any = None) -> Value:
         raise InputTypeError(f"np.{ufunc.__name__}.accumulate is not supported on traced values")
     x = operand(x)
     loop = reduction_dtype(ufunc, x, dtype)
-    value = materialise(x, loop)
-    if axis is None:
-        value, axis = reshape(value, (size_of(value.shape),)), 0
-    position = normal_axis(axis, value.ndim)
+    value, position = flat_or_axis(materialise(x, loop), axis)
     return running(RUNNING[ufunc.__name__], value, position)
 
 
@@ -334,10 +332,7 @@ def ufunc_accumulate(
 def _cumulative(ufunc: np.ufunc) -> Callable[..., Any]:
     def cumulate(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         refuse(ufunc.__name__, out=out)
-        x = operand(a)
-        if x.ndim == 0 and axis in (0, -1):
-            x, axis = operand(reshape(materialise(x), (1,))), 0
-        return wrapped(accumulate(ufunc, x, axis, dtype))
+        return wrapped(accumulate(ufunc, a, axis, dtype))
 
     return cumulate
 
@@ -358,12 +353,12 @@ def _cumulative_api(ufunc: np.ufunc) -> Callable[..., Any]:
     ) -> Any:
         refuse(ufunc.__name__, out=out)
         known = operand(x)
-        if axis is None and known.ndim != 1:
+        if axis is None and known.ndim > 1:
             raise ArgumentError(
                 "For arrays which have more than one dimension ``axis`` is required."
             )
-        position = normal_axis(0 if axis is None else axis, known.ndim)
-        result = accumulate(ufunc, known, position, dtype)
+        result = accumulate(ufunc, known, axis, dtype)
+        position = normal_axis(0 if axis is None else axis, result.ndim)
         if include_initial:
             shape = (*result.shape[:position], 1, *result.shape[position + 1 :])
             start = full(shape, identity(ufunc.__name__, result.dtype), result.dtype)

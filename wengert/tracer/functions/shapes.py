@@ -288,6 +288,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def rolled(value: Value, shift: int, axis: int) -> Value:
+    """np.roll along one axis: its two parts exchanged."""
     n = value.shape[axis]
     shift = shift % n if n else 0
     if shift == 0:

@@ -161,7 +161,8 @@ def exp10(x: Value) -> Value:
 def exprel(x: Value) -> Value:
     """(e**x - 1) / x, and 1 at 0."""
     tiny = x.abs().lt(1e-16 if x.dtype == FLOAT64 else 1e-8)
-    return tiny.select(1.0, x.expm1().div(tiny.select(1.0, x)))
+    quotient = x.expm1().div(tiny.select(1.0, x))
+    return tiny.select(1.0, x.eq(math.inf).select(math.inf, quotient))
 
 
 @lowering("cosm1")

@@ -12,6 +12,7 @@ from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, DType, supported_dty
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
+    expand,
     fit,
     materialise,
     normal_axes,
@@ -38,24 +39,24 @@ def _dtypes(x: Operand, dtype: Any) -> tuple[DType, DType]:
     return (FLOAT32 if x.dtype == np.float16 else x.dtype), x.dtype
 
 
-def _count(x: Operand, axes: tuple[int, ...], where: Any, keepdims: bool) -> Any:
+def _count(x: Operand, axes: tuple[int, ...], where: Any) -> Any:
     """How many elements each result is made of: an int, or an array where a mask is given."""
     if where is True:
         return size_of([x.shape[a] for a in axes])
     mask = operand(where)
     if mask.known:
         spread_out = np.broadcast_to(np.asarray(mask.value, dtype=bool), x.shape)
-        return np.add.reduce(spread_out, axis=axes, dtype=np.int64, keepdims=keepdims)
-    counted = materialise(mask, BOOL)
-    return reduce(np.add, broadcast(counted, x.shape), axes, INT64, keepdims)
+        return np.add.reduce(spread_out, axis=axes, dtype=np.int64)
+    return reduce(np.add, broadcast(materialise(mask, BOOL), x.shape), axes, INT64)
 
 
-def mean_of(
-    x: Operand, axes: tuple[int, ...], loop: DType, where: Any = True, keepdims: bool = False
-) -> Value:
+def mean_of(x: Operand, axes: tuple[int, ...], loop: DType, where: Any = True) -> Value:
     """The mean over `axes`."""
-    total = reduce(np.add, x, axes, loop, keepdims, where=where)
-    return quotient(total, _count(x, axes, where, keepdims))
+    return quotient(reduce(np.add, x, axes, loop, where=where), _count(x, axes, where))
+
+
+def _kept(keepdims: Any) -> bool:
+    return keepdims is not NO_VALUE and bool(keepdims)
 
 
 def quotient(total: Value, count: Any) -> Value:
@@ -80,18 +81,12 @@ def mean(
     x = operand(a)
     axes = normal_axes(axis, x.ndim)
     loop, result = _dtypes(x, dtype)
-    kept = keepdims is not NO_VALUE and bool(keepdims)
-    return wrapped(mean_of(x, axes, loop, True if where is NO_VALUE else where, kept).to(result))
+    found = mean_of(x, axes, loop, True if where is NO_VALUE else where).to(result)
+    return wrapped(expand(found, *axes) if _kept(keepdims) else found)
 
 
 def variance(
-    x: Operand,
-    axes: tuple[int, ...],
-    loop: DType,
-    ddof: float,
-    where: Any,
-    centre: Any,
-    keepdims: bool,
+    x: Operand, axes: tuple[int, ...], loop: DType, ddof: float, where: Any, centre: Any
 ) -> Value:
     """Two passes: the mean, then the mean square distance from it."""
     if centre is NO_VALUE:
@@ -99,8 +94,8 @@ def variance(
     else:
         middle = broadcast(materialise(centre, loop), x.shape)
     distance = materialise(x, loop).sub(middle)
-    total = reduce(np.add, distance.mul(distance), axes, loop, keepdims, where=where)
-    count = _count(x, axes, where, keepdims)
+    total = reduce(np.add, distance.mul(distance), axes, loop, where=where)
+    count = _count(x, axes, where)
     if isinstance(count, Value):
         return quotient(total, count.to(total.dtype).sub(float(ddof)).max(0.0))
     return quotient(total, np.maximum(count - ddof, 0))
@@ -126,10 +121,9 @@ def _spread(
     x = operand(a)
     axes = normal_axes(axis, x.ndim)
     loop, result = _dtypes(x, dtype)
-    kept = keepdims is not NO_VALUE and bool(keepdims)
-    mask = True if where is NO_VALUE else where
-    found = variance(x, axes, loop, ddof, mask, mean, kept)
-    return (safe_sqrt(found) if name == "std" else found).to(result)
+    found = variance(x, axes, loop, ddof, True if where is NO_VALUE else where, mean)
+    found = (safe_sqrt(found) if name == "std" else found).to(result)
+    return expand(found, *axes) if _kept(keepdims) else found
 
 
 def safe_sqrt(x: Value) -> Value:
@@ -188,14 +182,15 @@ def average(
     axes = normal_axes(axis, x.ndim)
     if weights is None:
         found = materialise(mean(x, axes, keepdims=keepdims))
-        count = x.dtype.type(size_of([x.shape[i] for i in axes]))
+        count = float(size_of([x.shape[i] for i in axes]))
         scale = broadcast(materialise(count, found.dtype), found.shape)
         return wrapped((found, scale) if returned else found)
     x, w = _with_weights(x, operand(weights), axis, axes)
-    kept = keepdims is not NO_VALUE and bool(keepdims)
-    scale = reduce(np.add, w, axes, keepdims=kept)
-    total = reduce(np.add, call(np.multiply, x, w), axes, scale.dtype, keepdims=kept)
+    scale = reduce(np.add, w, axes)
+    total = reduce(np.add, call(np.multiply, x, w), axes, scale.dtype)
     found = quotient(total, scale)
+    if _kept(keepdims):
+        found, scale = expand(found, *axes), expand(scale, *axes)
     return wrapped((found, scale) if returned else found)
 
 

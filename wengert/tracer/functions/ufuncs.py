@@ -10,7 +10,7 @@ import numpy as np
 from wengert.errors import ArgumentError, DTypeError, InputTypeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, DType, Shape, supported_dtype
-from wengert.tracer.functions.elementwise import LOWERINGS
+from wengert.tracer.functions.elementwise import COMPARISONS, LOWERINGS
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -24,7 +24,6 @@ from wengert.tracer.functions.operands import (
 from wengert.tracer.tables import UFUNCS
 
 LARGEST_INTEGER_POWER = 32
-COMPARISONS = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 
 
 def loop_dtypes(
@@ -77,6 +76,7 @@ def _power(operands: list[Operand], dtypes: tuple[DType, ...], shape: Shape) -> 
     base, exponent = operands
     if not exponent.known:
         return None
+    materialise(exponent, dtypes[1])  # an OverflowError, if it does not fit
     numbers = np.asarray(exponent.value)
     if dtypes[0].kind in "iu":
         if exponent.dtype.kind == "i" and (numbers < 0).any():
