@@ -218,7 +218,7 @@ def same_structure(what: str, tree: Any, expected: TreeDef) -> list[Any]:
     """The leaves of `tree`, whose structure must be `expected`."""
     leaves, found = flatten(tree)
     if found != expected:
-        fail(TreeError(f"{what} must have the structure {expected}, and has {found}"))
+        fail(TreeError(f"{what} should have the structure {expected}, not {found}"))
     return leaves
 
 

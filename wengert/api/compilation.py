@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wengert.api.arguments import fail
 from wengert.dump import dump, dumping
 from wengert.errors import InputTypeError
 from wengert.ir.passes.pipeline import default_pipeline
@@ -31,7 +32,7 @@ def check_backend(name: str | None) -> str:
         return DEFAULT
     if name not in BACKENDS:
         listed = ", ".join(map(repr, BACKENDS))
-        raise InputTypeError(f"there is no backend {name!r}; wengert has {listed}")
+        fail(InputTypeError(f"there is no backend {name!r}; wengert has {listed}"))
     return name
 
 

@@ -309,13 +309,10 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     traced = trace(_lift_value(chosen.close(fun), False), types, name=function_name(fun))
     try:
         program = _transposed_linear(traced, len(types))
-    except VerificationError as error:
-        fail(
-            DifferentiationError(
-                f"linear_transpose needs a linear function, and '{function_name(fun)}' is not: "
-                f"{error}"
-            )
-        )
+    except VerificationError as error:  # it names the line already
+        raise DifferentiationError(
+            f"linear_transpose needs a linear function, and '{function_name(fun)}' is not: {error}"
+        ) from None
 
     def transposed(cotangent: Any) -> tuple[Any, ...]:
         given = same_structure("the cotangent of a transpose", cotangent, traced.out_tree)

@@ -95,7 +95,12 @@ def _normal(axis: Any, kind: TensorType, name: str) -> int:
     if isinstance(axis, bool) or not isinstance(axis, int):
         fail(InputTypeError(f"in_axes of vmap holds ints and None, and {axis!r} for {name}"))
     if not -kind.ndim <= axis < kind.ndim:
-        fail(AxisRangeError(f"vmap cannot map axis {axis} of {name}, which is {kind}"))
+        fail(
+            AxisRangeError(
+                f"vmap cannot map axis {axis} of {name}, which is {kind}; in_axes=None shares an "
+                "argument between all examples"
+            )
+        )
     return axis % kind.ndim
 
 

@@ -24,7 +24,7 @@ from wengert.errors import (
     located,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import FLOAT64, DType, Shape
+from wengert.ir.types import FLOAT64, INT64, DType, Shape
 from wengert.tracer.stack import Trace, current, leaked, user_location
 from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
 
@@ -152,9 +152,10 @@ class Tracer:
     def __float__(self) -> NoReturn:
         _no_conversion(
             self,
-            "float() or a function of Python's math module needed its value",
-            "use x.astype(float) or the function of the same name in np, or make the argument "
-            "that it depends on static (static_argnums)",
+            "float(), a function of Python's math module or an assignment array[i] = x needed its "
+            "value",
+            "use x.astype(float), the function of the same name in np, or np.where and np.stack to "
+            "fill an array; or make the argument that it depends on static (static_argnums)",
         )
 
     def __complex__(self) -> NoReturn:
@@ -216,6 +217,8 @@ class Tracer:
         return f"Tracer({self.value.type}{', weak' if self.weak else ''}{state})"
 
     def __format__(self, spec: str) -> str:
+        if spec:
+            _no_conversion(self, "formatting needed its value", "return it and format the result")
         return repr(self)
 
 
@@ -348,7 +351,7 @@ _COMPARE = {
     "ge": "greater_equal",
 }
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
-_OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, list, tuple)
+_OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, complex, list, tuple)
 
 
 def _operate(name: str, *operands: Any) -> Any:
@@ -359,7 +362,7 @@ def _operate(name: str, *operands: Any) -> Any:
     # Python floats among themselves give Python floats
     if all(map(is_weak, operands)):
         for part in result if isinstance(result, tuple) else (result,):
-            part.weak = part.dtype == FLOAT64
+            part.weak = part.dtype in (FLOAT64, INT64)
     return result
 
 

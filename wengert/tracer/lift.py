@@ -105,7 +105,7 @@ def result_dtype(*operands: Any) -> DType:
     stands_for: list[Any] = []
     for x in operands:
         if isinstance(x, Tracer):
-            stands_for.append(0.0 if x.weak else x.dtype)
+            stands_for.append(x.dtype.type(0).item() if x.weak else x.dtype)
         elif isinstance(x, Value):
             stands_for.append(x.dtype)
         elif isinstance(x, (np.ndarray, np.generic)):

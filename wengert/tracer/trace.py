@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import WengertError, located
+from wengert.errors import TracerConversionError, WengertError, located
 from wengert.ir.builder import Value
 from wengert.ir.evaluate import call
 from wengert.ir.program import Program, Var
@@ -66,17 +66,29 @@ def trace(
     with opened(name or getattr(fun, "__name__", "function")) as opened_trace:
         builder = opened_trace.builder
         tracers = [wrap(builder.input(a.type), a.weak) for a in args]
-        result = fun(*tracers)
+        result = _call(fun, tracers)
         leaves, tree = flatten(result)
         static = {i: x for i, x in enumerate(leaves) if keep_static and _is_static(x)}
         builder.location = None
         outputs = [
-            _output(x, i, result, opened_trace) for i, x in enumerate(leaves) if i not in static
+            _output(x, i, result, opened_trace.name)
+            for i, x in enumerate(leaves)
+            if i not in static
         ]
         captured = opened_trace.captured
         builder.inputs.extend(_var(value) for _, value in captured.values())
         program = builder.finish(outputs)
     return Traced(program, tuple(t for t, _ in captured.values()), tree, static)
+
+
+def _call(fun: Callable[..., Any], tracers: Sequence[Tracer]) -> Any:
+    try:
+        return fun(*tracers)
+    except ValueError as error:
+        # `array[i] = traced`: NumPy hides the conversion error behind one about sequences
+        if isinstance(error.__cause__, TracerConversionError):
+            raise error.__cause__ from None
+        raise
 
 
 def _is_static(x: Any) -> bool:
@@ -88,14 +100,13 @@ def _var(value: Value) -> Var:
     return value.atom
 
 
-def _output(x: Any, position: int, result: Any, trace: Trace) -> Value:
+def _output(x: Any, position: int, result: Any, name: str) -> Value:
     try:
         return lift(x)
     except WengertError as error:
         path = paths(result)[position]
-        where = f"in the result{path} of '{trace.name}'"
-        error.args = (f"{where}: {error}", *error.args[1:])
-        raise located(error, None) from None
+        error.args = (f"the result{path} of '{name}' is no array: {error}", *error.args[1:])
+        raise located(error, user_location()) from None
 
 
 def run(program: Program, args: Sequence[Any]) -> list[Any]:
