@@ -13,7 +13,6 @@ from wengert.ir.types import TensorType
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
-    Call,
     Declare,
     Failure,
     Gemm,
@@ -21,6 +20,7 @@ from wengert.kernels.loops import (
     Kind,
     Loop,
     LoopProgram,
+    Matrix,
     Register,
     Space,
     Stmt,
@@ -42,7 +42,7 @@ def loop(
 
 
 def program(
-    steps: Sequence[Kernel | Call],
+    steps: Sequence[Kernel],
     inputs: Sequence[Buffer],
     outputs: Sequence[Buffer],
     constants: Sequence[Buffer] = (),
@@ -112,9 +112,7 @@ def softmax(rows: int, columns: int, kind: Kind = Kind.SERIAL) -> LoopProgram:
                     Accumulate(total, "add", S.load(row, j)),
                 ],
             ),
-            loop(
-                columns, lambda j: [Store(out, at(j), S.div(S.load(row, j), S.register(total)))]
-            ),
+            loop(columns, lambda j: [Store(out, at(j), S.div(S.load(row, j), S.register(total)))]),
         ]
 
     return program([Kernel("softmax", (loop(rows, body, kind),))], [x], [out])
@@ -152,5 +150,20 @@ def gemm(
     """A batched matrix product; `shared` has one right-hand side for all of the batch."""
     lhs, rhs = buffer(dtype, batch * m * k), buffer(dtype, (1 if shared else batch) * k * n)
     out = buffer(dtype, batch * m * n, Space.OUTPUT)
-    strides = (m * k, 0 if shared else k * n, m * n)
-    return program([Gemm(lhs, rhs, out, batch, m, n, k, *transposes, *strides)], [lhs, rhs], [out])
+
+    def product(b: Expr) -> list[Any]:
+        left = (1, m) if transposes[0] else (k, 1)
+        right = (1, k) if transposes[1] else (n, 1)
+        shift = S.int(0) if shared else S.mul(b, k * n)
+        return [
+            Gemm(
+                Matrix(out, S.mul(b, m * n), n, 1),
+                Matrix(lhs, S.mul(b, m * k), *left),
+                Matrix(rhs, shift, *right),
+                S.int(m),
+                n,
+                k,
+            )
+        ]
+
+    return program([Kernel("gemm", (loop(batch, product),))], [lhs, rhs], [out])

@@ -16,15 +16,13 @@ from math import prod
 from wengert.ir.forms import Contraction, Form, Reduction, Scan, Scatter
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import FLOAT32, FLOAT64, TensorType
-from wengert.kernels.loops import Buffer, Failure, Gemm, Space
+from wengert.ir.types import TensorType
+from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
+from wengert.kernels.loops import Buffer, Failure, Space
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, row_major
 
-# A matrix product with at least this many multiplications goes to BLAS; below, the call costs
-# more than the work.
-GEMM_WORK = 8_000
 # Products at most this large keep their accumulators in registers.
 REGISTER_WORK = 4_096
 
@@ -46,57 +44,13 @@ def build(program: Program) -> Staged:
     return _Build(program, plan(program, gemm_operands)).run()
 
 
-@dataclass(frozen=True, slots=True)
-class Dims:
-    """The axes of a contraction's operands: batch, free and contracted ones, with extents."""
-
-    batch: tuple[int, ...]
-    free: tuple[int, ...]
-    contract: tuple[int, ...]
-    shape: tuple[int, ...]
-
-    def size(self, axes: Sequence[int]) -> int:
-        return prod(self.shape[a] for a in axes)
-
-    @property
-    def layout(self) -> str | None:
-        """'n' for [batch, free, contract] in memory, 't' for [batch, contract, free]."""
-        real = [a for a in range(len(self.shape)) if self.shape[a] != 1]
-        for name, order in (
-            ("n", (*self.batch, *self.free, *self.contract)),
-            ("t", (*self.batch, *self.contract, *self.free)),
-        ):
-            if [a for a in order if self.shape[a] != 1] == real:
-                return name
-        return None
-
-
-def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Dims, Dims]:
-    """The roles of the axes of both operands."""
-
-    def dims(side: int) -> Dims:
-        used = {*form.contract[side], *form.batch[side]}
-        free = tuple(a for a in range(types[side].ndim) if a not in used)
-        return Dims(form.batch[side], free, form.contract[side], types[side].shape)
-
-    return dims(0), dims(1)
-
-
-def is_gemm(eqn: Eqn, form: Form) -> bool:
-    """Whether a contraction is worth a library call."""
-    if not isinstance(form, Contraction) or eqn.inputs[0].type.dtype not in (FLOAT32, FLOAT64):
-        return False
-    lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
-    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
-    return m > 1 and n > 1 and k > 1 and m * n * k >= GEMM_WORK
-
-
 def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
     """The operands of a library call whose memory order it takes as it is."""
-    if not isinstance(form, Contraction) or not is_gemm(eqn, form):
+    types = [a.type for a in eqn.inputs]
+    if not isinstance(form, Contraction) or not is_call(form, types):
         return []
-    dims = contraction_dims(form, [a.type for a in eqn.inputs])
-    return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.layout is not None]
+    dims = contraction_dims(form, types)
+    return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.strides() is not None]
 
 
 @dataclass(slots=True)
@@ -107,6 +61,9 @@ class _Build:
     buffers: dict[Var, Buffer] = field(default_factory=dict[Var, Buffer])
     stages: list[Stage] = field(default_factory=list[Stage])
     failures: list[Failure] = field(default_factory=list[Failure])
+    packs: dict[tuple[Var, tuple[int, ...]], Operand] = field(
+        default_factory=dict[tuple[Var, tuple[int, ...]], Operand]
+    )
     pull: Pull = field(init=False)
     domains: Domains = field(init=False)
 
@@ -140,8 +97,16 @@ class _Build:
     def output(self, atom: Atom) -> Buffer:
         if isinstance(atom, Literal):
             buffer = _buffer(atom.type, Space.OUTPUT)
-            self.add(Stage(StageKind.MAP, buffer, (), frozenset(), self.s.int(0),
-                           self.s.const(atom.value, atom.dtype)))
+            self.add(
+                Stage(
+                    StageKind.MAP,
+                    buffer,
+                    (),
+                    frozenset(),
+                    self.s.int(0),
+                    self.s.const(atom.value, atom.dtype),
+                )
+            )
             return buffer
         return self.buffers[self.plan.root(atom)]
 
@@ -164,7 +129,7 @@ class _Build:
                 self.scan(eqn, form, buffer)
             case Scatter():
                 self.scatter(eqn, form, buffer)
-            case Contraction() if is_gemm(eqn, form):
+            case Contraction() if is_call(form, [a.type for a in eqn.inputs]):
                 self.gemm(eqn, form, buffer)
             case Contraction():
                 self.contract(eqn, form, buffer)
@@ -177,11 +142,18 @@ class _Build:
         requirement = None
         if eqn.op.check is not None:
             requirement = eqn.op.check(context, index)
-            self.failures.append(
-                Failure(requirement.error, requirement.message, eqn.location)
+            self.failures.append(Failure(requirement.error, requirement.message, eqn.location))
+        self.add(
+            Stage(
+                StageKind.MAP,
+                buffer,
+                domain,
+                frozenset(),
+                row_major(self.s, shape, index),
+                value,
+                requirement=requirement,
             )
-        self.add(Stage(StageKind.MAP, buffer, domain, frozenset(),
-                       row_major(self.s, shape, index), value, requirement=requirement))
+        )
 
     def reduce(self, eqn: Eqn, form: Reduction, buffer: Buffer) -> None:
         source = eqn.inputs[0]
@@ -207,8 +179,18 @@ class _Build:
             self.add(Stage(StageKind.MAP, buffer, domain, frozenset(), offset, zero))
             return
         value = self.pull.read(source, index)
-        self.add(Stage(StageKind.ARGREDUCE, buffer, domain, frozenset((len(domain) - 1,)),
-                       offset, value, form.combine, position=index[axis]))
+        self.add(
+            Stage(
+                StageKind.ARGREDUCE,
+                buffer,
+                domain,
+                frozenset((len(domain) - 1,)),
+                offset,
+                value,
+                form.combine,
+                position=index[axis],
+            )
+        )
 
     def scan(self, eqn: Eqn, form: Scan, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape
@@ -226,22 +208,48 @@ class _Build:
             self.add(Stage(StageKind.MAP, buffer, domain, frozenset(), offset, operands[-1]))
             return
         reduced = frozenset(_depths(shape, range(len(shape)), (form.axis,)))
-        self.add(Stage(StageKind.SCAN, buffer, domain, reduced, offset, operands[-1],
-                       form.combine, factor=factor, first=first, previous=previous))
+        self.add(
+            Stage(
+                StageKind.SCAN,
+                buffer,
+                domain,
+                reduced,
+                offset,
+                operands[-1],
+                form.combine,
+                factor=factor,
+                first=first,
+                previous=previous,
+            )
+        )
 
     def scatter(self, eqn: Eqn, form: Scatter, buffer: Buffer) -> None:
         target, updates, *indices = eqn.inputs
         shape = target.type.shape
         domain, index = self.domains.of_shape(shape)
-        copy = Stage(StageKind.MAP, buffer, domain, frozenset(),
-                     row_major(self.s, shape, index), self.pull.read(target, index))
+        copy = Stage(
+            StageKind.MAP,
+            buffer,
+            domain,
+            frozenset(),
+            row_major(self.s, shape, index),
+            self.pull.read(target, index),
+        )
         domain, index = self.domains.of_shape(updates.type.shape)
         rank = indices[0].type.ndim if indices else 0
         place = [self.pull.read(a, index[:rank]) for a in indices]
         offset = row_major(self.s, shape, [*place, *index[rank:]])
         value = self.pull.read(updates, index)
-        stage = Stage(StageKind.SCATTER, buffer, domain, frozenset(range(len(domain))),
-                      offset, value, form.combine, initial=copy)
+        stage = Stage(
+            StageKind.SCATTER,
+            buffer,
+            domain,
+            frozenset(range(len(domain))),
+            offset,
+            value,
+            form.combine,
+            initial=copy,
+        )
         used = loaded([*stage.expressions, *copy.expressions]) - {buffer}
         self.stages.append(replace(stage, loads=used))
 
@@ -265,31 +273,57 @@ class _Build:
         self.add(Stage(kind, buffer, domain, reduced, offset, value, "add"))
 
     def gemm(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
-        lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
-        left, left_layout = self.operand(eqn.inputs[0], lhs)
-        right, right_layout = self.operand(eqn.inputs[1], rhs)
-        m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
-        gemm = Gemm(left, right, buffer, lhs.size(lhs.batch), m, n, k,
-                    left_layout == "t", right_layout == "n", m * k, k * n, m * n)
-        zero = self.s.int(0)
-        stage = Stage(StageKind.GEMM, buffer, (), frozenset(), zero,
-                      self.s.const(0, buffer.dtype), gemm=gemm)
-        self.stages.append(replace(stage, loads=frozenset((left, right))))
+        dims = contraction_dims(form, [a.type for a in eqn.inputs])
+        lhs, rhs = (self.operand(a, d) for a, d in zip(eqn.inputs, dims, strict=True))
+        statements = product(self.s, buffer, lhs, rhs, dims)
+        self.stages.append(
+            Stage(
+                StageKind.GEMM,
+                buffer,
+                (),
+                frozenset(),
+                self.s.int(0),
+                self.s.const(0, buffer.dtype),
+                product=statements,
+                loads=frozenset((lhs.buffer, rhs.buffer)),
+            )
+        )
 
-    def operand(self, atom: Atom, dims: Dims) -> tuple[Buffer, str]:
-        """The operand's buffer and layout, copied into a good order if it has none."""
+    def operand(self, atom: Atom, dims: Dims) -> Operand:
+        """The operand in memory, copied into an order that BLAS takes if it has none."""
         assert isinstance(atom, Var)
-        layout = dims.layout
-        if layout is not None:
-            return self.buffers[self.plan.root(atom)], layout
-        order = (*dims.batch, *dims.free, *dims.contract)
+        strides = dims.strides()
+        if strides is not None:
+            return Operand(self.buffers[self.plan.root(atom)], strides)
+        key = (atom, dims.packed)
+        if key not in self.packs:
+            self.packs[key] = self.pack(atom, dims)
+        return self.packs[key]
+
+    def pack(self, atom: Var, dims: Dims) -> Operand:
+        order = dims.packed
         shape = tuple(dims.shape[a] for a in order)
         buffer = _buffer(TensorType(atom.type.dtype, shape), Space.TEMP)
         domain, index = self.domains.of_shape(shape)
         place = [index[order.index(a)] for a in range(len(order))]
-        self.add(Stage(StageKind.MAP, buffer, domain, frozenset(),
-                       row_major(self.s, shape, index), self.pull.read(atom, place)))
-        return buffer, "n"
+        self.add(
+            Stage(
+                StageKind.MAP,
+                buffer,
+                domain,
+                frozenset(),
+                row_major(self.s, shape, index),
+                self.pull.read(atom, place),
+            )
+        )
+
+        def moved(axes: Sequence[int]) -> tuple[int, ...]:
+            return tuple(order.index(a) for a in axes)
+
+        packed = Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
+        strides = packed.strides()
+        assert strides is not None
+        return Operand(buffer, strides)
 
 
 def _buffer(type: TensorType, space: Space) -> Buffer:
@@ -310,8 +344,9 @@ def _loop_order(lhs: Dims, rhs: Dims) -> list[tuple[int, int]]:
     inner = [(0, a) for a in lhs.contract]
     m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
     if n == 1:
-        return batch + (inner + rows if lhs.layout == "t" and m > 1 else rows + inner) + columns
+        down = m > 1 and lhs.innermost in lhs.free
+        return batch + (inner + rows if down else rows + inner) + columns
     small = m * n * k <= REGISTER_WORK and m > 1
-    if small or rhs.layout == "n":
+    if small or rhs.innermost in rhs.contract:
         return batch + rows + columns + inner
     return batch + rows + inner + columns

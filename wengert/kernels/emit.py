@@ -30,7 +30,6 @@ from wengert.kernels.nest import Node
 from wengert.kernels.stages import Stage, StageKind
 from wengert.kernels.storage import Storage, assign
 
-
 # Stages whose combined loops must run in order.
 SEQUENTIAL = (StageKind.SCAN, StageKind.ARGREDUCE)
 

@@ -24,16 +24,15 @@ from wengert.kernels.loops import (
     Declare,
     Gemm,
     If,
-    Kernel,
     Kind,
     Loop,
     LoopProgram,
+    Matrix,
     Register,
     Space,
     Stmt,
     Store,
 )
-
 
 
 def _truncating(divide: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
@@ -202,6 +201,22 @@ class Machine:
             case Check(condition, code, expr):
                 if not self.value(condition, memo):
                     raise CheckFailed(code, int(self.value(expr, memo)))
+            case Gemm(out, lhs, rhs):
+                m, n, k = int(self.value(statement.m, memo)), statement.n, statement.k
+                product = self.matrix(lhs, m, k, memo) @ self.matrix(rhs, k, n, memo)
+                self.matrix(out, m, n, memo)[...] = product
+
+    def matrix(self, matrix: Matrix, rows: int, columns: int, memo: dict[int, Any]) -> Any:
+        """The matrix as a view of its buffer."""
+        offset = int(self.value(matrix.offset, memo))
+        if rows and columns:
+            last = offset + (rows - 1) * matrix.row + (columns - 1) * matrix.column
+            self.check_bounds(matrix.buffer, offset)
+            self.check_bounds(matrix.buffer, last)
+        memory = self.memory[matrix.buffer]
+        strides = tuple(memory.itemsize * s for s in (matrix.row, matrix.column))
+        shape = (rows, columns)
+        return np.lib.stride_tricks.as_strided(memory[offset:], shape, strides, writeable=True)
 
     def loop(self, loop: Loop, memo: dict[int, Any]) -> None:
         turns = range(int(self.value(loop.start, memo)), int(self.value(loop.stop, memo)))
@@ -224,10 +239,7 @@ def interpret(
     machine = Machine(_Memory(memory), order)
     with np.errstate(all="ignore"):
         for step in program.steps:
-            if isinstance(step, Kernel):
-                machine.run(step.body)
-            else:
-                _gemm(step, machine.memory)
+            machine.run(step.body)
     return [machine.memory[b].copy() for b in program.outputs]
 
 
@@ -239,13 +251,3 @@ class _Memory(dict[Buffer, np.ndarray[Any, Any]]):
         fill: Any = np.nan if buffer.dtype.kind == "f" else 77 if buffer.dtype.kind != "b" else True
         self[buffer] = np.full(buffer.size, fill, dtype=buffer.dtype)
         return self[buffer]
-
-
-def _gemm(call: Gemm, memory: dict[Buffer, np.ndarray[Any, Any]]) -> None:
-    for b in range(call.batch):
-        lhs = memory[call.lhs][b * call.lhs_stride :][: call.m * call.k]
-        rhs = memory[call.rhs][b * call.rhs_stride :][: call.k * call.n]
-        x = lhs.reshape(call.k, call.m).T if call.transpose_lhs else lhs.reshape(call.m, call.k)
-        y = rhs.reshape(call.n, call.k).T if call.transpose_rhs else rhs.reshape(call.k, call.n)
-        out = memory[call.out][b * call.out_stride :][: call.m * call.n]
-        out[:] = (x @ y).reshape(-1)

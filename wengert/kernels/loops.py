@@ -2,7 +2,7 @@
 
 Grammar
 
-    LoopProgram = inputs, outputs, constants: Buffer*;  steps: (Kernel | Call)*
+    LoopProgram = inputs, outputs, constants: Buffer*;  steps: Kernel*
     Kernel      = body: Stmt*                     one native function over buffers
     Stmt        = Loop(index, start, stop, body, kind)
                 | Store(buffer, offset, value)
@@ -11,7 +11,7 @@ Grammar
                 | Accumulate(register, combine, value)      register = combine(register, value)
                 | If(condition, then, otherwise)
                 | Check(condition, code, value)   fail the whole call unless the condition holds
-    Call        = routine(buffers, sizes)         a library routine on whole buffers (gemm, ...)
+                | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
 
 Invariants
 - Expressions are pure; a LOAD reads the buffer's value at the point where its statement runs.
@@ -127,7 +127,33 @@ class Check:
     value: Expr
 
 
-Stmt = Loop | Store | Declare | Assign | Accumulate | If | Check
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """A matrix in a buffer: element (i, j) is at offset + i * row + j * column."""
+
+    buffer: Buffer
+    offset: Expr
+    row: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gemm:
+    """out = lhs @ rhs for floats, by a BLAS on one thread.
+
+    out is m by n, lhs m by k, rhs k by n; `m` is an int64 expression. One stride of each operand
+    is 1, and out.column is.
+    """
+
+    out: Matrix
+    lhs: Matrix
+    rhs: Matrix
+    m: Expr
+    n: int
+    k: int
+
+
+Stmt = Loop | Store | Declare | Assign | Accumulate | If | Check | Gemm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,32 +162,6 @@ class Kernel:
 
     name: str
     body: tuple[Stmt, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gemm:
-    """Batched row-major matrix product: out[b] = op(lhs[b]) @ op(rhs[b]).
-
-    op transposes where the flag says so: lhs is stored (m, k), or (k, m) if `transpose_lhs`; rhs
-    (k, n), or (n, k) if `transpose_rhs`. Each batch stride is in elements, 0 for a shared operand.
-    """
-
-    lhs: Buffer
-    rhs: Buffer
-    out: Buffer
-    batch: int
-    m: int
-    n: int
-    k: int
-    transpose_lhs: bool
-    transpose_rhs: bool
-    lhs_stride: int
-    rhs_stride: int
-    out_stride: int
-
-
-Call = Gemm
-Step = Kernel | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class LoopProgram:
     inputs: tuple[Buffer, ...]
     constants: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[Kernel, ...]
     failures: tuple[Failure, ...]
     offsets: dict[Buffer, int]
     arena: int

@@ -13,7 +13,7 @@ import numpy as np
 from wengert.ir.program import Program
 from wengert.kernels.build import build
 from wengert.kernels.emit import Emitter
-from wengert.kernels.loops import LoopProgram, Step
+from wengert.kernels.loops import Kernel, LoopProgram
 from wengert.kernels.memory import arena
 from wengert.kernels.nest import nest
 from wengert.kernels.schedule import schedule
@@ -36,17 +36,16 @@ def lower(program: Program) -> Lowered:
     with _deep_recursion():
         staged = build(program)
         emitter = Emitter(staged)
-        steps: list[Step] = []
+        steps: list[Kernel] = []
         for root in nest(staged.stages):
             if root.stages[0].kind is StageKind.GEMM:
-                gemm = root.stages[0].gemm
-                assert gemm is not None
-                steps.append(gemm)
+                steps.append(Kernel("gemm", root.stages[0].product))
             else:
                 steps.extend(schedule(staged.s, emitter.kernel(root)))
     offsets, size = arena(steps)
-    values = {v: e.params["value"] for e in program.eqns for v in e.outputs
-              if e.op.name == "constant"}
+    values = {
+        v: e.params["value"] for e in program.eqns for v in e.outputs if e.op.name == "constant"
+    }
     loops = LoopProgram(
         staged.inputs,
         tuple(b for b, _ in staged.constants),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wengert.kernels.loops import Buffer, Gemm, Space, Step
+from wengert.kernels.loops import Buffer, Kernel, Space
 from wengert.kernels.statements import buffers
 
 ALIGNMENT = 64
 
 
-def arena(steps: Sequence[Step]) -> tuple[dict[Buffer, int], int]:
+def arena(steps: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
     """The offset of each TEMP buffer in bytes, and the arena's size: first fit by lifetime."""
     lifetimes = _lifetimes(steps)
     offsets: dict[Buffer, int] = {}
@@ -36,17 +36,10 @@ def _rounded(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def used(step: Step) -> list[Buffer]:
-    """The buffers that a step reads or writes."""
-    if isinstance(step, Gemm):
-        return [step.lhs, step.rhs, step.out]
-    return list(buffers(step.body))
-
-
-def _lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:
+def _lifetimes(steps: Sequence[Kernel]) -> dict[Buffer, tuple[int, int]]:
     found: dict[Buffer, tuple[int, int]] = {}
     for at, step in enumerate(steps):
-        for buffer in used(step):
+        for buffer in buffers(step.body):
             if buffer.space is Space.TEMP:
                 found[buffer] = (found.get(buffer, (at, at))[0], at)
     return found

@@ -220,9 +220,7 @@ def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
 
 
 def _split_body(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
-    return tuple(
-        part for st in body for part in (_split(s, st) if isinstance(st, Loop) else (st,))
-    )
+    return tuple(part for st in body for part in (_split(s, st) if isinstance(st, Loop) else (st,)))
 
 
 def _condition(expr: Expr, index: Index) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from wengert.ir.index_algebra import flat
 from wengert.ir.op import Requirement
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import Shape
-from wengert.kernels.loops import Buffer, Gemm
+from wengert.kernels.loops import Buffer, Stmt
 
 
 class StageKind(enum.StrEnum):
@@ -30,7 +30,7 @@ class StageKind(enum.StrEnum):
     ARGREDUCE = "argreduce"  # the position of the largest or smallest value
     SCAN = "scan"  # out[offset] = combine(out[previous], value)
     SCATTER = "scatter"  # out[offset] (+)= value, with repeated offsets, after a first copy
-    GEMM = "gemm"  # a library call
+    GEMM = "gemm"  # `product`: library calls
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +54,20 @@ class Stage:
     position: Expr | None = None  # an arg-reduction's running position
     requirement: Requirement | None = None
     initial: Stage | None = None  # a scatter's first copy
-    gemm: Gemm | None = None
+    product: tuple[Stmt, ...] = ()
     loads: frozenset[Buffer] = field(default_factory=frozenset[Buffer])
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
         """All expressions evaluated at each point."""
         parts = (self.value, self.factor, self.first, self.offset)
-        checks = () if self.requirement is None else (
-            self.requirement.condition,
-            self.requirement.value,
+        checks = (
+            ()
+            if self.requirement is None
+            else (
+                self.requirement.condition,
+                self.requirement.value,
+            )
         )
         return (*(e for e in parts if e is not None), *checks)
 

@@ -12,6 +12,7 @@ from wengert.kernels.loops import (
     Buffer,
     Check,
     Declare,
+    Gemm,
     If,
     Loop,
     Stmt,
@@ -44,6 +45,9 @@ def map_statements(
                 return If(expr(condition), many(then), many(otherwise))
             case Check(condition, code, value):
                 return Check(expr(condition), code, expr(value))
+            case Gemm(out, lhs, rhs, m):
+                moved = [replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs)]
+                return Gemm(*moved, expr(m), statement.n, statement.k)
 
     def many(statements: Sequence[Stmt]) -> tuple[Stmt, ...]:
         return tuple(one(st) for st in statements)
@@ -64,6 +68,8 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
             return (condition,)
         case Check(condition, _, value):
             return (condition, value)
+        case Gemm(out, lhs, rhs, m):
+            return (out.offset, lhs.offset, rhs.offset, m)
 
 
 def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
@@ -94,6 +100,8 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
     for statement in walk(body):
         if isinstance(statement, Store):
             found[statement.buffer] = None
+        elif isinstance(statement, Gemm):
+            found.update((x.buffer, None) for x in (statement.lhs, statement.rhs, statement.out))
     return found
 
 

@@ -26,12 +26,13 @@ from wengert.kernels.loops import (
     Declare,
     Gemm,
     If,
+    Kernel,
     Kind,
     Loop,
     LoopProgram,
+    Matrix,
     Register,
     Space,
-    Step,
     Stmt,
     Store,
 )
@@ -95,18 +96,9 @@ class _Printer:
     def declaration(self, buffer: Buffer) -> str:
         return f"{self.buffer(buffer)}: {buffer.dtype.name}[{buffer.size}]"
 
-    def step(self, step: Step) -> Iterator[str]:
-        if isinstance(step, Gemm):
-            yield self.gemm(step)
-        else:
-            yield f"kernel {step.name}:"
-            yield from self.block(step.body, "  ")
-
-    def gemm(self, call: Gemm) -> str:
-        lhs = self.buffer(call.lhs) + (".T" if call.transpose_lhs else "")
-        rhs = self.buffer(call.rhs) + (".T" if call.transpose_rhs else "")
-        sizes = f"batch {call.batch}, m {call.m}, n {call.n}, k {call.k}"
-        return f"gemm {self.buffer(call.out)} = {lhs} @ {rhs}  ({sizes})"
+    def step(self, step: Kernel) -> Iterator[str]:
+        yield f"kernel {step.name}:"
+        yield from self.block(step.body, "  ")
 
     def block(self, body: Sequence[Stmt], indent: str) -> Iterator[str]:
         for statement in body:
@@ -165,6 +157,15 @@ class _Expressions:
                 return f"if {self.of(condition)}"
             case Check(condition, code, value):
                 return f"check {self.of(condition)} else failure {code} ({self.of(value)})"
+            case Gemm(out, lhs, rhs, m):
+                product = f"{self.matrix(lhs)} @ {self.matrix(rhs)}"
+                sizes = f"m {self.of(m)}, n {statement.n}, k {statement.k}"
+                return f"gemm {self.matrix(out)} = {product}  ({sizes})"
+
+    def matrix(self, matrix: Matrix) -> str:
+        """A matrix as buffer[offset; row stride, column stride]."""
+        strides = f"{matrix.row}, {matrix.column}"
+        return f"{self.printer.buffer(matrix.buffer)}[{self.of(matrix.offset)}; {strides}]"
 
     def of(self, expr: Expr) -> str:
         """The text of an expression; brackets are set around every infix operand."""

@@ -16,48 +16,31 @@ from wengert.kernels.loops import (
     Declare,
     Gemm,
     If,
-    Kernel,
     Kind,
     Loop,
     LoopProgram,
+    Matrix,
     Register,
     Space,
     Stmt,
     Store,
 )
-from wengert.kernels.memory import used
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import own_expressions
+from wengert.kernels.statements import buffers, own_expressions
 
 
 def verify(program: LoopProgram) -> None:
     """Raises VerificationError, naming the kernel and the fault, if an invariant is broken."""
     written: set[Buffer] = {*program.inputs, *program.constants}
     for step in program.steps:
-        if isinstance(step, Kernel):
-            _Kernel(step.name, len(program.failures), written).run(step.body)
-        else:
-            _gemm(step, written)
-        for buffer in used(step):
+        _Kernel(step.name, len(program.failures), written).run(step.body)
+        for buffer in buffers(step.body):
             if buffer.space is Space.TEMP and buffer not in program.offsets:
                 raise VerificationError("a temporary buffer has no place in the arena")
     for buffer in program.outputs:
         if buffer not in written and buffer.size:
             raise VerificationError("an output is never written")
     _arena(program)
-
-
-def _gemm(call: Gemm, written: set[Buffer]) -> None:
-    for buffer, need in (
-        (call.lhs, (call.batch - 1) * call.lhs_stride + call.m * call.k),
-        (call.rhs, (call.batch - 1) * call.rhs_stride + call.k * call.n),
-        (call.out, (call.batch - 1) * call.out_stride + call.m * call.n),
-    ):
-        if buffer.size < need:
-            raise VerificationError(f"gemm reaches {need} elements of a buffer of {buffer.size}")
-    if call.lhs not in written or call.rhs not in written:
-        raise VerificationError("gemm reads a buffer that was never written")
-    written.add(call.out)
 
 
 def _arena(program: LoopProgram) -> None:
@@ -109,6 +92,20 @@ class _Kernel:
                 self.boolean(condition)
                 if code >= self.failures or value.dtype != INT64:
                     self.fail(f"has a check with failure number {code} that does not exist")
+            case Gemm(out, lhs, rhs):
+                if lhs.buffer not in self.written or rhs.buffer not in self.written:
+                    self.fail("multiplies a buffer that was never written")
+                rows = statement.m.attr if statement.m.is_const else 1
+                self.matrix(out, rows, statement.n)
+                self.matrix(lhs, rows, statement.k)
+                self.matrix(rhs, statement.k, statement.n)
+                self.written.add(out.buffer)
+
+    def matrix(self, matrix: Matrix, rows: int, columns: int) -> None:
+        """Checks the strides and the last element of a matrix at its offset's lowest value."""
+        last = (rows - 1) * matrix.row + (columns - 1) * matrix.column
+        if 1 not in (matrix.row, matrix.column) or last >= matrix.buffer.size:
+            self.fail(f"has a matrix of {rows} by {columns} that does not fit its buffer")
 
     def loop(self, loop: Loop, siblings: int, depth: int) -> None:
         if loop.kind is Kind.PARALLEL and (depth or siblings > 1):
@@ -136,8 +133,9 @@ class _Kernel:
         missing = expr.indices - self.bounds.keys()
         if missing:
             self.fail("uses an index outside its loop")
-        guarded = {id(n) for g in nodes((expr,)) if g.op is ScalarOp.GUARD
-                   for n in nodes((g.args[1],))}
+        guarded = {
+            id(n) for g in nodes((expr,)) if g.op is ScalarOp.GUARD for n in nodes((g.args[1],))
+        }
         for node in nodes((expr,)):
             if node.op is ScalarOp.REGISTER and node.attr not in self.registers:
                 self.fail("reads a register before its declaration")
@@ -160,6 +158,7 @@ class _Kernel:
                 return
             ends = (coefficient * bound[0], coefficient * (bound[1] - 1))
             low, high = low + min(ends), high + max(ends)
-        if (low < 0 or high >= buffer.size) and all(b is None or b[0] < b[1]
-                                                    for b in self.bounds.values()):
+        if (low < 0 or high >= buffer.size) and all(
+            b is None or b[0] < b[1] for b in self.bounds.values()
+        ):
             self.fail(f"reaches offsets {low} to {high} of a buffer of {buffer.size}")

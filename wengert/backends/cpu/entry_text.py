@@ -42,7 +42,7 @@ _DECLARATIONS = """
 @py.ndarray = external global i8
 @py.NotImplemented = external global i8
 @py.format = internal constant [3 x i8] c"LL\\00"
-@wengert_runtime = external global [4 x i64]
+@wengert_runtime = external global [8 x i64]
 declare ptr @npy.60(ptr, ptr, ptr)
 declare ptr @npy.94(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 declare ptr @PyTuple_New(i64)

@@ -22,6 +22,8 @@ def resolve(name: str) -> int:
         return ctypes.addressof(threads.RUNTIME)
     if family == "blas":
         return blas(routine)
+    if family == "blasthreads":
+        return blas_threads(routine)
     if family == "special":
         return special(routine)
     if family == "npy":
@@ -87,6 +89,19 @@ def call_symbol(name: str) -> tuple[str, bool]:
     SciPy's functions do: an int that is not used.
     """
     return (name, False) if name in _LIBM else (f"special.{name}", True)
+
+
+@functools.cache
+def blas_threads(action: str) -> int:
+    """The address of the BLAS's function to `get` or `set` its number of threads.
+
+    Where there is none, that of `abs`, which takes an int, gives an int, and does nothing.
+    """
+    library = _openblas()
+    name = f"scipy_openblas_{action}_num_threads64_"
+    if library is not None and hasattr(library, name):
+        return _address(library, name)
+    return _address(ctypes.CDLL(None), "abs")
 
 
 @functools.cache

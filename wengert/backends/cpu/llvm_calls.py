@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wengert.backends.cpu.llvm_blas import RUNTIME, declare_thread_control
 from wengert.backends.cpu.llvm_expr import Module
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
 
 MAIN = "wengert_main"
-RUNTIME = "wengert_runtime"  # address of the pool's parallel loop, thread count, idle arena
 
 _FAIL = """define internal void @wg.fail(ptr %failure, i64 %code, i64 %value) cold noinline {
   %swapped = cmpxchg ptr %failure, i64 0, i64 %code seq_cst seq_cst
@@ -26,7 +26,7 @@ done:
 
 # The pool calls a chunk's function with args[0] advanced by steps[0] times the chunk number. It
 # leaves null alone, so that counting starts at address 1.
-_ONE_STEP = f"""@{RUNTIME} = external global [4 x i64]
+_ONE_STEP = f"""@{RUNTIME} = external global [8 x i64]
 @wg.one = internal constant i64 1
 """
 
@@ -193,88 +193,6 @@ class Main:
         name = f"@wg.{kind}.{len(self.constants)}"
         return self.constants.setdefault(f"{kind} {value}", name)
 
-    # BLAS
-
-    def gemm(self, module: Module, step: Gemm) -> None:
-        """A batched matrix product by BLAS, which is column-major: out.T = rhs.T @ lhs.T."""
-        if step.batch * step.m * step.n == 0:
-            return
-        out, itemsize = self.pointer(step.out), step.out.dtype.itemsize
-        if step.k == 0 or step.m == 1 or step.n == 1:
-            # gemv may read what it overwrites, and 0 * NaN is NaN
-            self._clear(module, out, step, itemsize)
-        if step.k == 0:
-            return
-        lhs, rhs = self.pointer(step.lhs), self.pointer(step.rhs)
-        if step.batch == 1:
-            self._product(module, step, lhs, rhs, out)
-            return
-        k = self.fresh("")
-        before = self._label()
-        self.lines += [
-            f"  br label %batch{k}",
-            f"batch{k}:",
-            f"  %n{k} = phi i64 [ 0, %{before} ], [ %n{k}.next, %batch{k} ]",
-        ]
-        kind = "double" if itemsize == 8 else "float"
-        moved: list[str] = []
-        for pointer, stride in ((lhs, step.lhs_stride), (rhs, step.rhs_stride)):
-            moved.append(self._advance(kind, pointer, f"%n{k}", stride))
-        moved.append(self._advance(kind, out, f"%n{k}", step.out_stride))
-        self._product(module, step, *moved)
-        self.lines += [
-            f"  %n{k}.next = add nuw nsw i64 %n{k}, 1",
-            f"  %n{k}.more = icmp ult i64 %n{k}.next, {step.batch}",
-            f"  br i1 %n{k}.more, label %batch{k}, label %batched{k}",
-            f"batched{k}:",
-        ]
-
-    def _clear(self, module: Module, out: str, step: Gemm, itemsize: int) -> None:
-        module.declare("@llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
-        size = (abs(step.out_stride) * (step.batch - 1) + step.m * step.n) * itemsize
-        self.lines.append(f"  call void @llvm.memset.p0.i64(ptr {out}, i8 0, i64 {size}, i1 false)")
-
-    def _advance(self, kind: str, pointer: str, count: str, stride: int) -> str:
-        if stride == 0:
-            return pointer
-        offset, moved = self.fresh("%offset"), self.fresh("%moved")
-        self.lines.append(f"  {offset} = mul nsw i64 {count}, {stride}")
-        self.lines.append(f"  {moved} = getelementptr inbounds {kind}, ptr {pointer}, i64 {offset}")
-        return moved
-
-    def _product(self, module: Module, step: Gemm, lhs: str, rhs: str, out: str) -> None:
-        precision, kind = ("d", "double") if step.out.dtype.itemsize == 8 else ("s", "float")
-        m, n, k = step.m, step.n, step.k
-        one, zero = self._constant(kind, "1.0"), self._constant(kind, "0.0")
-        unit = self._constant("i64", 1)
-        if m == 1 or n == 1:
-            # the matrix is the operand with two dimensions; in columns it is read transposed
-            matrix, vector = (lhs, rhs) if n == 1 else (rhs, lhs)
-            as_stored = step.transpose_lhs if n == 1 else not step.transpose_rhs
-            length = m if n == 1 else n
-            rows, columns = (length, k) if as_stored else (k, length)
-            arguments = [
-                self._constant("i8", ord("N" if as_stored else "T")),
-                *(self._constant("i64", v) for v in (rows, columns)),
-                *(one, matrix, self._constant("i64", rows), vector, unit, zero, out, unit),
-            ]
-            self._blas(module, f"{precision}gemv", arguments)
-            return
-        arguments = [
-            self._constant("i8", ord("T" if step.transpose_rhs else "N")),
-            self._constant("i8", ord("T" if step.transpose_lhs else "N")),
-            *(self._constant("i64", v) for v in (n, m, k)),
-            *(one, rhs, self._constant("i64", k if step.transpose_rhs else n)),
-            *(lhs, self._constant("i64", m if step.transpose_lhs else k)),
-            *(zero, out, self._constant("i64", n)),
-        ]
-        self._blas(module, f"{precision}gemm", arguments)
-
-    def _blas(self, module: Module, routine: str, arguments: list[str]) -> None:
-        name = f"@blas.{routine}"
-        module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
-        self.lines.append(f"  call void {name}({', '.join('ptr ' + a for a in arguments)})")
-
     # the whole
 
     def _copies(self, module: Module) -> None:
@@ -297,6 +215,11 @@ class Main:
             module.declare("@llvm.smin.i64", "i64", "i64, i64")
             self.prologue.append("  %box = alloca ptr")
         constants = [f"{name} = internal constant {v}" for v, name in self.constants.items()]
+        before, after = [], []
+        if any(map(_multiplies, self.program.steps)):
+            declare_thread_control(module)
+            module.helpers["@wg.one"] = _ONE_STEP
+            before, after = ["  call void @wg.blas.begin()"], ["  call void @wg.blas.end()"]
         return "\n".join(
             [
                 *constants,
@@ -304,14 +227,25 @@ class Main:
                 f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) nounwind {{",
                 "start:",
                 *self.prologue,
+                *before,
                 *self.lines,
+                *after,
                 "  ret i64 0",
                 "stop:",
+                *after,
                 "  ret i64 1",
                 "}",
                 "",
             ]
         )
+
+
+def _multiplies(kernel: Kernel) -> bool:
+    """Whether a kernel calls a BLAS; calls stand alone, inside loops at most."""
+    body = kernel.body
+    while body and isinstance(body[0], Loop):
+        body = body[0].body
+    return bool(body) and isinstance(body[0], Gemm)
 
 
 def _thread_slot() -> str:

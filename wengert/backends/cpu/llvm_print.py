@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wengert.backends.cpu import llvm_calls
+from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import memory_type, value_type
@@ -26,6 +27,7 @@ from wengert.kernels.loops import (
     Buffer,
     Check,
     Declare,
+    Gemm,
     If,
     Kernel,
     Kind,
@@ -58,9 +60,6 @@ def print_program(
     functions: list[str] = []
     main = llvm_calls.Main(program)
     for step in program.steps:
-        if not isinstance(step, Kernel):
-            main.gemm(module, step)
-            continue
         printer = KernelPrinter(module, main.layout, step, f"kernel{len(functions)}")
         functions.append(printer.text())
         chunks = printer.chunks
@@ -98,6 +97,9 @@ def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], lis
         if isinstance(stmt, Store):
             used[stmt.buffer] = None
             written.add(stmt.buffer)
+        elif isinstance(stmt, Gemm):
+            used.update((x.buffer, None) for x in (stmt.lhs, stmt.rhs, stmt.out))
+            written.add(stmt.out.buffer)
         stack = list(expressions(stmt))
         while stack:
             x = stack.pop()
@@ -129,10 +131,7 @@ def work(program: LoopProgram) -> int:
     """An upper bound of the loop iterations and multiplications that a program makes."""
     total = 0
     for step in program.steps:
-        if isinstance(step, Kernel):
-            total += sum(_iterations(stmt) for stmt in step.body)
-        else:
-            total += step.batch * step.m * step.n * step.k
+        total += sum(_iterations(stmt) for stmt in step.body)
     return total
 
 
@@ -141,6 +140,8 @@ def _iterations(stmt: Stmt) -> int:
         return stmt.index.extent * sum(_iterations(s) for s in stmt.body)
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
+    if isinstance(stmt, Gemm):
+        return stmt.n * stmt.k * (stmt.m.attr if stmt.m.is_const else stmt.out.buffer.size)
     return 1
 
 
@@ -159,6 +160,8 @@ def expressions(stmt: Stmt) -> tuple[Expr, ...]:
             return (stmt.condition,)
         case Check():
             return (stmt.condition, stmt.value)
+        case Gemm():
+            return (stmt.out.offset, stmt.lhs.offset, stmt.rhs.offset, stmt.m)
 
 
 def has_checks(kernel: Kernel) -> bool:
@@ -315,6 +318,8 @@ class KernelPrinter:
         for stmt in body:
             if isinstance(stmt, Store):
                 found.add(self.body.place(stmt.buffer))
+            elif isinstance(stmt, Gemm):
+                found.add(self.body.place(stmt.out.buffer))
             elif isinstance(stmt, Declare | Assign | Accumulate):
                 found.add(stmt.register)
         return frozenset(found)
@@ -362,6 +367,9 @@ class KernelPrinter:
             new = emit_op(body, x, [old, operand])
         self._set(register, new)
 
+    def _gemm(self, stmt: Gemm) -> None:
+        print_gemm(self.body, self.entry, stmt)
+
     def _if(self, stmt: If) -> None:
         body = self.body
         condition = body.value(stmt.condition)
@@ -398,4 +406,5 @@ _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
     Accumulate: KernelPrinter._accumulate,  # pyright: ignore
     If: KernelPrinter._if,  # pyright: ignore
     Check: KernelPrinter._check,  # pyright: ignore
+    Gemm: KernelPrinter._gemm,  # pyright: ignore
 }

@@ -16,7 +16,8 @@ import pathlib
 import threading
 from types import ModuleType
 
-RUNTIME = (ctypes.c_int64 * 4)(0, 1, 0, 0)
+# the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
+RUNTIME = (ctypes.c_int64 * 8)(0, 1)
 _LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
 _lock = threading.Lock()
 _layer: ModuleType | None = None

@@ -5,7 +5,12 @@ from __future__ import annotations
 from math import nan
 
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.kernels.maths.exponential import LN2_DOUBLE, expm1_reduced, reduce_by_ln2
+from wengert.kernels.maths.exponential import (
+    LN2_DOUBLE,
+    expm1_reduced,
+    reduce_by_ln2,
+    rounding_of_reduction,
+)
 from wengert.kernels.maths.formats import Format, at_most, horner, power_of_two
 from wengert.kernels.maths.logarithm import log1p
 
@@ -32,9 +37,9 @@ def tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     The quotient is about 1/2 at most, so its roundings count less than the last subtraction's.
     """
     twice = at_most(s, s.abs(s.add(x, x)), f.pick(20.0, 40.0))
-    t, _, r = reduce_by_ln2(s, twice, f.bias)
+    t, n, r = reduce_by_ln2(s, twice, f.bias)
     power = power_of_two(s, t)
-    p = expm1_reduced(s, r)
+    p = expm1_reduced(s, r, rounding_of_reduction(s, twice, n, r))
     d = s.fma(power, p, s.add(power, 1.0))
     top = s.fma(power, p, s.sub(power, 1.0))
     h = s.select(s.lt(twice, 1.1), s.mul(top, 0.5), 1.0)

@@ -1,15 +1,17 @@
 """sin, cos, tan.
 
-    sin(x) = (-1)**n sin(r),  n = rint(x / pi),  r = x - n pi
-    cos(x) = sin(x + pi/2): the same with n + 1/2 in the place of n
-    tan(x) = sin(r) / cos(r) or -cos(r) / sin(r),  n = rint(2 x / pi),  r = x - n pi/2
+    x = n pi/2 + r,  n = rint(2 x / pi),  |r| <= pi/4
+    sin(x) = sin(r), cos(r), -sin(r), -cos(r) for n = 0, 1, 2, 3 mod 4;  cos(x) with n + 1 for n
+    tan(x) = sin(r) / cos(r) or -cos(r) / sin(r)
 
-One polynomial on |r| <= pi/2 costs less than a sine and a cosine on half of it. pi is the sum of
-three numbers (Cody and Waite 1980), each product by n taken exactly by an FMA. The first
-difference is exact: both terms are multiples of the last bit of pi's first part, and it is small.
-The second rounds once, and the third only sees where the second has cancelled. So the reduction is
-good as long as n does not disturb itself: n comes from x * (1/pi) + magic, whose error grows as
-n 2**-24 or n 2**-53; `BOUND` keeps r within 1 % of its interval.
+(One polynomial on |r| <= pi/2, after a reduction by pi, would save a quarter of the operations, but
+its sum cancels near pi/2, and the error reaches 2 ulp; here it stays near 1.3.)
+
+pi/2 is the sum of three numbers (Cody and Waite 1980), each product by n taken exactly by an FMA.
+The first difference is exact: both terms are multiples of the last bit of pi/2's first part, and it
+is small. The second rounds once, and the third only sees where the second has cancelled. So the
+reduction is good as long as n does not disturb itself: n comes from x * (2/pi) + magic, whose error
+grows as n 2**-24 or n 2**-53; `BOUND_*` keep r within 1 % of its interval.
 
 Above BOUND the exact remainder needs hundreds of bits of pi, and a library call under a GUARD
 gives it. A back end keeps the loop vectorised by declaring a masked vector variant of the called
@@ -25,30 +27,20 @@ from wengert.kernels.maths.formats import Format, as_bits, flip_sign, format_of,
 BOUND_SINGLE = 100_000.0
 BOUND_DOUBLE = 2.0**45
 
-# pi in three parts
-_PI_SINGLE = (3.1415927410125732, -8.742277657347586e-08, -3.4302490200117637e-15)
-_PI_DOUBLE = (3.141592653589793, 1.2246467991473532e-16, -2.9947698097183397e-33)
-_1_PI = 0.3183098861837907
+# pi/2 in three parts
+_HALF_PI_SINGLE = (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15)
+_HALF_PI_DOUBLE = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
+_2_PI = 0.6366197723675814
 
-# (sin(r) - r) / r**3 in r**2 on |r| <= 1.005 pi/2; error of sin 2**-25.5 and 2**-56.4
-_SIN_SINGLE = (
-    *(-0.16666659712791443, 0.008333058096468449, -0.00019808959041256458),
-    2.604282144602621e-06,
-)
+# (sin(r) - r) / r**3 in r**2 on |r| <= 1.01 pi/4; error of sin 2**-27.7 and 2**-56.7
+_SIN_SINGLE = (-0.16666653752326965, 0.008332112804055214, -0.00019508754485286772)
 _SIN_DOUBLE = (
-    *(-0.16666666666666666, 0.008333333333333184, -0.00019841269841205418),
-    *(2.7557319210471016e-06, -2.5052106810532477e-08, 1.6058936516317058e-10),
-    *(-7.642907035737092e-13, 2.720271421937793e-15),
-)
-# the same on |r| <= 1.01 pi/4, 2**-27.7 and 2**-56.7
-_SIN_QUARTER_SINGLE = (-0.16666653752326965, 0.008332112804055214, -0.00019508754485286772)
-_SIN_QUARTER_DOUBLE = (
     *(-0.16666666666666627, 0.008333333333320954, -0.00019841269828627608),
     *(2.7557313278237247e-06, -2.505069271707732e-08, 1.589297099624695e-10),
 )
 # (cos(r) - 1 + r**2/2) / r**4 in r**2 there, 2**-30.2 and 2**-59.3
-_COS_QUARTER_SINGLE = (0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-05)
-_COS_QUARTER_DOUBLE = (
+_COS_SINGLE = (0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-05)
+_COS_DOUBLE = (
     *(0.04166666666666658, -0.0013888888888871377, 2.4801587287783575e-05),
     *(-2.755731386552687e-07, 2.087565755093723e-09, -1.1356264828592618e-11),
 )
@@ -69,49 +61,49 @@ def slow(s: ScalarBuilder, name: str, x: Expr) -> Expr:
     return s.cast(s.call(name, s.cast(x, FLOAT64)), x.dtype)
 
 
-def _minus_multiple(s: ScalarBuilder, x: Expr, n: Expr, parts: tuple[float, ...]) -> Expr:
-    """x - n * sum(parts)."""
-    for part in parts:
-        x = s.fma(n, -part, x)
-    return x
+def _reduced(s: ScalarBuilder, f: Format, x: Expr) -> tuple[Expr, Expr]:
+    """(bits, r): n in the low bits of the first."""
+    t = s.fma(x, _2_PI, f.magic)
+    n = s.sub(t, f.magic)
+    r = x
+    for part in f.pick(_HALF_PI_SINGLE, _HALF_PI_DOUBLE):
+        r = s.fma(n, -part, r)
+    return as_bits(s, t), r
 
 
-def _sine(s: ScalarBuilder, r: Expr) -> Expr:
-    """sin(r) for |r| <= 1.005 pi/2."""
-    f = format_of(r)
+def _sine_and_cosine(s: ScalarBuilder, f: Format, r: Expr) -> tuple[Expr, Expr]:
+    """sin(r), cos(r) for |r| <= 1.01 pi/4."""
     z = s.mul(r, r)
-    return s.fma(s.mul(z, r), horner(s, z, f.pick(_SIN_SINGLE, _SIN_DOUBLE)), r)
+    sine = s.fma(s.mul(z, r), horner(s, z, f.pick(_SIN_SINGLE, _SIN_DOUBLE)), r)
+    c = horner(s, z, f.pick(_COS_SINGLE, _COS_DOUBLE))
+    return sine, s.fma(z, s.fma(z, c, -0.5), 1.0)
+
+
+def _quadrant(s: ScalarBuilder, f: Format, n: Expr, r: Expr) -> Expr:
+    """sin(n pi/2 + r)."""
+    sine, cosine = _sine_and_cosine(s, f, r)
+    y = s.select(s.ne(s.and_(n, 1), 0), cosine, sine)
+    return flip_sign(s, y, s.and_(s.shl(n, 8 * f.dtype.itemsize - 2), f.sign_bit))
 
 
 def sin(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    t = s.fma(x, _1_PI, f.magic)
-    n = s.sub(t, f.magic)
-    y = _sine(s, _minus_multiple(s, x, n, f.pick(_PI_SINGLE, _PI_DOUBLE)))
-    y = flip_sign(s, y, s.shl(as_bits(s, t), 8 * f.dtype.itemsize - 1))
+    """A sine of n pi/2 + r."""
+    n, r = _reduced(s, f, x)
     # -0 + r**3 P(0) is +0
-    return s.select(s.eq(x, 0.0), x, y)
+    return s.select(s.eq(x, 0.0), x, _quadrant(s, f, n, r))
 
 
 def cos(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """cos(x) = -(-1)**n sin(x - (n + 1/2) pi), n = rint(x / pi - 1/2).
-
-    The magic number is one larger, so that the last bit is that of n + 1.
-    """
-    t = s.add(s.fma(x, _1_PI, -0.5), f.magic + 1.0)
-    n = s.add(s.sub(t, f.magic + 1.0), 0.5)
-    y = _sine(s, _minus_multiple(s, x, n, f.pick(_PI_SINGLE, _PI_DOUBLE)))
-    return flip_sign(s, y, s.shl(as_bits(s, t), 8 * f.dtype.itemsize - 1))
+    """A sine of (n + 1) pi/2 + r."""
+    n, r = _reduced(s, f, x)
+    return _quadrant(s, f, s.add(n, 1), r)
 
 
 def tan(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    t = s.fma(x, 2.0 * _1_PI, f.magic)
-    halves = tuple(part / 2.0 for part in f.pick(_PI_SINGLE, _PI_DOUBLE))
-    r = _minus_multiple(s, x, s.sub(t, f.magic), halves)
-    z = s.mul(r, r)
-    sine = s.fma(s.mul(z, r), horner(s, z, f.pick(_SIN_QUARTER_SINGLE, _SIN_QUARTER_DOUBLE)), r)
-    c = horner(s, z, f.pick(_COS_QUARTER_SINGLE, _COS_QUARTER_DOUBLE))
-    cosine = s.fma(z, s.fma(z, c, -0.5), 1.0)
-    last = s.shl(as_bits(s, t), 8 * f.dtype.itemsize - 1)
+    """One quotient, numerator and denominator chosen."""
+    n, r = _reduced(s, f, x)
+    sine, cosine = _sine_and_cosine(s, f, r)
+    last = s.shl(n, 8 * f.dtype.itemsize - 1)
     odd = s.ne(last, 0)
     bottom = flip_sign(s, s.select(odd, sine, cosine), last)
     y = s.div(s.select(odd, cosine, sine), bottom)

@@ -1,0 +1,197 @@
+"""Contractions as calls of a BLAS: operand layouts, batches, and how the work is cut.
+
+BLAS takes any matrix with one stride of 1. So an operand needs no copy if its free axes walk
+memory like one axis, its contracted axes too, and the innermost axis belongs to either; batch
+axes may have any strides. A product of much work is cut into blocks of rows, a batch into runs of
+products, and the threads share these; the cut depends on shapes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from wengert.ir.forms import Contraction
+from wengert.ir.scalar import Expr, Index, ScalarBuilder
+from wengert.ir.types import FLOAT32, FLOAT64, Shape, TensorType
+from wengert.kernels.loops import Buffer, Gemm, Kind, Loop, Matrix, Stmt
+
+# A product with at least this many multiplications goes to BLAS; below, the call costs more than
+# the work.
+CALL_WORK = 8_000
+# A thread's share of a product or a batch has at least this many multiplications.
+SHARE_WORK = 1_000_000
+# Shares of at least this many each are cut further, to feed more threads.
+LARGE_WORK = 1 << 27
+MAX_SHARES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Dims:
+    """The axes of a contraction's operand: batch, free and contracted ones, with all extents."""
+
+    batch: tuple[int, ...]
+    free: tuple[int, ...]
+    contract: tuple[int, ...]
+    shape: Shape
+
+    def size(self, axes: Sequence[int]) -> int:
+        return prod(self.shape[a] for a in axes)
+
+    @property
+    def innermost(self) -> int:
+        """The last axis that is longer than 1, or -1."""
+        return max((a for a, extent in enumerate(self.shape) if extent != 1), default=-1)
+
+    @property
+    def packed(self) -> tuple[int, ...]:
+        """An order of the axes that BLAS takes, with the innermost axis kept where possible."""
+        if self.innermost in self.free:
+            return (*self.batch, *self.contract, *self.free)
+        return (*self.batch, *self.free, *self.contract)
+
+    def strides(self) -> Strides | None:
+        """How BLAS would walk the operand, stored contiguously; None if it cannot."""
+        steps = [prod(self.shape[a + 1 :]) for a in range(len(self.shape))]
+        free, contract = self._stride(self.free, steps), self._stride(self.contract, steps)
+        if free is None or contract is None or 1 not in (free, contract):
+            return None
+        return Strides(tuple(steps[a] for a in self.batch), free, contract)
+
+    def _stride(self, axes: Sequence[int], steps: Sequence[int]) -> int | None:
+        """The one stride of several axes, or None if they do not walk memory like one."""
+        long = [a for a in axes if self.shape[a] != 1]
+        for outer, inner in zip(long, long[1:], strict=False):
+            if steps[outer] != steps[inner] * self.shape[inner]:
+                return None
+        return steps[long[-1]] if long else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Strides:
+    """Strides of an operand in elements; one per batch axis."""
+
+    batch: tuple[int, ...]
+    free: int
+    contract: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An operand in memory."""
+
+    buffer: Buffer
+    strides: Strides
+
+
+def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Dims, Dims]:
+    """The roles of the axes of both operands."""
+
+    def dims(side: int) -> Dims:
+        used = {*form.contract[side], *form.batch[side]}
+        free = tuple(a for a in range(types[side].ndim) if a not in used)
+        return Dims(form.batch[side], free, form.contract[side], types[side].shape)
+
+    return dims(0), dims(1)
+
+
+def is_call(form: Contraction, types: Sequence[TensorType]) -> bool:
+    """Whether a contraction is worth a library call."""
+    if types[0].dtype not in (FLOAT32, FLOAT64):
+        return False
+    lhs, rhs = contraction_dims(form, types)
+    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
+    return m > 1 and n > 1 and k > 1 and m * n * k >= CALL_WORK
+
+
+def product(
+    s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, dims: tuple[Dims, Dims]
+) -> tuple[Stmt, ...]:
+    """The statements of a contraction: one call, or loops over blocks of rows or the batch."""
+    left, right = dims
+    m, n = left.size(left.free), right.size(right.free)
+    k = left.size(left.contract)
+    extents = [left.shape[a] for a in left.batch]
+    if prod(extents) == 1:
+        return _by_rows(s, out, lhs, rhs, (m, n, k))
+    return _by_batch(s, out, lhs, rhs, (m, n, k), extents)
+
+
+def _by_rows(
+    s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, sizes: tuple[int, int, int]
+) -> tuple[Stmt, ...]:
+    m = sizes[0]
+    size = -(-m // _shares(prod(sizes), m // 32))
+    if size == m:
+        return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
+    block = Index(-(-m // size))
+    start = s.mul(s.index(block), size)
+    rows = s.min(s.int(size), s.sub(s.int(m), start)) if m % size else s.int(size)
+    offsets = [s.mul(start, sizes[1]), s.mul(start, lhs.strides.free), s.int(0)]
+    call = _call(s, out, lhs, rhs, sizes, offsets, rows)
+    return (Loop(block, s.int(0), s.int(block.extent), (call,), Kind.PARALLEL),)
+
+
+def _by_batch(
+    s: ScalarBuilder,
+    out: Buffer,
+    lhs: Operand,
+    rhs: Operand,
+    sizes: tuple[int, int, int],
+    extents: Sequence[int],
+) -> tuple[Stmt, ...]:
+    batch = Index(prod(extents))
+    at = s.index(batch)
+    offsets = [
+        s.mul(at, sizes[0] * sizes[1]),
+        _walk(s, at, extents, lhs.strides.batch),
+        _walk(s, at, extents, rhs.strides.batch),
+    ]
+    call = _call(s, out, lhs, rhs, sizes, offsets, s.int(sizes[0]))
+    size = -(-batch.extent // _shares(batch.extent * prod(sizes), batch.extent))
+    if size == batch.extent:
+        return (Loop(batch, s.int(0), s.int(batch.extent), (call,)),)
+    run = Index(-(-batch.extent // size))
+    start = s.mul(s.index(run), size)
+    stop = s.min(s.add(start, size), s.int(batch.extent))
+    inner = Loop(batch, start, stop, (call,))
+    return (Loop(run, s.int(0), s.int(run.extent), (inner,), Kind.PARALLEL),)
+
+
+def _walk(s: ScalarBuilder, at: Expr, extents: Sequence[int], strides: Sequence[int]) -> Expr:
+    """The offset of batch element `at`, counted in row-major order over `extents`."""
+    offset = s.int(0)
+    inner = 1
+    for extent, stride in zip(reversed(extents), reversed(strides), strict=True):
+        place = s.idiv(at, s.int(inner))
+        if inner * extent < prod(extents):
+            place = s.irem(place, s.int(extent))
+        offset = s.add(s.mul(place, stride), offset)
+        inner *= extent
+    return offset
+
+
+def _shares(work: int, most: int) -> int:
+    """Into how many parts work is cut: two if that pays, more if it is much."""
+    few = min(2, work // SHARE_WORK)
+    return max(1, min(max(few, work // LARGE_WORK), most, MAX_SHARES))
+
+
+def _call(
+    s: ScalarBuilder,
+    out: Buffer,
+    lhs: Operand,
+    rhs: Operand,
+    sizes: tuple[int, int, int],
+    offsets: Sequence[Expr],
+    rows: Expr,
+) -> Gemm:
+    return Gemm(
+        Matrix(out, offsets[0], sizes[1], 1),
+        Matrix(lhs.buffer, offsets[1], lhs.strides.free, lhs.strides.contract),
+        Matrix(rhs.buffer, offsets[2], rhs.strides.contract, rhs.strides.free),
+        rows,
+        sizes[1],
+        sizes[2],
+    )
