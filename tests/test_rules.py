@@ -69,6 +69,19 @@ def dot(x: Value, y: Value, contract: Any = ((1,), (0,)), batch: Any = ((), ()))
 Make = Callable[[Inputs], Value]
 ROWS = {"shape": (3, 4), "dims": (0,)}
 CASES: list[tuple[str, Make]] = [
+    ("empty", lambda a: a.e.exp()),
+    ("empty", lambda a: a.v.broadcast(shape=(0, 3), dims=(1,))),
+    ("empty", lambda a: dot(a.e, a.m)),
+    ("reduce_empty", lambda a: a.e.reduce_sum(axes=(0,))),
+    ("reduce_empty", lambda a: a.e.reduce_prod(axes=(0, 1))),
+    ("reduce_empty", lambda a: a.e.gt(0.0).reduce_and(axes=(0,))),
+    ("dot_empty", lambda a: dot(a.e, a.e, ((0,), (0,)))),
+    (
+        "scatter_nothing",
+        lambda a: a.w.scatter_add(
+            a.builder.constant(np.zeros(0)), a.builder.constant(np.zeros(0, np.int64))
+        ),
+    ),
     ("fold", lambda a: a.x + a.number(2.0).exp()),
     ("splats_to_literals", lambda a: a.x - a.full(a.x, 2.0)),
     ("literal_second", lambda a: a.number(3.0) * a.x),
@@ -181,7 +194,7 @@ CASES: list[tuple[str, Make]] = [
         ),
     ),
     (
-        "slice_slice",
+        "empty",
         lambda a: a.x.slice(start=(3,), stop=(90,), step=(4,)).slice(
             start=(22,), stop=(22,), step=(3,)
         ),

@@ -127,13 +127,13 @@ def broadcast_reshape(r: Rewriter, n: Node) -> Atom | None:
 
 
 def slice_slice(r: Rewriter, n: Node) -> Atom | None:
-    """slice(slice(x)) -> slice(x)."""
+    """slice(slice(x)) -> slice(x), with elements left (else `empty` comes first)."""
     maker = r.maker(n.inputs[0], "slice")
     if maker is None:
         return None
     inner, outer = maker.params, n.params
     bounds = [
-        (first + a * s, first + (a + (size - 1) * t) * s + 1, s * t) if size else (0, 0, 1)
+        (first + a * s, first + (a + (size - 1) * t) * s + 1, s * t)
         for first, s, a, t, size in zip(
             inner["start"], inner["step"], outer["start"], outer["step"], n.type.shape, strict=True
         )
@@ -204,6 +204,11 @@ def concat_trivial(r: Rewriter, n: Node) -> Atom | None:
     return None
 
 
+def scatter_nothing(r: Rewriter, n: Node) -> Atom | None:
+    """A scatter of no updates -> the operand."""
+    return n.inputs[0] if 0 in n.inputs[1].type.shape else None
+
+
 def rev_rev(r: Rewriter, n: Node) -> Atom | None:
     """rev of no axes or axes of length 1 -> x; rev(rev(x)) -> rev(x) along axes in one of them."""
     x, axes = n.inputs[0], n.params["axes"]
@@ -241,6 +246,16 @@ def reduce_nothing(r: Rewriter, n: Node) -> Atom | None:
     if all(x.type.shape[a] == 1 for a in axes):
         return r.emit("reshape", x, shape=n.type.shape)
     return None
+
+
+IDENTITIES = {"reduce_sum": 0, "reduce_prod": 1, "reduce_and": True, "reduce_or": False}
+
+
+def reduce_empty(r: Rewriter, n: Node) -> Atom | None:
+    """A reduction of no elements -> the number that it starts from."""
+    if 0 not in n.inputs[0].type.shape:
+        return None
+    return r.full(r.literal(IDENTITIES[n.op.name], n.type.dtype), n.type)
 
 
 def reduce_reduce(r: Rewriter, n: Node) -> Atom | None:
@@ -317,6 +332,14 @@ def reduce_negated(r: Rewriter, n: Node) -> Atom | None:
 # contractions
 
 
+def dot_empty(r: Rewriter, n: Node) -> Atom | None:
+    """A contraction over an axis without elements -> 0."""
+    x = n.inputs[0]
+    if all(x.type.shape[a] for a in n.params["contract"][0]):
+        return None
+    return r.full(r.literal(0, n.type.dtype), n.type)
+
+
 def dot_negated(r: Rewriter, n: Node) -> Atom | None:
     """dot_general(-x, y) -> -dot_general(x, y)."""
     for side in (0, 1):
@@ -391,10 +414,13 @@ TABLE: Table = {
     "slice": (same_type, slice_slice, slice_broadcast, slice_concat),
     "pad": (pad_nothing, pad_splat),
     "concat": (concat_trivial,),
+    "scatter_add": (scatter_nothing,),
+    "scatter_set": (scatter_nothing,),
     "rev": (rev_rev, rev_broadcast),
-    "dot_general": (dot_outer, dot_transposed, dot_negated),
+    "dot_general": (dot_empty, dot_outer, dot_transposed, dot_negated),
     **{
         name: (
+            *((reduce_empty,) if name in IDENTITIES else ()),
             reduce_nothing,
             reduce_transpose,
             reduce_reshape,

@@ -70,6 +70,15 @@ def literal_second(r: Rewriter, n: Node) -> Atom | None:
     return None
 
 
+def empty(r: Rewriter, n: Node) -> Atom | None:
+    """Any op without elements in its output -> broadcast(0), so that no later stage meets it."""
+    if 0 not in n.type.shape or n.op.check is not None:
+        return None
+    if n.op.name == "broadcast" and isinstance(n.inputs[0], Literal):
+        return None
+    return r.full(r.literal(0, n.type.dtype), n.type)
+
+
 def fold(r: Rewriter, n: Node) -> Atom | None:
     """op(literals) -> a literal."""
     for atom in n.inputs:
@@ -182,10 +191,10 @@ def _moved(r: Rewriter, n: Node, makers: list[Eqn | None], move: Eqn) -> Atom | 
 
 
 def generic_rules() -> dict[str, tuple[Rule, ...]]:
-    """The rules above for every elementwise op of the registry."""
-    table: dict[str, tuple[Rule, ...]] = {}
+    """The rules above for every op of the registry."""
+    table: dict[str, tuple[Rule, ...]] = dict.fromkeys(REGISTRY, (empty,))
     for name, op in REGISTRY.items():
         if elementwise(op) and name != "stop_gradient":
             swap: tuple[Rule, ...] = (literal_second,) if name in COMMUTATIVE else ()
-            table[name] = (fold, fold_select, move_last, splats_to_literals, *swap)
+            table[name] = (empty, fold, fold_select, move_last, splats_to_literals, *swap)
     return table
