@@ -87,6 +87,7 @@ def expm1_reduced(s: ScalarBuilder, r: Expr, lost: Expr | None = None) -> Expr:
 
 
 def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """p 2**n with p = exp(r), in two factors that reach subnormals and overflow."""
     # beyond the clamp every result is 0 or inf, and so it is at the clamp
     x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-104.0, -746.0))
     t, _, r = reduce_by_ln2(s, x, 2 * f.bias)
@@ -95,6 +96,7 @@ def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """The same with r = x - n, which is exact."""
     x = at_least(s, at_most(s, x, f.pick(129.0, 1025.0)), f.pick(-151.0, -1076.0))
     magic = f.magic + 2 * f.bias
     t = s.add(x, magic)

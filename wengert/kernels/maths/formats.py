@@ -29,10 +29,12 @@ class Format:
 
     @property
     def sign_bit(self) -> int:
+        """The top bit alone."""
         return 1 << (8 * self.dtype.itemsize - 1)
 
     @property
     def fraction_mask(self) -> int:
+        """The stored bits of the significand."""
         return (1 << self.mantissa) - 1
 
     def pick(self, single: Any, double: Any) -> Any:
@@ -50,6 +52,7 @@ FORMATS = {FLOAT32: SINGLE, FLOAT64: DOUBLE}
 
 
 def format_of(x: Expr) -> Format:
+    """The format of an expression of floats."""
     return FORMATS[x.dtype]
 
 
@@ -74,6 +77,7 @@ def at_least(s: ScalarBuilder, x: Expr, bound: float) -> Expr:
 
 
 def as_bits(s: ScalarBuilder, x: Expr) -> Expr:
+    """The bit pattern, as an unsigned integer."""
     return s.bitcast(x, format_of(x).bits)
 
 

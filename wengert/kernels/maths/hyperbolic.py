@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.maths.exponential import (
     LN2_DOUBLE,
     expm1_reduced,
@@ -68,6 +68,7 @@ def _halves(s: ScalarBuilder, f: Format, x: Expr) -> tuple[Expr, Expr]:
 
 
 def sinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """Twice the half, which does not overflow before the result does."""
     half, _ = _halves(s, f, x)
     y = s.copysign(s.add(half, half), x)
     # the halving would round a subnormal
@@ -75,6 +76,7 @@ def sinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def cosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """Twice the half, which does not overflow before the result does."""
     _, half = _halves(s, f, x)
     return s.add(half, half)
 
@@ -83,7 +85,7 @@ def asinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """log1p(a + a**2 / (1 + sqrt(1 + a**2))), a = |x|; log1p(a) + ln(2) for huge a."""
     a = s.abs(x)
     square = s.mul(a, a)
-    root = s.sqrt(s.add(square, 1.0))  # pyright: ignore[reportAttributeAccessIssue]
+    root = s.unary(ScalarOp.SQRT, s.add(square, 1.0))
     inner = s.add(a, s.div(square, s.add(root, 1.0)))
     return s.copysign(_log1p_or_doubled(s, f, a, inner), x)
 
@@ -91,7 +93,7 @@ def asinh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 def acosh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """log1p(t + sqrt(2 t + t**2)), t = x - 1; log1p(x) + ln(2) for huge x."""
     t = s.sub(x, 1.0)
-    root = s.sqrt(s.fma(t, t, s.add(t, t)))  # pyright: ignore[reportAttributeAccessIssue]
+    root = s.unary(ScalarOp.SQRT, s.fma(t, t, s.add(t, t)))
     y = _log1p_or_doubled(s, f, x, s.add(t, root))
     return s.select(s.lt(x, 1.0), s.like(nan, x), y)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import inf
 
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.maths.formats import Format, flip_sign, format_of, horner, sign_of
 
 _QUARTER_PI_SINGLE = (0.7853981852531433, -2.1855694143368964e-08)
@@ -56,13 +56,14 @@ def _asin_core(s: ScalarBuilder, f: Format, a: Expr) -> tuple[Expr, Expr]:
     """(a <= 1/2, asin(a)) there, else (False, 2 asin(sqrt((1 - a) / 2))); NaN for a > 1."""
     small = s.le(a, 0.5)
     z = s.select(small, s.mul(a, a), s.fma(a, -0.5, 0.5))
-    r = s.select(small, a, s.sqrt(z))  # pyright: ignore[reportAttributeAccessIssue]
+    r = s.select(small, a, s.unary(ScalarOp.SQRT, z))
     p = horner(s, z, f.pick(_ASIN_SINGLE, _ASIN_DOUBLE))
     w = s.fma(s.mul(z, r), p, r)
     return small, s.select(small, w, s.add(w, w))
 
 
 def asin(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """asin(|x|), pi/2 minus twice the core outside of the middle."""
     small, w = _asin_core(s, f, s.abs(x))
     k = _choose(s, small, 0.0, 2.0, x)
     return s.copysign(_plus_quarters(s, k, s.select(small, w, s.neg(w))), x)
@@ -76,10 +77,14 @@ def acos(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     return _plus_quarters(s, k, s.select(small, s.neg(signed), signed))
 
 
-def _octants(s: ScalarBuilder, f: Format, a: Expr, b: Expr) -> tuple[Expr, Expr, Expr]:
-    """(k, w, a > b): atan(min / max) = k pi/4 + w, for a, b >= 0, both 0 and both inf included."""
+def _ordered(s: ScalarBuilder, a: Expr, b: Expr) -> tuple[Expr, Expr, Expr]:
+    """(a > b, smaller, larger), NaN somewhere if one is."""
     swap = s.gt(a, b)
-    low, high = s.select(swap, b, a), s.select(swap, a, b)
+    return swap, s.select(swap, b, a), s.select(swap, a, b)
+
+
+def _octants(s: ScalarBuilder, f: Format, low: Expr, high: Expr) -> tuple[Expr, Expr]:
+    """(k, w): atan(low / high) = k pi/4 + w for 0 <= low <= high, both 0 and both inf included."""
     far = s.or_(s.gt(low, s.mul(high, _TAN_EIGHTH_PI)), s.eq(low, inf))
     top = s.select(far, s.sub(low, high), low)
     bottom = s.select(far, s.add(low, high), high)
@@ -88,21 +93,24 @@ def _octants(s: ScalarBuilder, f: Format, a: Expr, b: Expr) -> tuple[Expr, Expr,
     t = s.select(s.and_(s.eq(low, high), s.or_(far, s.eq(low, 0.0))), s.like(0.0, t), t)
     z = s.mul(t, t)
     w = s.fma(s.mul(z, t), horner(s, z, f.pick(_ATAN_SINGLE, _ATAN_DOUBLE)), t)
-    return _choose(s, far, 1.0, 0.0, a), w, swap
+    return _choose(s, far, 1.0, 0.0, t), w
 
 
 def atan(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    k, w, swap = _octants(s, f, s.abs(x), s.like(1.0, x))
+    """The octant of (|x|, 1), reflected for |x| > 1."""
+    swap, low, high = _ordered(s, s.abs(x), s.like(1.0, x))
+    k, w = _octants(s, f, low, high)
     k = s.select(swap, s.sub(2.0, k), k)
     return s.copysign(_plus_quarters(s, k, s.select(swap, s.neg(w), w)), x)
 
 
 def atan2(s: ScalarBuilder, f: Format, y: Expr, x: Expr) -> Expr:
-    a, b = s.abs(y), s.abs(x)
-    # so that a + b does not overflow; where that underflows, the quotient does too
-    limit = 2.0 ** (f.bias - 2)
-    factor = _choose(s, s.or_(s.gt(a, limit), s.gt(b, limit)), 0.25, 1.0, x)
-    k, w, swap = _octants(s, f, s.mul(a, factor), s.mul(b, factor))
+    """The octant of (|y|, |x|), reflected for |y| > |x|, and again for a negative x."""
+    swap, low, high = _ordered(s, s.abs(y), s.abs(x))
+    # scaled so that low + high does not overflow, and subnormal operands can be compared
+    large, small = s.gt(high, 2.0 ** (f.bias - 2)), s.lt(high, f.tiny * 2.0**10)
+    factor = _choose(s, large, 0.25, _choose(s, small, 2.0**60, 1.0, x), x)
+    k, w = _octants(s, f, s.mul(low, factor), s.mul(high, factor))
     k = s.select(swap, s.sub(2.0, k), k)
     w = s.select(swap, s.neg(w), w)
     sign = sign_of(s, x)

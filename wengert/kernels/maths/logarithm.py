@@ -6,8 +6,8 @@ float32: log(1 + f) = f - f**2/2 + f**3 P(f). float64: with s = f / (2 + f),
 log(1 + f) = f - (f**2/2 - s (f**2/2 + R)), R = s**2 R(s**2), where the leading term of the error is
 that of f**2/2 (the arrangement of fdlibm's e_log.c, Sun Microsystems 1993; own coefficients).
 
-log1p needs no correction term for the rounding of u = 1 + x: with e from u, f = (x 2**-e + 2**-e) - 1
-is formed from x by one FMA, since 2**-e - 1 is exact or does not matter.
+log1p needs no correction term for the rounding of u = 1 + x: with e from u,
+f = x 2**-e + (2**-e - 1) is one FMA of x, and the difference is exact or does not matter.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ def _join(s: ScalarBuilder, e: Expr, f: Expr) -> Expr:
 
 
 def log(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """e ln(2) + log(1 + f)."""
     parts = split(s, x)
     return _with_specials(s, x, _join(s, parts.exponent, s.sub(parts.significand, 1.0)))
 
@@ -106,9 +107,11 @@ def _scaled(
 
 
 def log2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """e + log(1 + f) log2(e)."""
     return _scaled(s, x, f.pick(_LOG2_E_SINGLE, _LOG2_E_DOUBLE), (1.0, 0.0))
 
 
 def log10(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """e log10(2) + log(1 + f) log10(e)."""
     unit = f.pick(_LOG10_E_SINGLE, _LOG10_E_DOUBLE)
     return _scaled(s, x, unit, f.pick(_LOG10_2_SINGLE, _LOG10_2_DOUBLE))
