@@ -10,6 +10,7 @@ from wengert.backends.cpu.llvm_expr import Module
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
 
 MAIN = "wengert_main"
+TEAM = 128  # the most threads that a loop is spread over
 
 _FAIL = """define internal void @wg.fail(ptr %failure, i64 %code, i64 %value) cold noinline {
   %swapped = cmpxchg ptr %failure, i64 0, i64 %code seq_cst seq_cst
@@ -24,8 +25,8 @@ done:
 }
 """
 
-# The pool calls a chunk's function with args[0] advanced by steps[0] times the chunk number. It
-# leaves null alone, so that counting starts at address 1.
+# The pool calls a worker with args[0] advanced by steps[0] times the worker's number. It leaves
+# null alone, so that counting starts at address 1.
 _ONE_STEP = f"""@{RUNTIME} = external global [8 x i64]
 @wg.one = internal constant i64 1
 """
@@ -82,7 +83,6 @@ class Main:
         self.lines: list[str] = []
         self.prologue: list[str] = []
         self.others: list[str] = []
-        self.constants: dict[str, str] = {}
         self.pointers: dict[object, str] = {}
         self._count = 0
         self._threads = False
@@ -142,12 +142,12 @@ class Main:
         module.helpers["@wg.one"] = _ONE_STEP
         pointers = [self.pointer(g.buffers[0]) for g in buffers] + ["%failure"] * checks
         table, threads = self.fresh("%table"), self.fresh("%threads")
-        self.prologue.append(f"  {table} = alloca [{len(pointers)} x ptr]")
-        for k, pointer in enumerate(pointers):
+        self.prologue.append(f"  {table} = alloca [{len(pointers) + 2} x ptr]")
+        for k, pointer in enumerate(["%counters", "null", *pointers]):
             slot = self.fresh("%entry")
             self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr {table}, i64 {k}")
             self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.others.append(_chunk_function(name, len(pointers), chunks.start))
+        self.others.append(_worker_function(name, len(pointers), chunks))
         self.lines.append(f"  {threads} = load i64, ptr {_thread_slot()}")
         self._fork(name, table, threads, len(chunks))
         if checks:
@@ -157,41 +157,29 @@ class Main:
 
     def _fork(self, name: str, table: str, threads: str, chunks: int) -> None:
         k = self.fresh("")
-        count = self._constant("i64", chunks)
+        most = min(chunks, TEAM)
         self.lines += [
-            f"  %many{k} = icmp sgt i64 {threads}, 1",
-            f"  br i1 %many{k}, label %pool{k}, label %serial{k}",
+            f"  %few{k} = call i64 @llvm.smin.i64(i64 {threads}, i64 {most})",
+            f"  %size{k} = mul nuw nsw i64 %few{k}, 64",
+            f"  call void @llvm.memset.p0.i64(ptr %counters, i8 0, i64 %size{k}, i1 false)",
+            f"  %teamslot{k} = getelementptr inbounds ptr, ptr {table}, i64 1",
+            f"  store i64 %few{k}, ptr %teamslot{k}",
+            "  store i64 1, ptr %box",
+            f"  %many{k} = icmp sgt i64 %few{k}, 1",
+            f"  br i1 %many{k}, label %pool{k}, label %alone{k}",
             f"pool{k}:",
-            f"  %few{k} = call i64 @llvm.smin.i64(i64 {threads}, i64 {chunks})",
+            f"  store i64 %few{k}, ptr %dims",
             f"  %team{k} = trunc i64 %few{k} to i32",
-            "  store ptr inttoptr (i64 1 to ptr), ptr %box",
             f"  %run{k} = load ptr, ptr @{RUNTIME}",
-            f"  call void %run{k}(ptr @{name}.chunk, ptr %box, ptr {count}, ptr @wg.one, "
+            f"  call void %run{k}(ptr @{name}.worker, ptr %box, ptr %dims, ptr @wg.one, "
             f"ptr {table}, i64 0, i64 1, i32 %team{k})",
             f"  br label %joined{k}",
-            f"serial{k}:",
-            f"  %chunk{k} = phi i64 [ 1, %{self._label()} ], [ %next{k}, %serial{k} ]",
-            f"  %cell{k} = inttoptr i64 %chunk{k} to ptr",
-            f"  store ptr %cell{k}, ptr %box",
-            f"  call void @{name}.chunk(ptr %box, ptr {count}, ptr @wg.one, ptr {table})",
-            f"  %next{k} = add nsw i64 %chunk{k}, 1",
-            f"  %more{k} = icmp sle i64 %next{k}, {chunks}",
-            f"  br i1 %more{k}, label %serial{k}, label %joined{k}",
+            f"alone{k}:",
+            f"  call void @{name}.worker(ptr %box, ptr null, ptr null, ptr {table})",
+            f"  br label %joined{k}",
             f"joined{k}:",
         ]
         self._threads = True
-
-    def _label(self) -> str:
-        """The block being written."""
-        for line in reversed(self.lines):
-            if line.endswith(":"):
-                return line[:-1]
-        return "start"
-
-    def _constant(self, kind: str, value: object) -> str:
-        """The address of a constant, as Fortran wants its arguments."""
-        name = f"@wg.{kind}.{len(self.constants)}"
-        return self.constants.setdefault(f"{kind} {value}", name)
 
     # the whole
 
@@ -213,8 +201,10 @@ class Main:
         self._copies(module)
         if self._threads:
             module.declare("@llvm.smin.i64", "i64", "i64, i64")
-            self.prologue.append("  %box = alloca ptr")
-        constants = [f"{name} = internal constant {v}" for v, name in self.constants.items()]
+            module.declare("@llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
+            self.prologue.append("  %box = alloca i64")
+            self.prologue.append("  %dims = alloca i64")
+            self.prologue.append(f"  %counters = alloca [{8 * TEAM} x i64], align 64")
         before, after = [], []
         if any(map(_multiplies, self.program.steps)):
             declare_thread_control(module)
@@ -222,7 +212,6 @@ class Main:
             before, after = ["  call void @wg.blas.begin()"], ["  call void @wg.blas.end()"]
         return "\n".join(
             [
-                *constants,
                 *self.others,
                 f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) nounwind {{",
                 "start:",
@@ -252,18 +241,60 @@ def _thread_slot() -> str:
     return f"getelementptr inbounds (i64, ptr @{RUNTIME}, i64 1)"
 
 
-def _chunk_function(name: str, pointers: int, start: int) -> str:
-    lines = [
-        f"define internal void @{name}.chunk(ptr %args, ptr %dims, ptr %steps, ptr %table) {{",
-        "  %address = load i64, ptr %args",
-        f"  %chunk = add nsw i64 %address, {start - 1}",
-    ]
+# What one thread of the team does: run the chunks of its own share, then those that are left of
+# the others'. Each share has a counter, on a cache line of its own, from which the next chunk is
+# taken. So a thread that the system has put aside holds up one chunk at most.
+_WORKER = """define internal void @{name}.worker(ptr %args, ptr %dims, ptr %steps, ptr %table) nounwind {{
+start:
+  %address = load i64, ptr %args
+  %me = sub nsw i64 %address, 1
+  %counters = load ptr, ptr %table
+  %teamslot = getelementptr inbounds ptr, ptr %table, i64 1
+  %team = load i64, ptr %teamslot
+{pointers}
+  br label %share
+share:
+  %turn = phi i64 [ 0, %start ], [ %turn1, %exhausted ]
+  %ahead = add nuw nsw i64 %me, %turn
+  %owner = urem i64 %ahead, %team
+  %scaled = mul nuw nsw i64 %owner, {count}
+  %first = udiv i64 %scaled, %team
+  %scaled1 = add nuw nsw i64 %scaled, {count}
+  %last = udiv i64 %scaled1, %team
+  %line = mul nuw nsw i64 %owner, 8
+  %counter = getelementptr inbounds i64, ptr %counters, i64 %line
+  br label %take
+take:
+  %taken = atomicrmw add ptr %counter, i64 1 monotonic
+  %next = add nuw nsw i64 %first, %taken
+  %left = icmp ult i64 %next, %last
+  br i1 %left, label %run, label %exhausted
+run:
+  %chunk = add nsw i64 %next, {start}
+  %status = call i64 @{name}({arguments})
+  br label %take
+exhausted:
+  %turn1 = add nuw nsw i64 %turn, 1
+  %more = icmp ult i64 %turn1, %team
+  br i1 %more, label %share, label %done
+done:
+  ret void
+}}
+"""
+
+
+def _worker_function(name: str, pointers: int, chunks: range) -> str:
+    loads: list[str] = []
     for k in range(pointers):
-        lines.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k}")
-        lines.append(f"  %p{k} = load ptr, ptr %s{k}")
-    arguments = ", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))])
-    lines += [f"  %status = call i64 @{name}({arguments})", "  ret void", "}", ""]
-    return "\n".join(lines)
+        loads.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k + 2}")
+        loads.append(f"  %p{k} = load ptr, ptr %s{k}")
+    return _WORKER.format(
+        name=name,
+        pointers="\n".join(loads),
+        count=len(chunks),
+        start=chunks.start,
+        arguments=", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))]),
+    )
 
 
 def constant_range(loop: Loop) -> range:

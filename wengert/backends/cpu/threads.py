@@ -8,17 +8,20 @@ neither layer may be used, can be told to run on one thread.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.machinery
 import importlib.util
 import os
 import pathlib
 import threading
+from collections.abc import Iterator
 from types import ModuleType
 
 # the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
 RUNTIME = (ctypes.c_int64 * 8)(0, 1)
 _LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
+_SPINS = "1000"  # some tens of microseconds
 _lock = threading.Lock()
 _layer: ModuleType | None = None
 _tried = False
@@ -85,10 +88,28 @@ def _load() -> ModuleType | None:
             path = folder / (name + suffix)
             if path.exists():
                 try:
-                    return load_extension(name, path)
+                    with _short_spins():
+                        return load_extension(name, path)
                 except (ImportError, OSError):
                     continue  # the layer's own library (TBB, say) is missing
     return None
+
+
+@contextlib.contextmanager
+def _short_spins() -> Iterator[None]:
+    """Have GNU OpenMP, while it is being loaded, read that its threads shall not spin for long.
+
+    By default they spin for milliseconds before they sleep. A thread that does so on a machine
+    that others use too keeps off its CPU the very thread that it waits for.
+    """
+    if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ):
+        yield
+        return
+    os.environ["GOMP_SPINCOUNT"] = _SPINS
+    try:
+        yield
+    finally:
+        os.environ.pop("GOMP_SPINCOUNT", None)
 
 
 def load_extension(name: str, path: pathlib.Path) -> ModuleType:
