@@ -63,19 +63,17 @@ def trace(
     Python numbers and strings in the result become outputs of the program, unless
     `keep_static` asks for them to be kept as they are.
     """
-    with opened(name or getattr(fun, "__name__", "function")) as opened_trace:
-        builder = opened_trace.builder
+    with opened(name or getattr(fun, "__name__", "function")) as here:
+        builder = here.builder
         tracers = [wrap(builder.input(a.type), a.weak) for a in args]
         result = _call(fun, tracers)
         leaves, tree = flatten(result)
         static = {i: x for i, x in enumerate(leaves) if keep_static and _is_static(x)}
         builder.location = None
         outputs = [
-            _output(x, i, result, opened_trace.name)
-            for i, x in enumerate(leaves)
-            if i not in static
+            _output(x, i, result, here.name) for i, x in enumerate(leaves) if i not in static
         ]
-        captured = opened_trace.captured
+        captured = here.captured
         builder.inputs.extend(_var(value) for _, value in captured.values())
         program = builder.finish(outputs)
     return Traced(program, tuple(t for t, _ in captured.values()), tree, static)
