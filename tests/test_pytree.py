@@ -35,6 +35,9 @@ class Interval:
         self.low = low
         self.high = high
 
+    def __repr__(self) -> str:  # names the test, which must be called the same in every process
+        return f"Interval({self.low!r}, {self.high!r})"
+
     def tree_flatten(self) -> tuple[tuple[Any, ...], None]:
         return (self.low, self.high), None
 
