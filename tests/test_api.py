@@ -209,9 +209,9 @@ def test_aux_passes_through() -> None:
     assert (aux["name"], aux["count"], aux["index"]) == ("run", 3, np.argmax(X))
     slopes, again = wg.grad(fun, has_aux=True)(X)
     assert again["name"] == "run"
-    out, derivative, aux = wg.linearize(fun, X, has_aux=True)
+    _, derivative, aux = wg.linearize(fun, X, has_aux=True)
     assert_allclose(derivative(np.ones(3)), 2 * np.sum(X))
-    out, pullback, aux = wg.vjp(fun, X, has_aux=True)
+    _, pullback, aux = wg.vjp(fun, X, has_aux=True)
     assert_allclose(pullback(1.0)[0], 2 * X)
     _, slope, aux = wg.jvp(fun, (X,), (X,), has_aux=True)
     assert_allclose(slope, 2 * np.sum(X**2))

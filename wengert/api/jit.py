@@ -86,6 +86,7 @@ class Jit:
     def __init__(self, fun: Callable[..., Any], options: dict[str, Any]) -> None:
         require_callable("jit", fun)
         self._fast: tuple[Fast, ...] = ()
+        self._fast_methods: tuple[Fast, ...] = ()  # of calls with an object as a constant
         self._fun = fun
         self._options = options
         self._backend = check_backend(options["backend"])
@@ -111,9 +112,16 @@ class Jit:
         if found.traced.captured or call.is_traced:
             return found.finish(run(found.traced.program, [*leaves, *found.traced.captured]))
         executable = found.executable or found.prepare(self._backend)
-        if found.fast is not None and found.fast not in self._fast:
-            self._fast = (found.fast, *self._fast)[:MAX_FAST]
+        if found.fast is not None:
+            self._remember(found.fast, call)
         return found.finish(executable(*leaves))
+
+    def _remember(self, fast: Fast, call: Call) -> None:
+        """Tries `fast` first from now on, if it is not among those that are tried."""
+        name = "_fast_methods" if call.has_object else "_fast"
+        known = getattr(self, name)
+        if fast not in known:
+            setattr(self, name, (fast, *known)[:MAX_FAST])
 
     def _specialise(self, call: Call) -> Specialisation:
         found = Specialisation(call.without_leaves(), self._trace(call))
@@ -179,7 +187,7 @@ class Jit:
     def clear_cache(self) -> None:
         """Forgets all compiled programs."""
         with LOCK:
-            self._fast = ()
+            self._fast = self._fast_methods = ()
             self._cache.clear()
             self._int_values.clear()
 
@@ -219,11 +227,13 @@ class Method:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the method."""
-        for fast in self.__func__._fast:
+        compiled = self.__func__
+        known = compiled._fast if is_node(type(self.__self__)) else compiled._fast_methods
+        for fast in known:
             result = fast((self.__self__, *args), kwargs)
             if result is not NotImplemented:
                 return result
-        return self.__func__._call(self._parse(args, kwargs))
+        return compiled._call(self._parse(args, kwargs))
 
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
         """The stages; see `Jit.lower`."""

@@ -55,6 +55,11 @@ class Call:
         """The positions of the leaves that are traced."""
         return [i for i, s in enumerate(self.specs) if not is_static(s)]
 
+    @property
+    def has_object(self) -> bool:
+        """Whether this is a call of a method whose object is a constant."""
+        return bool(self.static) and isinstance(self.static[0][1], Identity)
+
     def without_leaves(self) -> Call:
         """The same signature without the arrays, to be kept."""
         return Call([0] * len(self.leaves), self.tree, self.specs, self.static)
