@@ -311,6 +311,36 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (np.linalg.matrix_norm, (T3,)), (lambda x: np.linalg.matrix_norm(x, ord=1, keepdims=True), (T3,)),
         (lambda x: np.linalg.norm(x, axis=0), (filled(3, 4, dtype="f2"),)),
     ],
+    "sequences": [
+        *[
+            (lambda a, v, f=f, m=m: f(a, v, m), (x, y))
+            for f in (np.convolve, np.correlate)
+            for m in ("full", "same", "valid")
+            for x, y in ((V, V[:3]), (V[:2], V), (V, N[:4]), (I3[0, 0], I3[0, 1]))
+        ],
+        (lambda a, v: np.convolve(a, v), (filled(40), filled(30))),
+        (lambda a, v: np.convolve(a, v), (filled(0), V)),
+        (lambda a, v: np.convolve(a, v, "odd"), (V, V)), (np.convolve, (M, V)),
+        (lambda x: np.polyval([1, 2.0, 3], x), (M,)), (np.polyval, (V, M)),
+        (lambda x: np.polyval([1, 2], x), (I3,)), (lambda x: np.polyval([], x), (V,)),
+        (np.searchsorted, (np.sort(V), M)), (lambda x: np.searchsorted(x, 0.0), (np.sort(V),)),
+        (lambda a, x: np.searchsorted(a, x, "right"), (np.array([0, 1, 1, 2, np.nan]), NAN)),
+        (lambda x: np.digitize(x, [-1, 0, 1]), (M,)),
+        (lambda x: np.digitize(x, [1, 0, -1], right=True), (np.round(M),)),
+        (lambda x: np.digitize(x, [1, 0, -1]), (np.round(M),)),
+        (lambda x: np.digitize(x, [1, 0, 3]), (M,)), (lambda x: np.isin(x, [0, 1, 2]), (I3,)),
+        (lambda x: np.isin(x, [0, 1, 2], invert=True), (I3,)),
+        *[(lambda x, p=p: np.delete(x, p, axis=1), (M,)) for p in (0, [0, 2], -1, slice(1, 3), 9)],
+        (lambda x: np.delete(x, [0, 5]), (M,)), (lambda x: np.delete(x, 0, axis=3), (M,)),
+        (lambda x: np.insert(x, 1, 7), (V,)), (lambda x: np.insert(x, [1, 4], [7, 8]), (V,)),
+        (lambda x: np.insert(x, 1, x[:, 0], axis=1), (M,)),
+        (lambda x: np.insert(x, [1], [[1], [2], [3]], axis=1), (M,)),
+        (lambda x: np.insert(x, 0, 5, axis=0), (I3,)), (lambda x: np.insert(x, 9, 5), (V,)),
+        (lambda x: np.insert(x, 1, [1.5, 2], axis=0), (M[:, :2],)),
+        (lambda x: np.choose(x, [x * 2, 10, 20], mode="clip"), (I3,)),
+        (np.angle, (M,)), (lambda x: np.angle(x, deg=True), (M,)), (np.amax, (M,)),
+        (lambda x: np.amin(x, axis=0), (M,)),
+    ],
     "covariance": [
         (np.cov, (M,)), (lambda x: np.cov(x, rowvar=False), (M,)), (lambda x: np.cov(x, bias=True), (M,)),
         (np.cov, (V,)), (lambda x, y: np.cov(x, y), (V, V[::-1].copy())), (np.corrcoef, (M,)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -44,6 +44,10 @@ class Tracer:
         self.owner = owner
         self.value = value
         self.weak = weak
+
+    if TYPE_CHECKING:  # the methods and operators that are installed below
+
+        def __getattr__(self, name: str) -> Any: ...
 
     # what is known without running
 
@@ -100,7 +104,7 @@ class Tracer:
     @property
     def imag(self) -> Any:
         """The imaginary part: zeros."""
-        return self * 0
+        return enter(_operate, "multiply", self, 0)
 
     @property
     def flat(self) -> Iterator[Any]:
@@ -129,7 +133,7 @@ class Tracer:
         _no_conversion(
             self,
             "NumPy needed its elements",
-            "instead of np.array([x, y]) use np.stack, of array[x] np.take(array, x), of "
+            "instead of np.array([x, y]) use np.stack, of array[x] wg.numpy.take(array, x), of "
             "array[i] = x np.where or np.concatenate, of np.asarray and np.full their namesakes "
             "in wg.numpy",
         )
@@ -167,7 +171,7 @@ class Tracer:
             "Python or NumPy needed an integer (range, a shape, a slice, the index of a NumPy "
             "array or list)",
             "make the argument that it depends on static (static_argnums), or, to index an array, "
-            "use np.take(array, i, axis) or wg.numpy.asarray(array)[i]",
+            "use wg.numpy.take(array, i, axis)",
         )
 
     def item(self, *args: Any) -> NoReturn:

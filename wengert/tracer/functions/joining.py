@@ -211,9 +211,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
             raise ArgumentError("number sections must be larger than 0.")
         each, extra = divmod(n, count)
         bounds = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each]).tolist()
-        return [
-            wrapped(cut(value, position, a, b)) for a, b in itertools.pairwise(bounds)
-        ]
+        return [wrapped(cut(value, position, a, b)) for a, b in itertools.pairwise(bounds)]
     points = [0, *(integer(i, "a position") for i in indices_or_sections), n]
     ranges = [slice(a, b).indices(n) for a, b in itertools.pairwise(points)]
     return [wrapped(cut(value, position, a, max(a, b))) for a, b, _ in ranges]

@@ -112,7 +112,7 @@ def assemble(items: Sequence[Any]) -> Value:
         raise ShapeError(
             f"the items of a list have different shapes {sorted(shapes)}; an array needs equal ones"
         )
-    dtype = result_type(*parts)
+    dtype = supported_dtype(np.result_type(*(part.dtype for part in parts)))
     rows = [expand(materialise(part, dtype), 0) for part in parts]
     return rows[0] if len(rows) == 1 else rows[0].concat(*rows[1:], axis=0)
 

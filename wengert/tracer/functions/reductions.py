@@ -203,8 +203,8 @@ def _logical(ufunc: np.ufunc) -> Callable[..., Any]:
 
 sum_ = function(np.sum)(method("sum")(_reducer(np.add)))
 prod = function(np.prod)(method("prod")(_reducer(np.multiply)))
-max_ = function(np.max)(method("max")(_without_dtype(np.maximum)))
-min_ = function(np.min)(method("min")(_without_dtype(np.minimum)))
+max_ = function(*{np.max, np.amax})(method("max")(_without_dtype(np.maximum)))
+min_ = function(*{np.min, np.amin})(method("min")(_without_dtype(np.minimum)))
 all_ = function(np.all)(method("all")(_logical(np.logical_and)))
 any_ = function(np.any)(method("any")(_logical(np.logical_or)))
 nanmax = function(np.nanmax)(_without_dtype(np.fmax))

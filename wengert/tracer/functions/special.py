@@ -21,7 +21,6 @@ from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
     floating,
-    holds_tracers,
     integer,
     normal_axes,
     spread,
@@ -278,8 +277,6 @@ def logsumexp(
     a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False
 ) -> Any:
     """log(sum(b * exp(a))) over axes, as `scipy.special.logsumexp`."""
-    if not holds_tracers((a, b)):
-        return scipy_function("logsumexp")(a, axis, b, keepdims, return_sign)
     x, weights = _weighted(a, b)
     axes = normal_axes(axis, x.ndim)
     if any(x.shape[d] == 0 for d in axes):
@@ -309,8 +306,6 @@ def _weighted(a: Any, b: Any) -> tuple[Value, Value | None]:
 
 def softmax(x: Any, axis: Any = None) -> Any:
     """exp(x) / sum(exp(x)) over axes, as `scipy.special.softmax`."""
-    if not holds_tracers(x):
-        return scipy_function("softmax")(x, axis)
     value = floating(x)
     axes = normal_axes(axis, value.ndim)
     if not axes:
@@ -321,8 +316,6 @@ def softmax(x: Any, axis: Any = None) -> Any:
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """log(softmax(x)), as `scipy.special.log_softmax`."""
-    if not holds_tracers(x):
-        return scipy_function("log_softmax")(x, axis)
     value = floating(x)
     axes = normal_axes(axis, value.ndim)
     if not axes:
@@ -334,8 +327,6 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
 
 def polygamma(n: int, x: Any) -> Any:
     """The n-th derivative of digamma, for a known n."""
-    if not holds_tracers(x):
-        return scipy_function("polygamma")(n, x)
     order = integer(n, "n")
     if order < 0:
         raise ArgumentError(f"polygamma needs n >= 0, got {order}")
@@ -345,8 +336,6 @@ def polygamma(n: int, x: Any) -> Any:
 
 def multigammaln(a: Any, d: int) -> Any:
     """log of the multivariate gamma function of dimension d, as `scipy.special.multigammaln`."""
-    if not holds_tracers(a):
-        return scipy_function("multigammaln")(a, d)
     value, count = floating(a), integer(d, "d")
     if count < 1:
         raise ArgumentError("d should be a positive integer (dimension)")

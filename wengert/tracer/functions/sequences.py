@@ -1,0 +1,236 @@
+"""Sequences: convolve, correlate, polyval, searchsorted, insert, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.types import BOOL, INT64
+from wengert.tracer.functions.indexing import pick
+from wengert.tracer.functions.joining import concatenate
+from wengert.tracer.functions.operands import (
+    broadcast,
+    expand,
+    flat_or_axis,
+    holds_tracers,
+    integer,
+    iota,
+    materialise,
+    operand,
+    reshape,
+    transpose,
+    values,
+    wrapped,
+)
+from wengert.tracer.functions.products import contracted_axes
+from wengert.tracer.functions.shapes import cut
+from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.tables import function, method
+
+FEW_TAPS = 16
+"""Kernels up to this length become sums of shifted slices, which fuse."""
+
+
+def correlated(a: Value, v: Value, mode: str) -> Value:
+    """sum_k a[n + k] v[k] for len(a) >= len(v), with zeros outside."""
+    n, m = a.shape[0], v.shape[0]
+    margins = {"full": (m - 1, m - 1), "same": (m // 2, m - 1 - m // 2), "valid": (0, 0)}
+    if mode not in margins:
+        raise ArgumentError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+    low, high = margins[mode]
+    zero = a.builder.literal(0, a.dtype)
+    padded = a.pad(zero, low=(low,), high=(high,), interior=(0,)) if low or high else a
+    length = n + low + high - m + 1
+    if m > FEW_TAPS:
+        position = iota((length, m), 0).add(iota((length, m), 1))
+        return contracted_axes(padded.gather(position), v, (1,), (0,), "convolve")
+    total: Value | None = None
+    for k in range(m):
+        tap = broadcast(reshape(cut(v, 0, k, k + 1), ()), (length,))
+        term = call(np.multiply, cut(padded, 0, k, k + length), tap)
+        total = term if total is None else call(np.add, total, term)
+    assert total is not None
+    return total
+
+
+def _vectors(a: Any, v: Any, name: str) -> tuple[Value, Value]:
+    x, y = (reshape(i, (1,)) if i.ndim == 0 else i for i in values(a, v))
+    if x.ndim != 1 or y.ndim != 1:
+        raise ShapeError(f"{name}: object too deep for desired array, shapes {x.shape}, {y.shape}")
+    for value, which in ((x, "a"), (y, "v")):
+        if value.shape[0] == 0:
+            raise ArgumentError(f"{which} cannot be empty")
+    return x, y
+
+
+@function(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """The convolution of two vectors."""
+    x, y = _vectors(a, v, "convolve")
+    if y.shape[0] > x.shape[0]:
+        x, y = y, x
+    return wrapped(correlated(x, y.rev(axes=(0,)), mode))
+
+
+@function(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """The cross-correlation of two vectors."""
+    x, y = _vectors(a, v, "correlate")
+    if y.shape[0] > x.shape[0]:
+        return wrapped(correlated(y, x, mode).rev(axes=(0,)))
+    return wrapped(correlated(x, y, mode))
+
+
+@function(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """A polynomial's value, highest coefficient first, by Horner's rule."""
+    if not holds_tracers(p):
+        coefficients = [operand(c) for c in np.asarray(p)]
+    else:
+        whole = materialise(p)
+        coefficients = [
+            operand(reshape(cut(whole, 0, i, i + 1), ())) for i in range(whole.shape[0])
+        ]
+    points = operand(x)
+    result: Any = materialise(points).full_like(0)
+    for coefficient in coefficients:
+        result = call(np.add, call(np.multiply, result, points), coefficient)
+    return wrapped(result)
+
+
+@function(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Where elements belong in a sorted vector: how many of its elements stand before them."""
+    if sorter is not None:
+        raise ArgumentError("searchsorted on traced values does not take sorter=")
+    if side not in ("left", "right"):
+        raise ArgumentError(f"side must be 'left' or 'right' (got {side!r})")
+    line, points = values(a, v)
+    if line.ndim != 1:
+        raise ShapeError("object of too small depth for desired array")
+    wide = (*points.shape, line.shape[0])
+    left = line.broadcast(shape=wide, dims=(points.ndim,))
+    right = points.broadcast(shape=wide, dims=tuple(range(points.ndim)))
+    before = left.lt(right) if side == "left" else left.le(right)
+    if line.dtype.kind == "f":  # NaN is the largest
+        last = right.isnan()
+        known = left.isnan().bitnot()
+        before = before.bitor(last.bitand(known) if side == "left" else last)
+    return wrapped(before.to(INT64).reduce_sum(axes=(points.ndim,)))
+
+
+@method("searchsorted")
+def searchsorted_method(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """As `ndarray.searchsorted`."""
+    return searchsorted(a, v, side, sorter)
+
+
+@function(np.digitize)
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The bin of each element, for known increasing or decreasing bins."""
+    edges = operand(bins)
+    if not edges.known:
+        return searchsorted(bins, x, "left" if right else "right")
+    known = np.asarray(edges.value)
+    steps = np.diff(known)
+    if (steps >= 0).all():
+        return searchsorted(known, x, "left" if right else "right")
+    if (steps <= 0).all():
+        found = materialise(searchsorted(known[::-1], x, "left" if right else "right"))
+        return wrapped(found.neg().add(len(known)))
+    raise ArgumentError("bins must be monotonically increasing or decreasing")
+
+
+@function(np.isin)
+def isin(
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: Any = None,
+) -> Any:
+    """Whether each element is among the test elements."""
+    x, tests = operand(element), operand(test_elements)
+    flat = operand(reshape(materialise(tests), (materialise(tests).type.size,)))
+    wide = operand(expand(materialise(x), x.ndim))
+    found = call(np.equal, wide, flat).reduce_or(axes=(x.ndim,))
+    return wrapped(found.bitnot() if invert else found)
+
+
+# known positions taken out or filled in
+
+
+@function(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    """The array without the elements (or slices) at known positions."""
+    value, position = flat_or_axis(materialise(arr), axis)
+    if holds_tracers(obj):
+        integer(obj, "the positions to delete")
+    left = np.delete(np.arange(value.shape[position]), obj)
+    return wrapped(pick(value, left, position))
+
+
+@function(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """The array with values put before known positions."""
+    value, position = flat_or_axis(materialise(arr), axis)
+    if holds_tracers(obj):
+        integer(obj, "the positions to insert at")
+    n = value.shape[position]
+    item = materialise(values, value.dtype)
+    if np.ndim(obj) == 0 and not isinstance(obj, slice):
+        item = _leading_moved(item, value.ndim, position)
+        count = item.shape[position]
+    else:
+        places = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+        count = int(places.sum()) if places.dtype == BOOL else places.size
+        if count == 1 and item.ndim:
+            count = max(count, _aligned(item, value.ndim).shape[position])
+    item = broadcast(item, (*value.shape[:position], count, *value.shape[position + 1 :]))
+    marks = np.insert(np.arange(n), obj, -1 - np.arange(count))
+    whole = materialise(concatenate((value, item), axis=position))
+    return wrapped(pick(whole, np.where(marks < 0, n - 1 - marks, marks), position))
+
+
+def _aligned(item: Value, ndim: int) -> Value:
+    return reshape(item, (1,) * (ndim - item.ndim) + item.shape)
+
+
+def _leading_moved(item: Value, ndim: int, axis: int) -> Value:
+    """NumPy's rule for one position: the first axis of the values is the inserted one."""
+    item = _aligned(item, ndim)
+    order = list(range(1, ndim))
+    order.insert(axis, 0)
+    return transpose(item, order)
+
+
+@function(np.choose)
+@method("choose")
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """For each element, the choice of that number (a number out of range is clipped)."""
+    if out is not None or mode != "clip":
+        raise ArgumentError("choose on traced values needs mode='clip' and takes no out=")
+    index = operand(a)
+    if index.dtype.kind not in "biu":
+        raise DTypeError(f"choose takes integers, got {index.dtype}")
+    options = values(*choices)
+    result: Any = options[-1]
+    for number in reversed(range(len(options) - 1)):
+        from_here = call(np.less_equal, index, number)
+        parts = [materialise(v) for v in (from_here, options[number], result)]
+        shape = np.broadcast_shapes(*(p.shape for p in parts))
+        mask, x, y = (broadcast(p, shape) for p in parts)
+        result = mask.select(x, y)
+    return wrapped(result)
+
+
+@function(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    """The angle of real numbers: 0, or pi where negative."""
+    x = operand(z)
+    found = call(np.arctan2, 0.0, x)
+    return wrapped(call(np.rad2deg, found) if deg else found)
