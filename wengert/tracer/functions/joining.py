@@ -46,7 +46,7 @@ def _items(arrays: Any, name: str) -> list[Operand]:
     return found
 
 
-def _dtype(items: Sequence[Operand], dtype: Any, casting: str) -> DType:
+def _dtype(items: Sequence[Operand], dtype: Any, casting: Any) -> DType:
     """The common dtype; Python scalars count with their own, as they become arrays first."""
     if dtype is None:
         return supported_dtype(np.result_type(*(x.dtype for x in items)))

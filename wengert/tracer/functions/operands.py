@@ -129,9 +129,9 @@ def materialise(x: Any, dtype: Any = None) -> Value:
     dtype = x.dtype if dtype is None else np.dtype(dtype)
     if isinstance(x.value, Value):
         return x.value.to(dtype)
-    if x.weak:
-        return lift(np.asarray(x.value, dtype=dtype))  # OverflowError for ints that do not fit
     with np.errstate(all="ignore"):
+        if x.weak:
+            return lift(np.asarray(x.value, dtype=dtype))  # OverflowError for ints that do not fit
         return lift(x.value.astype(dtype, copy=False))
 
 

@@ -60,8 +60,13 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         if n == 0 and (before or after):
             raise ArgumentError(f"can't extend empty axis {axis} using modes other than 'constant'")
         if before or after:
-            value = pick(value, np.pad(np.arange(n), (before, after), mode), axis)
+            value = pick(value, _positions(n, before, after, mode), axis)
     return wrapped(value)
+
+
+def _positions(n: int, before: int, after: int, mode: Any) -> Any:
+    """Which elements of an axis a border along it repeats: NumPy's own answer for 0, 1, 2, ..."""
+    return np.pad(np.arange(n), (before, after), mode)
 
 
 def _constant(value: Value, widths: list[tuple[int, int]], constants: Any) -> Value:

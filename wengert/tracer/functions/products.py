@@ -66,7 +66,13 @@ def pairwise(x: Value, xs: Labels, y: Value, ys: Labels, out: Labels) -> Value:
 
 
 def _contracted(
-    x: Value, xs: Labels, y: Value, ys: Labels, out: Labels, contract: Labels, batch: Labels
+    x: Value,
+    xs: Labels,
+    y: Value,
+    ys: Labels,
+    out: Labels,
+    contract: Sequence[Any],
+    batch: Sequence[Any],
 ) -> Value:
     """dot_general with the operands in the order that leaves the fewest axes to move."""
     first = [*batch, *(a for a in xs if a not in ys), *(a for a in ys if a not in xs)]
@@ -175,8 +181,9 @@ def generalised(name: str, x: Any, y: Any, **kwargs: Any) -> Value:
     if name == "matmul":
         result = matrix_product(x, y, dtype)
     else:
-        ufunc, *cores = CORES[name]
-        result = batched(*_typed(ufunc, x, y, dtype), *cores, name)
+        ufunc, core_x, core_y, core_out = CORES[name]
+        first, second = _typed(ufunc, x, y, dtype)
+        result = batched(first, second, core_x, core_y, core_out, name)
     return result if axes is None or len(axes) < 3 else _cores_from_last(result, axes[2])
 
 
