@@ -8,8 +8,8 @@ import numpy as np
 
 from wengert.backends import cpu
 from wengert.ir.program import Program
-from wengert.kernels import lower
 from wengert.kernels.interpret import interpret
+from wengert.kernels.lower import lower
 
 Arrays = Sequence[np.ndarray]
 Backend = Callable[[Program, Arrays], Arrays]

@@ -16,9 +16,10 @@ from wengert.ir.evaluate import evaluate
 from wengert.ir.program import Program
 from wengert.ir.transforms.transpose import vjp
 from wengert.ir.types import TensorType
-from wengert.kernels import Lowered, lower, schedule
+from wengert.kernels import schedule
 from wengert.kernels.interpret import CheckFailed, interpret
 from wengert.kernels.loops import Kernel, Kind, Loop, Space
+from wengert.kernels.lower import Lowered, lower
 from wengert.kernels.statements import buffers, walk
 from wengert.kernels.text import to_text
 from wengert.kernels.verify import verify

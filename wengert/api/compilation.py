@@ -16,8 +16,8 @@ from wengert.ir.program import Program
 from wengert.ir.text import fingerprint
 
 if TYPE_CHECKING:
-    from wengert.kernels import Lowered
     from wengert.kernels.loops import LoopProgram
+    from wengert.kernels.lower import Lowered
 
 LOCK = threading.RLock()
 """Held while a program is compiled; no user code runs under it."""
@@ -81,7 +81,7 @@ def _key(program: Program) -> str:
 
 def lower_program(program: Program) -> Lowered:
     """The loop program after the default passes."""
-    kernels: Any = importlib.import_module("wengert.kernels")  # as late as the engines
+    kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
     lowered: Lowered = kernels.lower(default_pipeline(program))
     if dumping():
         dump("lowered", "kernels", lambda: loops_text(lowered.loops))

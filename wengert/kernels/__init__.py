@@ -1,5 +1,4 @@
-"""The loop IR: fusion groups lowered to loop nests over scalars, scheduled, with buffers planned."""
+"""The loop IR: fusion groups lowered to loop nests over scalars, scheduled, with buffers planned.
 
-from wengert.kernels.lower import Lowered, lower
-
-__all__ = ["Lowered", "lower"]
+Nothing is imported here: a program found in the disk cache needs `kernels.loops` alone.
+"""

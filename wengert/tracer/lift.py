@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def checked(x: Any) -> np.ndarray[Any, Any]:
     Raises InputTypeError for subclasses whose meaning differs (masked arrays, matrices) and
     DTypeError for dtypes without support.
     """
-    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+    if type(x) is not np.ndarray and _means_something_else(x):
         raise InputTypeError(
             f"{type(x).__name__} is not supported, as its operations differ from an array's; "
             "pass a plain array (x.filled(...), np.asarray(x))"
@@ -93,6 +94,11 @@ def checked(x: Any) -> np.ndarray[Any, Any]:
         )
     supported_dtype(x.dtype)
     return np.asarray(x)
+
+
+def _means_something_else(x: Any) -> bool:
+    masked = sys.modules.get("numpy.ma")  # NumPy loads it when it is first used
+    return isinstance(x, np.matrix) or (masked is not None and isinstance(x, masked.MaskedArray))
 
 
 def _describe(x: Any) -> str:
