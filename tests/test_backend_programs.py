@@ -15,6 +15,7 @@ from program_laws import assert_same_results
 from strategies import random_program
 
 from wengert.ir.evaluate import evaluate
+from wengert.ir.parser import parse
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.transforms.batch import batch
@@ -49,6 +50,25 @@ def test_gradients(backend: str, seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)
     bars = [np.asarray(rng.standard_normal(t.shape)) for t in pulled.in_types[len(args) :]]
     check(backend, pulled, [*args, *bars])
+
+
+ROWS_WITH_A_RARE_FORM = """
+program(%x: float64[2,12], %i: int64[2], %y: float64[2,12]) {
+    %0: float64[2,12] = cos(%x)
+    %1: float64[2,12] = gather(%y, %i)
+    %2: float64[2,12] = add(%0, %1)
+    return %2
+}
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("far", [1.0, 1e200])
+def test_a_loop_of_two_versions_inside_a_loop(backend: str, far: float) -> None:
+    """The flag that chooses the version belongs to each run of the inner loop."""
+    x = np.arange(24.0).reshape(2, 12)
+    x[1, 5] = far
+    check(backend, parse(ROWS_WITH_A_RARE_FORM), [x, np.array([1, 0]), x + 1])
 
 
 @pytest.mark.parametrize(("backend", "seed"), [(b, s) for b in BACKENDS for s in range(6)])

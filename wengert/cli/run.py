@@ -86,7 +86,8 @@ def run(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     try:
         text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text()
-        program = apply(parse(text), steps_of(options.passes))
+        source, _, _ = text.partition("\n# expect:")  # what a filetest expects is not input
+        program = apply(parse(source), steps_of(options.passes))
     except (WengertError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

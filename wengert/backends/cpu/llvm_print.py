@@ -337,6 +337,9 @@ class KernelPrinter:
     def _declare(self, stmt: Declare) -> None:
         name = self.body.registers[stmt.register] = self.body.fresh("%r")
         self.entry.append(f"  {name} = alloca {value_type(stmt.register.dtype)}")
+        # the loops around did not know of registers that `in_two_versions` makes
+        for scope in self.body.scopes:
+            scope.mutated |= {stmt.register}
         self._set(stmt.register, self.body.value(stmt.init))
 
     def _assign(self, stmt: Assign) -> None:
