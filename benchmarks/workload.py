@@ -53,4 +53,6 @@ class Workload:
         return self.make_inputs(np.random.default_rng(1964), tiny)
 
 
-LEARNING_RATE = 0.01  # of the steps of gradient descent; a Python float keeps every dtype
+# Of the steps of gradient descent. Far too large to learn with, so that the gradients are not lost
+# beside the parameters when results are compared; a Python float keeps every dtype.
+LEARNING_RATE = 8.0
