@@ -18,7 +18,7 @@ class Effort:
     sample: float = 0.02
     rounds: int = 15
     least_rounds: int = 3
-    budget: float = 6.0
+    budget: float = 4.0
 
 
 @dataclass(frozen=True)
