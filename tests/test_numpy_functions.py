@@ -261,7 +261,9 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.array_equal(x, [1]), (M,)), (lambda x: np.array_equiv(x, x[0]), (M,)),
         (np.sinc, (np.array([0, 0.5, 1, -2.5]),)), (np.sinc, (I3,)), (np.i0, (V,)),
         (np.real, (M,)), (np.imag, (M,)), (np.isreal, (M,)), (np.iscomplexobj, (M,)), (np.copy, (M,)),
-        (np.shape, (M,)), (np.ndim, (M,)), (np.size, (M,)), (lambda x: np.size(x, 1), (M,)),
+        (lambda x: x.astype(np.result_type(x, 1.5)), (I3,)), (lambda x: x.astype(np.result_type(x, 1.5)), (N,)),
+        (lambda x: x.astype(np.result_type(x, "f8")), (N,)),
+        (lambda x: np.can_cast(x, "f4"), (M,)), (np.shape, (M,)), (np.ndim, (M,)), (np.size, (M,)), (lambda x: np.size(x, 1), (M,)),
     ],
     "creation": [
         (np.zeros_like, (M,)), (np.ones_like, (I3,)), (lambda x: np.zeros_like(x, dtype="i4"), (M,)),
@@ -297,7 +299,7 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
     "norms": [
         (np.linalg.norm, (x,)) for x in (V, M, T3, N, I3)
     ] + [
-        (lambda x, o=o: np.linalg.norm(x, o, axis=a), (M,))
+        (lambda x, o=o, a=a: np.linalg.norm(x, o, axis=a), (M,))
         for o in (None, 1, 2, 3, 0.5, -1, -2, 0, np.inf, -np.inf) for a in (0, -1)
     ] + [
         (lambda x, o=o: np.linalg.norm(x, o), (M,)) for o in ("fro", 1, -1, np.inf, -np.inf, 7)

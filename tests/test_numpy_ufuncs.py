@@ -105,7 +105,7 @@ def test_python_scalars_are_weak(ufunc: np.ufunc) -> None:
         if ufunc.__name__ == "ldexp" or (ufunc.__name__ == "nextafter" and dtype == np.float16):
             continue
         tolerance = LOOSE.get(ufunc.__name__, 1)
-        for f in (lambda v: ufunc(v, scalar), lambda v: ufunc(scalar, v)):
+        for f in (lambda v, c=scalar: ufunc(v, c), lambda v, c=scalar: ufunc(c, v)):
             label = f"{ufunc.__name__} with {scalar}"
             agree(f, x, tolerance=tolerance, label=label, scaled=False)
 

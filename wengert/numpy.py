@@ -25,36 +25,35 @@ SAME = """
     abs absolute acos acosh add arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh
     atan atan2 atanh bartlett bitwise_and bitwise_count bitwise_invert bitwise_left_shift
     bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman bool bool_ broadcast_shapes
-    can_cast cbrt ceil complex128 complex64 conj conjugate copysign cos cosh deg2rad degrees
-    diag_indices divide divmod dtype e einsum_path empty equal errstate euler_gamma exp exp2
-    expm1 eye fabs finfo float16 float32 float64 float_power floating floor floor_divide fmax
-    fmin fmod frexp from_dlpack gcd greater greater_equal hamming hanning heaviside hypot
-    identity iinfo indices inexact inf int16 int32 int64 int8 integer invert isdtype isfinite
-    isinf isnan isscalar issubdtype kaiser lcm ldexp left_shift less less_equal log log10 log1p
-    log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor matmul matvec
-    maximum minimum mod modf multiply nan ndarray negative newaxis nextafter not_equal number
-    ones pi positive pow power promote_types rad2deg radians reciprocal remainder result_type
-    right_shift rint sign signbit signedinteger sin sinh spacing sqrt square subtract tan tanh
-    tri tril_indices triu_indices true_divide trunc uint16 uint32 uint64 uint8 unsignedinteger
-    vecdot vecmat zeros
+    cbrt ceil complex128 complex64 conj conjugate copysign cos cosh deg2rad degrees diag_indices
+    divide divmod dtype e einsum_path empty equal errstate euler_gamma exp exp2 expm1 eye fabs
+    finfo float16 float32 float64 float_power floating floor floor_divide fmax fmin fmod frexp
+    from_dlpack gcd greater greater_equal hamming hanning heaviside hypot identity iinfo indices
+    inexact inf int16 int32 int64 int8 integer invert isdtype isfinite isinf isnan isscalar
+    issubdtype kaiser lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp
+    logaddexp2 logical_and logical_not logical_or logical_xor matmul matvec maximum minimum mod
+    modf multiply nan ndarray negative newaxis nextafter not_equal number ones pi positive pow
+    power promote_types rad2deg radians reciprocal remainder right_shift rint sign signbit
+    signedinteger sin sinh spacing sqrt square subtract tan tanh tri tril_indices triu_indices
+    true_divide trunc uint16 uint32 uint64 uint8 unsignedinteger vecdot vecmat zeros
 """
 """NumPy's own objects: ufuncs, which hand traced values on by themselves, dtypes and constants."""
 
 TRACED = """
     all allclose amax amin angle any append argmax argmin argwhere around array_equal
     array_equiv array_split astype atleast_1d atleast_2d atleast_3d average block
-    broadcast_arrays broadcast_to choose clip column_stack compress concat concatenate convolve
-    copy corrcoef correlate count_nonzero cov cross cumprod cumsum cumulative_prod
+    broadcast_arrays broadcast_to can_cast choose clip column_stack compress concat concatenate
+    convolve copy corrcoef correlate count_nonzero cov cross cumprod cumsum cumulative_prod
     cumulative_sum delete diag diagflat diagonal diff digitize dot dsplit dstack ediff1d einsum
     empty_like expand_dims extract fix flatnonzero flip fliplr flipud full_like geomspace
     gradient hsplit hstack i0 imag inner insert interp intersect1d isclose iscomplex
     iscomplexobj isin isneginf isposinf isreal isrealobj kron linspace logspace matrix_transpose
     max mean meshgrid min moveaxis nan_to_num nancumprod nancumsum nanmax nanmean nanmin nanprod
     nanstd nansum nanvar ndim nonzero ones_like outer pad permute_dims piecewise polyval prod
-    ptp ravel real repeat reshape resize roll rollaxis rot90 round searchsorted select setdiff1d
-    shape sinc size split squeeze stack std sum swapaxes take take_along_axis tensordot tile
-    trace transpose trapezoid tril trim_zeros triu union1d unique unstack vander var vdot vsplit
-    vstack where zeros_like
+    ptp ravel real repeat reshape resize result_type roll rollaxis rot90 round searchsorted
+    select setdiff1d shape sinc size split squeeze stack std sum swapaxes take take_along_axis
+    tensordot tile trace transpose trapezoid tril trim_zeros triu union1d unique unstack vander
+    var vdot vsplit vstack where zeros_like
 """
 """Functions with a traced form."""
 

@@ -164,6 +164,9 @@ def broadcast_shapes(
     *shapes: Shape, what: str = "the arguments", kind: type[WengertError] = ShapeError
 ) -> Shape:
     """The shape that all of them broadcast to; raises ShapeError if there is none."""
+    distinct = {shape for shape in shapes if shape}
+    if len(distinct) <= 1:
+        return distinct.pop() if distinct else ()
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

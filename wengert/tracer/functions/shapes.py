@@ -12,6 +12,7 @@ from wengert.errors import ArgumentError, AxisRangeError, DTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import Shape, supported_dtype
 from wengert.tracer.functions.operands import (
+    Operand,
     broadcast,
     broadcast_shapes,
     expand,
@@ -336,6 +337,25 @@ def size(a: Any, axis: Any = None) -> int:
     """The number of elements, or the length of axes: known while tracing."""
     known = operand(a).shape
     return size_of([known[i] for i in normal_axes(axis, len(known))])
+
+
+@function(np.result_type)
+def result_type_(*arrays_and_dtypes: Any) -> Any:
+    """The dtype that NumPy combines these in: known while tracing."""
+    plain = (np.dtype, type, str)
+    known = [x if isinstance(x, plain) else _example(operand(x)) for x in arrays_and_dtypes]
+    return np.result_type(*known)
+
+
+def _example(x: Operand) -> Any:
+    """What stands for an operand's dtype: a Python number if it is weakly typed."""
+    return {int: 0, float: 0.0}.get(x.spec, x.dtype)
+
+
+@function(np.can_cast)
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Whether a cast is allowed: known while tracing."""
+    return np.can_cast(operand(from_).dtype, to, casting)
 
 
 @function(np.resize)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,17 +34,24 @@ def loop_dtypes(
 
     Raises DTypeError where NumPy has no loop, or the loop is one for complex numbers.
     """
-    specs = tuple(o.spec for o in operands) + (None,) * ufunc.nout
-    options: dict[str, Any] = {"casting": casting}
-    if dtype is not None:
-        options["signature"] = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+    wanted = None if dtype is None else np.dtype(dtype)
     try:
-        found = ufunc.resolve_dtypes(specs, **options)
+        return _resolved(ufunc, tuple(o.spec for o in operands), wanted, casting)
     except TypeError as error:
         given = ", ".join(o.dtype.name for o in operands)
         raise DTypeError(f"np.{ufunc.__name__} does not take ({given}): {error}") from None
+
+
+@functools.cache
+def _resolved(
+    ufunc: np.ufunc, specs: tuple[Any, ...], dtype: DType | None, casting: str
+) -> tuple[DType, ...]:
+    options: dict[str, Any] = {"casting": casting}
+    if dtype is not None:
+        options["signature"] = (None,) * ufunc.nin + (dtype,) * ufunc.nout
+    found = ufunc.resolve_dtypes(specs + (None,) * ufunc.nout, **options)
     if ufunc.__name__ == "negative" and found[0] == BOOL:  # refused by NumPy's loop itself
-        raise DTypeError("np.negative does not take bool; use np.logical_not")
+        raise TypeError("use np.logical_not")
     return tuple(supported_dtype(d) for d in found)
 
 
