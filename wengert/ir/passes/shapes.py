@@ -62,7 +62,11 @@ def transpose_broadcast(r: Rewriter, n: Node) -> Atom | None:
 
 
 def transpose_dot(r: Rewriter, n: Node) -> Atom | None:
-    """transpose(dot_general(x, y)) -> dot_general(y, x), if that swaps their free axes."""
+    """transpose(dot_general(x, y)) -> transpose(dot_general(y, x)).
+
+    Where that swaps the free axes into place, no transpose is left; where it makes the last axis
+    stay the last, the transpose that is left moves whole rows.
+    """
     dot = r.maker(n.inputs[0], "dot_general")
     if dot is None or not r.used_once(n.inputs[0]):
         return None
@@ -70,10 +74,12 @@ def transpose_dot(r: Rewriter, n: Node) -> Atom | None:
     (contract_x, contract_y), (batch_x, batch_y) = dot.params["contract"], dot.params["batch"]
     batch, total = len(batch_x), len(n.type.shape)
     split = batch + len(x.type.shape) - batch - len(contract_x)
-    if n.params["perm"] != (*range(batch), *range(split, total), *range(batch, split)):
+    if not batch <= n.params["perm"][-1] < split:
         return None
+    swapped = (*range(batch), *range(split, total), *range(batch, split))
     contract, batches = (contract_y, contract_x), (batch_y, batch_x)
-    return r.emit("dot_general", y, x, contract=contract, batch=batches)
+    product = r.emit("dot_general", y, x, contract=contract, batch=batches)
+    return r.emit("transpose", product, perm=tuple(swapped.index(a) for a in n.params["perm"]))
 
 
 # reshape and broadcast

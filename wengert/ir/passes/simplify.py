@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 
-from wengert.ir.passes import algebra, shapes
+from wengert.ir.passes import accumulate, algebra, shapes
 from wengert.ir.passes.splats import generic_rules
 from wengert.ir.program import Atom, Program
 from wengert.ir.rewrite import Node, Rewriter, Rule, map_regions, rewrite
 
 
 def simplify(program: Program) -> Program:
-    """Applies the rules of `algebra`, `shapes` and `splats` to a program and its regions."""
+    """Applies the rules of `algebra`, `shapes`, `accumulate` and `splats` to a program and its regions."""
     return rewrite(map_regions(program, simplify), rules())
 
 
@@ -19,7 +19,7 @@ def simplify(program: Program) -> Program:
 def rules() -> dict[str, tuple[Rule, ...]]:
     """All rules by the name of the op they apply to; constants are folded first."""
     table = dict(generic_rules())
-    for special in (algebra.TABLE, shapes.TABLE):
+    for special in (algebra.TABLE, shapes.TABLE, accumulate.TABLE):
         for name, more in special.items():
             table[name] = (*table.get(name, ()), *more)
     return table
