@@ -30,14 +30,14 @@ def _remez(f: Function, count: int, lo: Any, hi: Any, weight: Function) -> list[
     n = count + 1
     mid, half = (lo + hi) / 2, (hi - lo) / 2
     grid = [mid - half * mp.cos(mp.pi * mp.mpf(k) / (40 * n)) for k in range(40 * n + 1)]
-    table = [(x, f(x or _NEAR_0), abs(weight(x or _NEAR_0))) for x in grid]
+    points = [(x, f(x or _NEAR_0), abs(weight(x or _NEAR_0))) for x in grid]
     best: list[Any] = []
     least = mp.inf
     for start in (0.0, 0.2, 0.37, 0.5):
         reference = [int(40 * (n * k / (n - 1) if start == 0 else k + start)) for k in range(n)]
         for _ in range(15):
-            coefficients, level = _levelled([table[k] for k in reference], count)
-            errors = [w * (y - mp.polyval(coefficients[::-1], x)) for x, y, w in table]
+            coefficients, level = _levelled([points[k] for k in reference], count)
+            errors = [w * (y - mp.polyval(coefficients[::-1], x)) for x, y, w in points]
             worst = max(abs(e) for e in errors)
             if worst < least:
                 least, best = worst, coefficients
@@ -184,12 +184,18 @@ _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ..
 }
 
 
+def table(name: str, dtype: str, count: int) -> tuple[list[float], float]:
+    """One of the tables, and log2 of its error."""
+    f, lo, hi, weight, _ = _TABLES[name]
+    return fit(f, count, lo, hi, weight, dtype)
+
+
 def main(names: list[str]) -> None:
-    for name, (f, lo, hi, weight, formats) in _TABLES.items():
+    for name in _TABLES:
         if names and not any(name.startswith(n) for n in names):
             continue
-        for dtype, count in formats:
-            coefficients, error = fit(f, count, lo, hi, weight, dtype)
+        for dtype, count in _TABLES[name][-1]:
+            coefficients, error = table(name, dtype, count)
             print(f"{name} {dtype}: 2**{error:.1f}\n    {coefficients}")
 
 

@@ -12,9 +12,19 @@ import pytest
 from cpu_programs import S, executable
 from maths_cases import EXACT, NUMPY, POINTS, Array, Sampler, exact, special_values, ulps
 
+from benchmarks import minimax
 from wengert.backends.cpu import machine
 from wengert.ir.scalar import MATHS, Expr, ScalarBuilder, ScalarOp
-from wengert.kernels.maths import ULP, expand, expand_slow, needs_slow_path
+from wengert.kernels.maths import (
+    ULP,
+    expand,
+    expand_slow,
+    exponential,
+    inverse_trigonometric,
+    logarithm,
+    needs_slow_path,
+    trigonometric,
+)
 
 FUNCTIONS = sorted(MATHS - {ScalarOp.CALL})
 BINARY = {ScalarOp.POW, ScalarOp.ATAN2}
@@ -153,6 +163,24 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
     y = evaluate(op, x).astype("f8")
     allowed = 2 * ULP[op]["float32"] * np.spacing(np.abs(y[1:]).astype("float32"))
     assert np.all(np.diff(y) >= -allowed)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "used"),
+    [
+        ("sin", "f4", trigonometric._SIN_SINGLE),
+        ("cos", "f8", trigonometric._COS_DOUBLE),
+        ("exp", "f8", exponential._EXP_DOUBLE),
+        ("log quotient", "f8", logarithm._DOUBLE),
+        ("atan", "f4", inverse_trigonometric._ATAN_SINGLE),
+    ],
+)
+def test_coefficients_are_those_of_the_generator(
+    name: str, dtype: str, used: tuple[float, ...]
+) -> None:
+    coefficients, error = minimax.table(name, dtype, len(used))
+    assert coefficients == list(used)
+    assert error < (-27 if dtype == "f4" else -56)
 
 
 def test_other_dtypes_are_refused() -> None:

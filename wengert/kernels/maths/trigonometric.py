@@ -14,8 +14,8 @@ reduction is good as long as n does not disturb itself: n comes from x * (2/pi) 
 grows as n 2**-24 or n 2**-53; `BOUND_*` keep r within 1 % of its interval.
 
 Above BOUND the exact remainder needs hundreds of bits of pi, and a library call under a GUARD
-gives it. A back end keeps the loop vectorised by declaring a masked vector variant of the called
-function, which returns at once when no lane needs it.
+gives it. That branch keeps LLVM from vectorising, so a back end runs a strip of iterations in the
+fast form, notes whether any needed the other, and then repeats the strip (backends/cpu/versions).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _HALF_PI_SINGLE = (1.5707963705062866, -4.371138828673793e-08, -1.71512451000588
 _HALF_PI_DOUBLE = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 _2_PI = 0.6366197723675814
 
-# (sin(r) - r) / r**3 in r**2 on |r| <= 1.01 pi/4; error of sin 2**-27.7 and 2**-56.7
-_SIN_SINGLE = (-0.16666653752326965, 0.008332112804055214, -0.00019508754485286772)
+# (sin(r) - r) / r**3 in r**2 on |r| <= 1.01 pi/4; error of sin 2**-27.2 and 2**-56.6
+_SIN_SINGLE = (-0.16666653752326965, 0.008332131430506706, -0.00019510838319547474)
 _SIN_DOUBLE = (
-    *(-0.16666666666666627, 0.008333333333320954, -0.00019841269828627608),
-    *(2.7557313278237247e-06, -2.505069271707732e-08, 1.589297099624695e-10),
+    *(-0.16666666666666627, 0.008333333333321286, -0.00019841269828869973, 2.755731335593755e-06),
+    *(-2.5050704025690396e-08, 1.5893583043626731e-10),
 )
-# (cos(r) - 1 + r**2/2) / r**4 in r**2 there, 2**-30.2 and 2**-59.3
-_COS_SINGLE = (0.04166664555668831, -0.0013887251261621714, 2.4425684387097135e-05)
+# (cos(r) - 1 + r**2/2) / r**4 in r**2 there, 2**-32.8 and 2**-59.5
+_COS_SINGLE = (0.04166664555668831, -0.0013887305976822972, 2.443121775286272e-05)
 _COS_DOUBLE = (
-    *(0.04166666666666658, -0.0013888888888871377, 2.4801587287783575e-05),
-    *(-2.755731386552687e-07, 2.087565755093723e-09, -1.1356264828592618e-11),
+    *(0.04166666666666659, -0.0013888888888872598, 2.4801587288491735e-05, -2.7557314056471515e-07),
+    *(2.0875681864901776e-09, -1.1357447885323561e-11),
 )
 
 
