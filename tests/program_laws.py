@@ -28,7 +28,7 @@ def assert_same_results(
             scale = np.max(np.abs(y), initial=0, where=np.isfinite(y)).astype(float)
             tolerance = TOLERANCES[y.dtype.name]
             np.testing.assert_allclose(
-                x, y, rtol=tolerance, atol=1e-3 * tolerance * scale + 1e-300, err_msg=message
+                x, y, rtol=tolerance, atol=tolerance * (1e-3 * scale + 1e-6), err_msg=message
             )
 
 

@@ -76,6 +76,14 @@ def test_processes_may_share_a_folder(tmp_path: Path, monkeypatch: Any) -> None:
     assert (tmp_path / "0002-a.ir").read_text() == "ours\n"
 
 
+def test_notes_say_what_is_asked_for(monkeypatch: Any, capsys: Any) -> None:
+    for level, count in ((0, 0), (1, 0), (2, len(DEFAULT))):
+        asked = dataclasses.replace(config(), debug=level)
+        monkeypatch.setattr(wengert.dump, "config", lambda asked=asked: asked)
+        default_pipeline(parse(TEXT))
+        assert capsys.readouterr().err.count("wengert: pass ") == count
+
+
 def test_nothing_is_written_unasked(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(wengert.dump, "config", lambda: dataclasses.replace(config(), dump=None))
     wengert.dump.dump("a", "ir", lambda: pytest.fail("the text is not needed"))

@@ -117,6 +117,14 @@ def test_the_text_tells_neither_objects_nor_locations() -> None:
     assert same(moved, program)
 
 
+def test_the_order_of_params_does_not_count() -> None:
+    text = "program(%0: int64[2]) {{ %1: int64[2] = check_index[{}](%0) return %1 }}"
+    one, two = (parse(text.format(p)) for p in ("size=3, axis=1", "axis=1, size=3"))
+    assert to_text(one) == to_text(two)
+    assert fingerprint(one) == fingerprint(two)
+    assert same(one, two)
+
+
 def test_locations_round_trip_where_asked_for() -> None:
     line = '    %1: float64[] = sin(%0) at "a b.py":3 in "f"'
     text = f"program(%0: float64[]) {{\n{line}\n    return %1\n}}\n"

@@ -18,7 +18,7 @@ class Config:
 
     `verify`: check programs after every pass. `dump`: the folder that gets every stage, or None.
     `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `num_threads`: how
-    many threads native code may use, or None for the default. `debug`: how much to say (0-5).
+    many threads native code may use, or None for the default. `debug`: how much to say (0-2).
     """
 
     verify: bool

@@ -1,8 +1,9 @@
-"""Writes the stages of a compilation to numbered files, when WENGERT_DUMP names a folder."""
+"""What a compilation tells: stages in numbered files (WENGERT_DUMP), notes (WENGERT_DEBUG)."""
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ _numbers: dict[Path, Iterator[int]] = {}
 def dumping() -> bool:
     """Whether stages are to be written."""
     return config().dump is not None
+
+
+def note(level: int, text: str | Callable[[], str]) -> None:
+    """Writes a line to stderr if WENGERT_DEBUG is `level` or more."""
+    if config().debug >= level:
+        sys.stderr.write(f"wengert: {text if isinstance(text, str) else text()}\n")
 
 
 def dump(stage: str, suffix: str, text: str | Callable[[], str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.api.arguments import fail
-from wengert.dump import dump, dumping
+from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
@@ -68,6 +68,7 @@ def _compile_loops(engine: Any, program: Program) -> Any:
         out_types=program.out_types,
         constants=constants,
     )
+    note(1, f"{len(program.eqns)} equations ready to run in {made.compile_seconds * 1e3:.0f} ms")
     if dumping():
         dump("source", "ll", lambda: made.llvm)
     return made

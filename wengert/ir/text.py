@@ -107,15 +107,20 @@ class _Printer:
 
     def eqn(self, eqn: Eqn, names: dict[Atom, str], indent: str) -> str:
         operands = self.atoms(eqn.inputs, names)
-        params = f"[{self.params(eqn.params, indent)}]" if eqn.params else ""
+        params = f"[{self.params(eqn, indent)}]" if eqn.params else ""
         outputs = ", ".join([self.bind(names, v) for v in eqn.outputs])
         line = f"{indent}{outputs} = {eqn.op.name}{params}({operands})"
         if self.locations and eqn.location is not None:
             line += _location(eqn.location)
         return line
 
-    def params(self, params: dict[str, Any], indent: str) -> str:
-        return ", ".join([f"{k}={self.param(v, indent)}" for k, v in params.items()])
+    def params(self, eqn: Eqn, indent: str) -> str:
+        """The params in the order in which the op declares them."""
+        params = eqn.params
+        names = [k for k in eqn.op.params if k in params]
+        if len(names) < len(params):
+            names += [k for k in params if k not in names]
+        return ", ".join([f"{k}={self.param(params[k], indent)}" for k in names])
 
     def param(self, value: Any, indent: str) -> str:
         if type(value) is tuple:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wengert.config import config
-from wengert.dump import dump, dumping
+from wengert.dump import dump, dumping, note
 from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import cse, dce
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
@@ -25,7 +26,11 @@ class Pass:
 
     def __call__(self, program: Program) -> Program:
         """The result, checked and dumped if the settings ask for it."""
+        start = time.perf_counter()
         result = self.function(program)
+        spent = time.perf_counter() - start
+        sizes = f"{len(program.eqns)} -> {len(result.eqns)} equations"
+        note(2, f"pass {self.name}: {sizes} in {spent * 1e3:.2f} ms")
         if config().verify and result is not program:
             _verify_after(self.name, result)
         if dumping():

@@ -11,7 +11,7 @@ from wengert.ir.rewrite import Node, Rewriter, Rule, map_regions, rewrite
 
 
 def simplify(program: Program) -> Program:
-    """Applies the rules of `algebra`, `shapes`, `accumulate` and `splats` to a program and its regions."""
+    """Applies all tables of rules to a program and its regions."""
     return rewrite(map_regions(program, simplify), rules())
 
 
