@@ -15,6 +15,7 @@ from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.llvm_calls import MAIN
 from wengert.backends.cpu.llvm_print import print_program, work
 from wengert.backends.cpu.load import load
+from wengert.backends.cpu.support import resolve
 from wengert.config import config
 from wengert.errors import Location
 from wengert.ir.types import TensorType
@@ -44,11 +45,11 @@ def compile(  # noqa: A001 - the name that the stages have
         entry = _compiled(program(), key)
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures)
-    addresses, code = load(entry.code, [MAIN])
+    addresses, code = load(entry.code, [MAIN], resolve)
     kept = tuple(np.ascontiguousarray(c).reshape(c.shape) for c in constants)
     made = Executable(signature, kept, addresses[MAIN], code, lambda: _text(program()))
     release = worth_releasing(signature, entry.facts["work"])
-    made.fast = fast_entry(_entry_code, signature, made.address, kept, code, release)
+    made.fast = fast_entry(signature, made.address, kept, code, release)
     made.from_cache = from_cache
     made.compile_seconds = time.perf_counter() - started
     return made
@@ -69,16 +70,6 @@ def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
 
 def _cached(key: str | None) -> cache.Entry | None:
     return cache.read(config().cache_dir, key) if key is not None and config().cache else None
-
-
-def _entry_code(text: str) -> bytes:
-    """The object file of the C entry, which all programs share."""
-    entry = _cached(text)
-    if entry is None:
-        entry = cache.Entry({}, _compiler().object_code(text))
-        if config().cache:
-            cache.write(config().cache_dir, text, entry)
-    return entry.code
 
 
 def _failure_facts(failure: Failure) -> list[Any]:

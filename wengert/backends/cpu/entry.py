@@ -21,6 +21,7 @@ import numpy as np
 from wengert.backends.cpu import entry_text as layout
 from wengert.backends.cpu.executable import Signature
 from wengert.backends.cpu.load import load
+from wengert.backends.cpu.support import object_code, resolve
 from wengert.ir.types import TensorType
 
 _METH_FASTCALL = 0x80
@@ -36,7 +37,6 @@ class _MethodDefinition(ctypes.Structure):
 
 
 def fast_entry(
-    compiled: Callable[[str], bytes],
     signature: Signature,
     main: int,
     constants: tuple[np.ndarray[Any, Any], ...],
@@ -45,10 +45,9 @@ def fast_entry(
 ) -> Callable[..., Any] | None:
     """A callable for a program, or None where this interpreter's objects are laid out otherwise.
 
-    `compiled` gives the object code of LLVM text; `keep` is what keeps the machine
-    code in memory.
+    `keep` is what keeps the machine code in memory.
     """
-    function = _entry_address(compiled)
+    function = _entry_address()
     if function is None:
         return None
 
@@ -166,11 +165,11 @@ def _object_layout_holds() -> bool:
 _entry: tuple[int, Any] | None = None
 
 
-def _entry_address(compiled: Callable[[str], bytes]) -> tuple[int, Any] | None:
+def _entry_address() -> tuple[int, Any] | None:
     """The entry function of this process, and what keeps it in memory."""
     global _entry
     if _entry is None and _supported():
-        addresses, code = load(compiled(layout.ENTRY_TEXT), [layout.ENTRY])
+        addresses, code = load(object_code(layout.ENTRY_TEXT), [layout.ENTRY], resolve)
         _entry = (addresses[layout.ENTRY], code)
     return _entry
 

@@ -1,60 +1,14 @@
 """Matrix products: calls of a BLAS from kernels, on our threads instead of its own.
 
 A BLAS with threads of its own would fight ours for the cores: both wait by spinning. So while a
-program with matrix products runs, the BLAS is told to use one thread, and the loops around the
-calls are spread over ours. Programs may run at the same time; the last one to end gives the BLAS
-its threads back.
-
-Cells of `wengert_runtime`: 4 counts the programs that run, 5 holds the BLAS's own thread count.
+program with matrix products runs, the BLAS is told to use one thread (`runtime_text.py`), and the
+loops around the calls are spread over ours.
 """
 
 from __future__ import annotations
 
 from wengert.backends.cpu.llvm_expr import Body, Module
 from wengert.kernels.loops import Gemm, Matrix
-
-RUNTIME = "wengert_runtime"
-
-_CELL = f"getelementptr inbounds (i64, ptr @{RUNTIME}, i64 %s)"
-BEGIN = f"""define internal void @wg.blas.begin() nounwind {{
-  %before = atomicrmw add ptr {_CELL % 4}, i64 1 seq_cst
-  %threads = call i32 @blasthreads.get()
-  %many = icmp sgt i32 %threads, 1
-  br i1 %many, label %set, label %done
-set:
-  %kept = sext i32 %threads to i64
-  store atomic i64 %kept, ptr {_CELL % 5} seq_cst, align 8
-  call void @blasthreads.set(i32 1)
-  br label %done
-done:
-  ret void
-}}
-"""
-END = f"""define internal void @wg.blas.end() nounwind {{
-  %before = atomicrmw sub ptr {_CELL % 4}, i64 1 seq_cst
-  %last = icmp eq i64 %before, 1
-  br i1 %last, label %check, label %done
-check:
-  %kept = load atomic i64, ptr {_CELL % 5} seq_cst, align 8
-  %many = icmp sgt i64 %kept, 1
-  br i1 %many, label %set, label %done
-set:
-  %threads = trunc i64 %kept to i32
-  call void @blasthreads.set(i32 %threads)
-  br label %done
-done:
-  ret void
-}}
-"""
-
-
-def declare_thread_control(module: Module) -> None:
-    """What `@wg.blas.begin` and `@wg.blas.end` need."""
-    module.declare("@blasthreads.get", "i32", "")
-    module.declare("@blasthreads.set", "void", "i32")
-    module.helpers["@wg.blas.begin"] = BEGIN
-    module.helpers["@wg.blas.end"] = END
-
 
 def print_gemm(body: Body, entry: list[str], call: Gemm) -> None:
     """Prints one product; BLAS is column-major: out.T = rhs.T @ lhs.T."""

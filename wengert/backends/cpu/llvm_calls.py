@@ -5,32 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wengert.backends.cpu.llvm_blas import RUNTIME, declare_thread_control
 from wengert.backends.cpu.llvm_expr import Module
+from wengert.backends.cpu.runtime_text import BLAS_BEGIN, BLAS_END, DECLARATIONS, PARALLEL
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
 
 MAIN = "wengert_main"
-TEAM = 128  # the most threads that a loop is spread over
-
-_FAIL = """define internal void @wg.fail(ptr %failure, i64 %code, i64 %value) cold noinline {
-  %swapped = cmpxchg ptr %failure, i64 0, i64 %code seq_cst seq_cst
-  %first = extractvalue { i64, i1 } %swapped, 1
-  br i1 %first, label %store, label %done
-store:
-  %slot = getelementptr inbounds i64, ptr %failure, i64 1
-  store i64 %value, ptr %slot
-  br label %done
-done:
-  ret void
-}
-"""
-
-# The pool calls a worker with args[0] advanced by steps[0] times the worker's number. It leaves
-# null alone, so that counting starts at address 1.
-_ONE_STEP = f"""@{RUNTIME} = external global [8 x i64]
-@wg.one = internal constant i64 1
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -85,7 +64,7 @@ class Main:
         self.others: list[str] = []
         self.pointers: dict[object, str] = {}
         self._count = 0
-        self._threads = False
+        self.widest = 0  # pointers of a parallel kernel
 
     def fresh(self, prefix: str) -> str:
         self._count += 1
@@ -119,7 +98,6 @@ class Main:
         arguments = [f"ptr {self.pointer(g.buffers[0])}" for g in buffers]
         if checks:
             arguments.append("ptr %failure")
-            module.helpers["@wg.fail"] = _FAIL
         status = self.fresh("%status")
         self.lines.append(f"  {status} = call i64 @{name}({', '.join(arguments)})")
         if checks:
@@ -136,50 +114,23 @@ class Main:
     def parallel(
         self, module: Module, name: str, buffers: list[Group], checks: bool, chunks: range
     ) -> None:
-        """Run a kernel for each chunk number, on the thread pool if there is more than one thread."""
-        if checks:
-            module.helpers["@wg.fail"] = _FAIL
-        module.helpers["@wg.one"] = _ONE_STEP
+        """Run a kernel for each chunk number, on the threads that there are."""
+        declare(module, PARALLEL)
         pointers = [self.pointer(g.buffers[0]) for g in buffers] + ["%failure"] * checks
-        table, threads = self.fresh("%table"), self.fresh("%threads")
-        self.prologue.append(f"  {table} = alloca [{len(pointers) + 2} x ptr]")
-        for k, pointer in enumerate(["%counters", "null", *pointers]):
+        self.widest = max(self.widest, len(pointers))
+        for k, pointer in enumerate(pointers):
             slot = self.fresh("%entry")
-            self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr {table}, i64 {k}")
+            self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr %table, i64 {k}")
             self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.others.append(_worker_function(name, len(pointers), chunks))
-        self.lines.append(f"  {threads} = load i64, ptr {_thread_slot()}")
-        self._fork(name, table, threads, len(chunks))
+        self.others.append(_chunk_function(name, len(pointers)))
+        self.lines.append(
+            f"  call void @{PARALLEL}(ptr @{name}.chunk, ptr %table, i64 {chunks.start}, "
+            f"i64 {len(chunks)})"
+        )
         if checks:
             code = self.fresh("%code")
             self.lines.append(f"  {code} = load i64, ptr %failure")
             self._stop_if(f"icmp ne i64 {code}, 0")
-
-    def _fork(self, name: str, table: str, threads: str, chunks: int) -> None:
-        k = self.fresh("")
-        most = min(chunks, TEAM)
-        self.lines += [
-            f"  %few{k} = call i64 @llvm.smin.i64(i64 {threads}, i64 {most})",
-            f"  %size{k} = mul nuw nsw i64 %few{k}, 64",
-            f"  call void @llvm.memset.p0.i64(ptr %counters, i8 0, i64 %size{k}, i1 false)",
-            f"  %teamslot{k} = getelementptr inbounds ptr, ptr {table}, i64 1",
-            f"  store i64 %few{k}, ptr %teamslot{k}",
-            "  store i64 1, ptr %box",
-            f"  %many{k} = icmp sgt i64 %few{k}, 1",
-            f"  br i1 %many{k}, label %pool{k}, label %alone{k}",
-            f"pool{k}:",
-            f"  store i64 %few{k}, ptr %dims",
-            f"  %team{k} = trunc i64 %few{k} to i32",
-            f"  %run{k} = load ptr, ptr @{RUNTIME}",
-            f"  call void %run{k}(ptr @{name}.worker, ptr %box, ptr %dims, ptr @wg.one, "
-            f"ptr {table}, i64 0, i64 1, i32 %team{k})",
-            f"  br label %joined{k}",
-            f"alone{k}:",
-            f"  call void @{name}.worker(ptr %box, ptr null, ptr null, ptr {table})",
-            f"  br label %joined{k}",
-            f"joined{k}:",
-        ]
-        self._threads = True
 
     # the whole
 
@@ -199,17 +150,13 @@ class Main:
 
     def text(self, module: Module) -> str:
         self._copies(module)
-        if self._threads:
-            module.declare("@llvm.smin.i64", "i64", "i64, i64")
-            module.declare("@llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")
-            self.prologue.append("  %box = alloca i64")
-            self.prologue.append("  %dims = alloca i64")
-            self.prologue.append(f"  %counters = alloca [{8 * TEAM} x i64], align 64")
+        if self.widest:
+            self.prologue.append(f"  %table = alloca [{self.widest} x ptr]")
         before, after = [], []
         if any(map(_multiplies, self.program.steps)):
-            declare_thread_control(module)
-            module.helpers["@wg.one"] = _ONE_STEP
-            before, after = ["  call void @wg.blas.begin()"], ["  call void @wg.blas.end()"]
+            declare(module, BLAS_BEGIN)
+            declare(module, BLAS_END)
+            before, after = [f"  call void @{BLAS_BEGIN}()"], [f"  call void @{BLAS_END}()"]
         return "\n".join(
             [
                 *self.others,
@@ -237,64 +184,21 @@ def _multiplies(kernel: Kernel) -> bool:
     return bool(body) and isinstance(body[0], Gemm)
 
 
-def _thread_slot() -> str:
-    return f"getelementptr inbounds (i64, ptr @{RUNTIME}, i64 1)"
+def declare(module: Module, name: str) -> None:
+    """Declare a function of the runtime."""
+    result, parameters = DECLARATIONS[name]
+    module.declare(f"@{name}", result, parameters, " nounwind")
 
 
-# What one thread of the team does: run the chunks of its own share, then those that are left of
-# the others'. Each share has a counter, on a cache line of its own, from which the next chunk is
-# taken. So a thread that the system has put aside holds up one chunk at most.
-_WORKER = """define internal void @{name}.worker(ptr %args, ptr %dims, ptr %steps, ptr %table) nounwind {{
-start:
-  %address = load i64, ptr %args
-  %me = sub nsw i64 %address, 1
-  %counters = load ptr, ptr %table
-  %teamslot = getelementptr inbounds ptr, ptr %table, i64 1
-  %team = load i64, ptr %teamslot
-{pointers}
-  br label %share
-share:
-  %turn = phi i64 [ 0, %start ], [ %turn1, %exhausted ]
-  %ahead = add nuw nsw i64 %me, %turn
-  %owner = urem i64 %ahead, %team
-  %scaled = mul nuw nsw i64 %owner, {count}
-  %first = udiv i64 %scaled, %team
-  %scaled1 = add nuw nsw i64 %scaled, {count}
-  %last = udiv i64 %scaled1, %team
-  %line = mul nuw nsw i64 %owner, 8
-  %counter = getelementptr inbounds i64, ptr %counters, i64 %line
-  br label %take
-take:
-  %taken = atomicrmw add ptr %counter, i64 1 monotonic
-  %next = add nuw nsw i64 %first, %taken
-  %left = icmp ult i64 %next, %last
-  br i1 %left, label %run, label %exhausted
-run:
-  %chunk = add nsw i64 %next, {start}
-  %status = call i64 @{name}({arguments})
-  br label %take
-exhausted:
-  %turn1 = add nuw nsw i64 %turn, 1
-  %more = icmp ult i64 %turn1, %team
-  br i1 %more, label %share, label %done
-done:
-  ret void
-}}
-"""
-
-
-def _worker_function(name: str, pointers: int, chunks: range) -> str:
-    loads: list[str] = []
+def _chunk_function(name: str, pointers: int) -> str:
+    """The kernel as a function of the chunk number and a table of its pointers."""
+    lines = [f"define internal void @{name}.chunk(i64 %chunk, ptr %table) nounwind {{"]
     for k in range(pointers):
-        loads.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k + 2}")
-        loads.append(f"  %p{k} = load ptr, ptr %s{k}")
-    return _WORKER.format(
-        name=name,
-        pointers="\n".join(loads),
-        count=len(chunks),
-        start=chunks.start,
-        arguments=", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))]),
-    )
+        lines.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k}")
+        lines.append(f"  %p{k} = load ptr, ptr %s{k}")
+    arguments = ", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))])
+    lines += [f"  %status = call i64 @{name}({arguments})", "  ret void", "}", ""]
+    return "\n".join(lines)
 
 
 def constant_range(loop: Loop) -> range:

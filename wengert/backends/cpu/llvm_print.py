@@ -19,6 +19,7 @@ from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import memory_type, value_type
+from wengert.backends.cpu.runtime_text import FAIL
 from wengert.backends.cpu.versions import in_two_versions
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
@@ -391,11 +392,12 @@ class KernelPrinter:
     def _check(self, stmt: Check) -> None:
         body = self.body
         condition, value = body.value(stmt.condition), body.value(stmt.value)
+        llvm_calls.declare(body.module, FAIL)
         failed, fine = body.fresh("failed"), body.fresh("fine")
         scope = body.scopes[-1]
         body.line(f"br i1 {condition}, label %{fine}, label %{failed}, !prof !2")
         scope.lines.append(f"{failed}:")
-        body.line(f"call void @wg.fail(ptr %failure, i64 {stmt.code + 1}, i64 {value})")
+        body.line(f"call void @{FAIL}(ptr %failure, i64 {stmt.code + 1}, i64 {value})")
         scope.lines += self.exit
         body.line("ret i64 1")
         body.start_block(scope, fine)

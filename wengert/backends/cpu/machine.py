@@ -70,3 +70,17 @@ def assembly(text: str) -> str:
     with LOCK:
         module, machine = optimized(text)
         return machine.emit_assembly(module)
+
+
+def empty_engine() -> Any:
+    """An engine that object files can be added to."""
+    module = llvm.parse_assembly("", llvm.create_context())
+    return llvm.create_mcjit_compiler(module, _machine(_LEVEL))
+
+
+def undefined_symbols(text: str) -> list[str]:
+    """The names that LLVM text declares but does not define, intrinsics aside."""
+    module = llvm.parse_assembly(text, llvm.create_context())
+    functions = [f.name for f in module.functions if f.is_declaration]
+    variables = [v.name for v in module.global_variables if v.is_declaration]
+    return [n for n in functions + variables if not n.startswith("llvm.")]
