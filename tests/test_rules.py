@@ -39,6 +39,7 @@ INPUTS: dict[str, Any] = {
     "k": np.array([1, 3, 1]),
     "b": RNG.random((2, 3)) < 0.5,
     "f": np.where(np.abs(SPECIAL) > 1e38, np.inf, SPECIAL).astype(np.float32),
+    "h": np.zeros(12, np.float16),
     "e": np.zeros((0, 3)),
 }
 
@@ -173,7 +174,10 @@ CASES: list[tuple[str, Make]] = [
         lambda a: a.m.broadcast(shape=(3, 2, 4), dims=(0, 2)).transpose(perm=(2, 0, 1)),
     ),
     ("transpose_dot", lambda a: dot(a.m, a.n).transpose(perm=(1, 0))),
-    ("transpose_dot", lambda a: dot(a.t, a.t, ((2,), (2,)), ((0,), (0,))).transpose(perm=(2, 0, 1))),
+    (
+        "transpose_dot",
+        lambda a: dot(a.t, a.t, ((2,), (2,)), ((0,), (0,))).transpose(perm=(2, 0, 1)),
+    ),
     ("add_scatter", lambda a: a.w + a.full(a.w, 0.0).scatter_add(a.v, a.k)),
     ("transpose_dot", lambda a: dot(a.t, a.n, ((2,), (0,))).transpose(perm=(2, 0, 1))),
     ("reshape_reshape", lambda a: a.m.reshape(shape=(2, 6)).reshape(shape=(12,))),
@@ -315,6 +319,7 @@ def test_commutative_ops_commute(name: str) -> None:
         lambda a: a.x.cast(dtype=FLOAT32).cast(dtype=FLOAT64),
         lambda a: a.f.integer_pow(exponent=5),
         lambda a: dot(a.m, a.n),
+        lambda a: a.h.broadcast(shape=(12, 70_000), dims=(0,)).reduce_sum(axes=(1,)),
         lambda a: (a.m.transpose(perm=(1, 0)) + a.m.reshape(shape=(4, 3))).transpose(perm=(1, 0)),
     ],
 )

@@ -287,6 +287,8 @@ def reduce_broadcast(r: Rewriter, n: Node) -> Atom | None:
     x, wide, dims = maker.inputs[0], maker.params["shape"], maker.params["dims"]
     axes = n.params["axes"]
     count = math.prod(wide[a] for a in axes if a not in dims)
+    if n.type.dtype.kind == "f" and r.literal(count, n.type.dtype).value != count:
+        return None  # n is rounded, or infinite in float16
     if count == 0 or (count == 1 and all(a in dims for a in axes)):
         return None
     inner = tuple([i for i, d in enumerate(dims) if d in axes])
