@@ -13,6 +13,7 @@ import pytest
 from cpu_programs import S, executable
 
 from wengert import errors
+from wengert.backends.cpu import elf
 from wengert.backends.cpu.executable import Executable
 
 
@@ -175,3 +176,15 @@ def test_printed_forms(twice: Executable) -> None:
     assert "define i64 @wengert_main" in twice.llvm
     assert "wengert_main" in twice.asm()
     assert twice.compile_seconds > 0
+
+
+def test_llvm_loads_what_the_small_loader_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(data: bytes, resolve: Any) -> Any:
+        raise elf.UnsupportedObject("as on another platform")
+
+    monkeypatch.setattr(elf, "load", refuse)
+    x = np.random.default_rng(0).normal(size=16000)
+    f = executable(build.chunked_sum(16000, 16), out_shapes=[()])
+    np.testing.assert_allclose(f(x)[0], x.sum())
+    g = executable(build.elementwise(lambda a: S.frem(a, 0.75), ["f8"], "f8", 5))
+    np.testing.assert_array_equal(g(x[:5])[0], np.fmod(x[:5], 0.75))

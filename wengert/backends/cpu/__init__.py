@@ -89,4 +89,4 @@ def _compiler() -> Any:
 
 
 def _text(program: LoopProgram) -> str:
-    return print_program(program, expand, _compiler().has_fma())
+    return print_program(program, expand, _compiler().target())

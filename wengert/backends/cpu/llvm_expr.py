@@ -34,15 +34,26 @@ NOTHING: frozenset[Any] = frozenset()
 _LIBRARY = Register(FLOAT64)
 
 
-@dataclass(slots=True)
-class Module:
-    """What all functions of one LLVM module share."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the printer wants to know of a CPU: fused multiply-add, and masked vector instructions."""
 
     fma: bool
+    masks: bool
+
+
+@dataclass(slots=True)
+class Module:
+    """What all functions of one LLVM module share; metadata 0 is of a branch hardly ever left."""
+
+    target: Target
     expand: Callable[[ScalarBuilder, Expr], Expr]
     builder: ScalarBuilder = field(default_factory=ScalarBuilder)
     declarations: dict[str, str] = field(default_factory=dict[str, str])
     helpers: dict[str, str] = field(default_factory=dict[str, str])
+    metadata: list[str] = field(
+        default_factory=lambda: ['!0 = !{!"branch_weights", i32 2000, i32 1}']
+    )
     expansions: dict[Expr, Expr] = field(default_factory=dict[Expr, Expr])
 
     def declare(self, name: str, result: str, parameters: str, attributes: str = "") -> None:
@@ -82,7 +93,7 @@ class Body:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.fma = module.fma
+        self.fma = module.target.fma
         self.scopes = [Scope("entry")]
         self.indices: dict[Index, str] = {}
         self.ranges: dict[Index, Interval] = {}

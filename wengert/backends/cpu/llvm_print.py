@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 from wengert.backends.cpu import llvm_calls
 from wengert.backends.cpu.llvm_blas import print_gemm
-from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
+from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
+from wengert.backends.cpu.llvm_hints import loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL
@@ -54,10 +55,10 @@ _COMBINE = {
 
 
 def print_program(
-    program: LoopProgram, expand: Callable[[ScalarBuilder, Expr], Expr], fma: bool
+    program: LoopProgram, expand: Callable[[ScalarBuilder, Expr], Expr], target: Target
 ) -> str:
-    """The LLVM text of a loop program. `fma` says whether the machine has fused multiply-add."""
-    module = Module(fma, expand)
+    """The LLVM text of a loop program."""
+    module = Module(target, expand)
     functions: list[str] = []
     main = llvm_calls.Main(program)
     for step in program.steps:
@@ -69,24 +70,8 @@ def print_program(
         elif chunks:
             main.parallel(module, printer.name, printer.groups, printer.checks, chunks)
     functions.append(main.text(module))
-    parts = [*module.declarations.values(), *module.helpers.values(), *functions, _METADATA]
+    parts = [*module.declarations.values(), *module.helpers.values(), *functions, *module.metadata]
     return "\n".join(parts)
-
-
-# A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
-# machine's window is too small to overlap the long chains of one iteration with those of the next
-LONG_BODY, LONG_LOOP = 80, 256
-
-# loops marked 0 are unrolled whole; those marked 3, which hardly ever run, are left as they are
-_METADATA = """!0 = distinct !{!0, !1}
-!1 = !{!"llvm.loop.unroll.full"}
-!2 = !{!"branch_weights", i32 2000, i32 1}
-!3 = distinct !{!3, !4, !5}
-!4 = !{!"llvm.loop.vectorize.enable", i1 false}
-!5 = !{!"llvm.loop.unroll.disable"}
-!6 = distinct !{!6, !7}
-!7 = !{!"llvm.loop.interleave.count", i32 2}
-"""
 
 
 def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], list[Buffer]]:
@@ -298,11 +283,8 @@ class KernelPrinter:
             entered = self.body.fresh("%enter")
             outer.lines.append(f"  {entered} = icmp slt i64 {first}, {last}")
             outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
-        hint = ", !llvm.loop !0" if stmt.kind is Kind.UNROLL else ""
-        if id(stmt.body) in self.rare:
-            hint = ", !llvm.loop !3"
-        elif not hint and len(scope.lines) > LONG_BODY and stmt.index.extent > LONG_LOOP:
-            hint = ", !llvm.loop !6"
+        rare = id(stmt.body) in self.rare
+        hint = loop_hint(self.body.module, stmt, len(scope.lines), rare)
         outer.lines += [
             f"{label}:",
             f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",
@@ -395,7 +377,7 @@ class KernelPrinter:
         llvm_calls.declare(body.module, FAIL)
         failed, fine = body.fresh("failed"), body.fresh("fine")
         scope = body.scopes[-1]
-        body.line(f"br i1 {condition}, label %{fine}, label %{failed}, !prof !2")
+        body.line(f"br i1 {condition}, label %{fine}, label %{failed}, !prof !0")
         scope.lines.append(f"{failed}:")
         body.line(f"call void @{FAIL}(ptr %failure, i64 {stmt.code + 1}, i64 {value})")
         scope.lines += self.exit

@@ -8,6 +8,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from wengert.backends.cpu.llvm_expr import Target
+
 LOCK = threading.RLock()  # LLVM's global context is not for two threads at once
 _LEVEL = 2
 
@@ -26,10 +28,13 @@ def host() -> tuple[str, str, str]:
     return llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten()
 
 
-def has_fma() -> bool:
-    """Whether fused multiply-add is an instruction here."""
-    features = host()[2].split(",")
-    return "+fma" in features or "arm64" in host()[0] or "aarch64" in host()[0]
+@functools.cache
+def target() -> Target:
+    """What the printer wants to know of this machine's CPU."""
+    triple, _, features = host()
+    found = set(features.split(","))
+    fma = "+fma" in found or "arm64" in triple or "aarch64" in triple
+    return Target(fma, "+avx512vl" in found)
 
 
 def _machine(level: int) -> Any:
@@ -76,11 +81,3 @@ def empty_engine() -> Any:
     """An engine that object files can be added to."""
     module = llvm.parse_assembly("", llvm.create_context())
     return llvm.create_mcjit_compiler(module, _machine(_LEVEL))
-
-
-def undefined_symbols(text: str) -> list[str]:
-    """The names that LLVM text declares but does not define, intrinsics aside."""
-    module = llvm.parse_assembly(text, llvm.create_context())
-    functions = [f.name for f in module.functions if f.is_declaration]
-    variables = [v.name for v in module.global_variables if v.is_declaration]
-    return [n for n in functions + variables if not n.startswith("llvm.")]

@@ -1,0 +1,50 @@
+"""What LLVM is told about loops, as metadata on their back edges."""
+
+from __future__ import annotations
+
+from wengert.backends.cpu.llvm_expr import Module
+from wengert.kernels.loops import Kind, Loop, Stmt
+
+# A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
+# machine's window is too small to overlap the long chains of one iteration with those of the next.
+# With masks, the iterations left over are then done by masking, for a second and third copy of a
+# long body would double the time to compile it.
+LONG_BODY, LONG_LOOP = 80, 256
+# loops of more iterations gain nothing from unrolling beyond what the vectoriser does
+UNROLLED = 64
+
+_FULL = '!"llvm.loop.unroll.full"'
+_NO_UNROLL = '!"llvm.loop.unroll.disable"'
+_NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
+_TWO = '!"llvm.loop.interleave.count", i32 2'
+_MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
+
+
+def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
+    """What to write after the branch that closes `loop`, whose body has `lines` instructions.
+
+    A rare loop hardly ever runs, and is compiled as cheaply as may be.
+    """
+    if rare:
+        return _attached(module, _NO_VECTOR, _NO_UNROLL)
+    if loop.kind is Kind.UNROLL:
+        return _attached(module, _FULL)
+    if not _innermost(loop.body) or loop.index.extent <= UNROLLED:
+        return ""
+    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
+        return _attached(module, _NO_UNROLL)
+    return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
+
+
+def _innermost(body: tuple[Stmt, ...]) -> bool:
+    return not any(isinstance(stmt, Loop) for stmt in body)
+
+
+def _attached(module: Module, *properties: str) -> str:
+    """Loop metadata of its own, since LLVM tells loops apart by it."""
+    number = len(module.metadata)
+    nodes = [f"!{number + 1 + k}" for k in range(len(properties))]
+    module.metadata.append(f"!{number} = distinct !{{!{number}, {', '.join(nodes)}}}")
+    for node, text in zip(nodes, properties, strict=True):
+        module.metadata.append(f"{node} = !{{{text}}}")
+    return f", !llvm.loop !{number}"
