@@ -259,8 +259,8 @@ class _Build:
         extents = [(lhs if side == 0 else rhs).shape[axis] for side, axis in order]
         domain, index = self.domains.of_shape(tuple(extents))
         place: dict[tuple[int, int], Expr] = dict(zip(order, index, strict=True))
-        for k, l in zip(lhs.batch + lhs.contract, rhs.batch + rhs.contract, strict=True):
-            place[1, l] = place[0, k]
+        for mine, other in zip(lhs.batch + lhs.contract, rhs.batch + rhs.contract, strict=True):
+            place[1, other] = place[0, mine]
         left = self.pull.read(eqn.inputs[0], [place[0, a] for a in range(len(lhs.shape))])
         right = self.pull.read(eqn.inputs[1], [place[1, a] for a in range(len(rhs.shape))])
         kept = [(0, a) for a in (*lhs.batch, *lhs.free)] + [(1, a) for a in rhs.free]
@@ -326,8 +326,8 @@ class _Build:
         return Operand(buffer, strides)
 
 
-def _buffer(type: TensorType, space: Space) -> Buffer:
-    return Buffer(type.dtype, type.size, space)
+def _buffer(tensor: TensorType, space: Space) -> Buffer:
+    return Buffer(tensor.dtype, tensor.size, space)
 
 
 def _depths(shape: Sequence[int], order: Sequence[int], axes: Sequence[int]) -> list[int]:

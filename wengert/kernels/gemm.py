@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 from wengert.ir.forms import Contraction
@@ -62,7 +63,7 @@ class Dims:
     def _stride(self, axes: Sequence[int], steps: Sequence[int]) -> int | None:
         """The one stride of several axes, or None if they do not walk memory like one."""
         long = [a for a in axes if self.shape[a] != 1]
-        for outer, inner in zip(long, long[1:], strict=False):
+        for outer, inner in pairwise(long):
             if steps[outer] != steps[inner] * self.shape[inner]:
                 return None
         return steps[long[-1]] if long else 1

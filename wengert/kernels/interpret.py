@@ -7,6 +7,7 @@ shows races.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -164,9 +165,9 @@ class Machine:
             case ScalarOp.BITCAST:
                 return np.asarray(args[0]).view(expr.dtype)[()]
             case ScalarOp.CALL:
-                import scipy.special
-
-                return np.float64(getattr(scipy.special, expr.attr)(*args))
+                library: Any = importlib.import_module("scipy.special")
+                function = getattr(library, expr.attr, None) or getattr(np, expr.attr)
+                return np.float64(function(*args))
             case op:
                 return expr.dtype.type(FUNCTIONS[op](*args))
 

@@ -76,6 +76,8 @@ class Register:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
+    """Runs `body` for each turn from `start` up to `stop`."""
+
     index: Index
     start: Expr
     stop: Expr
@@ -85,6 +87,8 @@ class Loop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
+    """buffer[offset] = value."""
+
     buffer: Buffer
     offset: Expr
     value: Expr
@@ -92,12 +96,16 @@ class Store:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declare:
+    """A new register with a first value."""
+
     register: Register
     init: Expr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assign:
+    """register = value."""
+
     register: Register
     value: Expr
 
@@ -113,6 +121,8 @@ class Accumulate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class If:
+    """Runs one of two blocks."""
+
     condition: Expr
     then: tuple[Stmt, ...]
     otherwise: tuple[Stmt, ...] = ()

@@ -1,7 +1,8 @@
 """Decides which values of a program are stored; all others are computed where they are read.
 
 Stored are: the program's outputs, the results of everything that is not pointwise, operands of
-library calls, and pointwise values that are dear and would be computed more than once. (`recompute.py`).
+library calls, and pointwise values that are dear and would be computed more than once
+(`recompute.py`).
 """
 
 from __future__ import annotations

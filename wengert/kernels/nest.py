@@ -4,7 +4,8 @@ Two stages may share their leading loops as far as these run over the same indic
 what the other writes, the elements it reads must have been completed within the same iteration
 of the shared loops. With flat offsets that is a question about affine functions:
 
-    the producer writes at  W = sum_t w_t I_t + inner,   the consumer reads at  R = sum_t r_t I_t + rest
+    the producer writes at  W = sum_t w_t I_t + inner
+    the consumer reads at   R = sum_t r_t I_t + rest
 
 They may share the first p loops if r_t = w_t for each t < p, no shared loop is one that the
 producer combines over, and `rest` stays within the range of `inner` (the strides w_t of a

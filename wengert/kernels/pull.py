@@ -51,7 +51,7 @@ class Pull:
         return Context(self.s, types, eqn.outputs[0].type, eqn.params, eqn.inputs, self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
     """An `ElementContext` for one equation."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from wengert.ir.scalar import COMPARISONS, Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
@@ -211,7 +212,7 @@ def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
         return (replace(loop, body=_split_body(s, loop.body)),)
     bounds = [0, *points, loop.index.extent]
     parts: list[Loop] = []
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         body = map_statements(loop.body, Rewriter(s, _decider(s, loop.index, low, high)))
         start = s.int(low) if loop.start.is_const else s.max(loop.start, s.int(low))
         stop = s.int(high) if loop.stop.is_const else s.min(loop.stop, s.int(high))
@@ -225,7 +226,11 @@ def _split_body(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
 
 def _condition(expr: Expr, index: Index) -> tuple[int, int] | None:
     """(coefficient, constant) if `expr` compares coefficient * index + constant with zero."""
-    if expr.op not in COMPARISONS or expr.args[0].dtype != INT64 or expr.indices != {index}:
+    if (
+        expr.op not in COMPARISONS
+        or expr.args[0].dtype != INT64
+        or expr.indices != frozenset((index,))
+    ):
         return None
     left, right = affine(expr.args[0]), affine(expr.args[1])
     if left is None or right is None:

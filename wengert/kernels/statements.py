@@ -28,31 +28,38 @@ def map_statements(
 ) -> tuple[Stmt, ...]:
     """`body` with every expression replaced, and then every Store."""
 
-    def one(statement: Stmt) -> Stmt:
-        match statement:
-            case Loop():
-                start, stop = expr(statement.start), expr(statement.stop)
-                return replace(statement, start=start, stop=stop, body=many(statement.body))
-            case Store(buffer, offset, value):
-                return store(Store(buffer, expr(offset), expr(value)))
-            case Declare(register, init):
-                return Declare(register, expr(init))
-            case Assign(register, value):
-                return Assign(register, expr(value))
-            case Accumulate(register, combine, value):
-                return Accumulate(register, combine, expr(value))
-            case If(condition, then, otherwise):
-                return If(expr(condition), many(then), many(otherwise))
-            case Check(condition, code, value):
-                return Check(expr(condition), code, expr(value))
-            case Gemm(out, lhs, rhs, m):
-                moved = [replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs)]
-                return Gemm(*moved, expr(m), statement.n, statement.k)
-
     def many(statements: Sequence[Stmt]) -> tuple[Stmt, ...]:
         return tuple(one(st) for st in statements)
 
+    def one(statement: Stmt) -> Stmt:
+        match statement:
+            case Loop(index, start, stop, inner, kind):
+                return Loop(index, expr(start), expr(stop), many(inner), kind)
+            case If(condition, then, otherwise):
+                return If(expr(condition), many(then), many(otherwise))
+            case Store(buffer, offset, value):
+                return store(Store(buffer, expr(offset), expr(value)))
+            case _:
+                return _mapped(statement, expr)
+
     return many(body)
+
+
+def _mapped(
+    statement: Declare | Assign | Accumulate | Check | Gemm, expr: Callable[[Expr], Expr]
+) -> Stmt:
+    match statement:
+        case Declare(register, init):
+            return Declare(register, expr(init))
+        case Assign(register, value):
+            return Assign(register, expr(value))
+        case Accumulate(register, combine, value):
+            return Accumulate(register, combine, expr(value))
+        case Check(condition, code, value):
+            return Check(expr(condition), code, expr(value))
+        case Gemm(out, lhs, rhs, m, n, k):
+            out, lhs, rhs = (replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs))
+            return Gemm(out, lhs, rhs, expr(m), n, k)
 
 
 def own_expressions(statement: Stmt) -> tuple[Expr, ...]:

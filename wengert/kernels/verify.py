@@ -72,34 +72,42 @@ class _Kernel:
         match statement:
             case Loop():
                 self.loop(statement, siblings, depth)
-            case Store(buffer, offset, value):
-                if value.dtype != buffer.dtype:
-                    self.fail(f"stores {value.dtype} in a buffer of {buffer.dtype}")
-                if buffer.space in (Space.INPUT, Space.CONSTANT):
-                    self.fail(f"writes to a buffer of space {buffer.space}")
-                self.access(buffer, offset)
-                self.written.add(buffer)
+            case If(condition, then, otherwise):
+                self.boolean(condition)
+                self.run(then, depth + 1)
+                self.run(otherwise, depth + 1)
             case Declare(register, value):
                 self.registers.add(register)
                 self.typed(register, value)
             case Assign(register, value) | Accumulate(register, _, value):
                 self.typed(register, value)
-            case If(condition, then, otherwise):
-                self.boolean(condition)
-                self.run(then, depth + 1)
-                self.run(otherwise, depth + 1)
+            case Store():
+                self.store(statement)
             case Check(condition, code, value):
                 self.boolean(condition)
                 if code >= self.failures or value.dtype != INT64:
                     self.fail(f"has a check with failure number {code} that does not exist")
-            case Gemm(out, lhs, rhs):
-                if lhs.buffer not in self.written or rhs.buffer not in self.written:
-                    self.fail("multiplies a buffer that was never written")
-                rows = statement.m.attr if statement.m.is_const else 1
-                self.matrix(out, rows, statement.n)
-                self.matrix(lhs, rows, statement.k)
-                self.matrix(rhs, statement.k, statement.n)
-                self.written.add(out.buffer)
+            case Gemm():
+                self.gemm(statement)
+
+    def store(self, store: Store) -> None:
+        """Checks the dtype, the space and the offset of a store."""
+        if store.value.dtype != store.buffer.dtype:
+            self.fail(f"stores {store.value.dtype} in a buffer of {store.buffer.dtype}")
+        if store.buffer.space in (Space.INPUT, Space.CONSTANT):
+            self.fail(f"writes to a buffer of space {store.buffer.space}")
+        self.access(store.buffer, store.offset)
+        self.written.add(store.buffer)
+
+    def gemm(self, call: Gemm) -> None:
+        """Checks that the operands exist and that all matrices fit their buffers."""
+        if call.lhs.buffer not in self.written or call.rhs.buffer not in self.written:
+            self.fail("multiplies a buffer that was never written")
+        rows = call.m.attr if call.m.is_const else 1
+        self.matrix(call.out, rows, call.n)
+        self.matrix(call.lhs, rows, call.k)
+        self.matrix(call.rhs, call.k, call.n)
+        self.written.add(call.out.buffer)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int) -> None:
         """Checks the strides and the last element of a matrix at its offset's lowest value."""
