@@ -78,7 +78,13 @@ def test_other_forms_of_the_argument(twice: Executable, form: str) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    [np.ones((4, 6), "f4"), np.ones((4, 6), "i8"), np.ones((6, 4)), np.ones(24), np.ones((4, 6, 1))],
+    [
+        np.ones((4, 6), "f4"),
+        np.ones((4, 6), "i8"),
+        np.ones((6, 4)),
+        np.ones(24),
+        np.ones((4, 6, 1)),
+    ],
 )
 def test_other_types_are_refused(twice: Executable, argument: Any) -> None:
     assert twice.fast is not None

@@ -110,10 +110,14 @@ def test_integer_division_by_a_constant(dtype: str, divisor: int) -> None:
         pytest.skip("an unsigned dtype has no negative numbers")
     x = special_values(dtype)
     y = np.full_like(x, divisor)
-    agree(run(lambda a: S.node(O.IDIV, (a, S.like(divisor, a)), a.dtype), dtype, x),
-          run(S.idiv, dtype, x, y))
-    agree(run(lambda a: S.node(O.IREM, (a, S.like(divisor, a)), a.dtype), dtype, x),
-          run(S.irem, dtype, x, y))
+    agree(
+        run(lambda a: S.node(O.IDIV, (a, S.like(divisor, a)), a.dtype), dtype, x),
+        run(S.idiv, dtype, x, y),
+    )
+    agree(
+        run(lambda a: S.node(O.IREM, (a, S.like(divisor, a)), a.dtype), dtype, x),
+        run(S.irem, dtype, x, y),
+    )
 
 
 @pytest.mark.parametrize("dtype", ["?", *FLOATS, *INTEGERS])

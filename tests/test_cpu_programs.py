@@ -99,9 +99,7 @@ def test_guard_inside_guard() -> None:
         inner = S.guard(S.lt(i, 8), S.load(x, S.add(i, -4)), 7.0)
         return S.guard(S.ge(i, 4), S.mul(inner, 2.0), S.guard(S.eq(i, 1), S.load(x, i), 0.0))
 
-    made = program(
-        [Kernel("k", (loop(12, lambda i: [Store(out, i, value(i))]),))], [x], [out]
-    )
+    made = program([Kernel("k", (loop(12, lambda i: [Store(out, i, value(i))]),))], [x], [out])
     expected = [0.0, 2.0, 0.0, 0.0, 2.0, 4.0, 6.0, 8.0, 14.0, 14.0, 14.0, 14.0]
     np.testing.assert_array_equal(executable(made)(np.arange(1.0, 5.0))[0], expected)
 
@@ -285,3 +283,22 @@ def test_unrolled_loop() -> None:
     body = loop(n, lambda i: [Store(out, i, S.mul(S.load(x, i), 3.0))], Kind.UNROLL)
     f = executable(program([Kernel("k", (body,))], [x], [out]))
     np.testing.assert_array_equal(f(np.arange(6.0))[0], 3 * np.arange(6.0))
+
+
+def test_arrays_of_more_than_2_31_elements() -> None:
+    """The pages of zeros are never written, so this takes address space but little memory."""
+    n = 2**31 + 4096
+    x, out = buffer("u1", n), buffer("i8", 1, Space.OUTPUT)
+    total = Register(np.dtype("i8"))
+    body = (
+        Declare(total, S.const(0, "i8")),
+        loop(
+            n // 4096,
+            lambda i: [Accumulate(total, "add", S.cast(S.load(x, S.mul(i, 4096)), "i8"))],
+        ),
+        Store(out, S.int(0), S.register(total)),
+    )
+    f = executable(program([Kernel("sum", body)], [x], [out]))
+    data = np.zeros(n, "u1")
+    data[[0, 2**31]] = 3, 4
+    assert f(data)[0][0] == 7

@@ -76,7 +76,9 @@ def load(data: bytes, resolve: Callable[[str], int]) -> Image:
     for symbol, place in stubs.items():
         memory[place : place + 14] = _STUB + struct.pack("<Q", addresses[symbol])
     for target, (offset, kind, symbol, addend) in _targets(sections, data):
-        _relocate(memory, base, target.place + offset, kind, addresses[symbol], stubs[symbol], addend)
+        _relocate(
+            memory, base, target.place + offset, kind, addresses[symbol], stubs[symbol], addend
+        )
     _protect(base, len(memory))
     defined = {
         name: base + sections[section].place + value

@@ -16,9 +16,18 @@ from __future__ import annotations
 ENTRY = "wengert_entry"
 
 # words at the start of the specification
-INPUTS, CONSTANTS, OUTPUTS, MAIN, ARENA, RELEASE, FAIL, FIRST_INPUT, FIRST_CONSTANT, FIRST_OUTPUT = range(
-    10
-)
+(
+    INPUTS,
+    CONSTANTS,
+    OUTPUTS,
+    MAIN,
+    ARENA,
+    RELEASE,
+    FAIL,
+    FIRST_INPUT,
+    FIRST_CONSTANT,
+    FIRST_OUTPUT,
+) = range(10)
 HEADER_WORDS = 10
 # words of an argument's record: dimensions, two accepted type numbers, two accepted scalar types
 INPUT_WORDS = 5
@@ -211,7 +220,8 @@ array:
   call void @Py_IncRef(ptr %dtype)
   %dims = getelementptr inbounds i64, ptr %record, i64 {OUTPUT_WORDS}
   %ndim32 = trunc i64 %ndim to i32
-  %made = call ptr @npy.94(ptr @py.ndarray, ptr %dtype, i32 %ndim32, ptr %dims, ptr null, ptr null, i32 0, ptr null)
+  %made = call ptr @npy.94(ptr @py.ndarray, ptr %dtype, i32 %ndim32, ptr %dims,
+    ptr null, ptr null, i32 0, ptr null)
   %item = getelementptr inbounds ptr, ptr %items, i64 %k
   store ptr %made, ptr %item
   %failed = icmp eq ptr %made, null
@@ -385,7 +395,8 @@ raise:
   %code = load i64, ptr %failure
   %number = sub i64 %code, 1
   %value = call i64 @word(ptr %failure, i64 1)
-  %raised = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %callable, ptr @py.format, i64 %number, i64 %value)
+  %raised = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %callable,
+    ptr @py.format, i64 %number, i64 %value)
   ret ptr %raised
 failed:
   ret ptr null

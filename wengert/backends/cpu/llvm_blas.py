@@ -10,6 +10,7 @@ from __future__ import annotations
 from wengert.backends.cpu.llvm_expr import Body, Module
 from wengert.kernels.loops import Gemm, Matrix
 
+
 def print_gemm(body: Body, entry: list[str], call: Gemm) -> None:
     """Prints one product; BLAS is column-major: out.T = rhs.T @ lhs.T."""
     module = body.module

@@ -11,6 +11,7 @@ from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
 
 MAIN = "wengert_main"
 
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """Buffers that one pointer parameter stands for; `exclusive` if no other one overlaps it."""

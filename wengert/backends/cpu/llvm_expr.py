@@ -36,7 +36,7 @@ _LIBRARY = Register(FLOAT64)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the printer wants to know of a CPU: fused multiply-add, and masked vector instructions."""
+    """What the printer wants to know of a CPU: has it fused multiply-add and vector masks?"""
 
     fma: bool
     masks: bool
@@ -235,7 +235,7 @@ class Body:
         """The least and greatest value of index arithmetic; None if it may overflow."""
         if x.op is ScalarOp.INDEX:
             return self.ranges.get(x.attr)
-        if x.dtype != INT64 or x.op not in _BOUNDS and x.op is not ScalarOp.CONST:
+        if x.dtype != INT64 or (x.op not in _BOUNDS and x.op is not ScalarOp.CONST):
             return None
         if x not in self._bounds:
             found: Interval | None = (x.attr, x.attr) if x.is_const else None
@@ -337,9 +337,7 @@ class Body:
         branch = self.push(Scope(inside))
         name = self.value(value)
         self.pop()
-        home.lines.append(
-            f"  br i1 {self._known(condition)}, label %{inside}, label %{after}"
-        )
+        home.lines.append(f"  br i1 {self._known(condition)}, label %{inside}, label %{after}")
         came_from = home.label
         home.lines.append(f"{inside}:")
         home.lines += branch.lines

@@ -32,7 +32,6 @@ from wengert.kernels.loops import (
     Gemm,
     If,
     Kernel,
-    Kind,
     Loop,
     LoopProgram,
     Register,
@@ -151,6 +150,7 @@ def expressions(stmt: Stmt) -> tuple[Expr, ...]:
 
 
 def has_checks(kernel: Kernel) -> bool:
+    """Whether a kernel can fail."""
     return any(isinstance(s, Check) for s in walk(kernel.body))
 
 

@@ -30,16 +30,16 @@ def load(data: bytes, names: list[str], resolve: Resolve) -> tuple[dict[str, int
 _NAMES = re.compile(rb"wengert_runtime|(?:wg|blas|blasthreads|special|npy|py)\.[A-Za-z0-9_.]+")
 
 
-def _load_by_llvm(
-    data: bytes, names: list[str], resolve: Resolve
-) -> tuple[dict[str, int], Any]:
+def _load_by_llvm(data: bytes, names: list[str], resolve: Resolve) -> tuple[dict[str, int], Any]:
     """The same by LLVM's linker: any platform, but its library must be mapped first."""
     machine: Any = importlib.import_module("wengert.backends.cpu.machine")
     llvm: Any = importlib.import_module("llvmlite.binding")
     with machine.LOCK:
         for found in set(_NAMES.findall(data)):
             name = found.decode()
-            with contextlib.suppress(AttributeError, KeyError, ValueError):  # a name of the file's own
+            with contextlib.suppress(
+                AttributeError, KeyError, ValueError
+            ):  # a name of the file's own
                 llvm.add_symbol(name, resolve(name))
         engine = machine.empty_engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(data))

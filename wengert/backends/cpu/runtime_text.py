@@ -122,7 +122,8 @@ pool:
   store i64 1, ptr %args
   %run = load ptr, ptr @{RUNTIME}
   %size32 = trunc i64 %team to i32
-  call void %run(ptr @wg.worker, ptr %args, ptr %dims, ptr @wg.one, ptr %job, i64 0, i64 1, i32 %size32)
+  call void %run(ptr @wg.worker, ptr %args, ptr %dims, ptr @wg.one,
+    ptr %job, i64 0, i64 1, i32 %size32)
   ret void
 alone:
   %some = icmp ugt i64 %count, 0

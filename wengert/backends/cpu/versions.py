@@ -9,8 +9,6 @@ nothing that it stores, and whose accumulators are set back before the second ru
 
 from __future__ import annotations
 
-
-
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL
 from wengert.kernels.loops import (
@@ -178,5 +176,3 @@ class _Rewriter:
                 return Accumulate(stmt.register, stmt.combine, self(stmt.value))
             case _:
                 return stmt
-
-
