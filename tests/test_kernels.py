@@ -274,6 +274,28 @@ def test_short_inner_loops_are_unrolled() -> None:
     assert len([s for s in walk(kernel.body) if isinstance(s, Loop)]) == 1
 
 
+def test_a_temporary_takes_over_the_memory_of_the_one_it_is_made_from() -> None:
+    def body(x: Value) -> Value:
+        square = {"contract": ((1,), (0,)), "batch": ((), ())}
+        y = x.dot_general(x, **square).tanh()
+        return y.dot_general(y, **square)
+
+    loops = assert_same_meaning(program(body, tensor(32, 32)), arguments((tensor(32, 32),))).loops
+    assert len(loops.offsets) == 2
+    assert loops.arena == 32 * 32 * 8
+
+
+def test_a_temporary_that_is_read_elsewhere_keeps_its_memory() -> None:
+    def body(x: Value) -> Value:
+        square = {"contract": ((1,), (0,)), "batch": ((), ())}
+        y = x.dot_general(x, **square)
+        y = y.rev(axes=(0,)) * 2.0
+        return y.dot_general(y, **square)
+
+    loops = assert_same_meaning(program(body, tensor(32, 32)), arguments((tensor(32, 32),))).loops
+    assert loops.arena == 2 * 32 * 32 * 8
+
+
 def test_temporaries_share_memory_once_dead() -> None:
     def chain(x: Value) -> Value:
         for _ in range(6):

@@ -237,7 +237,7 @@ def interpret(
     for buffers, arrays in ((program.inputs, args), (program.constants, constants)):
         for buffer, array in zip(buffers, arrays, strict=True):
             memory[buffer] = np.array(array, dtype=buffer.dtype).reshape(-1)
-    machine = Machine(_Memory(memory), order)
+    machine = Machine(_Memory(program, memory), order)
     with np.errstate(all="ignore"):
         for step in program.steps:
             machine.run(step.body)
@@ -245,10 +245,22 @@ def interpret(
 
 
 class _Memory(dict[Buffer, np.ndarray[Any, Any]]):
-    """Allocates outputs and temporaries at first use, filled with values that stand out."""
+    """Allocates outputs and local buffers at first use, filled with values that stand out.
+
+    Temporaries are views of one arena, as planned, so that a wrong plan shows.
+    """
+
+    def __init__(self, program: LoopProgram, known: dict[Buffer, np.ndarray[Any, Any]]) -> None:
+        super().__init__(known)
+        self.offsets = program.offsets
+        self.arena = np.full(program.arena, 0xFF, np.uint8)
 
     def __missing__(self, buffer: Buffer) -> np.ndarray[Any, Any]:
-        assert buffer.space in (Space.OUTPUT, Space.TEMP, Space.LOCAL)
+        if buffer.space is Space.TEMP:
+            start = self.offsets[buffer]
+            self[buffer] = self.arena[start : start + buffer.nbytes].view(buffer.dtype)
+            return self[buffer]
+        assert buffer.space in (Space.OUTPUT, Space.LOCAL)
         fill: Any = np.nan if buffer.dtype.kind == "f" else 77 if buffer.dtype.kind != "b" else True
         self[buffer] = np.full(buffer.size, fill, dtype=buffer.dtype)
         return self[buffer]
