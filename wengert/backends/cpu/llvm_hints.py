@@ -10,11 +10,12 @@ from wengert.kernels.loops import Kind, Loop, Stmt
 # With masks, the iterations left over are then done by masking, for a second and third copy of a
 # long body would double the time to compile it.
 LONG_BODY, LONG_LOOP = 80, 256
-# loops of more iterations gain nothing from unrolling beyond what the vectoriser does
+# loops of more iterations gain nothing from unrolling beyond what the vectoriser does by itself
 UNROLLED = 64
 
 _FULL = '!"llvm.loop.unroll.full"'
-_NO_UNROLL = '!"llvm.loop.unroll.disable"'
+_NO_UNROLL = '!"llvm.loop.unroll.disable"'  # nor will the vectoriser interleave
+_VECTOR_ONLY = '!"llvm.loop.unroll.runtime.disable"'
 _NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
 _TWO = '!"llvm.loop.interleave.count", i32 2'
 _MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
@@ -32,7 +33,7 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
     if not _innermost(loop.body) or loop.index.extent <= UNROLLED:
         return ""
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
-        return _attached(module, _NO_UNROLL)
+        return _attached(module, _VECTOR_ONLY)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
 
 
