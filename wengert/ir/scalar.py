@@ -101,7 +101,9 @@ class ScalarOp(enum.StrEnum):
     CALL = "call"
 
 
-COMPARISONS = frozenset({ScalarOp.EQ, ScalarOp.NE, ScalarOp.LT, ScalarOp.LE, ScalarOp.GT, ScalarOp.GE})
+COMPARISONS = frozenset(
+    {ScalarOp.EQ, ScalarOp.NE, ScalarOp.LT, ScalarOp.LE, ScalarOp.GT, ScalarOp.GE}
+)
 MATHS = frozenset(
     op for op in ScalarOp if list(ScalarOp).index(op) >= list(ScalarOp).index(ScalarOp.EXP)
 )
