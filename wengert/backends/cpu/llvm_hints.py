@@ -10,12 +10,11 @@ from wengert.kernels.loops import Kind, Loop, Stmt
 # With masks, the iterations left over are then done by masking, for a second and third copy of a
 # long body would double the time to compile it.
 LONG_BODY, LONG_LOOP = 80, 256
-# loops of more iterations gain nothing from unrolling beyond what the vectoriser does by itself
-UNROLLED = 64
 
 _FULL = '!"llvm.loop.unroll.full"'
-_NO_UNROLL = '!"llvm.loop.unroll.disable"'  # nor will the vectoriser interleave
-_VECTOR_ONLY = '!"llvm.loop.unroll.runtime.disable"'
+# On its own this also keeps the vectoriser from interleaving. Other loops are left without it: LLVM
+# unrolls those of constant extent, which is less work for it than to optimise their addresses.
+_NO_UNROLL = '!"llvm.loop.unroll.disable"'
 _NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
 _TWO = '!"llvm.loop.interleave.count", i32 2'
 _MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
@@ -30,10 +29,8 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
         return _attached(module, _NO_VECTOR, _NO_UNROLL)
     if loop.kind is Kind.UNROLL:
         return _attached(module, _FULL)
-    if not _innermost(loop.body) or loop.index.extent <= UNROLLED:
+    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP or not _innermost(loop.body):
         return ""
-    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
-        return _attached(module, _VECTOR_ONLY)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
 
 

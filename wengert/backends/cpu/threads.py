@@ -18,6 +18,8 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
+from wengert.config import config
+
 # the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
 RUNTIME = (ctypes.c_int64 * 8)(0, 1)
 _LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
@@ -32,10 +34,12 @@ def thread_count() -> int:
 
     `WENGERT_NUM_THREADS`, else `NUMBA_NUM_THREADS`, else the CPUs that this process may run on.
     """
-    for name in ("WENGERT_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        text = os.environ.get(name, "")
-        if text.isdigit() and int(text) > 0:
-            return int(text)
+    asked = config().num_threads
+    if asked is not None:
+        return asked
+    text = os.environ.get("NUMBA_NUM_THREADS", "")
+    if text.isdigit() and int(text) > 0:
+        return int(text)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
