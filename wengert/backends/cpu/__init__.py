@@ -12,15 +12,13 @@ import numpy as np
 from wengert.backends.cpu import cache
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
-from wengert.backends.cpu.llvm_calls import MAIN
-from wengert.backends.cpu.llvm_print import print_program, work
 from wengert.backends.cpu.load import load
+from wengert.backends.cpu.runtime_text import MAIN
 from wengert.backends.cpu.support import resolve
 from wengert.config import config
 from wengert.errors import Location
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import Failure, LoopProgram
-from wengert.kernels.maths import expand
 
 __all__ = ["Executable", "compile"]
 
@@ -47,7 +45,9 @@ def compile(  # noqa: A001 - the name that the stages have
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures)
     addresses, code = load(entry.code, [MAIN], resolve)
     kept = tuple(np.ascontiguousarray(c).reshape(c.shape) for c in constants)
-    made = Executable(signature, kept, addresses[MAIN], code, lambda: _text(program()))
+    made = Executable(
+        signature, kept, addresses[MAIN], code, lambda: str(_compiler().text(program()))
+    )
     release = worth_releasing(signature, entry.facts["work"])
     made.fast = fast_entry(signature, made.address, kept, code, release)
     made.from_cache = from_cache
@@ -60,9 +60,9 @@ def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
     facts = {
         "arena": program.arena,
         "failures": [_failure_facts(f) for f in program.failures],
-        "work": work(program),
+        "work": _compiler().work(program),
     }
-    entry = cache.Entry(facts, _compiler().object_code(_text(program)))
+    entry = cache.Entry(facts, _compiler().object_code(_compiler().text(program)))
     if key is not None and config().cache:
         cache.write(config().cache_dir, key, entry)
     return entry
@@ -84,9 +84,5 @@ def _failure_from(facts: list[Any]) -> Failure:
 
 
 def _compiler() -> Any:
-    """The module that compiles: imported at the first use, since it takes LLVM along."""
+    """The module that prints and compiles: imported only when needed, as it takes LLVM along."""
     return importlib.import_module("wengert.backends.cpu.machine")
-
-
-def _text(program: LoopProgram) -> str:
-    return print_program(program, expand, _compiler().target())

@@ -19,7 +19,8 @@ import pathlib
 import platform
 import stat
 import sys
-import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,8 @@ def write(folder: pathlib.Path, key: str, entry: Entry) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _trusted(os.stat(folder)):
             return
-        number, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        name = folder / f"{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}.tmp"
+        number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(number, "wb") as file:
                 file.write(data)

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wengert.backends.cpu.llvm_expr import Module
-from wengert.backends.cpu.runtime_text import BLAS_BEGIN, BLAS_END, DECLARATIONS, PARALLEL
+from wengert.backends.cpu.runtime_text import (
+    BLAS_BEGIN,
+    BLAS_END,
+    DECLARATIONS,
+    MAIN,
+    PARALLEL,
+)
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
-
-MAIN = "wengert_main"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""LLVM text to machine code: an object file in memory, through llvmlite's binding."""
+"""Loop programs to LLVM text, and that to machine code, through llvmlite's binding."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from wengert.backends.cpu.llvm_expr import Target
+from wengert.backends.cpu.llvm_print import print_program, work
+from wengert.kernels.loops import LoopProgram
+from wengert.kernels.maths import expand
+
+__all__ = ["LOCK", "assembly", "empty_engine", "object_code", "optimized", "target", "text", "work"]
 
 LOCK = threading.RLock()  # LLVM's global context is not for two threads at once
 _LEVEL = 2
@@ -37,6 +42,11 @@ def target() -> Target:
     return Target(fma, "+avx512vl" in found)
 
 
+def text(program: LoopProgram) -> str:
+    """The LLVM text of a loop program, for this machine."""
+    return print_program(program, expand, target())
+
+
 def _machine(level: int) -> Any:
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
@@ -47,10 +57,10 @@ def _machine(level: int) -> Any:
     )
 
 
-def optimized(text: str, level: int = _LEVEL) -> tuple[Any, Any]:
-    """The module of `text` after optimisation, and the target machine."""
+def optimized(source: str, level: int = _LEVEL) -> tuple[Any, Any]:
+    """The module of `source` after optimisation, and the target machine."""
     machine = _machine(level)
-    module = llvm.parse_assembly(text, llvm.create_context())
+    module = llvm.parse_assembly(source, llvm.create_context())
     module.triple = host()[0]
     module.data_layout = str(machine.target_data)
     tuning = llvm.create_pipeline_tuning_options(speed_level=level)
@@ -63,17 +73,17 @@ def optimized(text: str, level: int = _LEVEL) -> tuple[Any, Any]:
     return module, machine
 
 
-def object_code(text: str) -> bytes:
+def object_code(source: str) -> bytes:
     """The object file of LLVM text."""
     with LOCK:
-        module, machine = optimized(text)
+        module, machine = optimized(source)
         return machine.emit_object(module)
 
 
-def assembly(text: str) -> str:
+def assembly(source: str) -> str:
     """The assembly of LLVM text, for reading."""
     with LOCK:
-        module, machine = optimized(text)
+        module, machine = optimized(source)
         return machine.emit_assembly(module)
 
 

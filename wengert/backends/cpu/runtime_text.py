@@ -6,6 +6,7 @@ idle arena, 4 how many programs run that call a BLAS, 5 the BLAS's own thread co
 
 from __future__ import annotations
 
+MAIN = "wengert_main"  # the function that every program exports
 RUNTIME = "wengert_runtime"
 CELLS = 8
 TEAM = 128  # the most threads that a loop is spread over

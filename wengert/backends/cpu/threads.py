@@ -14,6 +14,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import sys
 import threading
 from collections.abc import Iterator
 from types import ModuleType
@@ -22,7 +23,9 @@ from wengert.config import config
 
 # the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
 RUNTIME = (ctypes.c_int64 * 8)(0, 1)
-_LAYERS = ("omppool", "tbbpool")  # the layers that take calls from several threads at once
+# The layers that take calls from several threads at once. TBB comes first: the thread that calls
+# does the work of those that the system keeps waiting, where OpenMP waits for each of them.
+_LAYERS = ("tbbpool", "omppool")
 _SPINS = "1000"  # some tens of microseconds
 _lock = threading.Lock()
 _layer: ModuleType | None = None
@@ -87,7 +90,9 @@ def _load() -> ModuleType | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     folder = pathlib.Path(spec.submodule_search_locations[0]) / "np" / "ufunc"
-    for name in _LAYERS:
+    for name in _wanted():
+        if name == "tbbpool":
+            _load_tbb()
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
             path = folder / (name + suffix)
             if path.exists():
@@ -97,6 +102,21 @@ def _load() -> ModuleType | None:
                 except (ImportError, OSError):
                     continue  # the layer's own library (TBB, say) is missing
     return None
+
+
+def _wanted() -> tuple[str, ...]:
+    """The layers in order: that of `NUMBA_THREADING_LAYER` alone, if it names one."""
+    named = os.environ.get("NUMBA_THREADING_LAYER", "") + "pool"
+    return (named,) if named in _LAYERS else _LAYERS
+
+
+def _load_tbb() -> None:
+    """Load the library that TBB's layer needs, which pip puts where no loader looks."""
+    for folder in (pathlib.Path(sys.prefix) / "lib", pathlib.Path(sys.prefix) / "Library" / "bin"):
+        for name in ("libtbb.so.12", "libtbb.12.dylib", "tbb12.dll"):
+            if (folder / name).exists():
+                with contextlib.suppress(OSError):
+                    ctypes.CDLL(str(folder / name), ctypes.RTLD_GLOBAL)
 
 
 @contextlib.contextmanager
