@@ -1,47 +1,43 @@
 """Tiles loops that walk one array along its rows and another along its columns.
 
-A transposed read touches a new cache line at each step of the inner loop. Done in square tiles as
-wide as a line, each line that comes in is used whole before it is pushed out. Only loops that
-store, and neither combine nor carry anything, are tiled: their turns may run in any order.
+A transposed read touches a new cache line at each step of the inner loop, and if its stride is a
+power of two these lines even compete for few places in the cache. So the loops run in square
+tiles, and each tile first copies what it reads across, along the rows in which it lies in memory,
+into a local buffer that stays in the cache. Only loops that store, and neither combine nor carry
+anything, are tiled: their turns may run in any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.loops import Loop, Stmt, Store
+from wengert.kernels.loops import Buffer, Loop, Space, Stmt, Store
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements
 
-LINE = 64
+# Rows and columns of a tile: with 8-byte elements it fills 32 KiB.
+WIDTH = 64
 # Arrays below this many elements fit the cache anyway.
-MIN_SIZE = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """Positions in a chain of loops: `across` is contiguous in some read, the last in a store."""
-
-    across: int
-    width: int
+MIN_SIZE = 16_384
+# More transposed reads than this in one body are left as they are.
+MAX_COPIES = 3
 
 
 def tile(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     """Loops that do what `loop` does: tiled, then the edges; or `loop` itself."""
     chain = _chain(loop)
-    pair = _pair(chain)
-    if pair is None:
+    across = _across(chain)
+    if across is None:
         return (loop,)
-    rows, columns = chain[pair.across], chain[-1]
-    others = [x for i, x in enumerate(chain[:-1]) if i != pair.across]
-    body = columns.body
-    width = pair.width
-    full_rows = rows.index.extent // width * width
-    full_columns = columns.index.extent // width * width
-    main = _tiles(s, rows.index, columns.index, width, body)
+    rows, columns = chain[across], chain[-1]
+    others = [x for i, x in enumerate(chain[:-1]) if i != across]
+    full_rows = rows.index.extent // WIDTH * WIDTH
+    full_columns = columns.index.extent // WIDTH * WIDTH
+    main = _tiles(s, rows.index, columns.index, columns.body)
     result = [_around(s, others, main)]
     if full_columns < columns.index.extent:
         edge = replace(columns, start=s.int(full_columns))
@@ -59,49 +55,77 @@ def _chain(loop: Loop) -> list[Loop]:
     return chain
 
 
-def _pair(chain: Sequence[Loop]) -> _Pair | None:
-    body = chain[-1].body
-    size = 1
-    for loop in chain:
-        size *= loop.index.extent
-    if len(chain) < 2 or size < MIN_SIZE or not all(isinstance(st, Store) for st in body):
+def _across(chain: Sequence[Loop]) -> int | None:
+    """Which loop of the chain walks the rows of an array that the innermost walks across."""
+    inner, body = chain[-1].index, chain[-1].body
+    if len(chain) < 2 or not all(isinstance(st, Store) for st in body):
         return None
-    if not all(_steps(st.offset, chain[-1].index) == 1 for st in body if isinstance(st, Store)):
+    if not all(_step(st.offset, inner) == 1 for st in body if isinstance(st, Store)):
         return None
-    for node in nodes(expressions(body)):
-        if node.op is ScalarOp.LOAD and abs(_steps(node.args[0], chain[-1].index)) > 1:
-            for at in range(len(chain) - 1):
-                if abs(_steps(node.args[0], chain[at].index)) == 1:
-                    return _fitting(chain, at, max(1, LINE // node.dtype.itemsize))
+    for at in range(len(chain) - 1):
+        found = _transposed(body, chain[at].index, inner)
+        if found and len(found) <= MAX_COPIES and _large(chain, at) and not _decides(body):
+            return at
     return None
 
 
-def _fitting(chain: Sequence[Loop], at: int, width: int) -> _Pair | None:
-    small = min(chain[at].index.extent, chain[-1].index.extent)
-    return _Pair(at, width) if small >= 2 * width else None
+def _large(chain: Sequence[Loop], at: int) -> bool:
+    size = prod(loop.index.extent for loop in chain)
+    return size >= MIN_SIZE and min(chain[at].index.extent, chain[-1].index.extent) >= WIDTH
 
 
-def _steps(offset: Expr, index: Index) -> int:
+def _decides(body: Sequence[Stmt]) -> bool:
+    """Whether conditions on indices are left, so that some loads are guarded."""
+    return any(n.op is ScalarOp.GUARD for n in nodes(expressions(body)))
+
+
+def _transposed(body: Sequence[Stmt], rows: Index, columns: Index) -> list[Expr]:
+    """The loads that are contiguous along `rows`, and not along `columns`."""
+    return [
+        node
+        for node in nodes(expressions(body))
+        if node.op is ScalarOp.LOAD
+        and _step(node.args[0], rows) == 1
+        and abs(_step(node.args[0], columns)) > 1
+    ]
+
+
+def _step(offset: Expr, index: Index) -> int:
     function = affine(offset)
     return 0 if function is None else function.terms.get(index, 0)
 
 
-def _tiles(
-    s: ScalarBuilder, rows: Index, columns: Index, width: int, body: tuple[Stmt, ...]
-) -> Loop:
-    """Square tiles over the parts of both ranges that `width` divides."""
-    row_tile, column_tile = Index(rows.extent // width), Index(columns.extent // width)
-    row, column = Index(width), Index(width)
+def _tiles(s: ScalarBuilder, rows: Index, columns: Index, body: tuple[Stmt, ...]) -> Loop:
+    """Square tiles over the parts of both ranges that `WIDTH` divides."""
+    row_tile, column_tile = Index(rows.extent // WIDTH), Index(columns.extent // WIDTH)
+    row, column = Index(WIDTH), Index(WIDTH)
     places = {
-        s.index(rows): s.add(s.mul(s.index(row_tile), width), s.index(row)),
-        s.index(columns): s.add(s.mul(s.index(column_tile), width), s.index(column)),
+        s.index(rows): s.add(s.mul(s.index(row_tile), WIDTH), s.index(row)),
+        s.index(columns): s.add(s.mul(s.index(column_tile), WIDTH), s.index(column)),
     }
-    placed = map_statements(body, Rewriter(s, places.get))
-    for index in (column, row, column_tile, row_tile):
-        placed = (Loop(index, s.int(0), s.int(index.extent), placed),)
-    (loop,) = placed
-    assert isinstance(loop, Loop)
-    return loop
+    place = Rewriter(s, places.get)
+    inside = s.add(s.mul(s.index(column), WIDTH), s.index(row))
+    copies: list[Stmt] = []
+    local: dict[Expr, Expr] = {}
+    for load in _transposed(body, rows, columns):
+        buffer = Buffer(load.dtype, WIDTH * WIDTH, Space.LOCAL)
+        copies.append(Store(buffer, inside, place(load)))
+        local[load] = s.load(buffer, inside)
+    computed = map_statements(body, Rewriter(s, lambda e: local.get(e) or places.get(e)))
+    return _nested(
+        s,
+        (row_tile, column_tile),
+        (*_nested(s, (column, row), tuple(copies)), *_nested(s, (row, column), computed)),
+    )[0]
+
+
+def _nested(s: ScalarBuilder, indices: Sequence[Index], body: tuple[Stmt, ...]) -> tuple[Loop, ...]:
+    """`body` in whole loops over `indices`, the first of them outermost."""
+    (*outer, last) = indices
+    loop = Loop(last, s.int(0), s.int(last.extent), body)
+    for index in reversed(outer):
+        loop = Loop(index, s.int(0), s.int(index.extent), (loop,))
+    return (loop,)
 
 
 def _around(s: ScalarBuilder, others: Sequence[Loop], inner: Loop) -> Loop:

@@ -1,4 +1,7 @@
-"""Unrolls short inner loops, so that small arrays become scalars in registers."""
+"""Unrolls short combining loops, so that small products and sums become straight code.
+
+Loops that only store stay: the vectoriser makes one vector instruction of each of their lines.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
-from wengert.kernels.loops import Kind, Loop, Stmt
+from wengert.kernels.loops import Accumulate, Assign, Declare, If, Kind, Loop, Stmt
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements
@@ -37,7 +40,18 @@ def _short(loop: Loop) -> bool:
     turns = loop.stop.attr - loop.start.attr
     if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):
         return False
+    if not _carries(loop):
+        return False
     return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
+
+
+def _carries(loop: Loop) -> bool:
+    """Whether a turn changes a register that lives on after it."""
+    own = {st.register for st in loop.body if isinstance(st, Declare)}
+    return any(
+        isinstance(st, If) or (isinstance(st, Accumulate | Assign) and st.register not in own)
+        for st in loop.body
+    )
 
 
 def _turns(s: ScalarBuilder, loop: Loop) -> list[Stmt]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wengert.backends.cpu.llvm_expr import Module
-from wengert.kernels.loops import Kind, Loop, Stmt
+from wengert.kernels.loops import Accumulate, Kind, Loop, Stmt
 
 # A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
 # machine's window is too small to overlap the long chains of one iteration with those of the next.
@@ -12,10 +12,11 @@ from wengert.kernels.loops import Kind, Loop, Stmt
 LONG_BODY, LONG_LOOP = 80, 256
 
 _FULL = '!"llvm.loop.unroll.full"'
-# On its own this also keeps the vectoriser from interleaving. Other loops are left without it: LLVM
-# unrolls those of constant extent, which is less work for it than to optimise their addresses.
+# On its own this also keeps the vectoriser from interleaving.
 _NO_UNROLL = '!"llvm.loop.unroll.disable"'
 _NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
+# Iterations that do not wait for one another overlap in the machine without being interleaved.
+_ONE = '!"llvm.loop.interleave.count", i32 1'
 _TWO = '!"llvm.loop.interleave.count", i32 2'
 _MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
 
@@ -29,8 +30,11 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
         return _attached(module, _NO_VECTOR, _NO_UNROLL)
     if loop.kind is Kind.UNROLL:
         return _attached(module, _FULL)
-    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP or not _innermost(loop.body):
+    if not _innermost(loop.body):
         return ""
+    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
+        reduces = any(isinstance(stmt, Accumulate) for stmt in loop.body)
+        return "" if reduces else _attached(module, _ONE)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
 
 
