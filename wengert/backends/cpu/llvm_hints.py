@@ -33,9 +33,13 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
     if not _innermost(loop.body):
         return ""
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
-        reduces = any(isinstance(stmt, Accumulate) for stmt in loop.body)
-        return "" if reduces else _attached(module, _ONE)
+        return "" if any(map(_waits, loop.body)) else _attached(module, _ONE)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
+
+
+def _waits(stmt: Stmt) -> bool:
+    """Whether an iteration waits for some cycles for the result of the one before."""
+    return isinstance(stmt, Accumulate) and stmt.register.dtype.kind == "f"
 
 
 def _innermost(body: tuple[Stmt, ...]) -> bool:
