@@ -199,3 +199,16 @@ def test_large_programs_compile() -> None:
     x = np.linspace(0, 3, 5)
     agree_at_once([("chain", chain, (x,)), ("doubling", doubling, (x,))], tolerance=1e4)
     assert len(traced(chain, [x]).program.eqns) >= 2000
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (7, 5), (40, 33), (300, 200)], ids=str)
+def test_temporaries_in_one_place(shape: tuple[int, int]) -> None:
+    """Values that die in the kernel that makes the next ones, which may not overwrite them yet."""
+    x = np.random.default_rng(3).standard_normal(shape)
+    agree_at_once([
+        ("var", lambda x: x.var(axis=0, ddof=1), (x,)),
+        ("moments", lambda x: ((x - x.mean(0)) ** 3).mean(0) / x.std(0) ** 3, (x,)),
+        ("softmax", lambda x: np.exp(x - x.max(0)) / np.exp(x - x.max(0)).sum(0), (x,)),
+        ("in turn", lambda x: ((x - x.sum(0)) / x.sum(0)).sum(0) * x.std(0), (x,)),
+        ("products", lambda x: ((x @ (x.T @ x)) * 1e-3).sum(0) @ x.T, (x,)),
+    ])  # fmt: skip

@@ -2,24 +2,58 @@
 
 Kernel k reads A for the last time and is the first to write B. B may stand where A stood if each
 element of A is read only in the very turn of a loop that afterwards stores that element of B:
-every body that loads A stores B at the same offset, after the last of those loads.
+every body that loads A stores B at the same offset, after the last of those loads; and each element of B is
+stored once: a reduction that adds to B in every turn of an outer loop needs A after the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wengert.ir.scalar import Expr, ScalarOp
-from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, Stmt, Store
+from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Loop, Stmt, Store
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import own_expressions
+from wengert.kernels.statements import own_expressions, walk
 
 
 def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     """Whether `new`, first written in `kernel`, may use the memory of `dying`."""
     if dying.nbytes != new.nbytes or dying.dtype != new.dtype:
         return False
+    inside = [st for st in walk(kernel.body) if isinstance(st, If)]
+    if any(_offsets((st, *walk((*st.then, *st.otherwise))), dying) for st in inside):
+        return False
+    if not _stored_once(kernel.body, new, ()):
+        return False
     return all(_in_step(body, dying, new) for body in _bodies(kernel.body))
+
+
+def _stored_once(body: Sequence[Stmt], new: Buffer, loops: tuple[Loop, ...]) -> bool:
+    """Whether no turn of the enclosing `loops` comes back to an element of `new`."""
+    for statement in body:
+        match statement:
+            case Loop():
+                if not _stored_once(statement.body, new, (*loops, statement)):
+                    return False
+            case If(_, then, otherwise):
+                if not _stored_once((*then, *otherwise), new, loops):
+                    return False
+            case Store(buffer, offset) if buffer is new:
+                # a chunk's or a tile's index stands in the bounds of the loop inside it
+                bounds = [(loop.start, loop.stop) for loop in loops]
+                for depth, loop in enumerate(loops):
+                    inner = (e for pair in bounds[depth + 1 :] for e in pair)
+                    if loop.index not in _indices((offset, *inner)):
+                        return False
+                if _offsets((statement,), new):
+                    return False  # it adds to what is there
+            case _:
+                pass
+    return True
+
+
+def _indices(exprs: Sequence[Expr]) -> set[Index]:
+    return {n.attr for n in nodes(exprs) if n.op is ScalarOp.INDEX}
 
 
 def _bodies(body: Sequence[Stmt]) -> Iterator[Sequence[Stmt]]:
