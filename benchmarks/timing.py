@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass
 Call = Callable[[], object]
 
 
+# Seconds that another tool's threads may go on spinning after its last call.
+SETTLE = 0.02
+
+
 @dataclass(frozen=True)
 class Effort:
     """How long to measure: seconds of calls in one sample, rounds, seconds for one workload."""
@@ -60,8 +64,9 @@ def inner_calls(call: Call, sample: float) -> int:
 def compete(calls: Mapping[str, Call], effort: Effort) -> dict[str, Timing]:
     """Times all calls in rounds; each round has a sample of each, so drifts hit all alike.
 
-    Before each sample there is one call that does not count: it brings back the caches and lets
-    other tools' threads fall asleep.
+    Before each sample there is a pause, in which the other tools' threads fall asleep (OpenMP's
+    wait for work by spinning for some ten milliseconds, on a core that the next tool needs), and
+    then some calls that do not count, which wake the tool's own threads and bring back the caches.
     """
     inner = {name: inner_calls(call, effort.sample) for name, call in calls.items()}
     samples: dict[str, list[float]] = {name: [] for name in calls}
@@ -72,7 +77,8 @@ def compete(calls: Mapping[str, Call], effort: Effort) -> dict[str, Timing]:
         start = time.perf_counter()
         for turn in range(effort.rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                calls[name]()
+                time.sleep(SETTLE)
+                timed(calls[name], max(1, inner[name] // 8))
                 samples[name].append(timed(calls[name], inner[name]))
             spent = time.perf_counter() - start
             if turn + 1 >= effort.least_rounds and spent > effort.budget:
