@@ -2,8 +2,8 @@
 
 Kernel k reads A for the last time and is the first to write B. B may stand where A stood if each
 element of A is read only in the very turn of a loop that afterwards stores that element of B:
-every body that loads A stores B at the same offset, after the last of those loads; and each element of B is
-stored once: a reduction that adds to B in every turn of an outer loop needs A after the first.
+every body that loads A stores B at the same offset, after the last of those loads; and each element
+of B is stored once: a reduction that adds to B in every turn of an outer loop reads A again.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
+from wengert.kernels.recursion import deep_recursion
 
 
 def _truncating(divide: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
@@ -226,6 +227,7 @@ class Machine:
             self.run(loop.body)
 
 
+@deep_recursion()
 def interpret(
     program: LoopProgram,
     args: Sequence[Any],

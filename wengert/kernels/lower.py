@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +13,9 @@ from wengert.kernels.emit import Emitter
 from wengert.kernels.loops import Kernel, LoopProgram
 from wengert.kernels.memory import arena
 from wengert.kernels.nest import nest
+from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.schedule import schedule
 from wengert.kernels.stages import StageKind
-
-# Expressions of long elementwise chains are deep; rules recurse a few frames per operation.
-RECURSION = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +28,7 @@ class Lowered:
 
 def lower(program: Program) -> Lowered:
     """The loop program that computes `program`."""
-    with _deep_recursion():
+    with deep_recursion():
         staged = build(program)
         emitter = Emitter(staged)
         steps: list[Kernel] = []
@@ -56,13 +51,3 @@ def lower(program: Program) -> Lowered:
         size,
     )
     return Lowered(loops, tuple(values[v] for _, v in staged.constants))
-
-
-@contextmanager
-def _deep_recursion() -> Generator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)

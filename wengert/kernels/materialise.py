@@ -1,8 +1,8 @@
 """Decides which values of a program are stored; all others are computed where they are read.
 
 Stored are: the program's outputs, the results of everything that is not pointwise, operands of
-library calls, and pointwise values that are dear and would be computed more than once
-(`recompute.py`).
+library calls, pointwise values that are dear and would be computed more than once
+(`recompute.py`), and some in the middle of very long expressions (`segments.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from wengert.ir.forms import Form
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.kernels.recompute import dear_values
+from wengert.kernels.segments import long_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def plan(program: Program, call_operands: Callable[[Eqn, Form], Sequence[Atom]])
         stored.update(base.get(a, a) for a in operands if isinstance(a, Var))
     stored.update(program.inputs)
     stored |= dear_values(program, base, forms, stored)
+    stored |= long_values(program, base, stored)
     return Plan(frozenset(stored), base, forms, producer)
 
 

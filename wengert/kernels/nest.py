@@ -12,7 +12,8 @@ producer combines over, and `rest` stays within the range of `inner` (the stride
 contiguous array are larger than that range, so no other iteration writes there).
 
 The tree is built top down and greedily: at each depth a stage joins the last loop it may share,
-as long as everything it reads is complete there; else it opens a new one.
+as long as everything it reads is complete there; else it opens a new one. It also does so where
+the loop would become too large (`segments.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarOp, affine
 from wengert.kernels.loops import Buffer
+from wengert.kernels.segments import too_large
 from wengert.kernels.stages import Stage, StageKind, nodes
 
 
@@ -32,6 +34,7 @@ class Node:
     index: Index | None
     stages: list[Stage]
     children: list[Node] = field(default_factory=list["Node"])
+    computed: set[Expr] = field(default_factory=set[Expr])  # what the stages of a root evaluate
 
 
 OPAQUE = (StageKind.GEMM, StageKind.SCATTER)
@@ -56,6 +59,8 @@ class _Nest:
                 at = len(runs)
                 runs.append(Node(None if leaf else stage.domain[depth], []))
             runs[at].stages.append(stage)
+            if depth == 0 and not leaf:
+                runs[at].computed.update(nodes(stage.expressions))
             place[stage.buffer] = at
         for run in runs:
             if run.index is not None:
@@ -67,8 +72,9 @@ class _Nest:
     ) -> int | None:
         """The last run that `stage` may join: not before anything it reads."""
         earliest = max((place[b] for b in stage.loads if b in place), default=0)
+        computed = frozenset(nodes(stage.expressions)) if depth == 0 else frozenset[Expr]()
         for at in range(len(runs) - 1, earliest - 1, -1):
-            if self.fits(runs[at], stage, depth):
+            if self.fits(runs[at], stage, depth) and not too_large(runs[at].computed, computed):
                 return at
         return None
 

@@ -36,6 +36,7 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
+from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.statements import own_expressions
 
 INFIX = {
@@ -64,6 +65,7 @@ PREFIX = {
 }
 
 
+@deep_recursion()
 def to_text(program: LoopProgram) -> str:
     """The whole program as text."""
     printer = _Printer()

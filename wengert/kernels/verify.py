@@ -25,10 +25,12 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
+from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import buffers, own_expressions
 
 
+@deep_recursion()
 def verify(program: LoopProgram) -> None:
     """Raises VerificationError, naming the kernel and the fault, if an invariant is broken."""
     written: set[Buffer] = {*program.inputs, *program.constants}
