@@ -27,10 +27,9 @@ VECTOR_FEATURES_ARM = ("asimd", "sve", "sve2")
 PROBE_SECONDS = 60
 
 THREADS_PROBE = """
-import numba
-from numba.np.ufunc import parallel
-parallel._launch_threads()
-print(numba.threading_layer(), "layer,", numba.get_num_threads(), "threads")
+from wengert.backends.cpu import threads
+count = threads.start()
+print(threads.layer_name() or "no layer of Numba's can be used", "on", count, "threads")
 """
 LLVM_PROBE = """
 import llvmlite.binding as llvm
@@ -126,8 +125,8 @@ def engine_rows() -> Iterator[Row]:
     """Threads and linear algebra."""
     scipy = importlib.import_module("scipy") if importlib.util.find_spec("scipy") else None
     yield Row("engines", "threading", probe(THREADS_PROBE))
-    yield Row("engines", "NumPy's BLAS", blas(np))
-    yield Row("engines", "SciPy's BLAS (used)", blas(scipy) if scipy else "SciPy is missing")
+    yield Row("engines", "NumPy's BLAS (used)", blas(np))
+    yield Row("engines", "SciPy's BLAS", blas(scipy) if scipy else "SciPy is missing")
     if importlib.util.find_spec("threadpoolctl"):
         yield Row("engines", "BLAS kernels", probe(BLAS_PROBE))
     forced = os.environ.get("OPENBLAS_CORETYPE")
