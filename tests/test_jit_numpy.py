@@ -230,3 +230,29 @@ def test_temporaries_in_one_place(shape: tuple[int, int]) -> None:
         ("in turn", lambda x: ((x - x.sum(0)) / x.sum(0)).sum(0) * x.std(0), (x,)),
         ("products", lambda x: ((x @ (x.T @ x)) * 1e-3).sum(0) @ x.T, (x,)),
     ])  # fmt: skip
+
+
+def test_sums_of_half_precision() -> None:
+    """They do not stop at 2048, where one more is less than half a unit in the last place."""
+    x = np.ones((5000, 2), np.float16)
+    agree_at_once([
+        ("sum", np.sum, (x,)),
+        ("last axis", lambda x: np.sum(x, -1), (np.ascontiguousarray(x.T),)),
+        ("dot", lambda x: x @ x, (x[:, 0],)),
+        ("matmul", lambda x: x.T @ x, (x,)),
+        ("norm", np.linalg.norm, (x,)),
+    ])  # fmt: skip
+    bias = wg.jit(wg.grad(lambda b, x: np.sum((x + b).astype(np.float32))))(np.float16(1), x[:, 0])
+    assert bias == 5000
+
+
+@pytest.mark.parametrize(
+    "f", [np.sum, np.mean, lambda x: x @ x, lambda x: np.sum(x.reshape(1001, -1), axis=0)[0]]
+)
+def test_long_sums_are_accurate(f: Callable[[Any], Any]) -> None:
+    """Within NumPy's error for its pairwise sums, and the same bits each time."""
+    x = np.random.default_rng(0).random(1001 * 999).astype(np.float32)
+    compiled = wg.jit(f)
+    exact = f(x.astype(float))
+    assert abs(float(compiled(x)) - exact) <= 4e-6 * exact
+    assert compiled(x).tobytes() == compiled(x).tobytes()
