@@ -367,6 +367,24 @@ def test_earlier_results_survive_a_failed_call(backend: str) -> None:
     np.testing.assert_array_equal(index, [0, 7])
 
 
+@pytest.mark.parametrize(
+    ("says", "options"),
+    [
+        ("static_argnums has 2, and .*: x, n$", {"static_argnums": 2}),
+        ("static_argnames has 'm', and .* it has x, n", {"static_argnames": ("n", "m")}),
+    ],
+)
+def test_static_arguments_that_are_none(says: str, options: dict[str, Any]) -> None:
+    fails(errors.InputTypeError, lambda: wg.jit(lambda x, n: x, **options), says=says.rstrip("$"))
+    wg.jit(lambda *args, **kwargs: args[0], **options)
+
+
+@pytest.mark.parametrize("fun", [np.zeros, lambda n: np.ones((n, 2)), lambda n: np.eye(n)])
+def test_shapes_from_traced_values(fun: Callable[..., Any]) -> None:
+    message = fails(TypeError, compiled(lambda n: fun(n)), np.int64(3), says="static_argnums")
+    assert "traced" in message
+
+
 # the types themselves
 
 

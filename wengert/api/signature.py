@@ -199,8 +199,35 @@ def convention(fun: Callable[..., Any], argnums: Any, argnames: Any) -> Conventi
         if not known:
             fail(InputTypeError("negative static_argnums need a function with known parameters"))
         numbers = {n % len(known) if n < 0 else n for n in numbers}
+    _check_static(fun, numbers, names)
     also_named = {known[n] for n in numbers if n < len(known)}
     also_numbered = {i for i, p in enumerate(known) if p in names}
     return Convention(
         tuple(known), frozenset(numbers | also_numbered), frozenset(names | also_named)
     )
+
+
+def _check_static(fun: Callable[..., Any], numbers: set[int], names: set[str]) -> None:
+    """Fails on static arguments that no call can have; they are misspelt."""
+    try:
+        found = inspect.signature(fun).parameters.values()
+    except (TypeError, ValueError):
+        return
+    kinds = {p.kind for p in found}
+    positional = parameters(fun)
+    beyond = sorted(n for n in numbers if n >= len(positional))
+    if beyond and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        fail(
+            InputTypeError(
+                f"static_argnums has {beyond[0]}, and the positional parameters of the function, "
+                f"counted from 0, are: {', '.join(positional) or 'none'}"
+            )
+        )
+    unknown = sorted(names - {p.name for p in found})
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        fail(
+            InputTypeError(
+                f"static_argnames has '{unknown[0]}', and the function has no such parameter; "
+                f"it has {', '.join(p.name for p in found) or 'none'}"
+            )
+        )

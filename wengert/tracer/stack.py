@@ -145,6 +145,18 @@ def user_location() -> Location | None:
     return Location(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
 
 
+def raised_at(error: BaseException) -> Location | None:
+    """The innermost line that `error` came through and that is not of wengert, NumPy or SciPy."""
+    found: Location | None = None
+    trail = error.__traceback__
+    while trail is not None:
+        code = trail.tb_frame.f_code
+        if not _is_hidden(code.co_filename):
+            found = Location(code.co_filename, trail.tb_lineno, code.co_name)
+        trail = trail.tb_next
+    return found
+
+
 def leaked(tracer: Tracer) -> LeakedTracerError:
     """The error of a traced value used where its trace is not open."""
     origin = next(

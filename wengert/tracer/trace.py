@@ -16,7 +16,7 @@ from wengert.ir.types import TensorType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten, paths
-from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
+from wengert.tracer.stack import Trace, current, open_trace, opened, raised_at, user_location
 
 __all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_location"]
 
@@ -87,6 +87,16 @@ def _call(fun: Callable[..., Any], tracers: Sequence[Tracer]) -> Any:
         if isinstance(error.__cause__, TracerConversionError):
             raise error.__cause__ from None
         raise
+    except TypeError as error:
+        # `np.zeros(traced)`: NumPy replaces the conversion error by its own
+        if isinstance(error, WengertError) or "'Tracer(" not in str(error):
+            raise
+        text = (
+            f"a function that needs concrete values was given a traced one: {error}. Traced values "
+            "are known only when the compiled program runs; make the argument that it depends on "
+            "static (static_argnums), or compute shapes from x.shape"
+        )
+        raise located(TracerConversionError(text), raised_at(error)) from error
 
 
 def _is_static(x: Any) -> bool:
