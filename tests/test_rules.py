@@ -248,6 +248,7 @@ CASES: list[tuple[str, Make]] = [
         "dot_transposed",
         lambda a: dot(a.t, a.t.transpose(perm=(2, 1, 0)), ((2,), (0,)), ((0,), (2,))),
     ),
+    ("in_single", lambda a: a.h.reduce_sum(axes=(0,))),
     ("dot_outer", lambda a: dot(a.v, a.w, ((), ()))),
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),
 ]
@@ -319,7 +320,7 @@ def test_commutative_ops_commute(name: str) -> None:
         lambda a: a.x.cast(dtype=FLOAT32).cast(dtype=FLOAT64),
         lambda a: a.f.integer_pow(exponent=5),
         lambda a: dot(a.m, a.n),
-        lambda a: a.h.broadcast(shape=(12, 70_000), dims=(0,)).reduce_sum(axes=(1,)),
+        lambda a: a.f.broadcast(shape=(12, 2**24 + 1), dims=(0,)).reduce_sum(axes=(1,)),
         lambda a: (a.m.transpose(perm=(1, 0)) + a.m.reshape(shape=(4, 3))).transpose(perm=(1, 0)),
     ],
 )
