@@ -256,3 +256,16 @@ def test_long_sums_are_accurate(f: Callable[[Any], Any]) -> None:
     exact = f(x.astype(float))
     assert abs(float(compiled(x)) - exact) <= 4e-6 * exact
     assert compiled(x).tobytes() == compiled(x).tobytes()
+
+
+def test_scalar_results_share_their_work() -> None:
+    def price(s: Any, k: Any, v: Any) -> Any:
+        d = np.log(s / k) / v + v / 2
+        return s * np.tanh(d) - k * np.exp(-d)
+
+    given = (100.0, 90.0, 0.2)
+    stages = wg.jit(wg.value_and_grad(price, (0, 1, 2))).lower(*given)
+    assert stages.kernels.count("kernel ") == 1
+    value, slopes = wg.jit(wg.value_and_grad(price, (0, 1, 2)))(*given)
+    assert value == pytest.approx(price(*given), rel=1e-14)
+    np.testing.assert_allclose(slopes, wg.grad(price, (0, 1, 2))(*given), rtol=1e-12)

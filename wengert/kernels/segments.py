@@ -46,13 +46,15 @@ def long_values(program: Program, base: Mapping[Var, Var], stored: Set[Var]) -> 
 def too_large(run: Set[Expr], stage: Set[Expr]) -> bool:
     """Whether a loop that computes `run` should not take in a stage that computes `stage`.
 
-    A stage that shares half of its work with the loop costs less there than anywhere else.
+    A stage that shares half of its work with the loop costs less there than anywhere else, up to
+    a point.
     """
     own, there = weight(stage), weight(run)
     if own + there <= LARGE:
         return False
     shared = weight(run & stage)
-    return own + there - shared > LARGE and 2 * shared < own
+    limit = LARGE if 2 * shared < own else 4 * LARGE
+    return own + there - shared > limit
 
 
 def weight(exprs: Set[Expr]) -> int:
