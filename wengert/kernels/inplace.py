@@ -15,10 +15,13 @@ from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Loop, Stmt, Store
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
 
+# In bytes: smaller buffers stay in the cache anyway, and there may be thousands.
+WORTHWHILE = 1024
+
 
 def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     """Whether `new`, first written in `kernel`, may use the memory of `dying`."""
-    if dying.nbytes != new.nbytes or dying.dtype != new.dtype:
+    if dying.nbytes != new.nbytes or dying.dtype != new.dtype or new.nbytes < WORTHWHILE:
         return False
     inside = [st for st in walk(kernel.body) if isinstance(st, If)]
     if any(_offsets((st, *walk((*st.then, *st.otherwise))), dying) for st in inside):
