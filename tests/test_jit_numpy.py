@@ -19,6 +19,8 @@ from numpy_oracle import expected, same, traced
 
 import wengert as wg
 
+pytestmark = pytest.mark.slow  # compiles large programs
+
 Case = tuple[str, Callable[..., Any], Sequence[Any]]
 AT_ONCE = 60
 

@@ -16,6 +16,8 @@ import pytest
 
 import wengert as wg
 
+pytestmark = pytest.mark.slow  # compiles large programs
+
 Program = tuple[str, Callable[..., Any], tuple[np.ndarray[Any, Any], ...]]
 
 
