@@ -368,6 +368,8 @@ _BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
     ScalarOp.ADD: lambda x, y: (x[0] + y[0], x[1] + y[1]),
     ScalarOp.SUB: lambda x, y: (x[0] - y[1], x[1] - y[0]),
     ScalarOp.MUL: _product_bounds,
+    ScalarOp.MIN: lambda x, y: (min(x[0], y[0]), min(x[1], y[1])),
+    ScalarOp.MAX: lambda x, y: (max(x[0], y[0]), max(x[1], y[1])),
     ScalarOp.IDIV: _quotient_bounds,
     ScalarOp.IREM: _remainder_bounds,
 }

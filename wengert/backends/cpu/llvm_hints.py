@@ -24,7 +24,8 @@ _MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
 def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
     """What to write after the branch that closes `loop`, whose body has `lines` instructions.
 
-    A rare loop hardly ever runs, and is compiled as cheaply as may be.
+    A rare loop hardly ever runs, or has one or two iterations (the edges of an array, say), and is
+    compiled as cheaply as may be.
     """
     if rare:
         return _attached(module, _NO_VECTOR, _NO_UNROLL)

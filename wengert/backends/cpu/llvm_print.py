@@ -283,7 +283,9 @@ class KernelPrinter:
             entered = self.body.fresh("%enter")
             outer.lines.append(f"  {entered} = icmp slt i64 {first}, {last}")
             outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
-        rare = id(stmt.body) in self.rare
+        start, stop = self.body.bounds(stmt.start), self.body.bounds(stmt.stop)
+        short = start is not None and stop is not None and stop[1] - start[0] <= 2
+        rare = short or id(stmt.body) in self.rare
         hint = loop_hint(self.body.module, stmt, len(scope.lines), rare)
         outer.lines += [
             f"{label}:",
