@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 Call = Callable[[], object]
 
 
-# Seconds that another tool's threads may go on spinning after its last call.
-SETTLE = 0.02
+# Seconds that another tool's threads may go on spinning after its last call, at most.
+SETTLE = 0.3
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,16 @@ def timed(call: Call, inner: int) -> float:
     return (time.perf_counter() - start) / inner
 
 
+def settle() -> None:
+    """Waits until the process is idle: until no thread of another tool spins any more."""
+    give_up = time.perf_counter() + SETTLE
+    while time.perf_counter() < give_up:
+        wall, cpu = time.perf_counter(), time.process_time()
+        time.sleep(0.005)
+        if time.process_time() - cpu < 0.2 * (time.perf_counter() - wall):
+            return
+
+
 def inner_calls(call: Call, sample: float) -> int:
     """How many calls fill a sample of that many seconds."""
     inner = 1
@@ -64,8 +74,8 @@ def inner_calls(call: Call, sample: float) -> int:
 def compete(calls: Mapping[str, Call], effort: Effort) -> dict[str, Timing]:
     """Times all calls in rounds; each round has a sample of each, so drifts hit all alike.
 
-    Before each sample there is a pause, in which the other tools' threads fall asleep (OpenMP's
-    wait for work by spinning for some ten milliseconds, on a core that the next tool needs), and
+    Before each sample there is a pause, in which the other tools' threads fall asleep (those
+    of OpenMP and OpenBLAS wait for work by spinning, on a core that the next tool needs), and
     then some calls that do not count, which wake the tool's own threads and bring back the caches.
     """
     inner = {name: inner_calls(call, effort.sample) for name, call in calls.items()}
@@ -77,7 +87,7 @@ def compete(calls: Mapping[str, Call], effort: Effort) -> dict[str, Timing]:
         start = time.perf_counter()
         for turn in range(effort.rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                time.sleep(SETTLE)
+                settle()
                 timed(calls[name], max(1, inner[name] // 8))
                 samples[name].append(timed(calls[name], inner[name]))
             spent = time.perf_counter() - start
