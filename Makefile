@@ -29,8 +29,8 @@ test: $(INSTALLED)-test
 check: $(INSTALLED)-check
 	@$(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m ruff check --quiet .
-	@$(RUN) -m pyright --pythonpath $(RUN)
-	@$(RUN) -m pyright --pythonpath $(RUN) -p pyright-strict.json
+	@$(RUN) -m pyright --pythonpath $(RUN) & all=$$!; \
+	    $(RUN) -m pyright --pythonpath $(RUN) -p pyright-strict.json && wait $$all
 	@$(RUN) -m pytest -n $(WORKERS) -q -m "not slow and not gpu"
 
 bench: $(INSTALLED)-bench

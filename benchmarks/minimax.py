@@ -21,6 +21,14 @@ mp.mp.prec = 320
 _NEAR_0 = mp.mpf("1e-12")  # stands for 0, where the fitted functions are limits
 
 
+def horner(coefficients: list[Any], x: Any) -> Any:
+    """The polynomial with these coefficients, lowest first, at `x`."""
+    value = mp.mpf(0)
+    for coefficient in reversed(coefficients):
+        value = value * x + coefficient
+    return value
+
+
 def _remez(f: Function, count: int, lo: Any, hi: Any, weight: Function) -> list[Any]:
     """Coefficients minimising max |weight * (f - polynomial)|.
 
@@ -37,7 +45,7 @@ def _remez(f: Function, count: int, lo: Any, hi: Any, weight: Function) -> list[
         reference = [int(40 * (n * k / (n - 1) if start == 0 else k + start)) for k in range(n)]
         for _ in range(15):
             coefficients, level = _levelled([points[k] for k in reference], count)
-            errors = [w * (y - mp.polyval(coefficients[::-1], x)) for x, y, w in points]
+            errors = [w * (y - horner(coefficients, x)) for x, y, w in points]
             worst = max(abs(e) for e in errors)
             if worst < least:
                 least, best = worst, coefficients
@@ -80,7 +88,7 @@ def fit(
     lo, hi = mp.mpf(lo), mp.mpf(hi)
     coefficients = [_rounded(c, dtype) for c in _remez(f, count, lo, hi, weight)]
     points = [lo + (hi - lo) * mp.mpf(k) / 2000 or _NEAR_0 for k in range(2001)]
-    errors = [weight(x) * (f(x) - mp.polyval(coefficients[::-1], x)) for x in points]
+    errors = [weight(x) * (f(x) - horner(coefficients, x)) for x in points]
     return coefficients, float(mp.log(max(map(abs, errors)), 2))
 
 

@@ -16,7 +16,8 @@ _TRUE = frozenset({"1", "yes", "on", "true"})
 class Config:
     """The settings of this process.
 
-    `verify`: check programs after every pass. `dump`: the folder that gets every stage, or None.
+    `verify`: check programs after every pass, and loop programs after lowering. `dump`: the folder
+    that gets every stage, or None.
     `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `num_threads`: how
     many threads native code may use, or None for the default. `debug`: how much to say (0-2).
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.config import config
 from wengert.ir.program import Program
 from wengert.ir.scalar import Expr
 from wengert.kernels.build import build
@@ -20,6 +21,7 @@ from wengert.kernels.schedule import schedule
 from wengert.kernels.segments import too_large
 from wengert.kernels.stages import StageKind, nodes
 from wengert.kernels.statements import expressions
+from wengert.kernels.verify import verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,6 @@ def lower(program: Program) -> Lowered:
         offsets,
         size,
     )
+    if config().verify:
+        verify(loops)
     return Lowered(loops, tuple(values[v] for _, v in staged.constants))
