@@ -141,6 +141,16 @@ cumprod = register(
 # cummax, cummin
 
 
+def _extremum_samples() -> list[Sample]:
+    tied = np.array([1.0, 3.0, 3.0, 2.0, 4.0])
+    nans = np.array([1.0, np.nan, 3.0, -np.inf])
+    return [
+        *unary_samples(*_CASES, dtypes=DTYPES)(),
+        Sample((tied,), {"axis": 0, "reverse": False}, differentiable=False),
+        Sample((nans,), {"axis": 0, "reverse": True}, differentiable=False),
+    ]
+
+
 def _running_extremum(
     name: str, combine: str, accumulate: Callable[..., Any], no_better: str
 ) -> Op:
@@ -173,15 +183,6 @@ def _running_extremum(
         carry = record.bitnot().to(t.dtype)
         return [carry.linear_recurrence(record.select(t, 0), axis=axis, reverse=reverse)]
 
-    def samples() -> list[Sample]:
-        tied = np.array([1.0, 3.0, 3.0, 2.0, 4.0])
-        nans = np.array([1.0, np.nan, 3.0, -np.inf])
-        return [
-            *unary_samples(*_CASES, dtypes=DTYPES)(),
-            Sample((tied,), {"axis": 0, "reverse": False}, differentiable=False),
-            Sample((nans,), {"axis": 0, "reverse": True}, differentiable=False),
-        ]
-
     return register(
         Op(
             name=name,
@@ -192,7 +193,7 @@ def _running_extremum(
             jvp=jvp,
             batch=batch_unary(name, _batched_axis),
             form=lambda types, *, axis, reverse: Scan(combine, axis, reverse),
-            samples=samples,
+            samples=_extremum_samples,
             doc=f"The running {combine} along an axis; NaN from the first NaN on. "
             "Of equal elements the first has the derivative.",
         )
