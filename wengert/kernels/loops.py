@@ -21,8 +21,8 @@ Invariants
   are meant to be few (chunks), each worth a thread.
 - Accumulate on floats may be reassociated within the innermost loop that contains it; nothing
   else may, so results do not depend on the number of threads.
-- Offsets are flat, in elements, within [0, buffer.size). Buffers do not overlap, except that
-  `alias` names a dead buffer whose memory is taken over.
+- Offsets are flat, in elements, within [0, buffer.size). Buffers do not overlap, except that a
+  temporary may stand where one stood that dies in the kernel that writes it (`inplace.py`).
 - LOCAL buffers belong to one iteration of the outermost loop (one stack slot per thread).
 """
 
