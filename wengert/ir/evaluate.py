@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast
 
 import numpy as np
 
 from wengert.errors import WengertError, located
-from wengert.ir.program import Atom, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.types import Dim, Symbol
+
+_indices: ContextVar[dict[Symbol, int]] = ContextVar("loop indices", default={})  # noqa: B039
+
+
+@contextmanager
+def binding(symbol: Symbol | None, value: int) -> Iterator[None]:
+    """Evaluates with a loop's index at `value`."""
+    if symbol is None:
+        yield
+        return
+    token = _indices.set({**_indices.get(), symbol: value})
+    try:
+        yield
+    finally:
+        _indices.reset(token)
+
+
+def resolved(param: Any) -> Any:
+    """A param or shape with the lengths that dimensions have at the current loop indices."""
+    if isinstance(param, tuple):
+        return tuple([resolved(p) for p in cast(tuple[Any, ...], param)])
+    return param.at(_indices.get()) if isinstance(param, Dim) else param
+
+
+def _params(eqn: Eqn) -> dict[str, Any]:
+    if not _indices.get():
+        return eqn.params
+    return {k: resolved(v) for k, v in eqn.params.items()}
 
 
 def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
@@ -23,7 +54,7 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
     with np.errstate(all="ignore"):
         for eqn in program.eqns:
             try:
-                results = eqn.op.evaluate(*map(read, eqn.inputs), **eqn.params)
+                results = eqn.op.evaluate(*map(read, eqn.inputs), **_params(eqn))
             except WengertError as error:  # an index out of bounds, say
                 raise located(error, eqn.location) from None
             if len(eqn.outputs) == 1:
@@ -35,7 +66,7 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
 
 def _typed(result: Any, var: Var) -> Any:
     array = np.asarray(result, dtype=var.type.dtype)
-    if array.shape != var.type.shape:
+    if array.shape != var.type.shape and array.shape != resolved(var.type.shape):
         raise ValueError(f"evaluated to shape {array.shape}, expected {var.type}")
     return array
 

@@ -58,4 +58,26 @@ class Scatter:
     combine: str
 
 
-Form = Reduction | Scan | Contraction | Scatter
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Operand 0 with operand 1 written to or added to a window of it (`combine` is set or add).
+
+    Operands 2, 3, ... are the window's start along each axis; element k of the window stands at
+    start + k*step.
+    """
+
+    combine: str
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Structured control flow: the op's params hold programs, which `kind` says how to run.
+
+    `kind` is for_loop, while_loop, branch or for_each; `ir.ops.control` has their meaning.
+    """
+
+    kind: str
+
+
+Form = Reduction | Scan | Contraction | Scatter | Update | Region

@@ -6,6 +6,7 @@ from wengert.ir.ops import (
     comparison,
     constants,
     contraction,
+    control,
     conversion,
     exponential,
     indexing,
@@ -17,6 +18,7 @@ from wengert.ir.ops import (
     special,
     structural,
     trigonometric,
+    windows,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "comparison",
     "constants",
     "contraction",
+    "control",
     "conversion",
     "exponential",
     "indexing",
@@ -36,4 +39,5 @@ __all__ = [
     "special",
     "structural",
     "trigonometric",
+    "windows",
 ]
