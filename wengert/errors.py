@@ -58,6 +58,14 @@ class TracerConversionError(WengertError, TypeError):
     """A traced value was used where Python or NumPy needs a concrete one."""
 
 
+class MutationError(WengertError, TypeError):
+    """An array was to be changed in place that must not change, or not in this way."""
+
+
+class ReadOnlyError(WengertError, ValueError):
+    """A read-only array was to be changed in place."""
+
+
 class LeakedTracerError(WengertError, TypeError):
     """A traced value was used after its trace had ended."""
 

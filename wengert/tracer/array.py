@@ -10,40 +10,110 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
 from wengert.errors import (
-    DTypeError,
     MissingRuleError,
-    ShapeError,
     TracerConversionError,
     WengertError,
     at,
     located,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import FLOAT64, INT64, DType, Shape
+from wengert.ir.types import DType, Shape, TensorType
 from wengert.tracer.stack import Trace, current, leaked, user_location
 from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
+
+Array = np.ndarray[Any, Any]
+
+
+class Lens(Protocol):
+    """What a view sees of its base; `tracer.views` has the kinds."""
+
+    def read(self, trace: Trace, whole: Value) -> Value:
+        """The view's contents, for contents of the base."""
+        ...
+
+    def write(self, trace: Trace, whole: Value, value: Value) -> Value:
+        """The contents of the base after the view has been given other ones."""
+        ...
 
 
 class Tracer:
     """An array whose elements are not known yet: a value of the program being traced.
 
     `owner` is the trace it belongs to. `weak` marks a Python float: next to arrays it takes on
-    their dtype (NEP 50).
+    their dtype (NEP 50). `latest` are its contents, which assignments replace. A view has a `base`
+    and a `lens` through which it sees that array. `elements` are the numbers of an array made while
+    tracing, as long as they are known; `made` marks one that is mutable though it has no axes.
     """
 
-    __slots__ = ("__weakref__", "owner", "value", "weak")
+    __slots__ = (
+        "__weakref__",
+        "_seen",
+        "base",
+        "elements",
+        "latest",
+        "lens",
+        "made",
+        "owner",
+        "type",
+        "weak",
+    )
     __hash__ = None  # pyright: ignore[reportAssignmentType]
     __array_priority__ = 1000.0
 
     def __init__(self, owner: Trace, value: Value, weak: bool = False) -> None:
         self.owner = owner
-        self.value = value
+        self.type: TensorType = value.atom.type
         self.weak = weak
+        self.latest: Value | None = value  # None: to be made of `elements`
+        self.elements: Array | None = None
+        self.made = False
+        self.base: Tracer | None = None
+        self.lens: Lens | None = None
+        self._seen: Any = None
+
+    # contents: see also tracer.mutation and tracer.views
+
+    @property
+    def value(self) -> Value:
+        """The current contents, in the trace that the array belongs to."""
+        if self.base is None and self.latest is not None:
+            return self.latest
+        return self.owner.read(self)
+
+    @property
+    def mutable(self) -> bool:
+        """Whether this is an array; results of operations without dimensions are scalars."""
+        return self.made or bool(self.type.shape)
+
+    def contents(self) -> Value:
+        """The contents of an array that is no view, in its own trace."""
+        if self.latest is None:
+            assert self.elements is not None
+            self.latest = self.owner.splat_or_constant(self.elements)
+        return self.latest
+
+    def put(self, value: Value) -> None:
+        """Replaces the contents of an array that is no view, in its own trace."""
+        self.latest = value
+        self.elements = None
+
+    def viewed(self, trace: Trace) -> Value:
+        """The contents of a view in a trace; written anew only if its base has changed."""
+        assert self.base is not None and self.lens is not None
+        whole = trace.read(self.base)
+        if self._seen is not whole.atom or self.latest is None:
+            self.latest = self.lens.read(trace, whole)
+            self._seen = whole.atom
+        return self.latest
+
+    def saw(self, whole: Value, value: Value) -> None:
+        """Notes that the view's contents are `value` while those of its base are `whole`."""
+        self.latest, self._seen = value, whole.atom
 
     if TYPE_CHECKING:  # the methods and operators that are installed below
 
@@ -54,12 +124,12 @@ class Tracer:
     @property
     def shape(self) -> Shape:
         """The lengths of the axes."""
-        return self.value.atom.type.shape
+        return self.type.shape
 
     @property
     def dtype(self) -> DType:
         """The dtype, as `ndarray.dtype`."""
-        return self.value.atom.type.dtype
+        return self.type.dtype
 
     @property
     def ndim(self) -> int:
@@ -69,7 +139,7 @@ class Tracer:
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.value.atom.type.size
+        return self.type.size
 
     @property
     def itemsize(self) -> int:
@@ -104,7 +174,7 @@ class Tracer:
     @property
     def imag(self) -> Any:
         """The imaginary part: zeros."""
-        return enter(_operate, "multiply", self, 0)
+        return self * 0
 
     @property
     def flat(self) -> Iterator[Any]:
@@ -120,7 +190,7 @@ class Tracer:
         implementation = FUNCTIONS.get(func)
         if implementation is None:
             name = f"{getattr(func, '__module__', '')}.{getattr(func, '__name__', func)}"
-            return enter(_missing, f"{name} is not available for traced values yet")
+            return enter(missing, f"{name} is not available for traced values yet")
         return enter(implementation, *args, **kwargs)
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
@@ -218,7 +288,7 @@ class Tracer:
 
     def __repr__(self) -> str:
         state = "" if self.owner.alive else ", finished"
-        return f"Tracer({self.value.type}{', weak' if self.weak else ''}{state})"
+        return f"Tracer({self.type}{', weak' if self.weak else ''}{state})"
 
     def __format__(self, spec: str) -> str:
         if spec:
@@ -248,7 +318,8 @@ def enter(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         raise located(error, location) from error.__cause__
 
 
-def _missing(message: str) -> NoReturn:
+def missing(message: str) -> NoReturn:
+    """Raises MissingRuleError."""
     raise MissingRuleError(message)
 
 
@@ -262,7 +333,7 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, A
     if method != "__call__":
         implementation = UFUNC_METHODS.get(method)
         if implementation is None:
-            _missing(f"np.{ufunc.__name__}.{method} is not available for traced values yet")
+            missing(f"np.{ufunc.__name__}.{method} is not available for traced values yet")
         return implementation(ufunc, *inputs, **kwargs)
     if kwargs.pop("where", True) is not True:
         raise TracerConversionError(
@@ -271,7 +342,7 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, A
         )
     implementation = UFUNCS.get(ufunc.__name__)
     if implementation is None:
-        _missing(f"the ufunc '{ufunc.__name__}' is not available for traced values yet")
+        missing(f"the ufunc '{ufunc.__name__}' is not available for traced values yet")
     for name in ("order", "subok"):
         kwargs.pop(name, None)
     return implementation(*inputs, **kwargs)
@@ -294,7 +365,7 @@ def _method(name: str, self: Tracer, *args: Any, **kwargs: Any) -> Any:
             f"a traced array cannot be changed in place ({_IN_PLACE[name][0]}); "
             f"{_IN_PLACE[name][1]}"
         )
-    return _missing(f"the array method '{name}' is not available for traced values yet")
+    return missing(f"the array method '{name}' is not available for traced values yet")
 
 
 _IN_PLACE = {
@@ -328,124 +399,12 @@ for _name in (*_PLAIN.split(), *(n for n in _IN_PLACE if n != "__setitem__")):
     setattr(Tracer, _name, _make_method(_name))
 
 
-# operators
-
-_BINARY = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "remainder",
-    "divmod": "divmod",
-    "pow": "power",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
-    "lshift": "left_shift",
-    "rshift": "right_shift",
-}
-_COMPARE = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
-_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
-_OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, complex, list, tuple)
-
-
-def _operate(name: str, *operands: Any) -> Any:
-    implementation = UFUNCS.get(name)
-    if implementation is None:
-        _missing(f"the operator '{name}' is not available for traced values yet")
-    result = implementation(*operands)
-    # Python floats among themselves give Python floats
-    if all(map(is_weak, operands)):
-        for part in result if isinstance(result, tuple) else (result,):
-            part.weak = part.dtype in (FLOAT64, INT64)
-    return result
-
-
-def _update(name: str, symbol: str, x: Tracer, y: Any) -> Any:
-    """`x op= y`: rebinds x, with the dtype and shape that x would have kept as an array."""
-    result = _operate(name, x, y)
-    if not x.shape:
-        return result
-    if result.shape != x.shape:
-        raise ShapeError(
-            f"x {symbol}= y cannot change the shape of x: it is {x.shape}, and the result "
-            f"{result.shape}"
-        )
-    if not np.can_cast(result.dtype, x.dtype, "same_kind"):
-        raise DTypeError(
-            f"x {symbol}= y cannot store {result.dtype} in an array of {x.dtype}; "
-            f"write x = x {symbol} y"
-        )
-    return Tracer(result.owner, result.value.to(x.dtype), x.weak)
-
-
-def _symbol(short: str) -> str:
-    symbols = {"floordiv": "//", "pow": "**", "lshift": "<<", "rshift": ">>", "mod": "%"}
-    plain = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "matmul": "@"}
-    return {**symbols, **plain, "and": "&", "or": "|", "xor": "^"}.get(short, short)
-
-
-def _install_binary(short: str, name: str, reflected: bool, in_place: bool) -> None:
-    def forward(self: Tracer, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return enter(_operate, name, self, other)
-
-    def backward(self: Tracer, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return enter(_operate, name, other, self)
-
-    def update(self: Tracer, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return enter(_update, name, _symbol(short), self, other)
-
-    setattr(Tracer, f"__{short}__", forward)
-    if reflected:
-        setattr(Tracer, f"__r{short}__", backward)
-    if in_place:
-        setattr(Tracer, f"__i{short}__", update)
-
-
-def _install_unary(short: str, name: str) -> None:
-    def unary(self: Tracer) -> Any:
-        return enter(_operate, name, self)
-
-    setattr(Tracer, f"__{short}__", unary)
-
-
-for _short, _name in _BINARY.items():
-    _install_binary(_short, _name, reflected=True, in_place=_short != "divmod")
-for _short, _name in _COMPARE.items():
-    _install_binary(_short, _name, reflected=False, in_place=False)
-for _short, _name in _UNARY.items():
-    _install_unary(_short, _name)
-
-
-def _round(self: Tracer, digits: int | None = None) -> Any:
-    """round(x) gives an integer in Python, so only round(x, digits) is known for arrays."""
-    return self.round(digits or 0)
-
-
-Tracer.__round__ = _round  # pyright: ignore[reportAttributeAccessIssue]
-
-
 def _no_conversion(tracer: Tracer, why: str, fix: str) -> NoReturn:
     where = user_location()
     if not tracer.owner.alive:
         raise leaked(tracer)
     error = TracerConversionError(
-        f"{why}, but it is traced: {tracer.value.type}, whose elements are known only when the "
+        f"{why}, but it is traced: {tracer.type}, whose elements are known only when the "
         f"compiled program runs. {fix[0].upper()}{fix[1:]}{at(where)}"
     )
     error.location = where

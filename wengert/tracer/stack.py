@@ -14,31 +14,63 @@ import numpy as np
 
 from wengert.errors import LeakedTracerError, Location, located
 from wengert.ir.builder import Builder, Value
-from wengert.ir.program import Literal, Var
+from wengert.ir.program import Eqn, Literal, Var
+from wengert.ir.types import Symbol, Terms
 
 if TYPE_CHECKING:
     from wengert.tracer.array import Tracer
 
 
 Array = np.ndarray[Any, Any]
+Form = tuple[Terms, int]
+"""An affine function of loop indices: its terms and its constant."""
 
 
 class Trace:
-    """A function being traced.
+    """A function, or a region of one (a loop's body, a branch), being traced.
 
-    `captured` maps the variables of enclosing traces that it reads to their tracers and to the
-    inputs of this trace that stand for them.
+    `captured` holds what it reads of the traces around it: for each tracer, by its id, the tracer
+    and the input of this trace that stands for its contents on entry. `written` holds the arrays of
+    those traces that it has changed, with their contents in this trace. `assumed` are arrays of
+    those traces whose elements were known and were used while tracing: if such an array is also in
+    `written` and this is the body of a loop, it must be traced again with the elements unknown.
+
+    `symbols` maps the variables of loop indices to what stands for them in shapes, `limits` the
+    symbols to the affine forms of their least and greatest values.
     """
 
-    __slots__ = ("alive", "builder", "captured", "constants", "name", "parent")
+    __slots__ = (
+        "_origins",
+        "_producers",
+        "_scanned",
+        "alive",
+        "assumed",
+        "builder",
+        "captured",
+        "checks",
+        "constants",
+        "limits",
+        "name",
+        "parent",
+        "symbols",
+        "written",
+    )
 
     def __init__(self, parent: Trace | None, name: str) -> None:
         self.parent = parent
         self.name = name
         self.builder = Builder()
-        self.captured: dict[Var, tuple[Tracer, Value]] = {}
+        self.captured: dict[int, tuple[Tracer, Value]] = {}
+        self.written: dict[int, tuple[Tracer, Value]] = {}
+        self.assumed: dict[int, Tracer] = {}
         self.constants: dict[int, tuple[Array, Array, Value]] = {}
+        self.symbols: dict[Var, Symbol] = {}
+        self.limits: dict[Symbol, tuple[Form, Form]] = {}
+        self.checks: dict[Any, Value] = {}
         self.alive = True
+        self._producers: dict[Var, Eqn] = {}
+        self._scanned = 0
+        self._origins: dict[Var, Tracer] = {}
 
     def encloses(self, other: Trace) -> bool:
         """Whether `other` was opened, in this thread, while this trace was open."""
@@ -48,18 +80,53 @@ class Trace:
         return level is self
 
     def read(self, tracer: Tracer) -> Value:
-        """The value of `tracer` in this trace; one of an enclosing trace becomes an input."""
-        atom = tracer.value.atom
+        """The contents of `tracer` in this trace; one of an enclosing trace becomes an input.
+
+        A view is read through its base, which may have been written since.
+        """
+        if tracer.base is not None:
+            return tracer.viewed(self)
         if tracer.owner is self:
-            return tracer.value
+            return tracer.contents()
         if not tracer.owner.alive or not tracer.owner.encloses(self):
             raise leaked(tracer)
-        if isinstance(atom, Literal):
-            return Value(self.builder, atom)
-        found = self.captured.get(atom)
-        if found is None:
-            found = self.captured[atom] = (tracer, Value(self.builder, Var(atom.type)))
-        return found[1]
+        found = self.written.get(id(tracer)) or self.captured.get(id(tracer))
+        if found is not None:
+            return found[1]
+        if not tracer.mutable and isinstance(tracer.contents().atom, Literal):
+            return Value(self.builder, tracer.contents().atom)
+        value = Value(self.builder, Var(tracer.type))
+        self.captured[id(tracer)] = (tracer, value)
+        assert isinstance(value.atom, Var)
+        self._origins[value.atom] = tracer
+        return value
+
+    def write(self, tracer: Tracer, value: Value) -> None:
+        """Changes the contents of `tracer`, which is no view, as seen from this trace on."""
+        assert tracer.base is None and value.builder is self.builder
+        if value.type != tracer.type:
+            raise AssertionError(f"{value.type} written to an array of {tracer.type}")
+        if tracer.owner is self:
+            tracer.put(value)
+        elif tracer.owner.alive and tracer.owner.encloses(self):
+            self.written[id(tracer)] = (tracer, value)
+        else:
+            raise leaked(tracer)
+
+    def producer(self, var: Var) -> Eqn | None:
+        """The equation of this trace that gives `var`."""
+        eqns = self.builder.eqns
+        if self._scanned > len(eqns):
+            self._scanned = 0
+        for eqn in eqns[self._scanned :]:
+            for out in eqn.outputs:
+                self._producers[out] = eqn
+        self._scanned = len(eqns)
+        return self._producers.get(var)
+
+    def origin(self, var: Var) -> Tracer | None:
+        """The tracer of an enclosing trace that the input `var` of this one stands for."""
+        return self._origins.get(var)
 
     def constant(self, array: Array) -> Value:
         """A concrete array baked into the program; the same contents are baked in once.
@@ -75,6 +142,13 @@ class Trace:
         frozen = self.builder.eqns[-1].params["value"]
         self.constants[id(array)] = (array, frozen, value)
         return value
+
+    def splat_or_constant(self, array: Array) -> Value:
+        """A concrete array baked into the program, or one repeated number."""
+        first = array.flat[0] if array.size else 0
+        if array.ndim and _same_bits(array, np.full_like(array, first)):
+            return self.builder.full(array.shape, first, array.dtype)
+        return self.constant(array)
 
 
 def _same_bits(array: Array, frozen: Array) -> bool:
@@ -159,12 +233,11 @@ def raised_at(error: BaseException) -> Location | None:
 
 def leaked(tracer: Tracer) -> LeakedTracerError:
     """The error of a traced value used where its trace is not open."""
-    origin = next(
-        (e.location for e in tracer.owner.builder.eqns if tracer.value.atom in e.outputs), None
-    )
+    atom = tracer.latest.atom if tracer.latest is not None else None
+    origin = next((e.location for e in tracer.owner.builder.eqns if atom in e.outputs), None)
     made = f", made at {origin}," if origin else ""
     error = LeakedTracerError(
-        f"a traced value {tracer.value.type}{made} was used outside the trace of "
+        f"a traced value {tracer.type}{made} was used outside the trace of "
         f"'{tracer.owner.name}' that it belongs to. The traced function must have kept it in a "
         f"global, an attribute, a container or another thread; return it from the function instead"
     )

@@ -1,5 +1,6 @@
 """NumPy's functions on traced values. Importing this package fills the tracer's tables."""
 
+from wengert.tracer import operators
 from wengert.tracer.functions import (
     calculus,
     choosing,
@@ -30,6 +31,7 @@ __all__ = [
     "indexing",
     "joining",
     "norms",
+    "operators",
     "padding",
     "products",
     "reductions",

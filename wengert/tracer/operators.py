@@ -1,0 +1,121 @@
+"""Python's operators on traced arrays, installed on `Tracer` by importing this module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import DTypeError, ShapeError
+from wengert.ir.types import FLOAT64, INT64
+from wengert.tracer.array import Tracer, enter, is_weak, missing
+from wengert.tracer.tables import UFUNCS
+
+_BINARY = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "divmod": "divmod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "left_shift",
+    "rshift": "right_shift",
+}
+_COMPARE = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "absolute", "invert": "invert"}
+_OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, complex, list, tuple)
+
+
+def _operate(name: str, *operands: Any) -> Any:
+    implementation = UFUNCS.get(name)
+    if implementation is None:
+        missing(f"the operator '{name}' is not available for traced values yet")
+    result = implementation(*operands)
+    # Python floats among themselves give Python floats
+    if all(map(is_weak, operands)):
+        for part in result if isinstance(result, tuple) else (result,):
+            part.weak = part.dtype in (FLOAT64, INT64)
+    return result
+
+
+def _update(name: str, symbol: str, x: Tracer, y: Any) -> Any:
+    """`x op= y`: rebinds x, with the dtype and shape that x would have kept as an array."""
+    result = _operate(name, x, y)
+    if not x.shape:
+        return result
+    if result.shape != x.shape:
+        raise ShapeError(
+            f"x {symbol}= y cannot change the shape of x: it is {x.shape}, and the result "
+            f"{result.shape}"
+        )
+    if not np.can_cast(result.dtype, x.dtype, "same_kind"):
+        raise DTypeError(
+            f"x {symbol}= y cannot store {result.dtype} in an array of {x.dtype}; "
+            f"write x = x {symbol} y"
+        )
+    return Tracer(result.owner, result.value.to(x.dtype), x.weak)
+
+
+def _symbol(short: str) -> str:
+    symbols = {"floordiv": "//", "pow": "**", "lshift": "<<", "rshift": ">>", "mod": "%"}
+    plain = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "matmul": "@"}
+    return {**symbols, **plain, "and": "&", "or": "|", "xor": "^"}.get(short, short)
+
+
+def _install_binary(short: str, name: str, reflected: bool, in_place: bool) -> None:
+    def forward(self: Tracer, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return enter(_operate, name, self, other)
+
+    def backward(self: Tracer, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return enter(_operate, name, other, self)
+
+    def update(self: Tracer, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return enter(_update, name, _symbol(short), self, other)
+
+    setattr(Tracer, f"__{short}__", forward)
+    if reflected:
+        setattr(Tracer, f"__r{short}__", backward)
+    if in_place:
+        setattr(Tracer, f"__i{short}__", update)
+
+
+def _install_unary(short: str, name: str) -> None:
+    def unary(self: Tracer) -> Any:
+        return enter(_operate, name, self)
+
+    setattr(Tracer, f"__{short}__", unary)
+
+
+for _short, _name in _BINARY.items():
+    _install_binary(_short, _name, reflected=True, in_place=_short != "divmod")
+for _short, _name in _COMPARE.items():
+    _install_binary(_short, _name, reflected=False, in_place=False)
+for _short, _name in _UNARY.items():
+    _install_unary(_short, _name)
+
+
+def _round(self: Tracer, digits: int | None = None) -> Any:
+    """round(x) gives an integer in Python, so only round(x, digits) is known for arrays."""
+    return self.round(digits or 0)
+
+
+Tracer.__round__ = _round  # pyright: ignore[reportAttributeAccessIssue]
