@@ -12,7 +12,7 @@ from wengert.api.arguments import fail
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
 from wengert.ir.passes.pipeline import default_pipeline
-from wengert.ir.program import Program
+from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def compile_program(program: Program, backend: str) -> Any:
 def _compile_loops(engine: Any, program: Program) -> Any:
     constants: list[np.ndarray[Any, Any]] = []
     early: Lowered | None = None
-    if any(e.op.name == "constant" for e in program.eqns):
+    if any(e.op.name == "constant" for e in equations(program)):
         # their order is known only after lowering, and passes drop some of them
         early = lower_program(program)
         constants.extend(early.constants)
@@ -76,7 +76,7 @@ def _compile_loops(engine: Any, program: Program) -> Any:
 
 def _key(program: Program) -> str:
     """What the compiled form depends on: the program, and the lines that its failures name."""
-    places = "".join(f"\n{e.location}" for e in program.eqns if e.op.check is not None)
+    places = "".join(f"\n{e.location}" for e in equations(program) if e.op.check is not None)
     return fingerprint(program) + places
 
 

@@ -28,7 +28,7 @@ def flat(s: ScalarBuilder, shape: Sequence[int], index: Sequence[Expr]) -> Expr:
     for extent, position in zip(reversed(shape), reversed(index), strict=True):
         if extent != 1:
             const += _collect(position, stride, terms)
-        stride *= extent
+        stride *= int(extent)
     while (found := _recombined(s, terms)) is not None:
         const += found
     return _sum(s, terms, const)
@@ -37,7 +37,7 @@ def flat(s: ScalarBuilder, shape: Sequence[int], index: Sequence[Expr]) -> Expr:
 def unflat(s: ScalarBuilder, offset: Expr, shape: Sequence[int]) -> list[Expr]:
     """The index of the element at a row-major offset, which lies within the array."""
     index: list[Expr] = []
-    for extent in reversed(shape[1:]):
+    for extent in map(int, reversed(shape[1:])):
         index.append(s.int(0) if extent == 1 else remainder(s, offset, extent))
         offset = quotient(s, offset, extent)
     return [*([offset] if shape else []), *reversed(index)]

@@ -18,8 +18,9 @@ Invariants (checked by `ir.verify`)
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from wengert.errors import Location
 from wengert.ir.op import Op
@@ -63,6 +64,23 @@ class Eqn:
     outputs: tuple[Var, ...]
     params: dict[str, Any] = field(default_factory=dict[str, Any])
     location: Location | None = None
+
+
+def equations(program: Program) -> Iterator[Eqn]:
+    """The equations of a program and of its regions, each before those of its own regions."""
+    for eqn in program.eqns:
+        yield eqn
+        for region in regions(eqn):
+            yield from equations(region)
+
+
+def regions(eqn: Eqn) -> Iterator[Program]:
+    """The programs among the params of an equation."""
+    for value in eqn.params.values():
+        if isinstance(value, Program):
+            yield value
+        elif isinstance(value, tuple):
+            yield from (v for v in cast(tuple[Any, ...], value) if isinstance(v, Program))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

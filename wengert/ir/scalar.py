@@ -111,9 +111,14 @@ MATHS = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index:
-    """A loop index, known by identity. Printers name it by order of appearance."""
+    """A loop index, known by identity. Printers name it by order of appearance.
+
+    `extent` is an upper bound of its values plus one. A loop over the whole of it stops at
+    `stop`, where that depends on loops around it.
+    """
 
     extent: int
+    stop: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

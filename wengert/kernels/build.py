@@ -13,15 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from wengert.ir.forms import Contraction, Form, Reduction, Scan, Scatter
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.forms import Contraction, Form, Reduction, Region, Scan, Scatter, Update
+from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import TensorType
+from wengert.kernels import regions
+from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
 from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
+from wengert.kernels.homes import form_of
 from wengert.kernels.loops import Buffer, Failure, Space
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
-from wengert.kernels.stages import Domains, Stage, StageKind, loaded, row_major
+from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
 
 # Products at most this large keep their accumulators in registers.
 REGISTER_WORK = 4_096
@@ -29,19 +32,19 @@ REGISTER_WORK = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The stages of a program, with its buffers."""
+    """The stages of a program, and the buffers of its outputs."""
 
-    s: ScalarBuilder
     stages: tuple[Stage, ...]
-    inputs: tuple[Buffer, ...]
-    constants: tuple[tuple[Buffer, Var], ...]
     outputs: tuple[Buffer, ...]
-    failures: tuple[Failure, ...]
 
 
-def build(program: Program) -> Staged:
-    """The stages that compute `program`, in order."""
-    return _Build(program, plan(program, gemm_operands)).run()
+def build(program: Program, context: Context, inputs: Inputs, top: bool = False) -> Staged:
+    """The stages that compute `program`, in order.
+
+    Outputs of the whole program (`top`) have buffers of their own kind.
+    """
+    found = plan(program, gemm_operands, inputs.mutable)
+    return _Build(program, found, context, inputs, top).run()
 
 
 def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
@@ -57,10 +60,13 @@ def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
 class _Build:
     program: Program
     plan: Plan
-    s: ScalarBuilder = field(default_factory=ScalarBuilder)
-    buffers: dict[Var, Buffer] = field(default_factory=dict[Var, Buffer])
+    shared: Context
+    inputs: Inputs
+    top: bool
+    s: ScalarBuilder = field(init=False)
+    buffers: dict[Var, Buffer] = field(init=False)
     stages: list[Stage] = field(default_factory=list[Stage])
-    failures: list[Failure] = field(default_factory=list[Failure])
+    wanted: set[Var] = field(default_factory=set[Var])
     packs: dict[tuple[Var, tuple[int, ...]], Operand] = field(
         default_factory=dict[tuple[Var, tuple[int, ...]], Operand]
     )
@@ -68,47 +74,71 @@ class _Build:
     domains: Domains = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pull = Pull(self.s, self.plan, self.buffers)
-        self.domains = Domains(self.s)
+        self.s = self.shared.s
+        self.buffers = dict(self.inputs.buffers)
+        self.pull = Pull(self.s, self.plan, self.buffers, self.inputs.bound)
+        self.domains = Domains(self.s, self.inputs.symbols)
 
     def run(self) -> Staged:
-        program = self.program
-        inputs = tuple(_buffer(v.type, Space.INPUT) for v in program.inputs)
-        self.buffers.update(zip(program.inputs, inputs, strict=True))
-        constants: list[tuple[Buffer, Var]] = []
-        wanted = {self.plan.root(a) for a in program.outputs if isinstance(a, Var)}
-        for eqn in program.eqns:
+        outputs = self.program.outputs
+        if self.top:
+            self.wanted = {self.plan.root(a) for a in outputs if isinstance(a, Var)}
+        for eqn in self.program.eqns:
+            self.equation(eqn)
+        found = tuple(self.output(a) for a in outputs)
+        return Staged(tuple(self.stages), found)
+
+    def equation(self, eqn: Eqn) -> None:
+        """The stages of an equation, unless its values are computed where they are read."""
+        if eqn.op.name == "constant":
             out = eqn.outputs[0]
-            if out not in self.plan.stored:
-                continue
-            if eqn.op.name == "constant":
-                self.buffers[out] = _buffer(out.type, Space.CONSTANT)
-                constants.append((self.buffers[out], out))
-                continue
-            space = Space.OUTPUT if out in wanted else Space.TEMP
-            buffer = _buffer(out.type, space)
-            self.stage(eqn, buffer)
-            self.buffers[out] = buffer
-        outputs = tuple(self.output(a) for a in program.outputs)
-        return Staged(
-            self.s, tuple(self.stages), inputs, tuple(constants), outputs, tuple(self.failures)
-        )
+            self.buffers[out] = _buffer(out.type, Space.CONSTANT)
+            self.shared.constants.append((self.buffers[out], eqn.params["value"]))
+            return
+        form = form_of(eqn)
+        if isinstance(form, Region):
+            regions.lower(self, form, eqn)
+            return
+        out = eqn.outputs[0]
+        is_view = form is None and self.plan.root(out) is not out
+        if out in self.plan.stored and not is_view:
+            self.stage(eqn, self.home(out))
+
+    def home(self, var: Var) -> Buffer:
+        """The buffer that a value is to be put in: a new one, or that of what it replaces."""
+        root = self.plan.root(var)
+        buffer = self.buffers.get(root)
+        if buffer is None:
+            buffer = _buffer(root.type, self.space(root))
+        self.buffers[root] = buffer
+        return buffer
+
+    def space(self, var: Var) -> Space:
+        """Where a new buffer lives."""
+        if var in self.wanted:
+            return Space.OUTPUT
+        local = var.type.size * var.type.dtype.itemsize <= LOCAL_SIZE
+        return Space.LOCAL if local and not self.top else self.inputs.space
 
     def output(self, atom: Atom) -> Buffer:
-        if isinstance(atom, Literal):
-            buffer = _buffer(atom.type, Space.OUTPUT)
-            self.add(
-                Stage(
-                    StageKind.MAP,
-                    buffer,
-                    (),
-                    frozenset(),
-                    self.s.int(0),
-                    self.s.const(atom.value, atom.dtype),
-                )
-            )
-            return buffer
-        return self.buffers[self.plan.root(atom)]
+        """Where an output is; what is in no buffer is put into one."""
+        if isinstance(atom, Var):
+            buffer = self.buffers.get(self.plan.root(atom))
+            if buffer is not None:
+                return buffer
+        space = Space.OUTPUT if self.top else self.space(Var(atom.type))
+        buffer = _buffer(atom.type, space)
+        self.copy(atom, buffer)
+        return buffer
+
+    def copy(self, atom: Atom, buffer: Buffer) -> None:
+        """A stage that computes all elements of a value into a buffer."""
+        if buffer.size == 0:
+            return
+        shape = atom.type.shape
+        domain, index = self.domains.of_shape(shape)
+        offset, value = row_major(self.s, shape, index), self.pull.read(atom, index)
+        self.add(Stage(StageKind.MAP, buffer, domain, frozenset(), offset, value))
 
     def add(self, stage: Stage) -> None:
         exprs = stage.expressions
@@ -119,30 +149,31 @@ class _Build:
             return
         form = self.plan.forms.get(eqn.outputs[0])
         match form:
-            case None:
-                self.map(eqn, buffer)
             case Reduction(combine="argmax" | "argmin"):
                 self.argreduce(eqn, form, buffer)
             case Reduction():
                 self.reduce(eqn, form, buffer)
             case Scan():
                 self.scan(eqn, form, buffer)
-            case Scatter():
-                self.scatter(eqn, form, buffer)
+            case Scatter() | Update():
+                self.update(eqn, form, buffer)
             case Contraction() if is_call(form, [a.type for a in eqn.inputs]):
                 self.gemm(eqn, form, buffer)
             case Contraction():
                 self.contract(eqn, form, buffer)
+            case _:
+                self.map(eqn, buffer)
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape
         domain, index = self.domains.of_shape(shape)
-        context = self.pull.context(eqn)
-        value = eqn.op.rule("element")(context, index)
-        requirement = None
+        value = self.pull.element(eqn, index)
+        requirement, code = None, -1
         if eqn.op.check is not None:
-            requirement = eqn.op.check(context, index)
-            self.failures.append(Failure(requirement.error, requirement.message, eqn.location))
+            requirement = eqn.op.check(self.pull.context(eqn), index)
+            failure = Failure(requirement.error, requirement.message, eqn.location)
+            code = len(self.shared.failures)
+            self.shared.failures.append(failure)
         self.add(
             Stage(
                 StageKind.MAP,
@@ -152,6 +183,7 @@ class _Build:
                 row_major(self.s, shape, index),
                 value,
                 requirement=requirement,
+                code=code,
             )
         )
 
@@ -223,35 +255,65 @@ class _Build:
             )
         )
 
-    def scatter(self, eqn: Eqn, form: Scatter, buffer: Buffer) -> None:
-        target, updates, *indices = eqn.inputs
+    def update(self, eqn: Eqn, form: Scatter | Update, buffer: Buffer) -> None:
+        """Writes to parts of an array: after a copy of it, unless it stands there already."""
+        target, updates, *where = eqn.inputs
+        copy = self.initial(target, eqn.outputs[0], buffer)
+        domain, index = self.domains.of_shape(updates.type.shape)
+        if isinstance(form, Scatter):
+            rank = where[0].type.ndim if where else 0
+            place = [*(self.pull.read(a, index[:rank]) for a in where), *index[rank:]]
+        else:
+            place = [
+                self.s.add(self.pull.read(a, ()), self.s.mul(k, step))
+                for a, k, step in zip(where, index, form.steps, strict=True)
+            ]
+        offset = row_major(self.s, target.type.shape, place)
+        value = self.pull.read(updates, index)
+        if copy is None and domain and self.reads_elsewhere(value, buffer, offset):
+            value = self.aside(updates, index)
+        self.stages.append(
+            Stage(
+                StageKind.SCATTER,
+                buffer,
+                domain,
+                frozenset(range(len(domain))),
+                offset,
+                value,
+                form.combine,
+                initial=copy,
+                loads=self.touched(value, offset, buffer, copy),
+            )
+        )
+
+    def initial(self, target: Atom, out: Var, buffer: Buffer) -> Stage | None:
+        """The copy of an array that is to be updated; None if it is in `buffer` already."""
+        if isinstance(target, Var) and self.plan.root(target) is self.plan.root(out):
+            return None
         shape = target.type.shape
         domain, index = self.domains.of_shape(shape)
-        copy = Stage(
-            StageKind.MAP,
-            buffer,
-            domain,
-            frozenset(),
-            row_major(self.s, shape, index),
-            self.pull.read(target, index),
+        offset, value = row_major(self.s, shape, index), self.pull.read(target, index)
+        return Stage(StageKind.MAP, buffer, domain, frozenset(), offset, value)
+
+    def touched(
+        self, value: Expr, offset: Expr, buffer: Buffer, copy: Stage | None
+    ) -> frozenset[Buffer]:
+        if copy is None:
+            return loaded([value, offset]) | {buffer}
+        return loaded([value, offset, *copy.expressions]) - {buffer}
+
+    def reads_elsewhere(self, value: Expr, buffer: Buffer, offset: Expr) -> bool:
+        """Whether a new element depends on others of the memory that it is written to."""
+        return any(
+            n.op is ScalarOp.LOAD and n.attr is buffer and n.args[0] is not offset
+            for n in nodes((value, offset))
         )
-        domain, index = self.domains.of_shape(updates.type.shape)
-        rank = indices[0].type.ndim if indices else 0
-        place = [self.pull.read(a, index[:rank]) for a in indices]
-        offset = row_major(self.s, shape, [*place, *index[rank:]])
-        value = self.pull.read(updates, index)
-        stage = Stage(
-            StageKind.SCATTER,
-            buffer,
-            domain,
-            frozenset(range(len(domain))),
-            offset,
-            value,
-            form.combine,
-            initial=copy,
-        )
-        used = loaded([*stage.expressions, *copy.expressions]) - {buffer}
-        self.stages.append(replace(stage, loads=used))
+
+    def aside(self, atom: Atom, index: tuple[Expr, ...]) -> Expr:
+        """An element of a value that is first computed as a whole."""
+        buffer = _buffer(atom.type, self.space(Var(atom.type)))
+        self.copy(atom, buffer)
+        return self.s.load(buffer, row_major(self.s, atom.type.shape, index))
 
     def contract(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
         lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
@@ -293,7 +355,7 @@ class _Build:
         """The operand in memory, copied into an order that BLAS takes if it has none."""
         assert isinstance(atom, Var)
         strides = dims.strides()
-        if strides is not None:
+        if strides is not None and self.plan.root(atom) in self.buffers:
             return Operand(self.buffers[self.plan.root(atom)], strides)
         key = (atom, dims.packed)
         if key not in self.packs:
@@ -303,7 +365,8 @@ class _Build:
     def pack(self, atom: Var, dims: Dims) -> Operand:
         order = dims.packed
         shape = tuple(dims.shape[a] for a in order)
-        buffer = _buffer(TensorType(atom.type.dtype, shape), Space.TEMP)
+        kind = TensorType(atom.type.dtype, shape)
+        buffer = _buffer(kind, self.space(Var(kind)))
         domain, index = self.domains.of_shape(shape)
         place = [index[order.index(a)] for a in range(len(order))]
         self.add(

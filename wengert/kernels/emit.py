@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
-from wengert.kernels.build import Staged
 from wengert.kernels.combine import combined, identity
 from wengert.kernels.loops import (
     Accumulate,
@@ -27,7 +26,7 @@ from wengert.kernels.loops import (
     Store,
 )
 from wengert.kernels.nest import Node
-from wengert.kernels.stages import Stage, StageKind
+from wengert.kernels.stages import Stage, StageKind, whole
 from wengert.kernels.storage import Storage, assign
 
 # Stages whose combined loops must run in order.
@@ -58,26 +57,25 @@ class Nest:
 
 @dataclass(slots=True)
 class Emitter:
-    """Emits the kernels of one program."""
+    """Emits the kernels of one program, or of a region; `kept` are its outputs' buffers."""
 
-    staged: Staged
+    s: ScalarBuilder
+    stages: Sequence[Stage]
+    kept: frozenset[Buffer] = frozenset()
     readers: dict[Buffer, list[Stage]] = field(init=False)
-    codes: dict[int, int] = field(default_factory=dict[int, int])
 
     def __post_init__(self) -> None:
         self.readers = defaultdict(list)
-        for stage in self.staged.stages:
+        for stage in self.stages:
             for buffer in stage.loads:
                 self.readers[buffer].append(stage)
-        checked = [s for s in self.staged.stages if s.requirement is not None]
-        self.codes = {id(stage): code for code, stage in enumerate(checked)}
 
     def kernel(self, root: Node) -> Nest:
         """The statements of one fused loop tree."""
         if root.stages[0].kind is StageKind.SCATTER:
             return self.scatter(root.stages[0])
-        storage = assign(self.staged.s, root, self.readers)
-        body = _Body(self.staged.s, storage, self.codes)
+        storage = assign(self.s, root, self.readers, self.kept)
+        body = _Body(self.s, storage)
         statements = body.node(root, 0)
         name = "_".join(dict.fromkeys(str(s.kind) for s in root.stages))
         if root.index is None:
@@ -97,19 +95,17 @@ class Emitter:
         )
 
     def scatter(self, stage: Stage) -> Nest:
-        """A copy of the target, then the updates one after another."""
-        s = self.staged.s
-        assert stage.initial is not None
-        copy = Store(stage.buffer, stage.initial.offset, stage.initial.value)
+        """A copy of the target, unless it is there already, then the updates one after another."""
+        s = self.s
         value = stage.value
         if stage.combine != "set":
             old = s.load(stage.buffer, stage.offset)
             value = combined(s, stage.combine, old, value)
         update = Store(stage.buffer, stage.offset, value)
-        loops = (
-            *loops_around(s, stage.initial.domain, (copy,)),
-            *loops_around(s, stage.domain, (update,)),
-        )
+        loops = loops_around(s, stage.domain, (update,))
+        if stage.initial is not None:
+            copy = Store(stage.buffer, stage.initial.offset, stage.initial.value)
+            loops = (*loops_around(s, stage.initial.domain, (copy,)), *loops)
         return Nest("scatter", loops, None, ())
 
 
@@ -118,7 +114,7 @@ def loops_around(
 ) -> tuple[Stmt, ...]:
     """`body` inside serial loops over the whole of `domain`."""
     for index in reversed(domain):
-        body = (Loop(index, s.int(0), s.int(index.extent), body),)
+        body = (Loop(index, s.int(0), whole(s, index), body),)
     return body
 
 
@@ -126,7 +122,6 @@ def loops_around(
 class _Body:
     s: ScalarBuilder
     storage: Storage
-    codes: dict[int, int]
     partials: list[Partial] = field(default_factory=list[Partial])
     registers: dict[Stage, tuple[Register, ...]] = field(
         default_factory=dict[Stage, tuple[Register, ...]]
@@ -148,7 +143,7 @@ class _Body:
         for stage in node.stages:
             if stage in self.registers and depth == min(stage.reduced):
                 after += self.close(stage)
-        loop = Loop(node.index, self.s.int(0), self.s.int(node.index.extent), tuple(body))
+        loop = Loop(node.index, self.s.int(0), whole(self.s, node.index), tuple(body))
         return [*before, loop, *after]
 
     def open(self, stage: Stage, depth: int) -> list[Stmt]:
@@ -204,7 +199,7 @@ class _Body:
         if stage.requirement is not None:
             condition = self.storage.rewrite(stage.requirement.condition)
             checked = self.storage.rewrite(stage.requirement.value)
-            statements.append(Check(condition, self.codes[id(stage)], checked))
+            statements.append(Check(condition, stage.code, checked))
         place = self.storage.places[stage.buffer]
         if place.register is not None:
             statements.append(Declare(place.register, value))

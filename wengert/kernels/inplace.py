@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wengert.ir.scalar import Expr, Index, ScalarOp
-from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Loop, Stmt, Store
+from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Loop, Stmt, Store, While
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
 
@@ -22,6 +22,8 @@ WORTHWHILE = 1024
 def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     """Whether `new`, first written in `kernel`, may use the memory of `dying`."""
     if dying.nbytes != new.nbytes or dying.dtype != new.dtype or new.nbytes < WORTHWHILE:
+        return False
+    if any(isinstance(st, While) for st in walk(kernel.body)):
         return False
     inside = [st for st in walk(kernel.body) if isinstance(st, If)]
     if any(_offsets((st, *walk((*st.then, *st.otherwise))), dying) for st in inside):

@@ -33,6 +33,7 @@ from wengert.kernels.loops import (
     Space,
     Stmt,
     Store,
+    While,
 )
 from wengert.kernels.recursion import deep_recursion
 
@@ -200,6 +201,8 @@ class Machine:
                 self.registers[register] = register.dtype.type(value)
             case If(condition, then, otherwise):
                 self.run(then if self.value(condition, memo) else otherwise)
+            case While():
+                self.repeat(statement)
             case Check(condition, code, expr):
                 if not self.value(condition, memo):
                     raise CheckFailed(code, int(self.value(expr, memo)))
@@ -219,6 +222,12 @@ class Machine:
         strides = tuple(memory.itemsize * s for s in (matrix.row, matrix.column))
         shape = (rows, columns)
         return np.lib.stride_tricks.as_strided(memory[offset:], shape, strides, writeable=True)
+
+    def repeat(self, loop: While) -> None:
+        self.run(loop.before)
+        while self.value(loop.condition, {}):
+            self.run(loop.body)
+            self.run(loop.before)
 
     def loop(self, loop: Loop, memo: dict[int, Any]) -> None:
         turns = range(int(self.value(loop.start, memo)), int(self.value(loop.stop, memo)))

@@ -10,6 +10,7 @@ Grammar
                 | Assign(register, value)
                 | Accumulate(register, combine, value)      register = combine(register, value)
                 | If(condition, then, otherwise)
+                | While(before, condition, body)  before; if condition: body; again
                 | Check(condition, code, value)   fail the whole call unless the condition holds
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
 
@@ -129,6 +130,15 @@ class If:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class While:
+    """Runs `before`, and then, if `condition` holds, `body` and all of it again."""
+
+    before: tuple[Stmt, ...]
+    condition: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Check:
     """Stops the call with failure number `code`, and `value` (int64), if `condition` is false."""
 
@@ -163,7 +173,7 @@ class Gemm:
     k: int
 
 
-Stmt = Loop | Store | Declare | Assign | Accumulate | If | Check | Gemm
+Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

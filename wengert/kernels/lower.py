@@ -10,18 +10,33 @@ import numpy as np
 
 from wengert.config import config
 from wengert.ir.program import Program
-from wengert.ir.scalar import Expr
+from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.emit import Emitter
-from wengert.kernels.loops import Assign, Check, Declare, Kernel, LoopProgram, Store
+from wengert.kernels.loops import (
+    Assign,
+    Buffer,
+    Check,
+    Declare,
+    Kernel,
+    LoopProgram,
+    Space,
+    Stmt,
+    Store,
+)
 from wengert.kernels.memory import arena
 from wengert.kernels.nest import nest
 from wengert.kernels.recursion import deep_recursion
-from wengert.kernels.schedule import schedule
+from wengert.kernels.schedule import in_turn, schedule, serial
 from wengert.kernels.segments import too_large
 from wengert.kernels.stages import StageKind, nodes
 from wengert.kernels.statements import expressions
+from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
+
+# Stages that bring their statements with them.
+GIVEN = (StageKind.GEMM, StageKind.REGION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,28 +76,43 @@ def _straight(step: Kernel) -> bool:
 def lower(program: Program) -> Lowered:
     """The loop program that computes `program`."""
     with deep_recursion():
-        staged = build(program)
-        emitter = Emitter(staged)
+        context = Context(ScalarBuilder(), _region)
+        inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])
+        given = dict(zip(program.inputs, inputs, strict=True))
+        staged = build(program, context, Inputs(given, {}, frozenset(), {}, Space.TEMP), top=True)
+        emitter = Emitter(context.s, staged.stages)
         steps: list[Kernel] = []
         for root in nest(staged.stages):
-            if root.stages[0].kind is StageKind.GEMM:
-                steps.append(Kernel("gemm", root.stages[0].product))
-            else:
-                steps.extend(schedule(staged.s, emitter.kernel(root)))
+            stage = root.stages[0]
+            if stage.product:
+                steps.append(Kernel(str(stage.kind), stage.product))
+            elif stage.kind not in GIVEN:
+                steps.extend(schedule(context.s, emitter.kernel(root)))
     steps = merged(steps)
     offsets, size = arena(steps)
-    values = {
-        v: e.params["value"] for e in program.eqns for v in e.outputs if e.op.name == "constant"
-    }
     loops = LoopProgram(
-        staged.inputs,
-        tuple(b for b, _ in staged.constants),
+        inputs,
+        tuple(b for b, _ in context.constants),
         staged.outputs,
         tuple(steps),
-        staged.failures,
+        tuple(context.failures),
         offsets,
         size,
     )
     if config().verify:
         verify(loops)
-    return Lowered(loops, tuple(values[v] for _, v in staged.constants))
+    return Lowered(loops, tuple(array for _, array in context.constants))
+
+
+def _region(context: Context, program: Program, inputs: Inputs) -> Block:
+    """The statements of a loop's or a branch's region."""
+    staged = build(program, context, inputs)
+    emitter = Emitter(context.s, staged.stages, frozenset(staged.outputs))
+    body: list[Stmt] = []
+    for root in nest(staged.stages):
+        stage = root.stages[0]
+        if stage.kind in GIVEN:
+            body.extend(map(in_turn, stage.product))
+        else:
+            body.extend(serial(context.s, emitter.kernel(root)))
+    return Block(unroll(context.s, body, inside=True, stores=True), staged.outputs)

@@ -2,62 +2,113 @@
 
 Stored are: the program's outputs, the results of everything that is not pointwise, operands of
 library calls, pointwise values that are dear and would be computed more than once
-(`recompute.py`), and some in the middle of very long expressions (`segments.py`).
+(`recompute.py`), some in the middle of very long expressions (`segments.py`), what loops and
+branches read, unless it is a mere view, and what must be read before an update in place
+(`homes.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from wengert.ir.forms import Form
+from wengert.ir.forms import Form, Region, Update
 from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.kernels.homes import form_of, homes, replaced
 from wengert.kernels.recompute import dear_values
 from wengert.kernels.segments import long_values
+from wengert.kernels.updates import as_pointwise
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`stored`: the values with a buffer. `base`: what a reshaped value is a view of."""
+    """`stored`: the values with a buffer. `base`: the value whose buffer it is, if another's.
+
+    `updates` are writes to windows that are computed as pointwise values.
+    """
 
     stored: frozenset[Var]
     base: dict[Var, Var]
     forms: dict[Var, Form]
+    updates: dict[Var, Update]
     producer: dict[Var, Eqn]
 
     def root(self, var: Var) -> Var:
-        return self.base.get(var, var)
+        """The first value of the memory that a value lives in."""
+        while var in self.base:
+            var = self.base[var]
+        return var
 
 
-def plan(program: Program, call_operands: Callable[[Eqn, Form], Sequence[Atom]]) -> Plan:
-    """Chooses the stored values of `program`.
+def plan(
+    program: Program,
+    call_operands: Callable[[Eqn, Form], Sequence[Atom]],
+    mutable: Set[Var] = frozenset(),
+) -> Plan:
+    """Chooses the stored values of `program`, whose inputs `mutable` may be overwritten.
 
     `call_operands` gives the operands that an equation hands to a library as they are.
     """
     base = _views(program)
     producer = {v: e for e in program.eqns for v in e.outputs}
-    forms = {
-        v: e.op.form(tuple(a.type for a in e.inputs), **e.params)
-        for v, e in producer.items()
-        if e.op.form is not None
-    }
+    forms: dict[Var, Form] = {}
+    updates: dict[Var, Update] = {}
+    for eqn in program.eqns:
+        form = form_of(eqn)
+        if isinstance(form, Update) and eqn.outputs and as_pointwise(eqn, form):
+            updates[eqn.outputs[0]] = form
+        elif form is not None:
+            forms.update((v, form) for v in eqn.outputs)
     stored = {base.get(a, a) for a in program.outputs if isinstance(a, Var)}
     for eqn in program.eqns:
-        if eqn.op.element is None or eqn.op.check is not None:
+        form = forms.get(eqn.outputs[0]) if eqn.outputs else None
+        if form is not None or eqn.op.check is not None or eqn.op.name == "constant":
             stored.update(eqn.outputs)
-        form = forms.get(eqn.outputs[0])
-        operands = call_operands(eqn, form) if form is not None else ()
+        operands = () if form is None else _in_memory(eqn, form, call_operands, producer)
         stored.update(base.get(a, a) for a in operands if isinstance(a, Var))
     stored.update(program.inputs)
     stored |= dear_values(program, base, forms, stored)
     stored |= long_values(program, base, stored)
-    return Plan(frozenset(stored), base, forms, producer)
+    found = homes(program, base, forms, stored, mutable)
+    return Plan(frozenset(stored | found.forced), found.base, forms, updates, producer)
 
 
 def _views(program: Program) -> dict[Var, Var]:
     base: dict[Var, Var] = {}
     for eqn in program.eqns:
         source = eqn.inputs[0] if eqn.inputs else None
-        if eqn.op.name == "reshape" and isinstance(source, Var):
+        if eqn.op.name == "reshape" and isinstance(source, Var) and source.type.is_static:
             base[eqn.outputs[0]] = base.get(source, source)
     return base
+
+
+def _in_memory(
+    eqn: Eqn,
+    form: Form,
+    call_operands: Callable[[Eqn, Form], Sequence[Atom]],
+    producer: Mapping[Var, Eqn],
+) -> Sequence[Atom]:
+    """The operands of an equation that must be in memory."""
+    if not isinstance(form, Region):
+        return call_operands(eqn, form)
+    starts = {at for _, at in replaced(eqn, form)}
+    starts.update(range(_ONCE.get(form.kind, 0)))
+    return [a for k, a in enumerate(eqn.inputs) if k not in starts and not _is_view(a, producer)]
+
+
+# The first operands of a region, that are read once before it runs: a range, or which branch.
+_ONCE = {"for_loop": 2, "branch": 1}
+
+
+def _is_view(atom: Atom, producer: Mapping[Var, Eqn]) -> bool:
+    """Whether an element costs no more than a load, so that a loop may compute it every time."""
+    while isinstance(atom, Var) and atom in producer:
+        eqn = producer[atom]
+        if eqn.op.name == "iota":
+            return True
+        if eqn.op.cost or not eqn.inputs or eqn.op.element is None or eqn.op.check is not None:
+            return False
+        if len(eqn.inputs) > 1 and eqn.op.name != "window":
+            return False
+        atom = eqn.inputs[0]
+    return True

@@ -37,7 +37,7 @@ class Node:
     computed: set[Expr] = field(default_factory=set[Expr])  # what the stages of a root evaluate
 
 
-OPAQUE = (StageKind.GEMM, StageKind.SCATTER)
+OPAQUE = (StageKind.GEMM, StageKind.SCATTER, StageKind.REGION)
 
 
 def nest(stages: Sequence[Stage]) -> list[Node]:
@@ -61,7 +61,7 @@ class _Nest:
             runs[at].stages.append(stage)
             if depth == 0 and not leaf:
                 runs[at].computed.update(nodes(stage.expressions))
-            place[stage.buffer] = at
+            place.update((b, at) for b in (stage.buffer, *stage.writes))
         for run in runs:
             if run.index is not None:
                 run.children = self.level(run.stages, depth + 1)

@@ -6,7 +6,7 @@ what its op's `element` rule makes of the elements of its operands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +16,22 @@ from wengert.ir.types import TensorType
 from wengert.kernels.loops import Buffer
 from wengert.kernels.materialise import Plan
 from wengert.kernels.stages import row_major
+from wengert.kernels.updates import updated
+
+Reader = Callable[[Sequence[Expr]], Expr]
 
 
 @dataclass(slots=True)
 class Pull:
-    """Reads elements of the values of one program."""
+    """Reads elements of the values of one program.
+
+    `bound` says how to read inputs that are not in a buffer of their own.
+    """
 
     s: ScalarBuilder
     plan: Plan
     buffers: dict[Var, Buffer]
+    bound: Mapping[Var, Reader] = field(default_factory=dict[Var, "Reader"])
     _memo: dict[tuple[Any, ...], Expr] = field(default_factory=dict[tuple[Any, ...], Expr])
 
     def read(self, atom: Atom, index: Sequence[Expr]) -> Expr:
@@ -42,7 +49,16 @@ class Pull:
         buffer = self.buffers.get(self.plan.root(var))
         if buffer is not None:
             return self.s.load(buffer, row_major(self.s, var.type.shape, index))
-        eqn = self.plan.producer[var]
+        reader = self.bound.get(var)
+        if reader is not None:
+            return reader(index)
+        return self.element(self.plan.producer[var], index)
+
+    def element(self, eqn: Eqn, index: tuple[Expr, ...]) -> Expr:
+        """The element of a pointwise equation's output, from its operands."""
+        update = self.plan.updates.get(eqn.outputs[0])
+        if update is not None:
+            return updated(self.context(eqn), update, index)
         return eqn.op.rule("element")(self.context(eqn), index)
 
     def context(self, eqn: Eqn) -> Context:

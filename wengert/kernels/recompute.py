@@ -54,10 +54,14 @@ class _Search:
         for number, eqn in enumerate(self.program.eqns):
             self._enter(number, eqn)
         expense = self._expense()
-        for eqn in reversed(self.program.eqns):
+        for eqn in reversed(self._valued()):
             self._place(eqn, expense)
         self._drop_cheap()
         return self.chosen
+
+    def _valued(self) -> list[Eqn]:
+        """The equations that have outputs."""
+        return [eqn for eqn in self.program.eqns if eqn.outputs]
 
     def _enter(self, number: int, eqn: Eqn) -> None:
         read = [a for a in eqn.inputs if isinstance(a, Var)]
@@ -75,7 +79,7 @@ class _Search:
     def _expense(self) -> dict[Var, int]:
         """What an element costs, computed in place from stored values."""
         expense: dict[Var, int] = {}
-        for eqn in self.program.eqns:
+        for eqn in self._valued():
             var = eqn.outputs[0]
             if not self._is_stored(var):
                 expense[var] = self._own_expense(eqn, expense)
@@ -86,13 +90,14 @@ class _Search:
         return eqn.op.cost + sum(expense.get(a, 1) for a in operands)
 
     def _repeated(self, var: Var) -> bool:
-        return any(_repeats(var, eqn, at, self.forms) for _, eqn, at in self.users[var])
+        return any(_repeats(var, e, at, self.forms) for _, e, at in self.users[var] if e.outputs)
 
     def _place(self, eqn: Eqn, expense: dict[Var, int]) -> None:
         var = eqn.outputs[0]
         places: set[Place] = set()
         for number, user, _ in self.users[var]:
-            places |= self._through(var, number, user)
+            if user.outputs:
+                places |= self._through(var, number, user)
         self.places[var] = places if len(places) <= MANY_PLACES else set(sorted(places)[:9])
         if self._is_stored(var):
             return
@@ -117,7 +122,7 @@ class _Search:
 
     def _drop_cheap(self) -> None:
         expense: dict[Var, int] = {}
-        for eqn in self.program.eqns:
+        for eqn in self._valued():
             var = eqn.outputs[0]
             root = self.base.get(var, var)
             if root in self.stored:

@@ -60,6 +60,22 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     return [replace(k, body=unroll(s, k.body)) for k in _chunked(s, nest, loop, chunks)]
 
 
+def serial(s: ScalarBuilder, nest: Nest) -> tuple[Stmt, ...]:
+    """The statements of a fused loop nest inside a loop of the program: no chunks."""
+    if nest.loop is None:
+        return tuple(st for x in nest.before for st in _tidy(s, x))
+    loops = tile(s, _collapse(s, nest.loop))
+    return (*nest.before, *(x for loop in loops for x in _split(s, loop)), *nest.after)
+
+
+def in_turn(statement: Stmt) -> Stmt:
+    """A statement without parallel loops."""
+    if isinstance(statement, Loop):
+        body = tuple(map(in_turn, statement.body))
+        return replace(statement, body=body, kind=Kind.SERIAL)
+    return statement
+
+
 def _tidy(s: ScalarBuilder, statement: Stmt) -> tuple[Stmt, ...]:
     if not isinstance(statement, Loop):
         return (statement,)
@@ -77,9 +93,11 @@ def _collapse(s: ScalarBuilder, loop: Loop) -> Loop:
     """Merges perfectly nested loops whose accesses are those of one loop."""
     body = tuple(_collapse(s, st) if isinstance(st, Loop) else st for st in loop.body)
     loop = replace(loop, body=body)
-    if len(body) != 1 or not isinstance(body[0], Loop):
+    if len(body) != 1 or not isinstance(body[0], Loop) or not _is_whole(loop):
         return loop
     inner = body[0]
+    if not _is_whole(inner):
+        return loop
     index = Index(loop.index.extent * inner.index.extent)
 
     def rule(expr: Expr) -> Expr | None:
@@ -101,6 +119,12 @@ def _collapse(s: ScalarBuilder, loop: Loop) -> Loop:
     except _NotCollapsible:
         return loop
     return _collapse(s, Loop(index, s.int(0), s.int(index.extent), merged))
+
+
+def _is_whole(loop: Loop) -> bool:
+    """Whether a loop runs from 0 to the extent of its index."""
+    bounds = loop.start.is_const and loop.stop.is_const
+    return bounds and (loop.start.attr, loop.stop.attr) == (0, loop.index.extent)
 
 
 # Chunks

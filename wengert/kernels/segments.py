@@ -28,6 +28,8 @@ def long_values(program: Program, base: Mapping[Var, Var], stored: Set[Var]) -> 
         return chosen
     inside: dict[Var, dict[Var, int]] = {}  # what is computed in place, and what it costs
     for eqn in program.eqns:
+        if not eqn.outputs:
+            continue
         var = eqn.outputs[0]
         root = base.get(var, var)
         if root in stored or root in chosen:

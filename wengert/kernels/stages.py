@@ -12,13 +12,13 @@ fusing loops needs no renaming.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wengert.ir.index_algebra import flat
 from wengert.ir.op import Requirement
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
-from wengert.ir.types import Shape
+from wengert.ir.types import Dim, Shape, Symbol
 from wengert.kernels.loops import Buffer, Stmt
 
 
@@ -29,8 +29,9 @@ class StageKind(enum.StrEnum):
     REDUCE = "reduce"  # out[offset] = combine(out[offset], value)
     ARGREDUCE = "argreduce"  # the position of the largest or smallest value
     SCAN = "scan"  # out[offset] = combine(out[previous], value)
-    SCATTER = "scatter"  # out[offset] (+)= value, with repeated offsets, after a first copy
+    SCATTER = "scatter"  # out[offset] (+)= value, in order, after a first copy if not in place
     GEMM = "gemm"  # `product`: library calls
+    REGION = "region"  # `product`: loops and branches of the program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +54,10 @@ class Stage:
     previous: Expr | None = None  # a scan's offset of the element before
     position: Expr | None = None  # an arg-reduction's running position
     requirement: Requirement | None = None
-    initial: Stage | None = None  # a scatter's first copy
+    code: int = -1  # the requirement's failure number
+    initial: Stage | None = None  # a scatter's first copy; None if it works in place
     product: tuple[Stmt, ...] = ()
+    writes: tuple[Buffer, ...] = ()  # what a region writes
     loads: frozenset[Buffer] = field(default_factory=frozenset[Buffer])
 
     @property
@@ -74,15 +77,20 @@ class Stage:
 
 @dataclass(slots=True)
 class Domains:
-    """The shared `Index` objects by depth and extent."""
+    """The shared `Index` objects by depth and extent.
+
+    `symbols` holds the indices of the program's own loops, on which extents may depend.
+    """
 
     s: ScalarBuilder
-    _table: dict[tuple[int, int], Index] = field(default_factory=dict[tuple[int, int], Index])
+    symbols: Mapping[Symbol, Expr] = field(default_factory=dict[Symbol, Expr])
+    _table: dict[tuple[int, Expr], Index] = field(default_factory=dict[tuple[int, Expr], Index])
 
     def index(self, depth: int, extent: int) -> Index:
-        key = (depth, extent)
+        stop = length(self.s, extent, self.symbols)
+        key = (depth, stop)
         if key not in self._table:
-            self._table[key] = Index(extent)
+            self._table[key] = Index(int(extent), None if stop.is_const else stop)
         return self._table[key]
 
     def of_shape(self, shape: Shape) -> tuple[tuple[Index, ...], tuple[Expr, ...]]:
@@ -100,6 +108,21 @@ class Domains:
                 domain.append(self.index(len(domain), extent))
                 exprs[axis] = self.s.index(domain[-1])
         return tuple(domain), tuple(exprs)
+
+
+def length(s: ScalarBuilder, extent: int, symbols: Mapping[Symbol, Expr]) -> Expr:
+    """A dimension as an expression of loop indices."""
+    if not isinstance(extent, Dim):
+        return s.int(extent)
+    total = s.int(extent.const)
+    for symbol, coefficient in extent.terms:
+        total = s.add(total, s.mul(symbols[symbol], coefficient))
+    return total
+
+
+def whole(s: ScalarBuilder, index: Index) -> Expr:
+    """Where a loop over the whole of an index stops."""
+    return s.int(index.extent) if index.stop is None else index.stop
 
 
 def row_major(s: ScalarBuilder, shape: Shape, index: Sequence[Expr]) -> Expr:

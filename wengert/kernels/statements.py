@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import MATHS, Expr, ScalarOp
+from wengert.ir.scalar import MATHS, Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -15,9 +15,12 @@ from wengert.kernels.loops import (
     Gemm,
     If,
     Loop,
+    Matrix,
     Stmt,
     Store,
+    While,
 )
+from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 
 
@@ -37,6 +40,8 @@ def map_statements(
                 return Loop(index, expr(start), expr(stop), many(inner), kind)
             case If(condition, then, otherwise):
                 return If(expr(condition), many(then), many(otherwise))
+            case While(before, condition, inner):
+                return While(many(before), expr(condition), many(inner))
             case Store(buffer, offset, value):
                 return store(Store(buffer, expr(offset), expr(value)))
             case _:
@@ -71,7 +76,7 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
             return (offset, value)
         case Declare(_, value) | Assign(_, value) | Accumulate(_, _, value):
             return (value,)
-        case If(condition):
+        case If(condition) | While(_, condition):
             return (condition,)
         case Check(condition, _, value):
             return (condition, value)
@@ -89,6 +94,9 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
             case If(_, then, otherwise):
                 yield from walk(then)
                 yield from walk(otherwise)
+            case While(before, _, inner):
+                yield from walk(before)
+                yield from walk(inner)
             case _:
                 pass
 
@@ -114,6 +122,8 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
 
 # What an operation costs, in vector instructions.
 MATHS_COST = 10
+# How many turns of a while loop are counted.
+MANY_TURNS = 100
 
 
 def work(body: Sequence[Stmt]) -> int:
@@ -127,6 +137,47 @@ def work(body: Sequence[Stmt]) -> int:
             case If(condition, then, otherwise):
                 plain.append(condition)
                 total += work(then) + work(otherwise)
+            case While(before, condition, inner):
+                plain.append(condition)
+                total += MANY_TURNS * (work(before) + work(inner))
             case _:
                 plain.extend(own_expressions(statement))
     return total + sum(MATHS_COST if n.op in MATHS else 1 for n in nodes(plain))
+
+
+def renamed(
+    s: ScalarBuilder, body: Sequence[Stmt], names: Mapping[Buffer, Buffer]
+) -> tuple[Stmt, ...]:
+    """`body` with other buffers in the place of those in `names`."""
+
+    def rule(expr: Expr) -> Expr | None:
+        if expr.op is ScalarOp.LOAD and expr.attr in names:
+            return s.load(names[expr.attr], rewrite(expr.args[0]))
+        return None
+
+    def store(statement: Store) -> Store:
+        buffer = names.get(statement.buffer, statement.buffer)
+        return Store(buffer, statement.offset, statement.value)
+
+    rewrite = Rewriter(s, rule)
+    return _renamed_calls(map_statements(body, rewrite, store), names)
+
+
+def _renamed_calls(body: Sequence[Stmt], names: Mapping[Buffer, Buffer]) -> tuple[Stmt, ...]:
+    def matrix(x: Matrix) -> Matrix:
+        return replace(x, buffer=names.get(x.buffer, x.buffer))
+
+    def one(statement: Stmt) -> Stmt:
+        match statement:
+            case Loop():
+                return replace(statement, body=_renamed_calls(statement.body, names))
+            case If(condition, then, otherwise):
+                return If(condition, _renamed_calls(then, names), _renamed_calls(otherwise, names))
+            case While(before, condition, inner):
+                return While(_renamed_calls(before, names), condition, _renamed_calls(inner, names))
+            case Gemm(out, lhs, rhs, m, n, k):
+                return Gemm(matrix(out), matrix(lhs), matrix(rhs), m, n, k)
+            case _:
+                return statement
+
+    return tuple(one(st) for st in body)

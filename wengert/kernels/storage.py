@@ -85,13 +85,21 @@ class Storage:
         return self.s.load(place.buffer, self.offset(place, expr.args[0]))
 
 
-def assign(s: ScalarBuilder, root: Node, readers: dict[Buffer, list[Stage]]) -> Storage:
-    """Chooses the places of all values that the kernel `root` computes."""
+def assign(
+    s: ScalarBuilder,
+    root: Node,
+    readers: dict[Buffer, list[Stage]],
+    kept: frozenset[Buffer] = frozenset(),
+) -> Storage:
+    """Chooses the places of all values that the kernel `root` computes; `kept` ones have theirs."""
     storage = Storage(s)
     paths = _paths(root)
     budget = LOCAL_BYTES
     for stage in root.stages:
-        place = _place(stage, readers.get(stage.buffer, []), paths, budget)
+        if stage.buffer in kept:
+            place = Place(stage.buffer, None, (), _forwards(stage))
+        else:
+            place = _place(stage, readers.get(stage.buffer, []), paths, budget)
         if place.buffer is not None and place.buffer.space is Space.LOCAL:
             budget -= place.buffer.nbytes
         storage.places[stage.buffer] = place
@@ -119,7 +127,8 @@ def _place(
     kept = Place(stage.buffer, None, (), _forwards(stage))
     if stage.kind is StageKind.SCAN:
         return Place(stage.buffer, None, (), False)
-    if stage.buffer.space is not Space.TEMP or any(r not in paths for r in readers):
+    temporary = stage.buffer.space in (Space.TEMP, Space.LOCAL)
+    if not temporary or any(r not in paths for r in readers):
         return kept
     own = paths[stage]
     depth = min((_common(own, paths[r]) for r in readers), default=len(own))

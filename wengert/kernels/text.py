@@ -35,6 +35,7 @@ from wengert.kernels.loops import (
     Space,
     Stmt,
     Store,
+    While,
 )
 from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.statements import own_expressions
@@ -107,6 +108,9 @@ class _Printer:
             yield from self.statement(statement, indent)
 
     def statement(self, statement: Stmt, indent: str) -> Iterator[str]:
+        if isinstance(statement, While):
+            yield indent + "repeat"
+            yield from self.block(statement.before, indent + "  ")
         exprs = _Expressions(self, own_expressions(statement))
         head = exprs.statement(statement)
         for line in (*exprs.lines, head):
@@ -119,6 +123,8 @@ class _Printer:
                 if otherwise:
                     yield indent + "else"
                     yield from self.block(otherwise, indent + "  ")
+            case While():
+                yield from self.block(statement.body, indent + "  ")
             case _:
                 pass
 
@@ -157,6 +163,8 @@ class _Expressions:
                 return f"{name(register, 'r')} {combine}= {self.of(value)}"
             case If(condition):
                 return f"if {self.of(condition)}"
+            case While(_, condition):
+                return f"while {self.of(condition)}"
             case Check(condition, code, value):
                 return f"check {self.of(condition)} else failure {code} ({self.of(value)})"
             case Gemm(out, lhs, rhs, m):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
-from wengert.kernels.loops import Accumulate, Assign, Declare, If, Kind, Loop, Stmt
+from wengert.kernels.loops import Accumulate, Assign, Declare, If, Kind, Loop, Stmt, While
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements
@@ -19,28 +19,37 @@ MAX_TURNS = 8
 MAX_NODES = 1_500
 
 
-def unroll(s: ScalarBuilder, body: Sequence[Stmt], inside: bool = False) -> tuple[Stmt, ...]:
+def unroll(
+    s: ScalarBuilder, body: Sequence[Stmt], inside: bool = False, stores: bool = False
+) -> tuple[Stmt, ...]:
     """`body` with its short loops written out, innermost first.
 
-    A loop that stands outermost is kept: there is nothing around it to win.
+    A loop that stands outermost is kept: there is nothing around it to win. With `stores`, loops
+    that only store are written out too: small arrays on the stack become scalars in registers.
     """
     result: list[Stmt] = []
     for statement in body:
         if not isinstance(statement, Loop):
             result.append(statement)
             continue
-        loop = replace(statement, body=unroll(s, statement.body, inside=True))
-        result.extend(_turns(s, loop) if inside and _short(loop) else (loop,))
+        inner = unroll(s, statement.body, True, stores) if _is_stage(statement) else statement.body
+        loop = replace(statement, body=inner)
+        result.extend(_turns(s, loop) if inside and _short(loop, stores) else (loop,))
     return tuple(result)
 
 
-def _short(loop: Loop) -> bool:
+def _is_stage(loop: Loop) -> bool:
+    """Whether there are no loops of the program inside, whose bodies are unrolled already."""
+    return not any(isinstance(st, While | If) for st in loop.body)
+
+
+def _short(loop: Loop, stores: bool) -> bool:
     if loop.kind is not Kind.SERIAL or not (loop.start.is_const and loop.stop.is_const):
         return False
     turns = loop.stop.attr - loop.start.attr
     if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):
         return False
-    if not _carries(loop):
+    if not stores and not _carries(loop):
         return False
     return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
 

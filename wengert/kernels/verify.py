@@ -24,6 +24,7 @@ from wengert.kernels.loops import (
     Space,
     Stmt,
     Store,
+    While,
 )
 from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.stages import nodes
@@ -66,8 +67,9 @@ class _Kernel:
 
     def run(self, body: Sequence[Stmt], depth: int = 0) -> None:
         for statement in body:
-            for expr in own_expressions(statement):
-                self.expression(expr)
+            if not isinstance(statement, While):  # what stands before its condition comes first
+                for expr in own_expressions(statement):
+                    self.expression(expr)
             self.statement(statement, len(body), depth)
 
     def statement(self, statement: Stmt, siblings: int, depth: int) -> None:
@@ -78,6 +80,11 @@ class _Kernel:
                 self.boolean(condition)
                 self.run(then, depth + 1)
                 self.run(otherwise, depth + 1)
+            case While(before, condition, body):
+                self.run(before, depth + 1)
+                self.expression(condition)
+                self.boolean(condition)
+                self.run(body, depth + 1)
             case Declare(register, value):
                 self.registers.add(register)
                 self.typed(register, value)

@@ -13,6 +13,8 @@ another, each as long as its dimensions require.
 
 from __future__ import annotations
 
+from wengert.backends.cpu.runtime_text import INTERRUPTED
+
 ENTRY = "wengert_entry"
 
 # words at the start of the specification
@@ -390,9 +392,12 @@ memory:
   %ignored = call ptr @PyErr_NoMemory()
   ret ptr null
 raise:
+  %code = load i64, ptr %failure
+  %interrupted = icmp eq i64 %code, {INTERRUPTED}
+  br i1 %interrupted, label %failed, label %known
+known:
   %callword = call i64 @word(ptr %spec, i64 {FAIL})
   %callable = inttoptr i64 %callword to ptr
-  %code = load i64, ptr %failure
   %number = sub i64 %code, 1
   %value = call i64 @word(ptr %failure, i64 1)
   %raised = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %callable,

@@ -14,6 +14,7 @@ from wengert.backends.cpu.runtime_text import (
     PARALLEL,
 )
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
+from wengert.kernels.statements import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +183,8 @@ class Main:
 
 
 def _multiplies(kernel: Kernel) -> bool:
-    """Whether a kernel calls a BLAS; calls stand alone, inside loops at most."""
-    body = kernel.body
-    while body and isinstance(body[0], Loop):
-        body = body[0].body
-    return bool(body) and isinstance(body[0], Gemm)
+    """Whether a kernel calls a BLAS."""
+    return any(isinstance(st, Gemm) for st in walk(kernel.body))
 
 
 def declare(module: Module, name: str) -> None:

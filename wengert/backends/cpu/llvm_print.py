@@ -20,9 +20,9 @@ from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
 from wengert.backends.cpu.llvm_hints import loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import memory_type, value_type
-from wengert.backends.cpu.runtime_text import FAIL
+from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import in_two_versions
-from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -38,8 +38,11 @@ from wengert.kernels.loops import (
     Space,
     Stmt,
     Store,
+    While,
 )
+from wengert.kernels.statements import own_expressions, walk
 
+MANY_TURNS = 1 << 32  # what the turns of a while loop count for
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
 ALIGNMENT = 64
 
@@ -85,7 +88,7 @@ def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], lis
         elif isinstance(stmt, Gemm):
             used.update((x.buffer, None) for x in (stmt.lhs, stmt.rhs, stmt.out))
             written.add(stmt.out.buffer)
-        stack = list(expressions(stmt))
+        stack = list(own_expressions(stmt))
         while stack:
             x = stack.pop()
             if x in seen:
@@ -96,20 +99,6 @@ def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], lis
             stack.extend(x.args)
     shared = [b for b in used if b.space is not Space.LOCAL]
     return shared, frozenset(written), [b for b in used if b.space is Space.LOCAL]
-
-
-def walk(body: tuple[Stmt, ...]) -> list[Stmt]:
-    """All statements, outer ones first."""
-    found: list[Stmt] = []
-    stack = list(reversed(body))
-    while stack:
-        stmt = stack.pop()
-        found.append(stmt)
-        if isinstance(stmt, Loop):
-            stack.extend(reversed(stmt.body))
-        elif isinstance(stmt, If):
-            stack.extend(reversed(stmt.then + stmt.otherwise))
-    return found
 
 
 def work(program: LoopProgram) -> int:
@@ -123,6 +112,8 @@ def work(program: LoopProgram) -> int:
 def _iterations(stmt: Stmt) -> int:
     if isinstance(stmt, Loop):
         return stmt.index.extent * sum(_iterations(s) for s in stmt.body)
+    if isinstance(stmt, While):
+        return MANY_TURNS
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
     if isinstance(stmt, Gemm):
@@ -130,28 +121,9 @@ def _iterations(stmt: Stmt) -> int:
     return 1
 
 
-def expressions(stmt: Stmt) -> tuple[Expr, ...]:
-    """The expressions that a statement holds itself."""
-    match stmt:
-        case Loop():
-            return (stmt.start, stmt.stop)
-        case Store():
-            return (stmt.offset, stmt.value)
-        case Declare():
-            return (stmt.init,)
-        case Assign() | Accumulate():
-            return (stmt.value,)
-        case If():
-            return (stmt.condition,)
-        case Check():
-            return (stmt.condition, stmt.value)
-        case Gemm():
-            return (stmt.out.offset, stmt.lhs.offset, stmt.rhs.offset, stmt.m)
-
-
 def has_checks(kernel: Kernel) -> bool:
-    """Whether a kernel can fail."""
-    return any(isinstance(s, Check) for s in walk(kernel.body))
+    """Whether a kernel can fail, or be interrupted."""
+    return any(isinstance(s, Check | While) for s in walk(kernel.body))
 
 
 class KernelPrinter:
@@ -261,8 +233,8 @@ class KernelPrinter:
         if start is not None and stop is not None and stop[1] <= start[0]:
             return
         runs = start is not None and stop is not None and start[1] < stop[0]
-        inner = walk(stmt.body)
-        checks = any(isinstance(s, Check) for s in inner)
+        inner = list(walk(stmt.body))
+        checks = any(isinstance(s, Check | While) for s in inner)
         label, index = body.fresh("loop"), body.fresh("%i")
         first, last = body.value(stmt.start), body.value(stmt.stop)
         body.push(Scope(label, stmt.index, self._changed(inner), runs and not checks))
@@ -373,6 +345,51 @@ class KernelPrinter:
             outer.lines += [f"{label}:", *branch.lines, f"  br label %{after}"]
         body.start_block(outer, after)
 
+    def _while(self, stmt: While) -> None:
+        body = self.body
+        head, turn, after = (body.fresh(n) for n in ("head", "turn", "after"))
+        changed = self._changed([*walk(stmt.before), *walk(stmt.body)])
+        counter = body.fresh("%turns")
+        self.entry.append(f"  {counter} = alloca i64")
+        body.line(f"store i64 0, ptr {counter}")
+        scope = body.push(Scope(head, Index(0), changed))
+        self._statements(stmt.before)
+        condition = body.value(stmt.condition)
+        body.line(f"br i1 {condition}, label %{turn}, label %{after}")
+        inner = body.push(Scope(turn))
+        self._poll(counter)
+        self._statements(stmt.body)
+        body.line(f"br label %{head}")
+        body.pop()
+        scope.lines += [f"{turn}:", *inner.lines]
+        body.pop()
+        outer = body.scopes[-1]
+        outer.lines += [f"  br label %{head}", f"{head}:", *scope.lines]
+        body.forget(changed)
+        body.start_block(outer, after)
+
+    def _poll(self, counter: str) -> None:
+        """Every so many turns, looks whether the user wants to stop."""
+        body = self.body
+        llvm_calls.declare(body.module, POLL)
+        old = body.op(f"load i64, ptr {counter}")
+        new = body.op(f"add nuw i64 {old}, 1")
+        body.line(f"store i64 {new}, ptr {counter}")
+        low = body.op(f"and i64 {new}, {POLL_EVERY - 1}")
+        due = body.op(f"icmp ne i64 {low}, 0")
+        poll, go = body.fresh("poll"), body.fresh("go")
+        stop = body.fresh("stop")
+        scope = body.scopes[-1]
+        body.line(f"br i1 {due}, label %{go}, label %{poll}, !prof !0")
+        scope.lines.append(f"{poll}:")
+        status = body.op(f"call i64 @{POLL}(ptr %failure)")
+        fine = body.op(f"icmp eq i64 {status}, 0")
+        body.line(f"br i1 {fine}, label %{go}, label %{stop}, !prof !0")
+        scope.lines.append(f"{stop}:")
+        scope.lines += self.exit
+        body.line("ret i64 1")
+        body.start_block(scope, go)
+
     def _check(self, stmt: Check) -> None:
         body = self.body
         condition, value = body.value(stmt.condition), body.value(stmt.value)
@@ -394,6 +411,7 @@ _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
     Assign: KernelPrinter._assign,  # pyright: ignore
     Accumulate: KernelPrinter._accumulate,  # pyright: ignore
     If: KernelPrinter._if,  # pyright: ignore
+    While: KernelPrinter._while,  # pyright: ignore
     Check: KernelPrinter._check,  # pyright: ignore
     Gemm: KernelPrinter._gemm,  # pyright: ignore
 }

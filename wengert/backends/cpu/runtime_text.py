@@ -11,11 +11,14 @@ RUNTIME = "wengert_runtime"
 CELLS = 8
 TEAM = 128  # the most threads that a loop is spread over
 
-FAIL, PARALLEL = "wg.fail", "wg.parallel"
+FAIL, PARALLEL, POLL = "wg.fail", "wg.parallel", "wg.poll"
+POLL_EVERY = 1 << 16  # turns of a while loop between two looks for signals
+INTERRUPTED = -1  # the failure code under which Python's own exception is waiting
 BLAS_BEGIN, BLAS_END = "wg.blas.begin", "wg.blas.end"
 DECLARATIONS = {
     FAIL: ("void", "ptr, i64, i64"),
     PARALLEL: ("void", "ptr, ptr, i64, i64"),
+    POLL: ("i64", "ptr"),
     BLAS_BEGIN: ("void", ""),
     BLAS_END: ("void", ""),
 }
@@ -176,4 +179,24 @@ done:
 }}
 """
 
-RUNTIME_TEXT = "".join((_FAIL, _WORKER, _PARALLEL, _BLAS))
+# Whether the user has interrupted (Ctrl-C). Programs with while loops run without the GIL. In the
+# main thread a signal's handler runs here, and the exception it raises waits in the thread's state.
+_POLL = f"""
+declare i32 @PyGILState_Ensure()
+declare i32 @PyErr_CheckSignals()
+declare void @PyGILState_Release(i32)
+define i64 @{POLL}(ptr %failure) nounwind {{
+  %state = call i32 @PyGILState_Ensure()
+  %raised = call i32 @PyErr_CheckSignals()
+  call void @PyGILState_Release(i32 %state)
+  %none = icmp eq i32 %raised, 0
+  br i1 %none, label %go, label %stop
+go:
+  ret i64 0
+stop:
+  %swapped = cmpxchg ptr %failure, i64 0, i64 {INTERRUPTED} seq_cst seq_cst
+  ret i64 1
+}}
+"""
+
+RUNTIME_TEXT = "".join((_FAIL, _WORKER, _PARALLEL, _BLAS, _POLL))
