@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, cast
@@ -17,7 +17,7 @@ _indices: ContextVar[dict[Symbol, int]] = ContextVar("loop indices", default={})
 
 
 @contextmanager
-def binding(symbol: Symbol | None, value: int) -> Iterator[None]:
+def binding(symbol: Symbol | None, value: int) -> Generator[None]:
     """Evaluates with a loop's index at `value`."""
     if symbol is None:
         yield

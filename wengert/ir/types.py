@@ -7,7 +7,7 @@ loops around it (`x[:i]`), a `Dim`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -55,10 +55,9 @@ class Dim(int):
     const: int
 
     @staticmethod
-    def make(terms: Mapping[Symbol, int] | Iterable[tuple[Symbol, int]], const: int) -> int:
+    def make(terms: Mapping[Symbol, int], const: int) -> int:
         """The dimension of this affine form; a plain int if it depends on no symbol."""
-        pairs = terms.items() if isinstance(terms, Mapping) else terms
-        kept = tuple((s, c) for s, c in pairs if c != 0)
+        kept = tuple((s, c) for s, c in terms.items() if c != 0)
         if not kept:
             return const
         dim = Dim(const + sum(c * (s.high if c > 0 else s.low) for s, c in kept))
@@ -94,14 +93,14 @@ class Dim(int):
                 terms[symbol] = terms.get(symbol, 0) + coefficient
             return Dim.make(terms, self.const + other.const)
         if isinstance(other, int):
-            return Dim.make(self.terms, self.const + int(other))
+            return Dim.make(dict(self.terms), self.const + int(other))
         return NotImplemented
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Dim):
             return int(self) * int(other)
         if isinstance(other, int):
-            return Dim.make([(s, c * int(other)) for s, c in self.terms], self.const * int(other))
+            return Dim.make({s: c * int(other) for s, c in self.terms}, self.const * int(other))
         return NotImplemented
 
     def __neg__(self) -> Any:
