@@ -8,15 +8,23 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.types import Dim, Symbol, TensorType
 
-_Pairs = dict[Var, Var]
+_Pairs = dict[Any, Any]
+"""Which values and symbols of one program stand for which of the other."""
 
 
 def same(p: Program, q: Program) -> bool:
     """Whether two programs are equal but for the identity of their nodes and for locations."""
-    if p.in_types != q.in_types or len(p.eqns) != len(q.eqns):
+    return _same(p, q, {})
+
+
+def _same(p: Program, q: Program, outer: _Pairs) -> bool:
+    if len(p.eqns) != len(q.eqns) or len(p.inputs) != len(q.inputs):
         return False
-    pairs: _Pairs = dict(zip(p.inputs, q.inputs, strict=True))
+    pairs = {**outer, **dict(zip(p.inputs, q.inputs, strict=True))}
+    if not all(map(_same_type, p.in_types, q.in_types, [pairs] * len(p.inputs))):
+        return False
     return all(_same_eqn(a, b, pairs) for a, b in zip(p.eqns, q.eqns, strict=True)) and (
         _same_atoms(p.outputs, q.outputs, pairs)
     )
@@ -25,10 +33,24 @@ def same(p: Program, q: Program) -> bool:
 def _same_eqn(a: Eqn, b: Eqn, pairs: _Pairs) -> bool:
     if a.op is not b.op or len(a.outputs) != len(b.outputs):
         return False
-    if not _same_atoms(a.inputs, b.inputs, pairs) or not same_params(a.params, b.params):
+    if not _same_atoms(a.inputs, b.inputs, pairs) or not same_params(a.params, b.params, pairs):
         return False
     pairs.update(zip(a.outputs, b.outputs, strict=True))
-    return all(x.type == y.type for x, y in zip(a.outputs, b.outputs, strict=True))
+    return all(_same_type(x.type, y.type, pairs) for x, y in zip(a.outputs, b.outputs, strict=True))
+
+
+def _same_type(a: TensorType, b: TensorType, pairs: _Pairs) -> bool:
+    return a.dtype == b.dtype and _same_param(a.shape, b.shape, pairs)
+
+
+def _same_dim(a: Dim, b: Dim, pairs: _Pairs) -> bool:
+    moved = {pairs.get(symbol, symbol): coefficient for symbol, coefficient in a.terms}
+    return moved == dict(b.terms) and a.const == b.const
+
+
+def _same_symbol(a: Symbol, b: Symbol, pairs: _Pairs) -> bool:
+    pairs[a] = b
+    return (a.low, a.high) == (b.low, b.high)
 
 
 def _same_atoms(xs: tuple[Atom, ...], ys: tuple[Atom, ...], pairs: _Pairs) -> bool:
@@ -52,24 +74,31 @@ def literal_key(x: Literal) -> tuple[Any, ...]:
     return (x.dtype, x.value)
 
 
-def same_params(a: dict[str, Any], b: dict[str, Any]) -> bool:
+def same_params(a: dict[str, Any], b: dict[str, Any], pairs: _Pairs | None = None) -> bool:
     """Whether two sets of params are equal, arrays and regions included."""
     if a is b:
         return True
-    return a.keys() == b.keys() and all(_same_param(a[name], b[name]) for name in a)
+    known: _Pairs = {} if pairs is None else pairs
+    return a.keys() == b.keys() and all(_same_param(a[name], b[name], known) for name in a)
 
 
-def _same_param(a: Any, b: Any) -> bool:
+def _same_param(a: Any, b: Any, pairs: _Pairs) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, Program):
-        return same(a, b)
+        return _same(a, b, pairs)
     if isinstance(a, tuple):
         xs, ys = cast(tuple[Any, ...], a), cast(tuple[Any, ...], b)
-        return len(xs) == len(ys) and all(map(_same_param, xs, ys))
+        return len(xs) == len(ys) and all(
+            _same_param(x, y, pairs) for x, y in zip(xs, ys, strict=True)
+        )
     if isinstance(a, np.ndarray):
         x, y = cast(np.ndarray[Any, Any], a), cast(np.ndarray[Any, Any], b)
         return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
     if isinstance(a, float):
         return struct.pack("<d", a) == struct.pack("<d", b)
+    if isinstance(a, Dim):
+        return _same_dim(a, b, pairs)
+    if isinstance(a, Symbol):
+        return _same_symbol(a, b, pairs)
     return bool(a == b)

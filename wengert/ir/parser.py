@@ -16,7 +16,7 @@ import numpy as np
 from wengert.errors import Location, ParseError
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.types import BOOL, FLOAT64, INT64, SUPPORTED, DType, TensorType
+from wengert.ir.types import BOOL, FLOAT64, INT64, SUPPORTED, Dim, DType, Symbol, TensorType
 
 T = TypeVar("T")
 
@@ -27,9 +27,10 @@ _TOKEN = re.compile(
       | (?P<name>%[A-Za-z0-9_]+)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
       | (?P<string>"(?:[^"\\\n]|\\.)*")
-      | (?P<mark>[(){}\[\]<>,:=])""",
+      | (?P<mark>[(){}\[\]<>,:=*])""",
     re.VERBOSE,
 )
+_SYMBOL = re.compile(r"i\d+")
 _DTYPES = {d.name: d for d in SUPPORTED}
 
 
@@ -75,6 +76,7 @@ class _Parser:
         self.tokens = tokens
         self.position = 0
         self.ahead = tokens[0]
+        self.symbols: dict[str, Symbol] = {}
 
     # tokens
 
@@ -199,7 +201,37 @@ class _Parser:
         return TensorType(dtype, self.shape())
 
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.separated("]", lambda: self.integer("a dimension")))
+        return tuple(self.separated("]", lambda: self.dim("a dimension")))
+
+    def dim(self, expected: str) -> int:
+        """An integer, or an affine form of symbols; terms after the first begin with a sign."""
+        total = self.term(expected)
+        while self.ahead.kind == "number" and self.ahead.text[0] in "+-":
+            total = total + self.term(expected)
+        return total
+
+    def term(self, expected: str) -> int:
+        if self.ahead.kind != "word":
+            number = self.integer(expected)
+            return self.symbol(expected) * number if self.accept("*") else number
+        return self.symbol(expected)
+
+    def symbol(self, expected: str) -> int:
+        found = self.symbols.get(self.ahead.text)
+        if found is None:
+            raise self.error(expected)
+        self.take()
+        return Dim.make({found: 1}, 0)
+
+    def new_symbol(self) -> Symbol:
+        name = self.take().text
+        self.expect("(")
+        low = self.integer("the least value of the index")
+        self.expect(",")
+        high = self.integer("the greatest value of the index")
+        self.expect(")")
+        self.symbols[name] = Symbol(low, high)
+        return self.symbols[name]
 
     def atom(self, names: dict[str, Var]) -> Atom:
         if self.ahead.kind == "name":
@@ -253,6 +285,11 @@ class _Parser:
         if token.text in _DTYPES:
             dtype = self.dtype()
             return TensorType(dtype, self.shape()) if self.accept("[") else dtype
+        if token.kind == "word" and _SYMBOL.fullmatch(token.text):
+            following = self.tokens[self.position + 1].text
+            return self.new_symbol() if following == "(" else self.dim("a dimension")
+        if token.kind == "number" and _is_integer(token.text):
+            return self.dim("a number")
         return self.number("a param (a number, string, dtype, tuple, array or program)")
 
     def array(self) -> np.ndarray[Any, Any]:

@@ -4,17 +4,20 @@ Grammar (`ir.parser` reads it back; `#` starts a comment)
 
     program  = "program(" [value ("," value)*] ")" "{" eqn* "return" [atom ("," atom)*] "}"
     value    = name ":" type                            %0: float64[3,4]
+    type     = dtype "[" [dim ("," dim)*] "]"
+    dim      = number | affine form of symbols               i0-1, 2*i0+1*i1+3
     eqn      = value ("," value)* "=" op [params] "(" [atom ("," atom)*] ")" [location]
     params   = "[" key "=" param ("," key "=" param)* "]"
     atom     = name | literal
     literal  = number | true | false | number ":" dtype         2.0 and 2 are float64 and int64
-    param    = none | true | false | number | "string" | dtype | type | "(" param* ")"
-             | program | array
+    param    = none | true | false | dim | "string" | dtype | type | "(" param* ")"
+             | program | array | symbol "(" least "," greatest ")"
     array    = "array<" type ">(" number* | "base64" ")"
     location = "at" "file" ":" line ["in" "function"]
 
-Names are given by order when printing. The text does not depend on the identity of objects, nor
-on locations unless they are asked for, so equal programs have equal text.
+Names are given by order when printing, those of symbols (`i0`) too; a symbol is known from where
+its loop names it to the end of the loop's params. The text does not depend on the identity of
+objects, nor on locations unless they are asked for, so equal programs have equal text.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ import numpy as np
 
 from wengert.errors import Location
 from wengert.ir.program import Atom, Eqn, Program, Var
-from wengert.ir.types import BOOL, FLOAT64, INT64, DType, TensorType
+from wengert.ir.types import BOOL, FLOAT64, INT64, Dim, DType, Symbol, TensorType
 
 _SMALL = 16
 """Arrays of at most this many elements are printed as numbers."""
@@ -64,6 +67,12 @@ def fingerprint(program: Program) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def region_key(region: Program) -> str:
+    """A fingerprint for use within one process: symbols of loops around the region keep theirs."""
+    text = _Printer(_hashed_array, False, identities=True).program(region, "")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class _Printer:
     """Prints one program; caches the texts of types, which repeat a lot."""
 
@@ -72,17 +81,50 @@ class _Printer:
         array: Callable[[np.ndarray[Any, Any]], str],
         locations: bool,
         strict: bool = True,
+        identities: bool = False,
     ) -> None:
         self.array = array
         self.locations = locations
         self.strict = strict
+        self.identities = identities
         self.types: dict[TensorType, str] = {}
+        self.symbols: dict[Symbol, int] = {}
+        self.declared = 0
 
     def type(self, type_: TensorType) -> str:
         found = self.types.get(type_)
         if found is None:
-            found = self.types[type_] = str(type_)
+            dims = ",".join([self.dim(n) for n in type_.shape])
+            found = self.types[type_] = f"{type_.dtype.name}[{dims}]"
         return found
+
+    def dim(self, dim: int) -> str:
+        """The dimension, its symbols in the order in which they are bound."""
+        if not isinstance(dim, Dim):
+            return str(dim)
+        named = sorted([(self.symbol(s), c) for s, c in dim.terms])
+        first, *others = [f"{c:+d}*{name}" for (_, name), c in named]
+        text = first.removeprefix("+").removeprefix("1*") + "".join(others)
+        return text + (f"{dim.const:+d}" if dim.const else "")
+
+    def symbol(self, symbol: Symbol) -> tuple[int, str]:
+        """The number and the name of a symbol; one of a loop outside of what is printed is new."""
+        if symbol not in self.symbols and self.identities:
+            return id(symbol), f"outer{id(symbol)}"
+        if symbol not in self.symbols:
+            self.declare(symbol)
+        return self.symbols[symbol], f"i{self.symbols[symbol]}"
+
+    def declare(self, symbol: Symbol) -> str:
+        """Names a symbol anew for each loop, since two loops may share one.
+
+        Types that have its old name are forgotten.
+        """
+        if symbol in self.symbols:
+            self.types = {t: text for t, text in self.types.items() if t.is_static}
+        self.symbols[symbol] = self.declared
+        self.declared += 1
+        return f"{self.symbol(symbol)[1]}({symbol.low}, {symbol.high})"
 
     def program(self, program: Program, indent: str) -> str:
         names: dict[Atom, str] = {}
@@ -130,6 +172,12 @@ class _Printer:
             return self.program(value, indent)
         if isinstance(value, np.ndarray):
             return self.array(cast(np.ndarray[Any, Any], value))
+        if isinstance(value, Dim):
+            return self.dim(value)
+        if isinstance(value, TensorType):
+            return self.type(value)
+        if isinstance(value, Symbol):
+            return self.declare(value)
         printer = _PARAMS.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if printer is not None:
             return printer(value)
@@ -186,7 +234,6 @@ _PARAMS: dict[type, Callable[[Any], str]] = {
     float: _float,
     str: json.dumps,
     type(None): _none,
-    TensorType: str,
     **{type(np.dtype(c)): _dtype for c in "?bhilqBHILQefd"},
 }
 

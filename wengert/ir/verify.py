@@ -9,27 +9,32 @@ import numpy as np
 from wengert.errors import VerificationError, WengertError, at
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.text import eqn_lines
-from wengert.ir.types import SUPPORTED
+from wengert.ir.types import SUPPORTED, Dim, Symbol
 
 _AROUND = 5
 _LITERALS: dict[str, type] = {"f": float, "i": int, "u": int, "b": bool}
 
 
-def verify(program: Program) -> None:
+Symbols = frozenset[Symbol]
+"""The loops around an equation, by the symbols of their indices."""
+
+
+def verify(program: Program, symbols: Symbols = frozenset()) -> None:
     """Raises VerificationError unless `program` keeps every invariant of `ir.program`.
 
     Structure (each value bound once, before it is used), types (what `op.infer` gives is what
     the outputs have), params (those that the op declares, of kinds that can be hashed and
-    printed), and the same for regions.
+    printed), dimensions (of the `symbols` in scope), and the same for regions.
     """
     bound: set[Var] = set()
     for var in program.inputs:
         if var in bound:
             raise VerificationError("two inputs of the program are the same value")
+        _check_dims("an input of the program", var.type.shape, symbols)
         bound.add(var)
     for number, eqn in enumerate(program.eqns):
         try:
-            _check_eqn(eqn, bound)
+            _check_eqn(eqn, bound, symbols)
         except WengertError as error:
             fail(program, number, str(error))
         bound.update(eqn.outputs)
@@ -72,7 +77,7 @@ def _is_zero(program: Program, atom: Atom) -> bool:
     )
 
 
-def _check_eqn(eqn: Eqn, bound: set[Var]) -> None:
+def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols) -> None:
     for number, atom in enumerate(eqn.inputs):
         fault = _atom_fault(atom, bound)
         if fault:
@@ -80,25 +85,37 @@ def _check_eqn(eqn: Eqn, bound: set[Var]) -> None:
     for var in eqn.outputs:
         if var in bound or eqn.outputs.count(var) > 1:
             raise VerificationError(f"'{eqn.op.name}' binds a value that is bound already")
-    _check_params(eqn)
+        _check_dims(f"an output of '{eqn.op.name}'", var.type.shape, symbols)
+    _check_params(eqn, symbols)
     _check_types(eqn)
 
 
-def _check_params(eqn: Eqn) -> None:
+def _check_params(eqn: Eqn, symbols: Symbols) -> None:
     if eqn.params.keys() != set(eqn.op.params):
         raise VerificationError(
             f"'{eqn.op.name}' has params {sorted(eqn.params)}, but declares {sorted(eqn.op.params)}"
         )
+    inner = symbols | {v for v in eqn.params.values() if isinstance(v, Symbol)}
+    if len(inner) == len(symbols) and any(isinstance(v, Symbol) for v in eqn.params.values()):
+        raise VerificationError(f"'{eqn.op.name}' binds the symbol of a loop around it")
     for name, value in eqn.params.items():
-        _check_param(f"param '{name}' of '{eqn.op.name}'", value)
+        _check_param(f"param '{name}' of '{eqn.op.name}'", value, inner)
 
 
-def _check_param(what: str, value: Any) -> None:
+def _check_dims(what: str, dims: tuple[int, ...], symbols: Symbols) -> None:
+    for dim in dims:
+        if isinstance(dim, Dim) and not symbols.issuperset([s for s, _ in dim.terms]):
+            raise VerificationError(f"{what} has a dimension of a loop that is not around it")
+
+
+def _check_param(what: str, value: Any, symbols: Symbols) -> None:
     if isinstance(value, Program):
-        verify(value)
+        verify(value, symbols)
     elif isinstance(value, tuple):
         for item in cast(tuple[Any, ...], value):
-            _check_param(what, item)
+            _check_param(what, item, symbols)
+    elif isinstance(value, Dim):
+        _check_dims(what, (value,), symbols)
     elif isinstance(value, np.ndarray):
         if value.flags.writeable:
             raise VerificationError(f"{what} is an array that can still be changed")

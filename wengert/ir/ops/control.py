@@ -83,7 +83,7 @@ for_loop = register(
     Op(
         name="for_loop",
         family="control",
-        params=("body", "consts", "symbol", "reverse", "turns"),
+        params=("symbol", "turns", "reverse", "consts", "body"),
         infer=_for_infer,
         evaluate=_for_evaluate,
         form=lambda types, **params: Region("for_loop"),

@@ -12,7 +12,7 @@ from wengert.ir.compare import literal_key
 from wengert.ir.passes.splats import COMMUTATIVE
 from wengert.ir.program import Atom, Eqn, Literal, Program
 from wengert.ir.rewrite import map_regions, rename
-from wengert.ir.text import fingerprint
+from wengert.ir.text import region_key
 
 
 def dce(program: Program) -> Program:
@@ -76,7 +76,7 @@ def _param_key(value: Any) -> Any:
         array = cast(np.ndarray[Any, Any], value)
         return (array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest())
     if isinstance(value, Program):
-        return (Program, fingerprint(value))
+        return (Program, region_key(value))
     if isinstance(value, float):
         return (float, struct.pack("<d", value))
     return (type(value), value)
