@@ -39,7 +39,7 @@ class Inputs:
 
     Each input is in `buffers`, or `bound` says how to read its elements. Those in `mutable` may be
     overwritten. `symbols` are the loop indices that dimensions depend on. Values larger than
-    `LOCAL_SIZE` bytes go to `space`; without it everything is local.
+    `LOCAL_SIZE` bytes go to `space`. Loops may be spread over `threads` unless one around them is.
     """
 
     buffers: Mapping[Var, Buffer]
@@ -47,6 +47,7 @@ class Inputs:
     mutable: frozenset[Var]
     symbols: Mapping[Symbol, Expr]
     space: Space
+    threads: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ Invariants
 - Expressions are pure; a LOAD reads the buffer's value at the point where its statement runs.
 - A Loop runs index = start, start+1, ..., stop-1; start and stop are int64 expressions that do
   not depend on it. `Index.extent` is an upper bound of stop.
-- A PARALLEL loop is the only statement of its kernel; its iterations write disjoint elements and
-  are meant to be few (chunks), each worth a thread.
+- The iterations of a PARALLEL loop write disjoint elements and are meant to be few (chunks), each
+  worth a thread. It may stand anywhere but in another one, and changes no register around it.
 - Accumulate on floats may be reassociated within the innermost loop that contains it; nothing
   else may, so results do not depend on the number of threads.
 - Offsets are flat, in elements, within [0, buffer.size). Buffers do not overlap, except that a

@@ -28,10 +28,10 @@ from wengert.kernels.loops import (
 from wengert.kernels.memory import arena
 from wengert.kernels.nest import nest
 from wengert.kernels.recursion import deep_recursion
-from wengert.kernels.schedule import in_turn, schedule, serial
+from wengert.kernels.schedule import inner, schedule
 from wengert.kernels.segments import too_large
 from wengert.kernels.stages import StageKind, nodes
-from wengert.kernels.statements import expressions
+from wengert.kernels.statements import expressions, in_turn
 from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
 
@@ -112,7 +112,8 @@ def _region(context: Context, program: Program, inputs: Inputs) -> Block:
     for root in nest(staged.stages):
         stage = root.stages[0]
         if stage.kind in GIVEN:
-            body.extend(map(in_turn, stage.product))
+            given = stage.product if inputs.threads else in_turn(stage.product)
+            body.extend(given)
         else:
-            body.extend(serial(context.s, emitter.kernel(root)))
+            body.extend(inner(context.s, emitter.kernel(root), inputs.threads))
     return Block(unroll(context.s, body, inside=True, stores=True), staged.outputs)

@@ -106,7 +106,12 @@ def _is_view(atom: Atom, producer: Mapping[Var, Eqn]) -> bool:
         eqn = producer[atom]
         if eqn.op.name == "iota":
             return True
-        if eqn.op.cost or len(eqn.inputs) == 0 or eqn.op.element is None or eqn.op.check is not None:
+        if (
+            eqn.op.cost
+            or len(eqn.inputs) == 0
+            or eqn.op.element is None
+            or eqn.op.check is not None
+        ):
             return False
         if len(eqn.inputs) > 1 and eqn.op.name != "window":
             return False

@@ -17,6 +17,7 @@ from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.kernels.block import Block, Context, Inputs
+from wengert.kernels.dependence import independent
 from wengert.kernels.emit import loops_around
 from wengert.kernels.homes import replaced
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
@@ -25,12 +26,14 @@ from wengert.kernels.pull import Pull, Reader
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.schedule import CHUNK_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
-from wengert.kernels.statements import buffers, map_statements, renamed, work
+from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, work
 
 # Carried values of at most this many elements are kept on the stack.
 NEAR = 64
 # Copying at most this many elements a turn is cheaper than a second copy of the code.
 FEW_MOVES = 64
+# Arrays of at most this many elements are copied without a loop.
+SHORT = 8
 # Stands for a number of turns that is not known.
 UNKNOWN = 1 << 40
 
@@ -117,8 +120,38 @@ class _Region:
         if self.alternates(moves, near, consts):
             loop = self.alternating(turn.body, moves, (index, low, high))
         else:
-            loop = [Loop(index, low, high, (*turn.body, *self.moved(moves, near)))]
+            whole = Loop(index, low, high, (*turn.body, *self.moved(moves, near)))
+            loop = self.threaded(whole, near) if not moves else [whole]
         return self.around(near, loop)
+
+    def threaded(self, loop: Loop, carried: Sequence[Buffer]) -> list[Stmt]:
+        """The loop, in chunks for the threads if its turns are independent and worth it."""
+        threads = self.block.inputs.threads and loop.start.is_const and loop.stop.is_const
+        if not threads:
+            return [loop]
+        chunks = self.chunks(loop.stop.attr - loop.start.attr, loop.body)
+        found = independent(loop.index, loop.body, carried) if chunks > 1 else None
+        if found is None:
+            return [loop]
+        own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in found.private}
+        body = in_turn(loop.body)
+        body = renamed(self.s, body, own) if own else body
+        return self.chunked(loop.index, loop.start.attr, loop.stop.attr, chunks, body)
+
+    def chunks(self, turns: int, body: Sequence[Stmt]) -> int:
+        return min(turns, MAX_CHUNKS, turns * work(body) // CHUNK_WORK)
+
+    def chunked(
+        self, index: Index, low: int, high: int, chunks: int, body: tuple[Stmt, ...]
+    ) -> list[Stmt]:
+        """A loop cut into chunks, which run in parallel."""
+        s = self.s
+        size = -(-(high - low) // chunks)
+        chunk = Index(-(-(high - low) // size))
+        start = s.add(s.mul(s.index(chunk), size), low)
+        stop = s.min(s.add(start, size), s.int(high))
+        inner = Loop(index, start, stop, body)
+        return [Loop(chunk, s.int(0), s.int(chunk.extent), (inner,), Kind.PARALLEL)]
 
     def range(self, start: Expr, stop: Expr) -> tuple[Index, Expr, Expr, Expr]:
         """The native loop's index and bounds, and the program's index as an expression."""
@@ -203,9 +236,14 @@ class _Region:
             var: self.row_reader(atom, row)
             for var, atom in zip(body.inputs[count:], mapped, strict=True)
         }
-        space = Space.LOCAL if self.block.top else self.block.inputs.space
         inner, _ = self.bind(
-            body, known, body.inputs[:count], {}, bound, self.block.inputs.symbols, space
+            body,
+            known,
+            body.inputs[:count],
+            {},
+            bound,
+            self.block.inputs.symbols,
+            alone=self.block.inputs.threads,
         )
         stores = [
             st
@@ -219,15 +257,10 @@ class _Region:
 
     def spread(self, index: Index, body: tuple[Stmt, ...]) -> list[Stmt]:
         s = self.s
-        chunks = min(index.extent, MAX_CHUNKS, index.extent * work(body) // CHUNK_WORK)
-        if not self.block.top or chunks <= 1:
+        chunks = self.chunks(index.extent, body)
+        if not self.block.inputs.threads or chunks <= 1:
             return [Loop(index, s.int(0), s.int(index.extent), body)]
-        size = -(-index.extent // chunks)
-        chunk = Index(-(-index.extent // size))
-        start = s.mul(s.index(chunk), size)
-        stop = s.min(s.add(start, size), s.int(index.extent))
-        inner = Loop(index, start, stop, body)
-        return [Loop(chunk, s.int(0), s.int(chunk.extent), (inner,), Kind.PARALLEL)]
+        return self.chunked(index, 0, index.extent, chunks, body)
 
     # the regions
 
@@ -254,10 +287,13 @@ class _Region:
         carried: Mapping[Var, Buffer],
         bound: dict[Var, Reader],
         symbols: Mapping[Symbol, Expr],
-        space: Space | None = None,
         mutable: bool = True,
+        alone: bool = False,
     ) -> tuple[Block, frozenset[Buffer]]:
-        """The region as statements, and the buffers of its constants."""
+        """The region as statements, and the buffers of its constants.
+
+        One that runs `alone` on a thread has memory of its own and uses no other threads.
+        """
         given: dict[Var, Buffer] = dict(carried)
         for var, atom in zip(constants, known, strict=True):
             buffer = self.buffer(atom)
@@ -273,7 +309,8 @@ class _Region:
                 bound,
                 frozenset(carried if mutable else ()),
                 symbols,
-                self.block.inputs.space if space is None else space,
+                Space.LOCAL if alone else self.block.inputs.space,
+                self.block.inputs.threads and not alone,
             ),
         )
         return block, frozenset(given[v] for v in constants if v in given)
@@ -307,9 +344,12 @@ class _Region:
         s = self.s
         if source.size == 0:
             return []
-        if source.size == 1:
-            at = s.int(0)
-            return [Store(target, first or at, s.load(source, at))]
+        if source.size <= SHORT:
+            places = [s.int(k) for k in range(source.size)]
+            return [
+                Store(target, at if first is None else s.add(first, at), s.load(source, at))
+                for at in places
+            ]
         element = Index(source.size)
         at = s.index(element)
         place = at if first is None else s.add(first, at)

@@ -60,20 +60,16 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     return [replace(k, body=unroll(s, k.body)) for k in _chunked(s, nest, loop, chunks)]
 
 
-def serial(s: ScalarBuilder, nest: Nest) -> tuple[Stmt, ...]:
-    """The statements of a fused loop nest inside a loop of the program: no chunks."""
+def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
+    """The statements of a fused loop nest inside a loop of the program; in chunks if `threads`."""
     if nest.loop is None:
         return tuple(st for x in nest.before for st in _tidy(s, x))
-    loops = tile(s, _collapse(s, nest.loop))
-    return (*nest.before, *(x for loop in loops for x in _split(s, loop)), *nest.after)
-
-
-def in_turn(statement: Stmt) -> Stmt:
-    """A statement without parallel loops."""
-    if isinstance(statement, Loop):
-        body = tuple(map(in_turn, statement.body))
-        return replace(statement, body=body, kind=Kind.SERIAL)
-    return statement
+    loop, *edges = tile(s, _collapse(s, nest.loop))
+    nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
+    chunks = _chunks(nest, loop) if threads and _is_whole(loop) else 1
+    if chunks <= 1:
+        return (*nest.before, *_split(s, loop), *nest.after)
+    return tuple(st for kernel in _chunked(s, nest, loop, chunks) for st in kernel.body)
 
 
 def _tidy(s: ScalarBuilder, statement: Stmt) -> tuple[Stmt, ...]:

@@ -14,6 +14,7 @@ from wengert.kernels.loops import (
     Declare,
     Gemm,
     If,
+    Kind,
     Loop,
     Matrix,
     Stmt,
@@ -99,6 +100,23 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
                 yield from walk(inner)
             case _:
                 pass
+
+
+def in_turn(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """`body` with all of its parallel loops run one turn after the other."""
+
+    def one(statement: Stmt) -> Stmt:
+        match statement:
+            case Loop():
+                return replace(statement, body=in_turn(statement.body), kind=Kind.SERIAL)
+            case If(condition, then, otherwise):
+                return If(condition, in_turn(then), in_turn(otherwise))
+            case While(before, condition, inner):
+                return While(in_turn(before), condition, in_turn(inner))
+            case _:
+                return statement
+
+    return tuple(one(st) for st in body)
 
 
 def expressions(body: Sequence[Stmt]) -> list[Expr]:

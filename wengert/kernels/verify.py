@@ -61,30 +61,31 @@ class _Kernel:
         default_factory=dict[Index, tuple[int, int] | None]
     )
     registers: set[Register] = field(default_factory=set[Register])
+    parallel: bool = False
 
     def fail(self, what: str) -> None:
         raise VerificationError(f"kernel {self.name}: {what}")
 
-    def run(self, body: Sequence[Stmt], depth: int = 0) -> None:
+    def run(self, body: Sequence[Stmt]) -> None:
         for statement in body:
             if not isinstance(statement, While):  # what stands before its condition comes first
                 for expr in own_expressions(statement):
                     self.expression(expr)
-            self.statement(statement, len(body), depth)
+            self.statement(statement)
 
-    def statement(self, statement: Stmt, siblings: int, depth: int) -> None:
+    def statement(self, statement: Stmt) -> None:
         match statement:
             case Loop():
-                self.loop(statement, siblings, depth)
+                self.loop(statement)
             case If(condition, then, otherwise):
                 self.boolean(condition)
-                self.run(then, depth + 1)
-                self.run(otherwise, depth + 1)
+                self.run(then)
+                self.run(otherwise)
             case While(before, condition, body):
-                self.run(before, depth + 1)
+                self.run(before)
                 self.expression(condition)
                 self.boolean(condition)
-                self.run(body, depth + 1)
+                self.run(body)
             case Declare(register, value):
                 self.registers.add(register)
                 self.typed(register, value)
@@ -124,16 +125,19 @@ class _Kernel:
         if 1 not in (matrix.row, matrix.column) or last >= matrix.buffer.size:
             self.fail(f"has a matrix of {rows} by {columns} that does not fit its buffer")
 
-    def loop(self, loop: Loop, siblings: int, depth: int) -> None:
-        if loop.kind is Kind.PARALLEL and (depth or siblings > 1):
-            self.fail("has a parallel loop that is not its only statement")
+    def loop(self, loop: Loop) -> None:
+        if loop.kind is Kind.PARALLEL:
+            if self.parallel:
+                self.fail("has a parallel loop inside a parallel one")
+            self.parallel = True
         if loop.index in self.bounds:
             self.fail("binds an index inside a loop over it")
         constant = loop.start.is_const and loop.stop.is_const
         self.bounds[loop.index] = (loop.start.attr, loop.stop.attr) if constant else None
         if constant and loop.stop.attr > loop.index.extent:
             self.fail("has a loop that runs beyond its index's extent")
-        self.run(loop.body, depth + 1)
+        self.run(loop.body)
+        self.parallel = self.parallel and loop.kind is not Kind.PARALLEL
         del self.bounds[loop.index]
 
     def typed(self, register: Register, value: Expr) -> None:

@@ -128,7 +128,7 @@ class Main:
             slot = self.fresh("%entry")
             self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr %table, i64 {k}")
             self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.others.append(_chunk_function(name, len(pointers)))
+        self.others.append(chunk_function(name, len(pointers)))
         self.lines.append(
             f"  call void @{PARALLEL}(ptr @{name}.chunk, ptr %table, i64 {chunks.start}, "
             f"i64 {len(chunks)})"
@@ -193,7 +193,7 @@ def declare(module: Module, name: str) -> None:
     module.declare(f"@{name}", result, parameters, " nounwind")
 
 
-def _chunk_function(name: str, pointers: int) -> str:
+def chunk_function(name: str, pointers: int) -> str:
     """The kernel as a function of the chunk number and a table of its pointers."""
     lines = [f"define internal void @{name}.chunk(i64 %chunk, ptr %table) nounwind {{"]
     for k in range(pointers):

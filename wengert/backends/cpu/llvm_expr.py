@@ -55,6 +55,8 @@ class Module:
         default_factory=lambda: ['!0 = !{!"branch_weights", i32 2000, i32 1}']
     )
     expansions: dict[Expr, Expr] = field(default_factory=dict[Expr, Expr])
+    parts: list[str] = field(default_factory=list[str])  # functions of parallel loops
+    failing: set[str] = field(default_factory=set[str])  # those of them that can fail
 
     def declare(self, name: str, result: str, parameters: str, attributes: str = "") -> None:
         """Declare an external function once."""
@@ -225,6 +227,12 @@ class Body:
     def is_index(self, x: Expr) -> bool:
         """Whether `x` is arithmetic on loop indices and constants that cannot overflow."""
         return self.bounds(x) is not None
+
+    def set_range(self, index: Index, interval: Interval) -> None:
+        """Notes what an index runs over; one index may stand in several loops after another."""
+        if self.ranges.get(index, interval) != interval:
+            self._bounds.clear()
+        self.ranges[index] = interval
 
     def nonnegative(self, x: Expr) -> bool:
         """Whether `x` is index arithmetic that is never below 0."""

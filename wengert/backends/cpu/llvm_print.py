@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wengert.backends.cpu import llvm_calls
+from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
 from wengert.backends.cpu.llvm_hints import loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
+from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import in_two_versions
@@ -32,6 +33,7 @@ from wengert.kernels.loops import (
     Gemm,
     If,
     Kernel,
+    Kind,
     Loop,
     LoopProgram,
     Register,
@@ -44,6 +46,7 @@ from wengert.kernels.statements import own_expressions, walk
 
 MANY_TURNS = 1 << 32  # what the turns of a while loop count for
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
+STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
 
 _COMBINE = {
@@ -72,7 +75,13 @@ def print_program(
         elif chunks:
             main.parallel(module, printer.name, printer.groups, printer.checks, chunks)
     functions.append(main.text(module))
-    parts = [*module.declarations.values(), *module.helpers.values(), *functions, *module.metadata]
+    parts = [
+        *module.declarations.values(),
+        *module.helpers.values(),
+        *module.parts,
+        *functions,
+        *module.metadata,
+    ]
     return "\n".join(parts)
 
 
@@ -130,8 +139,15 @@ class KernelPrinter:
     """Prints one kernel as a function of its buffers' addresses (and of the chunk number)."""
 
     def __init__(
-        self, module: Module, layout: llvm_calls.Layout, kernel: Kernel, name: str
+        self,
+        module: Module,
+        layout: llvm_calls.Layout,
+        kernel: Kernel,
+        name: str,
+        given: Outside = NOWHERE,
     ) -> None:
+        self.given = given
+        self.parts = 0  # parallel loops inside
         self.body = Body(module)
         self.kernel = kernel
         self.name = name
@@ -146,7 +162,9 @@ class KernelPrinter:
         for cluster in layout.clusters(self.buffers):
             self.body.same.update((b, cluster[0]) for b in cluster)
         loop = llvm_calls.parallel_loop(kernel)
-        self.chunks = None if loop is None else llvm_calls.constant_range(loop)
+        self.chunks = (
+            None if loop is None or given is not NOWHERE else llvm_calls.constant_range(loop)
+        )
 
     def text(self) -> str:
         body = self.kernel.body
@@ -173,7 +191,7 @@ class KernelPrinter:
         return "\n".join(lines)
 
     def _parameters(self) -> list[str]:
-        self._allocate(self.local)
+        self._allocate([b for b in self.local if b not in self.given.local])
         parameters: list[str] = []
         for k, group in enumerate(self.groups):
             name = f"%b{k}"
@@ -189,13 +207,17 @@ class KernelPrinter:
             if nbytes:
                 attributes.append(f"dereferenceable({nbytes})")
             parameters.append(f"ptr {' '.join(attributes)} {name}")
+        declared, lines = llvm_parallel.parameters(self.body, self.given)
+        parameters += declared
+        self.entry += lines
         if self.checks:
             parameters.append("ptr %failure")
         return parameters
 
     def _allocate(self, buffers: list[Buffer]) -> None:
-        on_stack = sum(b.nbytes for b in buffers) <= STACK_LIMIT
+        all_fit = sum(b.nbytes for b in buffers) <= STACK_LIMIT
         for k, b in enumerate(buffers):
+            on_stack = all_fit or b.nbytes <= STACK_SMALL
             name = self.body.pointers[b] = f"%local{k}"
             if on_stack:
                 kind = f"[{max(b.size, 1)} x {memory_type(b.dtype)}]"
@@ -212,7 +234,7 @@ class KernelPrinter:
         stop = self.body.bounds(loop.stop)
         last = loop.index.extent if stop is None else min(stop[1], loop.index.extent)
         if start is not None:
-            self.body.ranges[loop.index] = (start[0], max(start[0], last - 1))
+            self.body.set_range(loop.index, (start[0], max(start[0], last - 1)))
 
     # statements
 
@@ -227,7 +249,41 @@ class KernelPrinter:
             for part in parts:
                 _PRINTERS[type(part)](self, part)
 
+    def _outlined(self, loop: Loop) -> None:
+        """A parallel loop in the middle of the kernel, as a function of its own."""
+        body, module = self.body, self.body.module
+        self.parts += 1
+        name = f"{self.name}.part{self.parts}"
+        given = llvm_parallel.outside(loop, self.kernel.body)
+        part = KernelPrinter(module, self.layout, Kernel(name, (loop,)), name, given)
+        part.body.ranges = {i: body.ranges[i] for i in given.indices if i in body.ranges}
+        if part.checks:
+            module.failing.add(name)
+        module.parts.append(part.text())
+        pointers = [body.pointers[g.buffers[0]] for g in part.groups]
+        llvm_parallel.call(body, self.entry, name, given, pointers, loop)
+        body.forget(self._changed(list(walk(loop.body))))
+        if part.checks:
+            self._stop_after_failure()
+
+    def _stop_after_failure(self) -> None:
+        body = self.body
+        failed, fine = body.fresh("failed"), body.fresh("fine")
+        code = body.fresh("%code")
+        body.line(f"{code} = load i64, ptr %failure")
+        none = body.fresh("%none")
+        body.line(f"{none} = icmp eq i64 {code}, 0")
+        scope = body.scopes[-1]
+        body.line(f"br i1 {none}, label %{fine}, label %{failed}, !prof !0")
+        scope.lines.append(f"{failed}:")
+        scope.lines += self.exit
+        body.line("ret i64 1")
+        body.start_block(scope, fine)
+
     def _loop(self, stmt: Loop) -> None:
+        if stmt.kind is Kind.PARALLEL:
+            self._outlined(stmt)
+            return
         body = self.body
         start, stop = body.bounds(stmt.start), body.bounds(stmt.stop)
         if start is not None and stop is not None and stop[1] <= start[0]:

@@ -1,0 +1,133 @@
+"""Which loops of a program may run their turns in any order, and so on several threads.
+
+With flat offsets, the accesses of turn k to an array that the loop changes are c*k + r, where r
+depends on inner indices alone. Turns do not meet if all accesses have the same c, not 0, and all
+their r together span less than |c|. Everything else that a turn writes must belong to the turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from wengert.ir.scalar import Affine, Expr, Index, ScalarOp, affine
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Declare,
+    Gemm,
+    Loop,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import own_expressions, walk
+
+# A thread's own copies of the temporaries of a turn take at most this many bytes.
+PRIVATE_BYTES = 1 << 20
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Independent:
+    """A loop whose turns are independent; each thread needs `private` buffers of its own."""
+
+    private: tuple[Buffer, ...]
+
+
+def independent(
+    index: Index, body: Sequence[Stmt], carried: Sequence[Buffer]
+) -> Independent | None:
+    """Whether the turns of a loop over `index`, which changes `carried`, are independent."""
+    found = _Turns(index)
+    if not found.registers_are_own(body) or any(isinstance(st, Gemm) for st in walk(body)):
+        return None
+    found.ranges(body)
+    written = {st.buffer: None for st in walk(body) if isinstance(st, Store)}
+    shared = [b for b in written if b in carried]
+    private = [b for b in written if b not in carried and b.space is Space.TEMP]
+    if any(b.space is Space.OUTPUT and b not in carried for b in written):
+        return None
+    if sum(b.nbytes for b in private) > PRIVATE_BYTES:
+        return None
+    accesses = list(_accesses(body))
+    for buffer in shared:
+        if not found.apart([offset for b, offset in accesses if b is buffer]):
+            return None
+    return Independent(tuple(private))
+
+
+def _accesses(body: Sequence[Stmt]) -> Iterator[tuple[Buffer, Expr]]:
+    exprs: list[Expr] = []
+    for statement in walk(body):
+        exprs.extend(own_expressions(statement))
+        if isinstance(statement, Store):
+            yield statement.buffer, statement.offset
+    for node in nodes(exprs):
+        if node.op is ScalarOp.LOAD:
+            yield node.attr, node.args[0]
+
+
+@dataclass(slots=True)
+class _Turns:
+    index: Index
+    bounds: dict[Index, Range] = field(default_factory=dict[Index, Range])
+
+    def registers_are_own(self, body: Sequence[Stmt]) -> bool:
+        """Whether a turn changes no register that outlives it."""
+        own: set[Register] = set()
+        for statement in walk(body):
+            match statement:
+                case Declare():
+                    own.add(statement.register)
+                case Assign() | Accumulate() if statement.register not in own:
+                    return False
+                case _:
+                    pass
+        return True
+
+    def ranges(self, body: Sequence[Stmt]) -> None:
+        """Notes what the loops inside a turn run over."""
+        for statement in walk(body):
+            if isinstance(statement, Loop):
+                low, high = 0, statement.index.extent - 1
+                if statement.start.is_const:
+                    low = statement.start.attr
+                if statement.stop.is_const:
+                    high = statement.stop.attr - 1
+                known = self.bounds.get(statement.index, (low, high))
+                self.bounds[statement.index] = (min(low, known[0]), max(high, known[1]))
+
+    def apart(self, offsets: Sequence[Expr]) -> bool:
+        """Whether no two turns access the same element."""
+        functions = [affine(o) for o in offsets]
+        known = [f for f in functions if f is not None]
+        if len(known) < len(functions) or not known:
+            return False
+        step = known[0].terms.get(self.index, 0)
+        outer = self.outer(known[0])
+        if not step or any(
+            f.terms.get(self.index, 0) != step or self.outer(f) != outer for f in known
+        ):
+            return False
+        reaches = [self.reach(f) for f in known]
+        return max(r[1] for r in reaches) - min(r[0] for r in reaches) < abs(step)
+
+    def outer(self, function: Affine) -> dict[Index, int]:
+        """The terms in indices of loops around the turns."""
+        return {
+            i: c for i, c in function.terms.items() if i is not self.index and i not in self.bounds
+        }
+
+    def reach(self, function: Affine) -> Range:
+        """The least and greatest value of what inner indices contribute."""
+        low = high = function.const
+        for index, coefficient in function.terms.items():
+            if index in self.bounds:
+                ends = [coefficient * b for b in self.bounds[index]]
+                low, high = low + min(ends), high + max(ends)
+        return low, high
