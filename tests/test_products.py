@@ -1,0 +1,72 @@
+"""Products that leave loops: the same results, fewer and larger products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from loop_programs import for_loop, integer
+
+from wengert.ir.builder import Builder, Value
+from wengert.ir.evaluate import evaluate
+from wengert.ir.passes.products import products
+from wengert.ir.program import Program, equations
+from wengert.ir.types import FLOAT64, TensorType
+from wengert.ir.verify import verify
+
+TURNS, M, K = 7, 40, 30
+PLAIN: dict[str, Any] = {"contract": ((1,), (0,)), "batch": ((), ())}
+OUTER: dict[str, Any] = {"contract": ((), ()), "batch": ((), ())}
+
+
+def real(*shape: int) -> TensorType:
+    return TensorType(FLOAT64, shape)
+
+
+def recurrence(reverse: bool, reads_sum: bool = False) -> Program:
+    """h = sin(W @ x[i] + h); A += outer(h, x[i])."""
+
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        row = c[1].window(i, integer(i, 0), sizes=(1, K), steps=(1, 1)).reshape(shape=(K,))
+        h = (c[0].dot_general(row, **PLAIN) + k[0]).sin()
+        if reads_sum:
+            h = h + k[1].reduce_sum(axes=(1,))
+        return [h, k[1] + h.dot_general(row, **OUTER)]
+
+    builder = Builder()
+    types = (real(M, K), real(TURNS + 2, K), real(M), real(M, K))
+    w, x, h, a = [builder.input(t) for t in types]
+    loop = for_loop(builder, 1, TURNS + 1, [w, x], [h, a], turn, reverse=reverse)
+    return builder.finish(loop)
+
+
+def inside(program: Program) -> int:
+    """How many products stand in loops."""
+    everywhere = sum(e.op.name == "dot_general" for e in equations(program))
+    return everywhere - sum(e.op.name == "dot_general" for e in program.eqns)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reads_sum", [False, True])
+def test_the_same_results(reverse: bool, reads_sum: bool) -> None:
+    program = recurrence(reverse, reads_sum)
+    changed = products(program)
+    verify(changed)
+    rng = np.random.default_rng(0)
+    args = [rng.standard_normal(t.shape) for t in program.in_types]
+    for x, y in zip(evaluate(program, args), evaluate(changed, args), strict=True):
+        np.testing.assert_allclose(y, x, rtol=1e-12, atol=1e-12)
+    assert inside(program) == 2
+    assert inside(changed) == (1 if reads_sum else 0), "a sum that turns read stays"
+
+
+def test_small_products_stay() -> None:
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        row = c[1].window(i, integer(i, 0), sizes=(1, 3), steps=(1, 1)).reshape(shape=(3,))
+        return [k[0] + c[0].dot_general(row, **PLAIN)]
+
+    builder = Builder()
+    w, x, h = [builder.input(t) for t in (real(3, 3), real(9, 3), real(3))]
+    program = builder.finish(for_loop(builder, 0, 9, [w, x], [h], turn))
+    assert inside(products(program)) == 1
