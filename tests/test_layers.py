@@ -43,6 +43,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("ir.passes",),
     ("tracer", "kernels"),
     ("backends",),
+    ("capture",),
     ("numpy", "special", "linalg", "nn"),
     ("api",),
     ("testing",),

@@ -11,8 +11,10 @@ from typing import Any
 from wengert import errors
 from wengert.api import (
     ShapeDtypeStruct,
+    cond,
     eval_shape,
     float0,
+    fori_loop,
     grad,
     hessian,
     hvp,
@@ -24,11 +26,15 @@ from wengert.api import (
     linear_transpose,
     linearize,
     make_ir,
+    map,  # noqa: A004
     ravel_pytree,
+    scan,
     stop_gradient,
+    switch,
     value_and_grad,
     vjp,
     vmap,
+    while_loop,
 )
 from wengert.ir import ops as _ops  # fills the registry of operations
 from wengert.tracer import functions as _functions  # fills the tables of NumPy's functions
@@ -52,9 +58,11 @@ _FILLED = (_ops, _functions)
 __all__ = [
     "ShapeDtypeStruct",
     "__version__",
+    "cond",
     "errors",
     "eval_shape",
     "float0",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -66,10 +74,13 @@ __all__ = [
     "linear_transpose",
     "linearize",
     "make_ir",
+    "map",
     "ravel_pytree",
     "register_pytree_node",
     "register_pytree_node_class",
+    "scan",
     "stop_gradient",
+    "switch",
     "tree_all",
     "tree_flatten",
     "tree_leaves",
@@ -80,6 +91,7 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 

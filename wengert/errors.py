@@ -70,6 +70,18 @@ class LeakedTracerError(WengertError, TypeError):
     """A traced value was used after its trace had ended."""
 
 
+class CaptureError(WengertError, TypeError):
+    """Python code that cannot become part of a compiled program: a loop, a branch, their state."""
+
+
+class UndefinedVariableError(WengertError, UnboundLocalError):
+    """A variable was read that is not assigned on all ways through a traced branch or loop."""
+
+
+class EndlessRecursionError(WengertError, RecursionError):
+    """A function that calls itself without end while it is being traced."""
+
+
 class DifferentiationError(WengertError, TypeError):
     """A derivative was asked for that does not exist (integer input, non-scalar output, ...)."""
 

@@ -1,6 +1,7 @@
 """The public transforms."""
 
 from wengert.api.arguments import ShapeDtypeStruct, float0
+from wengert.api.control import cond, fori_loop, map, scan, switch, while_loop  # noqa: A004
 from wengert.api.derivatives import (
     grad,
     hvp,
@@ -19,8 +20,10 @@ from wengert.api.stages import eval_shape, make_ir
 
 __all__ = [
     "ShapeDtypeStruct",
+    "cond",
     "eval_shape",
     "float0",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -32,9 +35,13 @@ __all__ = [
     "linear_transpose",
     "linearize",
     "make_ir",
+    "map",
     "ravel_pytree",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

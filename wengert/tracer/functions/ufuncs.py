@@ -49,6 +49,8 @@ def _resolved(
     options: dict[str, Any] = {"casting": casting}
     if dtype is not None:
         options["signature"] = (None,) * ufunc.nin + (dtype,) * ufunc.nout
+    if not any(isinstance(s, np.dtype) for s in specs):  # NumPy would compare two ints as objects
+        specs = tuple(map(np.dtype, specs))
     found = ufunc.resolve_dtypes(specs + (None,) * ufunc.nout, **options)
     if ufunc.__name__ == "negative" and found[0] == BOOL:  # refused by NumPy's loop itself
         raise TypeError("use np.logical_not")

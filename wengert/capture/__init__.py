@@ -1,0 +1,1 @@
+"""Capture: Python's control flow as structured control flow of the IR."""

@@ -1,0 +1,238 @@
+"""Branches on traced conditions: every arm is traced as a region, and what differs is a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.capture.kinds import is_numeric, joined, kind_of
+from wengert.capture.region import emit_branch
+from wengert.capture.undefined import Undefined
+from wengert.errors import CaptureError, ShapeError, located
+from wengert.ir.builder import Value
+from wengert.ir.types import BOOL, INT64, DType
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import checked, lift, wrap
+from wengert.tracer.pytree import TreeDef, flatten
+from wengert.tracer.stack import Trace, open_trace, opened, user_location
+from wengert.tracer.trace import Abstract
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How to call things in messages.
+
+    `names` has a name for each result; `lenient` are those that may lack a value in an arm, since
+    nobody looks at it then. `arms` describe when an arm runs, `lines` where a result gets its
+    value in an arm.
+    """
+
+    names: Sequence[str]
+    arms: Sequence[str]
+    lenient: frozenset[str] = frozenset()
+    lines: Sequence[dict[str, int]] = ()
+
+
+@dataclass(slots=True)
+class Arm:
+    """A traced arm and the values that it gives, flattened."""
+
+    trace: Trace
+    values: Sequence[Any]
+    flat: list[tuple[list[Any], TreeDef]] = field(default_factory=list[Any])
+
+
+def truth_index(condition: Any) -> Value:
+    """A traced condition as 0 or 1."""
+    value = lift(condition)
+    if value.shape:
+        if value.type.size != 1:
+            raise located(
+                ShapeError(
+                    f"the truth value of an array of shape {value.shape} is ambiguous; use "
+                    "np.any(x) or np.all(x)"
+                ),
+                user_location(),
+            )
+        value = value.reshape(shape=())
+    truth = value if value.dtype == BOOL else value.ne(0)
+    return truth.to(INT64)
+
+
+def trace_arm(thunk: Callable[[], Sequence[Any]], name: str) -> Arm:
+    """Runs one arm in a trace of its own."""
+    with opened(name) as here:
+        arm = Arm(here, thunk())
+        for value in arm.values:
+            leaves, tree = flatten(value)
+            arm.flat.append((leaves, tree))
+            for x in leaves:
+                if isinstance(x, Tracer) and x.owner is here:
+                    here.read(x)  # a view is read while its trace is open
+    return arm
+
+
+def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
+    """Joins traced arms: the results of the one that `index` selects at run time."""
+    parent = open_trace()
+    parent.builder.location = user_location()
+    plans = [_plan(arms, i, labels) for i in range(len(labels.names))]
+    wanted = [leaf for plan in plans for leaf in plan.outputs]
+    outputs = [
+        [value_in(arm.trace, leaf.values[k], leaf.kind.type.dtype) for leaf in wanted]
+        for k, arm in enumerate(arms)
+    ]
+    found = iter(emit_branch(parent, index, [a.trace for a in arms], outputs))
+    return [plan.finish(found) for plan in plans]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A leaf that the op has to give: its value in each arm, and the kind they are joined to."""
+
+    values: Sequence[Any]
+    kind: Abstract
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What becomes of one result: a value known already, or leaves of which some are outputs."""
+
+    known: Any
+    tree: TreeDef | None = None
+    leaves: Sequence[Any] = ()
+
+    @property
+    def outputs(self) -> list[_Leaf]:
+        return [x for x in self.leaves if isinstance(x, _Leaf)]
+
+    def finish(self, found: Any) -> Any:
+        if self.tree is None:
+            return self.known
+        return self.tree.unflatten(
+            [wrap(next(found), x.kind.weak) if isinstance(x, _Leaf) else x for x in self.leaves]
+        )
+
+
+def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
+    values = [arm.values[i] for arm in arms]
+    name = labels.names[i]
+    first = values[0]
+    if all(v is first for v in values):
+        return _Plan(first)
+    missing = [isinstance(v, Undefined) for v in values]
+    if all(missing):
+        return _Plan(first)
+    if any(missing) and name not in labels.lenient:
+        return _Plan(_absent(name, missing, labels))
+    present = missing.index(False)
+    tree = arms[present].flat[i][1]
+    rows: list[Sequence[Any]] = []
+    for k, arm in enumerate(arms):
+        leaves, found = arm.flat[i]
+        if missing[k]:
+            leaves = [_placeholder(x) for x in arms[present].flat[i][0]]
+        elif found != tree:
+            _differ(name, values, labels)
+        rows.append(leaves)
+    leaves = [_leaf(name, column, labels) for column in zip(*rows, strict=True)]
+    return _Plan(None, tree, leaves)
+
+
+def _placeholder(x: Any) -> Any:
+    """Zeros for a value that is never looked at."""
+    if not is_numeric(x):
+        return x
+    kind = kind_of(x)
+    return np.zeros(kind.type.shape, kind.type.dtype) if not kind.weak else type_zero(kind)
+
+
+def type_zero(kind: Abstract) -> Any:
+    """The Python number 0 of a kind."""
+    return kind.type.dtype.type(0).item()
+
+
+def _absent(name: str, missing: Sequence[bool], labels: Labels) -> Undefined:
+    arm = labels.arms[missing.index(True)]
+    k = missing.index(False)
+    where = _line(labels, k, name)
+    return Undefined(name, f"it is assigned{where}, but not {arm}")
+
+
+def _line(labels: Labels, k: int, name: str) -> str:
+    line = labels.lines[k].get(name) if k < len(labels.lines) else None
+    return f" in line {line}" if line else ""
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if type(a) is not type(b) or isinstance(a, (Tracer, np.ndarray)):
+        return False
+    try:
+        return bool(a == b)
+    except Exception:
+        return False
+
+
+def _leaf(name: str, column: Sequence[Any], labels: Labels) -> Any:
+    first = column[0]
+    if all(_same(x, first) for x in column):
+        return first
+    if not all(map(is_numeric, column)):
+        _differ(name, column, labels)
+    kinds = [kind_of(x) for x in column]
+    kind = kinds[0]
+    for k, other in enumerate(kinds):
+        if other.type.shape != kind.type.shape:
+            _shapes_differ(name, kinds, k, labels)
+        kind = joined(kind, other)
+    return _Leaf(column, kind)
+
+
+def _shapes_differ(name: str, kinds: Sequence[Abstract], k: int, labels: Labels) -> None:
+    first, other = (kinds[j].type for j in (0, k))
+    raise located(
+        ShapeError(
+            f"{name} has shape {other.shape} {labels.arms[k]}{_line(labels, k, name)}, and shape "
+            f"{first.shape} {labels.arms[0]}{_line(labels, 0, name)}. Both branches are compiled, "
+            "so the shapes must agree: broadcast one of them, or make the condition static "
+            "(static_argnums)"
+        ),
+        user_location(),
+    )
+
+
+def _differ(name: str, values: Sequence[Any], labels: Labels) -> None:
+    kinds = [_describe(v) for v in values]
+    listed = ", and ".join(
+        f"{kind} {arm}{_line(labels, k, name)}"
+        for k, (kind, arm) in enumerate(zip(kinds, labels.arms, strict=True))
+    )
+    raise located(
+        CaptureError(
+            f"{name} is {listed}. The condition is known only at run time, so the branches must "
+            "give arrays or numbers of one structure; use a number or an array in both, or make "
+            "the condition static (static_argnums)"
+        ),
+        user_location(),
+    )
+
+
+def _describe(x: Any) -> str:
+    if isinstance(x, Tracer):
+        return f"an array {x.type}" if x.type.shape else f"a number {x.type}"
+    text = repr(x)
+    return text if len(text) < 40 else f"a {type(x).__name__}"
+
+
+def value_in(trace: Trace, x: Any, dtype: DType) -> Value:
+    """`x` as a value of a trace that need not be the current one, cast to `dtype`."""
+    if isinstance(x, Tracer):
+        return trace.read(x).to(dtype)
+    if isinstance(x, (np.ndarray, np.generic)):
+        return trace.constant(checked(x)).to(dtype)
+    return trace.builder.literal(x, dtype)

@@ -1,0 +1,42 @@
+"""What stands in a variable that has no value: using it is the error that Python would raise."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from wengert.errors import UndefinedVariableError, located
+from wengert.tracer.stack import user_location
+
+
+class Undefined:
+    """The contents of a variable without a value; `reason` says why it has none."""
+
+    __slots__ = ("name", "reason")
+
+    def __init__(self, name: str, reason: str = "") -> None:
+        self.name = name
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<{self.name} has no value>"
+
+
+def undefined(x: Undefined) -> NoReturn:
+    """Raises UndefinedVariableError for the variable."""
+    why = x.reason or "it is not assigned before this line"
+    text = f"variable '{x.name}' has no value here: {why}. Give it a value first: {x.name} = ..."
+    raise located(UndefinedVariableError(text), user_location())
+
+
+def _refuse(self: Undefined, *args: Any, **kwargs: Any) -> NoReturn:
+    undefined(self)
+
+
+_OPERATIONS = (
+    "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift radd rsub rmul "
+    "rtruediv rfloordiv rmod rdivmod rpow rmatmul rand ror rxor iadd isub imul itruediv ifloordiv "
+    "imod ipow imatmul iand ior ixor lt le gt ge neg pos abs invert bool int float index len iter "
+    "getitem setitem delitem call contains enter exit array_ufunc array_function array"
+)
+for _name in _OPERATIONS.split():
+    setattr(Undefined, f"__{_name}__", _refuse)
