@@ -67,7 +67,10 @@ def _pad_evaluate(x: Array, fill: Any, *, low: Shape, high: Shape, interior: Sha
 
 
 def _pad_element(ctx: ElementContext, index: Index) -> Expr:
-    """Conditions are affine comparisons, so that the lowering can split loops at them."""
+    """Conditions are affine comparisons, so that the lowering can split loops at them.
+
+    What is read under a condition that leaves one place is read there: fusion sees that.
+    """
     s, params = ctx.s, ctx.params
     inside = s.const(True, np.bool_)
     source: list[Expr] = []
@@ -80,7 +83,7 @@ def _pad_element(ctx: ElementContext, index: Index) -> Expr:
         offset = s.sub(i, low)
         if step > 1:
             inside = s.and_(inside, s.eq(s.irem(offset, step), 0))
-        source.append(s.idiv(offset, step))
+        source.append(s.int(0) if n == 1 else s.idiv(offset, step))
     if ctx.in_types[0].size == 0:
         return ctx.read(1, ())
     return s.guard(inside, ctx.read(0, source), ctx.read(1, ()))
@@ -210,7 +213,8 @@ def _concat_element(ctx: ElementContext, index: Index) -> Expr:
         if start < stop:
             lower = s.ge(i, start) if start > 0 else s.const(True, np.bool_)
             upper = s.lt(i, stop) if stop < total else s.const(True, np.bool_)
-            source = (*index[:axis], s.sub(i, start), *index[axis + 1 :])
+            place = s.int(0) if stop - start == 1 else s.sub(i, start)
+            source = (*index[:axis], place, *index[axis + 1 :])
             found = s.guard(s.and_(lower, upper), ctx.read(operand, source), found)
         stop = start
     return found
