@@ -154,15 +154,13 @@ _EIGHTH = (_ROOT - 1) ** 2 * mp.mpf("1.001")
 _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ...]]] = {
     "exp": (_exp, -_LN2, _LN2, lambda x: x * x / mp.exp(x), (("f4", 5), ("f8", 10))),
     "expm1": (_exp, -_LN2, _LN2, lambda x: x, (("f4", 5), ("f8", 11))),
-    "exp2": (_exp2, -0.501, 0.501, lambda x: x / 2**x / 2, (("f4", 7), ("f8", 6), ("f8", 12))),
+    "exp2": (_exp2, -0.501, 0.501, lambda x: x / 2**x / 2, (("f4", 7), ("f8", 12))),
     "log": (_log, 1 / _ROOT - 1, _ROOT - 1, lambda x: x**3 / mp.log1p(x), (("f4", 9),)),
     "log quotient": (_log_quotient, _NEAR_0, _S, lambda z: z / 2, (("f8", 7),)),
     "log2 tail": (_log2_tail, _S / 1000, _S, lambda z: z * z * mp.log(2) / 2, (("f8", 7),)),
-    "log2 short": (
-        lambda x: mp.log1p(x) / x / mp.log(2),
-        *((1 / _ROOT - 1) * mp.mpf("1.001"), (_ROOT - 1) * mp.mpf("1.001")),
-        lambda x: x / mp.log1p(x),
-        (("f8", 13),),
+    "log2 quotient": (
+        lambda z: (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z * 2 / mp.log(2),
+        *(_NEAR_0, mp.mpf("0.0736") ** 2, lambda z: z * mp.log(2) / 2, (("f4", 3),)),
     ),
     "sin": (_odd(mp.sin), _NEAR_0, _QUARTER, lambda z: z, (("f4", 3), ("f8", 6))),
     "cos": (_cos, _NEAR_0, _QUARTER, lambda z: z * z, (("f4", 3), ("f8", 6))),

@@ -23,6 +23,7 @@ from wengert.kernels.maths import (
     inverse_trigonometric,
     logarithm,
     needs_slow_path,
+    power,
     trigonometric,
 )
 
@@ -135,6 +136,17 @@ def test_huge_arguments_among_others(op: ScalarOp, dtype: str) -> None:
     assert max(errors) <= ULP[op][dtype]
 
 
+def test_powers_near_the_ends_of_float32() -> None:
+    """Where the exponent is largest, and bases near 1 have the least of a logarithm to lose."""
+    random = np.random.default_rng(5)
+    x = np.exp(random.uniform(np.log(0.5), np.log(2), 400_000)).astype("f4")
+    y = random.uniform(120, 127, x.size) / np.maximum(np.abs(np.log2(x.astype("f8"))), 1e-9)
+    y = (y * random.choice([-1, 1], x.size)).astype("f4")
+    exact = np.power(x.astype("f8"), y.astype("f8"))
+    errors = np.abs(evaluate(ScalarOp.POW, x, y) - exact) / np.spacing(exact.astype("f4"))
+    assert errors.max() <= ULP[ScalarOp.POW]["float32"]
+
+
 @pytest.mark.parametrize("op", FUNCTIONS)
 def test_slow_path_is_for_periodic_functions(op: ScalarOp) -> None:
     s = ScalarBuilder()
@@ -173,6 +185,7 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
         ("exp", "f8", exponential._EXP_DOUBLE),
         ("log quotient", "f8", logarithm._DOUBLE),
         ("atan", "f4", inverse_trigonometric._ATAN_SINGLE),
+        ("log2 quotient", "f4", power._R),
     ],
 )
 def test_coefficients_are_those_of_the_generator(

@@ -101,10 +101,16 @@ def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     return scale_by_two_powers(s, exp2_reduced(s, r), t)
 
 
-def exp2_reduced(s: ScalarBuilder, r: Expr) -> Expr:
-    """2**r for |r| <= 1/2."""
+def exp2_reduced(s: ScalarBuilder, r: Expr, *, exact: bool = False) -> Expr:
+    """2**r for |r| <= 1/2; if `exact`, only the last sum is rounded in a place that matters."""
     f = format_of(r)
-    return s.fma(horner(s, r, f.pick(EXP2_SINGLE, EXP2_DOUBLE)), r, 1.0)
+    first, *others = f.pick(EXP2_SINGLE, EXP2_DOUBLE)
+    higher = horner(s, r, others)
+    if not exact:
+        return s.fma(s.fma(higher, r, first), r, 1.0)
+    total = s.fma(r, first, 1.0)
+    lost = s.fma(r, first, s.sub(1.0, total))
+    return s.add(total, s.fma(s.mul(r, r), higher, lost))
 
 
 def expm1(s: ScalarBuilder, f: Format, x: Expr) -> Expr:

@@ -3,8 +3,10 @@
     |x|**y = 2**(y log2|x|)
 
 The exponent may be as large as 1075, and its absolute error is the relative error of the result. So
-float64 carries log2 to about 65 bits, as an unevaluated sum of two numbers; float32 works in
-float64, which has bits to spare.
+both formats carry log2 as an unevaluated sum of two numbers, to about 65 and 32 bits.
+
+float32: with x = 2**e m and c the multiple of 1/4 next to 1/m, g = c m - 1 is small and exact,
+log2(x) = e - log2(c) + log2(1 + g), and log2(1 + g) is as below in s = g / (2 + g).
 
 float64: with x = 2**e m, s = (m - 1) / (m + 1), z = s**2,
 log2(x) = e + s (C0 + z (C1 + z Q(z))), C0 = 2/ln(2), C1 = C0/3; all but Q in two parts.
@@ -15,15 +17,14 @@ from __future__ import annotations
 from math import inf, nan
 
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
-from wengert.ir.types import FLOAT64
 from wengert.kernels.maths.exponential import exp2_reduced
 from wengert.kernels.maths.formats import (
-    DOUBLE,
     SINGLE,
     Format,
     at_least,
     at_most,
     flip_sign,
+    format_of,
     horner,
     power_of_two,
     scale_by_two_powers,
@@ -38,18 +39,15 @@ _Q = (
     *(0.5770780163556182, 0.4121985830918478, 0.32059890229094373, 0.26230769952881944),
     *(0.22198407456265837, 0.191253301745611, 0.19040329883348958),
 )
-# log2(1 + f) / f on sqrt(1/2) <= 1 + f < sqrt(2), for float32: relative error 2**-35.3
-_LOG2_SHORT = (
-    *(1.4426950408684356, -0.7213475208738162, 0.4808983615573705, -0.3606736739929917),
-    *(0.2885372777700749, -0.24045319515813168, 0.20617589867769334, -0.1803004812657078),
-    *(0.15876216764528778, -0.14315031526971742, 0.1447865383998059, -0.14289597959025985),
-    0.077370183300216,
-)
-# (2**r - 1) / r on |r| <= 1/2, for float32: relative error 2**-29.9
-_EXP2_SHORT = (
-    *(0.6931472031130138, 0.24022647880189058, 0.05550331856494669, 0.009618439820603265),
-    *(0.0013399132062024246, 0.0001535316339421651),
-)
+# float32: c = 5/4, 1 or 3/4 is the line _LINE of m, rounded by a magic number. With j = c - 1,
+# -log2(c) = j (A + B j), where A and B j have zeros in the low bits of their first parts.
+_QUARTERS = SINGLE.magic / 4
+_LINE = (-0.972, 2.0)
+_A = (-1.473876953125, -5.423520633485168e-05)
+_B = (0.7451171875, -0.0002419523661956191)
+_C0_SINGLE = (2.885390043258667, 3.851926067000022e-08)
+# (log2(1 + g) - C0 s) / s**3 in z = s**2: error relative to log2 2**-37.4
+_R = (0.9617967009544373, 0.5770674347877502, 0.41555532813072205)
 
 Pair = tuple[Expr, Expr]
 
@@ -67,16 +65,21 @@ def _product(s: ScalarBuilder, x: Pair, y: Pair) -> Pair:
     return high, s.fma(x[0], y[1], s.fma(x[1], y[0], error))
 
 
+def _quotient(s: ScalarBuilder, x: Expr, y: Pair) -> Pair:
+    """x / y, to about twice the precision."""
+    inverse = s.div(1.0, y[0])
+    high = s.mul(x, inverse)
+    remainder = s.fma(s.neg(high), y[1], s.fma(s.neg(high), y[0], x))
+    return high, s.mul(remainder, inverse)
+
+
 def _log2_double(s: ScalarBuilder, x: Expr) -> Pair:
     """log2 of a positive finite float64 in two parts, with about 65 bits."""
     parts = split(s, x)
     m = parts.significand
     numerator, denominator = s.sub(m, 1.0), s.add(m, 1.0)
     lost = s.sub(m, s.sub(denominator, 1.0))
-    inverse = s.div(1.0, denominator)
-    high = s.mul(numerator, inverse)
-    remainder = s.fma(s.neg(high), lost, s.fma(s.neg(high), denominator, numerator))
-    quotient = (high, s.mul(remainder, inverse))
+    quotient = _quotient(s, numerator, (denominator, lost))
     z = _product(s, quotient, quotient)
     inner, error = _sum(s, _C1[0], s.mul(z[0], horner(s, z[0], _Q)))
     tail = _product(s, z, (inner, s.add(error, _C1[1])))
@@ -86,34 +89,58 @@ def _log2_double(s: ScalarBuilder, x: Expr) -> Pair:
     return total, s.add(error, log[1])
 
 
-def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr) -> Expr:
-    """a**y for a >= 0 and finite y."""
-    high, low = _log2_double(s, a)
-    # log2 of inf and NaN is itself, of 0 is -inf; then the low part does not matter
-    high = s.select(s.lt(a, inf), s.select(s.eq(a, 0.0), s.like(-inf, a), high), a)
+def _with_specials(s: ScalarBuilder, a: Expr, log: Expr, invalid: Expr) -> Expr:
+    """log2(a) from its value for positive finite a; NaN where `invalid` and a < inf."""
+    log = s.select(invalid, s.like(nan, a), s.select(s.eq(a, 0.0), s.like(-inf, a), log))
+    return s.select(s.lt(a, inf), log, a)
+
+
+def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr) -> Expr:
+    """2**(y (high + low)); where `high` is not finite, `low` does not matter."""
+    f = format_of(y)
+    bound = f.pick(160.0, 1100.0)
     exponent = s.mul(y, high)
     rest = s.fma(y, low, s.fma(y, high, s.neg(exponent)))
-    rest = s.select(s.lt(s.abs(exponent), 1100.0), rest, 0.0)
-    exponent = at_least(s, at_most(s, exponent, 1100.0), -1100.0)
-    magic = DOUBLE.magic + 2 * DOUBLE.bias
-    t = s.add(exponent, magic)
+    rest = s.select(s.lt(s.abs(exponent), bound), rest, 0.0)
+    exponent = at_least(s, at_most(s, exponent, bound), -bound)
+    magic = f.magic + 2 * f.bias
+    # float32 leaves so much in the rest that it counts when n is chosen
+    t = s.add(s.add(exponent, rest), magic)
     r = s.add(s.sub(exponent, s.sub(t, magic)), rest)
-    return scale_by_two_powers(s, exp2_reduced(s, r), t)
+    return scale_by_two_powers(s, exp2_reduced(s, r, exact=f.pick(True, False)), t)
 
 
-def _magnitude_single(s: ScalarBuilder, a: Expr, y: Expr) -> Expr:
-    """The same in float32, where the cast at the end rounds, overflows and underflows."""
-    wide = s.cast(a, FLOAT64)
-    parts = split(s, wide, subnormal=False)
-    fraction = s.sub(parts.significand, 1.0)
-    log = s.fma(fraction, horner(s, fraction, _LOG2_SHORT), parts.exponent)
-    log = s.select(s.lt(wide, inf), s.select(s.eq(wide, 0.0), s.like(-inf, wide), log), wide)
-    exponent = at_least(s, at_most(s, s.mul(s.cast(y, FLOAT64), log), 200.0), -200.0)
-    magic = DOUBLE.magic + DOUBLE.bias
-    t = s.add(exponent, magic)
-    r = s.sub(exponent, s.sub(t, magic))
-    power = s.fma(horner(s, r, _EXP2_SHORT), r, 1.0)
-    return s.cast(s.mul(power, power_of_two(s, t)), SINGLE.dtype)
+def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
+    """a**y for a >= 0 and finite y; NaN where `invalid` and a < inf."""
+    high, low = _log2_double(s, a)
+    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low)
+
+
+def _log2_single(s: ScalarBuilder, a: Expr) -> Pair:
+    """log2 of a positive finite float32 in two parts, with about 33 bits."""
+    parts = split(s, a)
+    c = s.sub(s.fma(parts.significand, _LINE[0], _LINE[1] + _QUARTERS), _QUARTERS)
+    g, j = s.fma(parts.significand, c, -1.0), s.sub(c, 1.0)
+    whole = s.fma(j, s.fma(j, _B[0], _A[0]), parts.exponent)
+    denominator = s.add(g, 2.0)
+    lost = s.sub(g, s.sub(denominator, 2.0))
+    quotient = _quotient(s, g, (denominator, lost))
+    z = s.mul(quotient[0], quotient[0])
+    tail = s.mul(z, horner(s, z, _R))
+    # the derivative with respect to s takes the low part of s along
+    high = s.mul(quotient[0], _C0_SINGLE[0])
+    error = s.fma(quotient[0], _C0_SINGLE[0], s.neg(high))
+    error = s.fma(quotient[0], _C0_SINGLE[1], error)
+    error = s.fma(quotient[1], s.fma(tail, 3.0, _C0_SINGLE[0]), error)
+    total, lost = _sum(s, whole, high)
+    error = s.fma(j, s.fma(j, _B[1], _A[1]), error)
+    return total, s.add(lost, s.fma(quotient[0], tail, error))
+
+
+def _magnitude_single(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
+    """The same in float32."""
+    high, low = _log2_single(s, a)
+    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low)
 
 
 def pow_(s: ScalarBuilder, f: Format, x: Expr, y: Expr) -> Expr:
@@ -121,14 +148,12 @@ def pow_(s: ScalarBuilder, f: Format, x: Expr, y: Expr) -> Expr:
     # so large a y gives 0, 1 or inf, and inf * log2(1) does not occur
     limit = f.pick(2.0**40, 2.0**70)
     clamped = at_least(s, at_most(s, y, limit), -limit)
-    magnitude = f.pick(_magnitude_single, _magnitude_double)(s, s.abs(x), clamped)
     half = s.mul(y, 0.5)
     is_integer = s.eq(s.unary(ScalarOp.RINT, y), y)
     is_odd = s.and_(is_integer, s.ne(s.unary(ScalarOp.RINT, half), half))
-    sign = s.select(is_odd, sign_of(s, x), 0)
-    result = flip_sign(s, magnitude, sign)
-    finite_negative = s.and_(s.lt(x, 0.0), s.gt(x, -inf))
-    result = s.select(s.and_(finite_negative, s.not_(is_integer)), s.like(nan, x), result)
+    invalid = s.and_(s.lt(x, 0.0), s.not_(is_integer))
+    magnitude = f.pick(_magnitude_single, _magnitude_double)(s, s.abs(x), clamped, invalid)
+    result = flip_sign(s, magnitude, s.select(is_odd, sign_of(s, x), 0))
     return s.select(s.or_(s.eq(x, 1.0), s.eq(y, 0.0)), s.like(1.0, x), result)
 
 
