@@ -19,7 +19,8 @@ class Config:
     `verify`: check programs after every pass, and loop programs after lowering. `dump`: the folder
     that gets every stage, or None.
     `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `num_threads`: how
-    many threads native code may use, or None for the default. `debug`: how much to say (0-2).
+    many threads native code may use, or None for the default. `check_bounds`: whether indices known
+    only at run time are checked. `debug`: how much to say (0-2).
     """
 
     verify: bool
@@ -27,6 +28,7 @@ class Config:
     cache: bool
     cache_dir: Path
     num_threads: int | None
+    check_bounds: bool
     debug: int
 
 
@@ -45,6 +47,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         cache=_flag(env, "WENGERT_CACHE", True),
         cache_dir=_cache_dir(env),
         num_threads=_integer(env, "WENGERT_NUM_THREADS", None, 1),
+        check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
         debug=_integer(env, "WENGERT_DEBUG", 0, 0) or 0,
     )
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.api.arguments import fail
+from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
 from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.passes.unchecked import unchecked
 from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint
 
@@ -40,6 +42,8 @@ def compile_program(program: Program, backend: str) -> Any:
     """An executable for `program`: call it with the leaves; `compile_seconds` says how long."""
     # imported at the first use, since engines take long to load
     engine: Any = importlib.import_module(f"wengert.backends.{backend}")
+    if not config().check_bounds:
+        program = unchecked(program)
     with LOCK:
         if backend == "reference":
             return engine.compile(lambda: default_pipeline(program))

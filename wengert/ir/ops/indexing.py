@@ -1,4 +1,4 @@
-"""Indexing by integer arrays: gather, scatter_add, scatter_set, check_index.
+"""Indexing by integer arrays: gather, scatter_add, scatter_set, check_index, wrap_index.
 
 Index operands are int64 arrays of one common shape S, one for each of the k leading axes of x.
 Gather and the scatters take them to be in range already: check_index is what wraps negative
@@ -332,5 +332,31 @@ check_index = register(
         samples=_check_samples,
         doc="Indices with negative ones counted from the end; fails on those out of bounds. "
         "`axis` is only named in the message.",
+    )
+)
+
+
+# wrap_index
+
+
+def _wrap_infer(index: TensorType, *, size: int) -> tuple[TensorType]:
+    if index.dtype != INT64:
+        raise DTypeError(f"wrap_index takes int64 indices, got {index}; cast them first")
+    return (index,)
+
+
+wrap_index = register(
+    Op(
+        name="wrap_index",
+        family="indexing",
+        params=("size",),
+        infer=_wrap_infer,
+        evaluate=lambda index, *, size: np.where(index < 0, index + size, index),
+        jvp=no_tangent,
+        batch=batch_unary("wrap_index", lambda count, *, size: {"size": size}),
+        element=_check_element,
+        samples=lambda: [Sample((np.array([[0, -1], [4, -5]]),), {"size": 5})],
+        doc="Indices with negative ones counted from the end; those out of bounds are not found "
+        "out.",
     )
 )
