@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks import calls, derivatives, elementwise, linear_algebra, reductions, training
+from benchmarks import (
+    calls,
+    derivatives,
+    elementwise,
+    linear_algebra,
+    loops,
+    reductions,
+    training,
+)
 from benchmarks.workload import Workload
 
-THEMES = (calls, derivatives, elementwise, reductions, linear_algebra, training)
+THEMES = (calls, derivatives, elementwise, reductions, linear_algebra, training, loops)
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload for theme in THEMES for workload in theme.WORKLOADS
 }

@@ -46,6 +46,9 @@ def value_difference(a: np.ndarray, b: np.ndarray, scale: float) -> str | None:
         return "has NaN or infinity in other places"
     if not b.size:
         return None
+    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
+        wrong = int(np.count_nonzero(a != b))
+        return f"has {wrong} other numbers" if wrong else None
     coarse = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize).name
     size = max(float(np.max(np.abs(b))), np.finfo(coarse).tiny)
     error = float(np.max(np.abs(a.astype(np.float64) - b.astype(np.float64)))) / size

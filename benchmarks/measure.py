@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.check import mismatches
+from benchmarks.limits import at_most
 from benchmarks.peers import BY_HAND, Tool, identity, to_numpy
 from benchmarks.timing import Call, Effort, Timing, compete
 from benchmarks.workload import Workload
 
 # autograd promotes float32 to float64 here and there, Numba returns scalars as Python floats
 ANY_DTYPE = ("autograd", "numba")
+LIMIT = 30.0  # seconds for one compilation, and for one first call
+VALUE_ALONE = "wengert, value alone"
 
 
 @dataclass
@@ -28,6 +31,9 @@ class Outcome:
     timings: dict[str, Timing] = field(default_factory=dict)
     compile_seconds: dict[str, float] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
+    compile_targets: dict[str, float] = field(default_factory=lambda: {"jax": 2.0})
+    value_alone: Timing | None = None
+    extras: dict[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> str | None:
@@ -43,11 +49,17 @@ class Outcome:
             return None
         return self.timings[peer].median / self.timings["wengert"].median
 
-    @property
-    def compile_ratio(self) -> float | None:
-        """JAX's compile time over wengert's."""
+    def compile_ratio(self, peer: str) -> float | None:
+        """That peer's compile time over wengert's."""
         both = self.compile_seconds
-        return both["jax"] / both["wengert"] if {"jax", "wengert"} <= both.keys() else None
+        return both[peer] / both["wengert"] if {peer, "wengert"} <= both.keys() else None
+
+    @property
+    def gradient_over_value(self) -> float | None:
+        """How many times its value a gradient costs in wengert."""
+        if self.value_alone is None or "wengert" not in self.timings:
+            return None
+        return self.timings["wengert"].median / self.value_alone.median
 
 
 def first_line(fault: BaseException) -> str:
@@ -74,28 +86,33 @@ def prepare(
         def call() -> Any:
             return finish(plain())
 
-    return Prepared(call, [np.array(leaf) for leaf in to_numpy(call())])
+    with at_most(LIMIT):
+        return Prepared(call, [np.array(leaf) for leaf in to_numpy(call())])
+
+
+def prepare_tool(workload: Workload, tool: Tool, tiny: bool = False) -> Prepared:
+    """The call of a tool, after its first run."""
+    arguments = tool.arguments(workload.inputs(tiny))
+    return prepare(lambda: tool.bind(workload), arguments, tool.finish)
 
 
 def all_calls(
     workload: Workload, tools: Mapping[str, Tool], by_hand: Sequence[str], tiny: bool
 ) -> tuple[dict[str, Prepared], dict[str, str]]:
     """The calls of every tool that can do the workload, and what went wrong with the others."""
-    inputs = workload.inputs(tiny)
     ready: dict[str, Prepared] = {}
-    faults = dict(workload.skip)
+    faults = {name: why for name, why in workload.skip.items() if name in (*tools, *by_hand)}
     for name, tool in tools.items():
-        if name in faults or workload.mode not in tool.transforms:
+        if not tool.can_do(workload):
             continue
         try:
-            arguments = tool.arguments(inputs)
-            ready[name] = prepare(lambda tool=tool: tool.bind(workload), arguments, tool.finish)
+            ready[name] = prepare_tool(workload, tool, tiny)
         except Exception as fault:  # a tool that cannot do it is a line in the report
             faults[name] = first_line(fault)
     for name, build in workload.by_hand.items():
         if name in by_hand:
             try:
-                ready[name] = prepare(build, inputs, identity)
+                ready[name] = prepare(build, workload.inputs(tiny), identity)
             except Exception as fault:
                 faults[name] = first_line(fault)
     return ready, faults
@@ -113,19 +130,56 @@ def checked_calls(
     return {name: prepared.call for name, prepared in ready.items()}, faults
 
 
-def compile_time(workload: Workload, tool: Tool, tries: int) -> float:
-    """The least seconds from a new Python function to native code, caches empty."""
-    assert tool.compile_only is not None
-    arguments = tool.arguments(workload.inputs())
+def least_time(attempt: Callable[[], object], fresh: Callable[[], object], tries: int) -> float:
+    """The least seconds of some attempts, each after forgetting what the last one left behind."""
     taken = []
     for _ in range(tries):
-        tool.fresh()
+        fresh()
         start = time.perf_counter()
-        tool.compile_only(tool.bind(workload), arguments)
+        with at_most(LIMIT):
+            attempt()
         taken.append(time.perf_counter() - start)
         if sum(taken) > 2.0:
             break
     return min(taken)
+
+
+def compile_time(workload: Workload, tool: Tool, tries: int) -> float:
+    """The least seconds from a new Python function to native code, caches empty."""
+    compile_only = tool.compile_only
+    assert compile_only is not None
+    arguments = tool.arguments(workload.inputs())
+    return least_time(lambda: compile_only(tool.bind(workload), arguments), tool.fresh, tries)
+
+
+def numba_compile_time(workload: Workload, tries: int) -> float:
+    """The same for the version that is written with Numba."""
+    import numba
+
+    signature = tuple(numba.typeof(value) for value in workload.inputs())
+    build = workload.by_hand["numba"]
+    return least_time(lambda: build().compile(signature), lambda: None, tries)
+
+
+def compile_times(
+    workload: Workload, tools: Mapping[str, Tool], by_hand: Sequence[str], tries: int
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Compile times by tool, and what went wrong; Numba's for loops, where the text is the same."""
+    attempts: dict[str, Callable[[], float]] = {
+        name: functools.partial(compile_time, workload, tool, tries)
+        for name, tool in tools.items()
+        if tool.compile_only is not None and tool.can_do(workload)
+    }
+    if workload.has_versions and "numba" in workload.by_hand and "numba" in by_hand:
+        attempts["numba"] = lambda: numba_compile_time(workload, tries)
+    taken: dict[str, float] = {}
+    faults: dict[str, str] = {}
+    for name, attempt in attempts.items():
+        try:
+            taken[name] = attempt()
+        except Exception as fault:
+            faults[name] = first_line(fault)
+    return taken, faults
 
 
 def measure(
@@ -136,19 +190,45 @@ def measure(
     compile_tries: int = 3,
 ) -> Outcome:
     """Checks, compiles and times one workload."""
-    outcome = Outcome(workload.name, dict(workload.targets))
-    for name, tool in tools.items():
-        if compile_tries and tool.compile_only is not None and name not in workload.skip:
-            try:
-                outcome.compile_seconds[name] = compile_time(workload, tool, compile_tries)
-            except Exception as fault:
-                outcome.faults[name] = first_line(fault)
-    calls, faults = checked_calls(workload, tools, by_hand)
+    outcome = Outcome(
+        workload.name, dict(workload.targets), compile_targets=dict(workload.compile_targets)
+    )
+    if compile_tries:
+        outcome.compile_seconds, outcome.faults = compile_times(
+            workload, tools, by_hand, compile_tries
+        )
+    able = {name: tool for name, tool in tools.items() if name not in outcome.faults}
+    calls, faults = checked_calls(workload, able, by_hand)
     outcome.faults.update(faults)
     for name in faults:  # a number of something that is wrong is no number
         outcome.compile_seconds.pop(name, None)
     if calls:
-        outcome.timings = compete(calls, effort)
+        time_calls(outcome, workload, tools, calls, effort)
     for tool in tools.values():
         tool.fresh()
     return outcome
+
+
+def time_calls(
+    outcome: Outcome,
+    workload: Workload,
+    tools: Mapping[str, Tool],
+    calls: Mapping[str, Call],
+    effort: Effort,
+) -> None:
+    """Fills in the run times and, where wengert is right, what is asked of it alone."""
+    beside: dict[str, Call] = {}
+    if "wengert" in calls:
+        own = tools["wengert"]
+        alone = workload.value_alone() if workload.has_versions else None
+        try:
+            if alone is not None:
+                beside[VALUE_ALONE] = prepare_tool(alone, own).call
+            for name, number in workload.extras.items():
+                arguments = own.arguments(workload.inputs())
+                outcome.extras[name] = number(own.bind(workload), arguments)
+        except Exception as fault:
+            outcome.faults["wengert"] = f"beside the gradient: {first_line(fault)}"
+    timings = compete({**calls, **beside}, effort)
+    outcome.value_alone = timings.pop(VALUE_ALONE, None)
+    outcome.timings = timings

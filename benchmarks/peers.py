@@ -51,7 +51,11 @@ class Tool:
     def bind(self, workload: Workload) -> Function:
         """A new, not yet compiled, function that does the workload."""
         transform = self.transforms[workload.mode]
-        return transform(workload.build(self.namespace), workload.argnums)
+        return transform(workload.function(self.name, self.namespace), workload.argnums)
+
+    def can_do(self, workload: Workload) -> bool:
+        """Whether this tool takes part."""
+        return workload.mode in self.transforms and workload.is_for(self.name)
 
     def arguments(self, inputs: Sequence[np.ndarray]) -> list[Any]:
         """The inputs as this tool's arrays."""
@@ -77,6 +81,8 @@ def jax_like(module: Any) -> dict[str, Callable[[Function, tuple[int, ...]], Fun
         "value_and_grad": lambda f, argnums: module.jit(module.value_and_grad(f, argnums)),
         "hessian": lambda f, argnums: module.jit(module.hessian(f, argnums[0])),
         "step": lambda f, argnums: module.jit(descent(module.value_and_grad(f, argnums), argnums)),
+        "vmap": lambda f, argnums: module.jit(module.vmap(f)),
+        "vmap_grad": lambda f, argnums: module.jit(module.vmap(module.grad(f, argnums))),
     }
 
 

@@ -11,7 +11,7 @@ from benchmarks.measure import Outcome
 from benchmarks.startup import FIRST_CALL_TARGET, IMPORT_TARGET, Startup
 
 RESULTS = Path(__file__).parent / "results"
-COMPILE_TARGET = 2.0
+GRADIENT_TARGET = 5.0  # times the value
 PEER_ORDER = ("numpy", "jax", "torch", "torch.compile", "autograd", "numba", "numpy by hand")
 
 
@@ -28,15 +28,18 @@ def times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
+def reached_text(reached: float | None, wanted: float, who: str = "") -> str:
+    """A ratio with its target, `!` where it was missed: `2.1/2 numba`."""
+    mark = "!" if reached is None or reached < wanted else ""
+    return f"{times(reached)}/{wanted:g}{who and ' '}{who}{mark}"
+
+
 def target_text(outcome: Outcome) -> str:
-    """Every target with what was reached: `2.1/2` and `!` where it was missed."""
-    parts = []
-    for peer, wanted in outcome.targets.items():
-        reached = outcome.ratio(peer)
-        mark = "!" if reached is None or reached < wanted else ""
-        who = "" if peer == "best" else f" {peer}"
-        parts.append(f"{times(reached)}/{wanted:g}{who}{mark}")
-    return ", ".join(parts)
+    """Every target with what was reached."""
+    return ", ".join(
+        reached_text(outcome.ratio(peer), wanted, "" if peer == "best" else peer)
+        for peer, wanted in outcome.targets.items()
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -73,19 +76,41 @@ def run_rows(outcomes: Iterable[Outcome], peers: Sequence[str]) -> list[list[str
     return rows
 
 
-def compile_rows(outcomes: Iterable[Outcome]) -> list[list[str]]:
-    rows = [["compile time, caches off", "wengert", "jax", "ratio/target"]]
+def compile_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
+    peers = [p for p in ("jax", "numba") if any(p in o.compile_seconds for o in outcomes)]
+    rows = [["compile time, caches off", "wengert", *peers, "ratio/target"]]
     for outcome in outcomes:
-        ratio = outcome.compile_ratio
-        mark = "!" if ratio is None or ratio < COMPILE_TARGET else ""
         rows.append(
             [
                 outcome.name,
-                seconds(outcome.compile_seconds.get("wengert")),
-                seconds(outcome.compile_seconds.get("jax")),
-                f"{times(ratio)}/{COMPILE_TARGET:g}{mark}",
+                *(seconds(outcome.compile_seconds.get(name)) for name in ("wengert", *peers)),
+                ", ".join(
+                    reached_text(outcome.compile_ratio(peer), wanted, "" if peer == "jax" else peer)
+                    for peer, wanted in outcome.compile_targets.items()
+                ),
             ]
         )
+    return rows
+
+
+def gradient_rows(outcomes: Iterable[Outcome]) -> list[list[str]]:
+    """What a gradient costs beside its value, where both were timed."""
+    rows = [["wengert's gradient over value", "value", "gradient", "ratio/at most"]]
+    for outcome in outcomes:
+        ratio, alone = outcome.gradient_over_value, outcome.value_alone
+        if ratio is not None and alone is not None:
+            late = "!" if ratio > GRADIENT_TARGET else ""
+            whole = seconds(outcome.timings["wengert"].median)
+            text = f"{times(ratio)}/{GRADIENT_TARGET:g}{late}"
+            rows.append([outcome.name, seconds(alone.median), whole, text])
+    return rows
+
+
+def extra_rows(outcomes: Iterable[Outcome]) -> list[list[str]]:
+    """Numbers that single workloads report."""
+    rows = [["further numbers", "what", "number"]]
+    for outcome in outcomes:
+        rows += [[outcome.name, what, f"{value:.4g}"] for what, value in outcome.extras.items()]
     return rows
 
 
@@ -122,6 +147,9 @@ def text_report(
     ]
     if any(outcome.compile_seconds for outcome in outcomes):
         parts.append(table(compile_rows(outcomes)))
+    parts += [
+        table(rows) for rows in (gradient_rows(outcomes), extra_rows(outcomes)) if len(rows) > 1
+    ]
     if startup is not None:
         parts.append(table(startup_rows(startup)))
     if faults := fault_lines(outcomes):
@@ -146,7 +174,12 @@ def as_json(
                 },
                 "timings": {name: t.as_dict() for name, t in outcome.timings.items()},
                 "compile_seconds": outcome.compile_seconds,
-                "compile_ratio": outcome.compile_ratio,
+                "compile_targets": {
+                    peer: {"wanted": wanted, "reached": outcome.compile_ratio(peer)}
+                    for peer, wanted in outcome.compile_targets.items()
+                },
+                "gradient_over_value": outcome.gradient_over_value,
+                "extras": outcome.extras,
                 "faults": outcome.faults,
             }
             for outcome in outcomes

@@ -39,8 +39,12 @@ def chosen_peers(options: argparse.Namespace) -> list[str]:
     return [name for name in known if name in options.peers]
 
 
-def warm_up(tools: dict[str, Tool], threads: int) -> None:
+def warm_up(tools: dict[str, Tool], by_hand: list[str], threads: int) -> None:
     """The first compilation of each tool loads its compiler; that is not a workload's time."""
+    if "numba" in by_hand:
+        import numba
+
+        numba.njit(lambda x: np.sum(x * x) + 1.0)(np.ones(3))
     if "torch" in tools:
         import torch
 
@@ -76,7 +80,7 @@ def run(options: argparse.Namespace, machine: dict[str, Any]) -> int:
     by_hand = [name for name in peers if name in BY_HAND]
     for name in missing:
         print(f"{name} is not installed: left out")
-    warm_up(tools, options.threads)
+    warm_up(tools, by_hand, options.threads)
     effort = QUICK if options.quick else FULL
     tries = 0 if options.no_compile else 1 if options.quick else 3
     outcomes: list[Outcome] = []
