@@ -191,3 +191,18 @@ def test_rows_run_in_parallel() -> None:
     params = {"body": inner.finish(turns), "consts": 1, "size": 50}
     text = check(builder.finish(builder.emit(REGISTRY["for_each"], [y, x], params)))
     assert "parallel for" in text
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_rows_that_are_all_written_are_not_filled_first(reverse: bool) -> None:
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        row = (k[0].sin() + c[0]).reshape(shape=(1, 40))
+        return [row.reshape(shape=(40,)), k[1].window_set(row, i, integer(i, 0), steps=(1, 1))]
+
+    builder = Builder()
+    x, y = builder.input(real_type(40)), builder.input(real_type(40))
+    for rows in (6, 7):  # the last row of seven keeps its zeros
+        rest = builder.zeros(real_type(rows, 40))
+        outs = for_loop(builder, 0, 6, [x], [y, rest], turn, reverse=reverse)
+        text = check(Builder(builder.inputs, list(builder.eqns)).finish(outs))
+        assert ("= 0.0" in text) == (rows == 7)

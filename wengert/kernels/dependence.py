@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from wengert.ir.program import Atom, Eqn, Literal, Program
 from wengert.ir.scalar import Affine, Expr, Index, ScalarOp, affine
 from wengert.kernels.loops import (
     Accumulate,
@@ -30,6 +31,41 @@ from wengert.kernels.statements import own_expressions, walk
 PRIVATE_BYTES = 1 << 20
 
 Range = tuple[int, int]
+
+
+def overwritten(eqn: Eqn, number: int) -> bool:
+    """Whether a for_loop writes row i of a carried array in turn i, all rows, and reads none.
+
+    Then it does not matter what the array holds before the loop.
+    """
+    start, stop = eqn.inputs[:2]
+    body: Program = eqn.params["body"]
+    first_carried = 1 + int(eqn.params["consts"])
+    var = body.inputs[first_carried + number]
+    users = [e for e in body.eqns if var in e.inputs]
+    if len(users) != 1 or var in body.outputs or users[0].op.name != "window_set":
+        return False
+    write = users[0]
+    if body.outputs[number] is not write.outputs[0] or var in write.inputs[1:]:
+        return False
+    if len(write.inputs) < 3 or not (isinstance(start, Literal) and isinstance(stop, Literal)):
+        return False
+    value, place, *rest = write.inputs[1:]
+    first = _row(body, place, int(start.value))
+    whole = value.type.shape == (1, *var.type.shape[1:]) and var.type.is_static
+    zeros = all(isinstance(a, Literal) and a.value == 0 for a in rest)
+    return whole and zeros and first == 0 and stop.value - start.value == var.type.shape[0]
+
+
+def _row(body: Program, place: Atom, start: int) -> int | None:
+    """The row that is written in the first turn, if the next turn writes the next one."""
+    if place is body.inputs[0]:
+        return start
+    maker = next((e for e in body.eqns if place in e.outputs), None)
+    if maker is None or maker.op.name != "sub" or maker.inputs[0] is not body.inputs[0]:
+        return None
+    offset = maker.inputs[1]
+    return start - int(offset.value) if isinstance(offset, Literal) else None
 
 
 @dataclass(frozen=True, slots=True)

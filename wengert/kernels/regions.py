@@ -17,7 +17,7 @@ from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.kernels.block import Block, Context, Inputs
-from wengert.kernels.dependence import independent
+from wengert.kernels.dependence import independent, overwritten
 from wengert.kernels.emit import loops_around
 from wengert.kernels.homes import replaced
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
@@ -62,14 +62,19 @@ def lower(block: Enclosing, form: Region, eqn: Eqn) -> None:
     """Adds the stages of a loop or branch to its block: first copies, and the statements."""
     carried = dict(replaced(eqn, form))
     homes: list[Buffer] = []
+    blank: set[Buffer] = set()
     for number, var in enumerate(eqn.outputs):
         at = carried.get(number)
         operand = eqn.inputs[at] if at is not None else None
         stays = isinstance(operand, Var) and block.plan.root(operand) is block.plan.root(var)
         homes.append(block.home(var))
-        if operand is not None and not stays and form.kind != "branch":
+        if operand is None or stays or form.kind == "branch":
+            continue
+        if form.kind == "for_loop" and overwritten(eqn, number):
+            blank.add(homes[-1])
+        else:
             block.copy(operand, homes[-1])
-    lowering = _Region(block, eqn, homes)
+    lowering = _Region(block, eqn, homes, blank)
     body = tuple(getattr(lowering, form.kind)())
     first = homes[0] if homes else Buffer(INT64, 0, Space.LOCAL)
     zero = block.s.const(0, first.dtype)
@@ -91,7 +96,10 @@ def lower(block: Enclosing, form: Region, eqn: Eqn) -> None:
 class _Region:
     """The statements of one equation; a method for each kind of region."""
 
-    def __init__(self, block: Enclosing, eqn: Eqn, homes: Sequence[Buffer]) -> None:
+    def __init__(
+        self, block: Enclosing, eqn: Eqn, homes: Sequence[Buffer], blank: set[Buffer]
+    ) -> None:
+        self.blank = blank  # homes that hold nothing before the loop
         self.block = block
         self.s = block.s
         self.eqn = eqn
@@ -335,7 +343,7 @@ class _Region:
     def around(self, near: Sequence[Buffer], loop: Sequence[Stmt]) -> list[Stmt]:
         """The loop, with its small carried values brought and taken away."""
         pairs = [(n, h) for n, h in zip(near, self.homes, strict=True) if n is not h]
-        brought = [st for n, h in pairs for st in self.transfer(n, h)]
+        brought = [st for n, h in pairs if h not in self.blank for st in self.transfer(n, h)]
         taken = [st for n, h in pairs for st in self.transfer(h, n)]
         return [*brought, *loop, *taken]
 
