@@ -14,12 +14,24 @@ Rules, with `params` always passed as keyword arguments:
 - `transpose(cotangents, inputs, **params) -> sequence of cotangents | None`: `inputs` holds
   `Value`s for known operands and `Linear(type)` for those the op is linear in; the result has
   one entry per input, None for known inputs and zeros. At least one cotangent is not None.
+  Where `accumulates` is set the rule also takes `seeds`, one `Value | None` per input: what has
+  been summed up for that operand so far. Its results include the seeds, so that a read of a part
+  of an array adds to that part and not zeros to all the rest.
 - `batch(values, batched, size, **params) -> (values, batched)`: a batched value carries its batch
   axis in front.
+- `unchecked(values, **params) -> Value`: for ops with a check, the same without it.
 - `element(ctx, index) -> Expr`: for pointwise ops (one output): the output element at `index`.
 - `form(types, **params) -> Form`: for all others, the kernel form to lower to.
 - `check(ctx, index) -> Requirement`: for pointwise ops that can fail at run time (an index out of
   bounds), what must hold for each element.
+
+Ops with regions (programs among their params) have three more, and `joint` is set: their jvp is
+called with `outs` None and gives (outputs, tangents), as one loop computes both.
+
+- `taint(marks, spread, **params) -> marks`: which outputs depend on the marked operands, where
+  `spread(region, marks)` tells this of a region.
+- `split(eqn, tainted, free) -> Split`: the equation apart, into what depends on the tainted
+  operands and what does not; `ir.transforms.separate` has the details.
 """
 
 from __future__ import annotations
@@ -95,10 +107,15 @@ class Op:
     jvp: Callable[..., Sequence[Any]] | None = None
     linear: Callable[[frozenset[int]], bool] = lambda positions: False
     transpose: Callable[..., Sequence[Any]] | None = None
+    accumulates: bool = False
     batch: Callable[..., tuple[Sequence[Any], Sequence[bool]]] | None = None
+    joint: bool = False
+    taint: Callable[..., Sequence[bool]] | None = None
+    split: Callable[..., Any] | None = None
     element: Callable[[ElementContext, tuple[Expr, ...]], Expr] | None = None
     form: Callable[..., Form] | None = None
     check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None
+    unchecked: Callable[..., Any] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1
     doc: str = ""

@@ -83,10 +83,12 @@ def _gather_jvp(
     return [tangents[0].gather(*primals[1:])]
 
 
-def _gather_transpose(cotangents: Sequence[Value], inputs: Sequence[Any]) -> list[Value | None]:
+def _gather_transpose(
+    cotangents: Sequence[Value], inputs: Sequence[Any], *, seeds: Sequence[Value | None]
+) -> list[Value | None]:
     x, indices = inputs[0], inputs[1:]
-    zeros = cotangents[0].builder.zeros(x.type)
-    return [zeros.scatter_add(cotangents[0], *indices), *(None for _ in indices)]
+    target = cotangents[0].builder.zeros(x.type) if seeds[0] is None else seeds[0]
+    return [target.scatter_add(cotangents[0], *indices), *(None for _ in indices)]
 
 
 def _gather_batch(values: Sequence[Value], batched: Sequence[bool], size: int) -> Batched:
@@ -125,6 +127,7 @@ gather = register(
         jvp=_gather_jvp,
         linear=linear_in(0),
         transpose=_gather_transpose,
+        accumulates=True,
         batch=_gather_batch,
         element=_gather_element,
         samples=_gather_samples,
@@ -313,6 +316,11 @@ def _check_requirement(ctx: ElementContext, index: tuple[Expr, ...]) -> Requirem
     return Requirement(inside, i, "OutOfBoundsError", message)
 
 
+def _check_unchecked(values: Sequence[Value], *, size: int, axis: int) -> Value:
+    index = values[0]
+    return index.lt(0).select(index + size, index)
+
+
 def _check_samples() -> list[Sample]:
     arrays = [np.array([[0, -1], [4, -5]]), np.array(3), np.zeros((0, 2), np.int64)]
     return [Sample((array,), {"size": 5, "axis": 0}) for array in arrays]
@@ -329,6 +337,7 @@ check_index = register(
         batch=batch_unary("check_index", lambda count, *, size, axis: {"size": size, "axis": axis}),
         element=_check_element,
         check=_check_requirement,
+        unchecked=_check_unchecked,
         samples=_check_samples,
         doc="Indices with negative ones counted from the end; fails on those out of bounds. "
         "`axis` is only named in the message.",

@@ -112,11 +112,16 @@ def _window_jvp(
 
 
 def _window_transpose(
-    cotangents: Sequence[Value], inputs: Sequence[Any], *, sizes: Shape, steps: tuple[int, ...]
+    cotangents: Sequence[Value],
+    inputs: Sequence[Any],
+    *,
+    seeds: Tangents,
+    sizes: Shape,
+    steps: tuple[int, ...],
 ) -> list[Value | None]:
     x, starts = inputs[0], inputs[1:]
-    zeros = cotangents[0].builder.zeros(x.type)
-    return [zeros.window_add(cotangents[0], *starts, steps=steps), *(None for _ in starts)]
+    target = cotangents[0].builder.zeros(x.type) if seeds[0] is None else seeds[0]
+    return [target.window_add(cotangents[0], *starts, steps=steps), *(None for _ in starts)]
 
 
 def _window_batch(
@@ -166,6 +171,7 @@ window = register(
         jvp=_window_jvp,
         linear=linear_in(0),
         transpose=_window_transpose,
+        accumulates=True,
         batch=_window_batch,
         element=_window_element,
         samples=_window_samples,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Atom, Eqn, Program
+from wengert.ir.rewrite import rename
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +31,12 @@ def jvp(program: Program, active: Sequence[bool]) -> Jvp:
     dot: dict[Atom, Value] = {
         var: builder.input(var.type) for var, on in zip(program.inputs, active, strict=True) if on
     }
-    _push_eqns(builder, program.eqns, program.eqns, dot)
+    env = _push_eqns(builder, program.eqns, program.eqns, dot)
+    outputs = [env.get(a, a) for a in program.outputs]
     out_tangents = [dot.get(a) for a in program.outputs]
     tangents = [t.atom for t in out_tangents if t is not None]
     return Jvp(
-        Program(tuple(builder.inputs), tuple(builder.eqns), (*program.outputs, *tangents)),
+        Program(tuple(builder.inputs), tuple(builder.eqns), (*outputs, *tangents)),
         tuple([t is not None for t in out_tangents]),
     )
 
@@ -52,23 +54,36 @@ def push(
         for var, tangent in zip(program.inputs, tangents, strict=True)
         if tangent is not None
     }
-    _push_eqns(builder, program.eqns, copies, dot)
-    return [Value(builder, a) for a in outputs], [dot.get(a) for a in program.outputs]
+    env = _push_eqns(builder, program.eqns, copies, dot)
+    return [Value(builder, env.get(a, a)) for a in outputs], [dot.get(a) for a in program.outputs]
 
 
 def _push_eqns(
     builder: Builder, eqns: Sequence[Eqn], copies: Sequence[Eqn], dot: dict[Atom, Value]
-) -> None:
-    """Appends `copies` and their tangents, which `dot` holds by the values of `eqns`."""
+) -> dict[Atom, Atom]:
+    """Appends `copies` and their tangents, which `dot` holds by the values of `eqns`.
+
+    Gives new names of outputs: of the ops whose jvp computes them too.
+    """
+    env: dict[Atom, Atom] = {}
     for eqn, copy in zip(eqns, copies, strict=True):
-        builder.eqns.append(copy)
+        if env:
+            copy = rename(copy, env)
         tangents = [dot.get(a) for a in eqn.inputs]
-        if tangents.count(None) == len(tangents):
+        still = tangents.count(None) == len(tangents)
+        if still or not eqn.op.joint:
+            builder.eqns.append(copy)
+        if still:
             continue
         builder.location = copy.location
         primals = [Value(builder, a) for a in copy.inputs]
-        outs = [Value(builder, v) for v in copy.outputs]
-        pushed = eqn.op.rule("jvp")(primals, tangents, outs, **eqn.params)
+        if eqn.op.joint:
+            outs, pushed = eqn.op.rule("jvp")(primals, tangents, None, **eqn.params)
+            env.update(zip(copy.outputs, [v.atom for v in outs], strict=True))
+        else:
+            outs = [Value(builder, v) for v in copy.outputs]
+            pushed = eqn.op.rule("jvp")(primals, tangents, outs, **eqn.params)
         for var, tangent in zip(eqn.outputs, pushed, strict=True):
             if tangent is not None:
                 dot[var] = tangent
+    return env

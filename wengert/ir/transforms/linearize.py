@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.program import Program, Var
 from wengert.ir.transforms.jvp import jvp
+from wengert.ir.transforms.separate import free_atoms, separate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +34,13 @@ def linearize(program: Program, active: Sequence[bool]) -> Linearized:
     pushed = jvp(program, active)
     count = len(program.inputs)
     tangents = pushed.program.inputs[count:]
-    known, linear = _split(pushed.program.eqns, tangents)
+    parts = separate(pushed.program.eqns, tangents)
     outputs = pushed.program.outputs[: len(program.outputs)]
     out_tangents = pushed.program.outputs[len(program.outputs) :]
-    bound = {*tangents, *(v for e in linear for v in e.outputs)}
-    residuals = _free(linear, out_tangents, bound)
-    primal = Program(pushed.program.inputs[:count], tuple(known), (*outputs, *residuals))
-    rest = Program((*residuals, *tangents), tuple(linear), out_tangents)
+    residuals = free_atoms(parts.linear, out_tangents, tangents)
+    primal = Program(pushed.program.inputs[:count], tuple(parts.known), (*outputs, *residuals))
+    rest = Program((*residuals, *tangents), tuple(parts.linear), out_tangents)
     return Linearized(primal, rest, len(residuals), pushed.out_active)
-
-
-def _split(eqns: Sequence[Eqn], tangents: Sequence[Var]) -> tuple[list[Eqn], list[Eqn]]:
-    tainted: set[Var] = set(tangents)
-    known: list[Eqn] = []
-    linear: list[Eqn] = []
-    for eqn in eqns:
-        if any(isinstance(a, Var) and a in tainted for a in eqn.inputs):
-            tainted.update(eqn.outputs)
-            linear.append(eqn)
-        else:
-            known.append(eqn)
-    return known, linear
-
-
-def _free(eqns: Sequence[Eqn], outputs: Sequence[Atom], bound: set[Var]) -> tuple[Var, ...]:
-    reads = [a for e in eqns for a in e.inputs] + list(outputs)
-    free = [a for a in reads if isinstance(a, Var) and a not in bound]
-    return tuple(dict.fromkeys(free))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +60,11 @@ def split_linear(program: Program, inputs: Sequence[Var]) -> Split:
 
     Whether the equations on `inputs` are linear is for the transposition to find out.
     """
-    known, linear = _split(program.eqns, inputs)
-    bound = {*inputs, *(v for e in linear for v in e.outputs)}
-    residuals = _free(linear, program.outputs, bound)
+    parts = separate(program.eqns, inputs)
+    residuals = free_atoms(parts.linear, program.outputs, inputs)
     others = tuple(v for v in program.inputs if v not in set(inputs))
     return Split(
-        Program(others, tuple(known), residuals),
-        Program((*residuals, *inputs), tuple(linear), program.outputs),
+        Program(others, tuple(parts.known), residuals),
+        Program((*residuals, *inputs), tuple(parts.linear), program.outputs),
         len(residuals),
     )

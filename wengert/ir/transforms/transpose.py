@@ -32,9 +32,30 @@ def pull(
     builder: Builder, program: Program, known: Sequence[Value], cotangents: Sequence[Value | None]
 ) -> list[Value]:
     """Appends the transpose of `program` to `builder`; gives the linear inputs' cotangents."""
+    bars = pull_onto(builder, program, known, cotangents, ())
+    return [
+        builder.zeros(v.type) if bar is None else bar
+        for v, bar in zip(program.inputs[len(known) :], bars, strict=True)
+    ]
+
+
+def pull_onto(
+    builder: Builder,
+    program: Program,
+    known: Sequence[Value],
+    cotangents: Sequence[Value | None],
+    seeds: Sequence[Value | None],
+) -> list[Value | None]:
+    """As `pull`, on top of `seeds`: what the cotangents of the linear inputs are added to.
+
+    A result is None where it is zero.
+    """
     env: dict[Atom, Atom] = dict(zip(program.inputs, [v.atom for v in known], strict=False))
     linear_inputs = program.inputs[len(known) :]
     linear: set[Atom] = set(linear_inputs)
+    bar: dict[Atom, Value] = {
+        v: seed for v, seed in zip(linear_inputs, seeds, strict=False) if seed is not None
+    }
     eqns: list[Eqn] = []
     for eqn in program.eqns:
         if linear.isdisjoint(eqn.inputs):
@@ -42,23 +63,23 @@ def pull(
         else:
             linear.update(eqn.outputs)
             eqns.append(eqn)
-    bar: dict[Atom, Value] = {}
-
-    def accumulate(atom: Atom, cotangent: Value | None) -> None:
-        if cotangent is not None and atom in linear:
-            total = add_tangents(bar.get(atom), cotangent)
-            assert total is not None
-            bar[atom] = total
-
     for atom, cotangent in zip(program.outputs, cotangents, strict=True):
-        accumulate(atom, cotangent)
+        _accumulate(bar, linear, atom, cotangent)
     for eqn in reversed(eqns):
         out_bars = [bar.pop(v, None) for v in eqn.outputs]
         if out_bars.count(None) < len(out_bars):
             builder.location = eqn.location
-            for atom, cotangent in _pull_eqn(builder, eqn, out_bars, env, linear):
-                accumulate(atom, cotangent)
-    return [bar.get(v) or builder.zeros(v.type) for v in linear_inputs]
+            _pull_eqn(builder, eqn, out_bars, env, linear, bar)
+    return [bar.get(v) for v in linear_inputs]
+
+
+def _accumulate(
+    bar: dict[Atom, Value], linear: set[Atom], atom: Atom, cotangent: Value | None
+) -> None:
+    if cotangent is not None and atom in linear:
+        total = add_tangents(bar.get(atom), cotangent)
+        assert total is not None
+        bar[atom] = total
 
 
 def _copy_known(builder: Builder, eqn: Eqn, env: dict[Atom, Atom]) -> None:
@@ -74,7 +95,8 @@ def _pull_eqn(
     out_bars: list[Value | None],
     env: dict[Atom, Atom],
     linear: set[Atom],
-) -> list[tuple[Atom, Value | None]]:
+    bar: dict[Atom, Value],
+) -> None:
     unknown = [a in linear for a in eqn.inputs]
     positions = frozenset([i for i, on in enumerate(unknown) if on])
     if not eqn.op.linear(positions):
@@ -86,9 +108,16 @@ def _pull_eqn(
         Linear(a.type) if on else Value(builder, env.get(a, a))
         for a, on in zip(eqn.inputs, unknown, strict=True)
     ]
-    return list(
-        zip(eqn.inputs, eqn.op.rule("transpose")(out_bars, inputs, **eqn.params), strict=True)
-    )
+    transpose_rule = eqn.op.rule("transpose")
+    if eqn.op.accumulates:
+        seeds = [
+            bar.pop(a, None) if on else None for a, on in zip(eqn.inputs, unknown, strict=True)
+        ]
+        bars = transpose_rule(out_bars, inputs, seeds=seeds, **eqn.params)
+    else:
+        bars = transpose_rule(out_bars, inputs, **eqn.params)
+    for atom, cotangent in zip(eqn.inputs, bars, strict=True):
+        _accumulate(bar, linear, atom, cotangent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Loops and branches: derivatives of every order, batches, passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from control_cases import Case, cases
+from derivative_laws import check_derivatives
+from op_cases import floats, run
+
+from wengert.ir.compare import same
+from wengert.ir.parser import parse
+from wengert.ir.text import fingerprint, to_text
+from wengert.ir.transforms.jvp import jvp
+from wengert.ir.transforms.linearize import linearize
+from wengert.ir.transforms.transpose import transpose, vjp
+from wengert.ir.verify import verify, verify_linear
+
+CASES = cases()
+over_cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+def active(case: Case) -> list[bool]:
+    return [t.is_float for t in case[0].in_types]
+
+
+@over_cases
+def test_text_comes_back(case: Case) -> None:
+    program, args = case
+    for each in (program, jvp(program, active(case)).program, vjp(program, active(case)).program):
+        verify(each)
+        again = parse(to_text(each))
+        assert same(again, each)
+        assert to_text(again) == to_text(each)
+        assert fingerprint(again) == fingerprint(each)
+    for x, y in zip(run(parse(to_text(program)), args), run(program, args), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@over_cases
+def test_first_derivatives(case: Case) -> None:
+    program, args = case
+    for position in floats(args):
+        check_derivatives(program, args, [position])
+    check_derivatives(program, args, floats(args))
+
+
+@over_cases
+@pytest.mark.parametrize("transform", [jvp, vjp], ids=["jvp", "vjp"])
+def test_second_derivatives(case: Case, transform: object) -> None:
+    program, args = case
+    rng = np.random.default_rng(5)
+    first = transform(program, active(case)).program  # type: ignore[operator]
+    extra = [rng.standard_normal(t.shape) for t in first.in_types[len(args) :]]
+    check_derivatives(first, [*args, *extra], floats([*args, *extra]))
+
+
+@over_cases
+def test_linear_parts_are_linear(case: Case) -> None:
+    program, args = case
+    rng = np.random.default_rng(6)
+    split = linearize(program, active(case))
+    verify(split.primal)
+    verify(split.linear)
+    verify_linear(split.linear, split.residuals)
+    verify(transpose(split.linear, split.residuals))
+    results = run(split.primal, args)
+    residuals = results[len(program.outputs) :]
+    x, y = ([rng.standard_normal(a.shape) for a in args if a.dtype.kind == "f"] for _ in range(2))
+    mixed = [np.asarray(2 * a - 3 * b) for a, b in zip(x, y, strict=True)]
+    fx, fy, fm = (run(split.linear, [*residuals, *map(np.asarray, v)]) for v in (x, y, mixed))
+    for a, b, c in zip(fx, fy, fm, strict=True):
+        np.testing.assert_allclose(c, 2 * a - 3 * b, 1e-9, 1e-9)

@@ -1,0 +1,191 @@
+"""A for_loop apart: the primal loop, which also fills tapes, and the loop that is linear.
+
+A tape is an array with one entry for each turn; `ir.transforms.storage` decides what is on tape
+and what the linear loop computes again. Without a bound of the turns there can be no tape: then
+the linear loop carries the primal values too, and `for_loop_reverse` runs it from snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.ir.builder import Builder, Value
+from wengert.ir.ops.control_family import INDEX, chosen, fresh, reads, values_of
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
+from wengert.ir.transforms.storage import nbytes
+from wengert.ir.transforms.taint import carried, depending
+from wengert.ir.types import INT64, TensorType
+
+_GUESS = 100
+"""How many turns a loop without a bound is taken to make."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A for_loop being taken apart; its operands and what the body calls them."""
+
+    eqn: Eqn
+    body: Program
+    start: Atom
+    consts: list[tuple[Var, Atom]]
+    linear_consts: list[tuple[Var, Atom]]
+    carry: list[bool]
+    """Which of the carried values are tainted."""
+
+    def part(self, items: Sequence[Any], on: bool) -> list[Any]:
+        return chosen(items, self.carry, on)
+
+    @property
+    def carry_inputs(self) -> tuple[Var, ...]:
+        return self.body.inputs[-len(self.carry) :]
+
+    @property
+    def carry_operands(self) -> tuple[Atom, ...]:
+        return self.eqn.inputs[-len(self.carry) :]
+
+
+def split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+    """The primal loop and the linear one."""
+    body, consts = eqn.params["body"], eqn.params["consts"]
+    marks = [False, *tainted[2:]]
+    marks[1 + consts :] = carried(body, marks, 1 + consts, depending)
+    pairs = list(zip(body.inputs[1 : 1 + consts], eqn.inputs[2 : 2 + consts], strict=True))
+    loop = _Loop(
+        eqn,
+        body,
+        eqn.inputs[0],
+        chosen(pairs, marks[1 : 1 + consts], False),
+        chosen(pairs, marks[1 : 1 + consts]),
+        marks[1 + consts :],
+    )
+    turns = _GUESS if eqn.params["turns"] is None else max(1, eqn.params["turns"])
+    prices: dict[Var, int | None] = {body.inputs[0]: None}
+    prices |= {v: None if free(a) else nbytes(a.type) for v, a in loop.consts}
+    prices |= {v: nbytes(v.type) * turns for v in loop.part(loop.carry_inputs, False)}
+    apart = separate_region(body, marks, loop.part(body.outputs, True), prices, turns)
+    given = {body.inputs[0], *(v for v, _ in loop.consts)}
+    taped = [v for v in apart.plan.stored if v not in given]
+    if taped and eqn.params["turns"] is None:
+        return _with_primal(loop, apart)
+    return _with_tapes(loop, apart, taped)
+
+
+def _with_primal(loop: _Loop, apart: Body) -> Split:
+    """The linear loop computes all primal values again."""
+    outputs = [v if on else Var(v.type) for v, on in zip(loop.eqn.outputs, loop.carry, strict=True)]
+    eqn = loop.eqn
+    linear = Eqn(eqn.op, eqn.inputs, tuple(outputs), eqn.params, eqn.location)
+    builder = Builder()
+    _known_loop(builder, loop, apart, [], [])
+    return Split(builder.eqns, [linear])
+
+
+def _with_tapes(loop: _Loop, apart: Body, taped: Sequence[Var]) -> Split:
+    """The primal loop stores the values in `taped`, and the linear loop reads them."""
+    builder = Builder(location=loop.eqn.location)
+    turns = loop.eqn.params["turns"]
+    types = [TensorType(v.type.dtype, (turns, *map(int, v.type.shape))) for v in taped]
+    tapes = fresh(types)
+    has_primal = bool(taped) or not all(loop.carry)
+    if has_primal:
+        _known_loop(builder, loop, apart, taped, tapes)
+    return Split(builder.eqns, [_linear_loop(loop, apart, taped, tapes, has_primal)])
+
+
+def _known_loop(
+    outer: Builder, loop: _Loop, apart: Body, taped: Sequence[Var], tapes: Sequence[Var]
+) -> None:
+    """Appends the primal loop, if it has anything to carry."""
+    body = loop.body
+    start = Var(INDEX)
+    boards = fresh([t.type for t in tapes])
+    carry = loop.part(loop.carry_inputs, False)
+    builder = Builder(eqns=list(apart.parts.known), location=loop.eqn.location)
+    place = _place(builder, loop, body.inputs[0], start)
+    written = [
+        _write(Value(builder, board), Value(builder, v), place)
+        for board, v in zip(boards, taped, strict=True)
+    ]
+    outputs = (*loop.part(body.outputs, False), *(w.atom for w in written))
+    consts = [*loop.consts, (start, loop.start)]
+    used = reads(builder.eqns, outputs)
+    consts = [(v, a) for v, a in consts if v in used]
+    if not outputs:
+        return
+    inner = Program(
+        (body.inputs[0], *(v for v, _ in consts), *carry, *boards), tuple(builder.eqns), outputs
+    )
+    blank = [outer.zeros(t.type).atom for t in tapes]
+    inputs = (
+        *loop.eqn.inputs[:2],
+        *(a for _, a in consts),
+        *loop.part(loop.carry_operands, False),
+        *blank,
+    )
+    params = {**loop.eqn.params, "body": inner, "consts": len(consts)}
+    results = (*loop.part(loop.eqn.outputs, False), *tapes)
+    outer.eqns.append(Eqn(loop.eqn.op, inputs, results, params, loop.eqn.location))
+
+
+def _place(builder: Builder, loop: _Loop, index: Var, start: Var) -> Value:
+    """Where on the tape the present turn stands."""
+    if isinstance(loop.start, Literal):
+        return (
+            Value(builder, index) - loop.start.value if loop.start.value else Value(builder, index)
+        )
+    return Value(builder, index) - Value(builder, start)
+
+
+def _write(tape: Value, value: Value, place: Value) -> Value:
+    row = value.reshape(shape=(1, *value.shape))
+    zeros = [tape.builder.literal(0, INT64) for _ in value.shape]
+    return tape.window_set(row, place, *zeros, steps=(1,) * row.ndim)
+
+
+def _read(tape: Value, type_: TensorType, place: Value) -> Value:
+    zeros = [tape.builder.literal(0, INT64) for _ in type_.shape]
+    row = tape.window(place, *zeros, sizes=(1, *type_.shape), steps=(1,) * tape.ndim)
+    return row.reshape(shape=type_.shape)
+
+
+def _linear_loop(
+    loop: _Loop, apart: Body, taped: Sequence[Var], tapes: Sequence[Var], has_primal: bool
+) -> Eqn:
+    body, parts = loop.body, apart.parts
+    builder = Builder(location=loop.eqn.location)
+    index, start = Var(INDEX), Var(INDEX)
+    boards = fresh([t.type for t in tapes])
+    consts = [*loop.consts, *loop.linear_consts]
+    inner = fresh([v.type for v, _ in consts])
+    carry = fresh([v.type for v in loop.part(loop.carry_inputs, True)])
+    env: dict[Atom, Atom] = {body.inputs[0]: index}
+    env |= {v: w for (v, _), w in zip(consts, inner, strict=True)}
+    env |= dict(zip(loop.part(loop.carry_inputs, True), carry, strict=True))
+    if taped:
+        place = _place(builder, loop, index, start)
+        for board, v in zip(boards, taped, strict=True):
+            env[v] = _read(Value(builder, board), v.type, place).atom
+    checks = any(e.op.check is not None for e in parts.known)
+    again = parts.known if checks and not has_primal else apart.plan.again
+    repeat(builder, again, env, has_primal)
+    repeat(builder, parts.linear, env, False)
+    outputs = tuple([env.get(a, a) for a in loop.part(body.outputs, True)])
+    operands: list[tuple[Var, Atom]] = list(zip(inner, [a for _, a in consts], strict=True))
+    operands += [(start, loop.start), *zip(boards, tapes, strict=True)]
+    used = reads(builder.eqns, outputs)
+    operands = [(v, a) for v, a in operands if v in used]
+    region = Program((index, *(v for v, _ in operands), *carry), tuple(builder.eqns), outputs)
+    inputs = (
+        *loop.eqn.inputs[:2],
+        *(a for _, a in operands),
+        *loop.part(loop.carry_operands, True),
+    )
+    params = {**loop.eqn.params, "body": region, "consts": len(operands)}
+    outs = tuple(loop.part(loop.eqn.outputs, True))
+    return Eqn(loop.eqn.op, inputs, outs, params, loop.eqn.location)
+
+
+__all__ = ["split", "values_of"]

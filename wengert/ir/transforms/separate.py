@@ -1,0 +1,123 @@
+"""Takes a program apart: what depends on some of its values, the tainted ones, and what does not.
+
+An equation with regions can belong to both sides, as a loop that carries primal values and their
+tangents does. Its op's `split` rule then makes equations for either side. The known ones give
+what the linear ones read: the residuals, for a loop a tape with one entry for each turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wengert.ir.builder import Builder, Value
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.transforms.storage import Plan, plan, work
+from wengert.ir.transforms.taint import depending, tainted_outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An equation apart: equations on known values, and linear ones that read those."""
+
+    known: Sequence[Eqn]
+    linear: Sequence[Eqn]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The known and the linear equations of a program, and the values that are tainted."""
+
+    known: Sequence[Eqn]
+    linear: Sequence[Eqn]
+    tainted: frozenset[Atom]
+
+
+def separate(
+    eqns: Sequence[Eqn], tainted: Iterable[Var], free: Iterable[Var] | None = None
+) -> Parts:
+    """Splits equations by what depends on the `tainted` values.
+
+    `free` values, and what is computed from them cheaply, are there for the linear part at no
+    cost: constants of a loop, say. Without it every known value is.
+    """
+    marked: set[Atom] = set(tainted)
+    cheap: set[Atom] | None = None if free is None else set(free)
+    known: list[Eqn] = []
+    linear: list[Eqn] = []
+
+    def is_free(atom: Atom) -> bool:
+        return cheap is None or isinstance(atom, Literal) or atom in cheap
+
+    def keep(eqn: Eqn) -> None:
+        known.append(eqn)
+        if cheap is not None and work(eqn) is not None and all(map(is_free, eqn.inputs)):
+            cheap.update(eqn.outputs)
+
+    for eqn in eqns:
+        marks = [a in marked for a in eqn.inputs]
+        if not any(marks):
+            keep(eqn)
+            continue
+        flags = tainted_outputs(eqn, marks, depending)
+        marked.update(v for v, on in zip(eqn.outputs, flags, strict=True) if on)
+        if eqn.op.split is None:
+            linear.append(eqn)
+            continue
+        parts: Split = eqn.op.split(eqn, marks, is_free)
+        for part in parts.known:
+            keep(part)
+        linear += parts.linear
+    return Parts(known, linear, frozenset(marked))
+
+
+def free_atoms(
+    eqns: Sequence[Eqn], outputs: Sequence[Atom], inputs: Sequence[Var]
+) -> tuple[Var, ...]:
+    """What equations and outputs read that is neither an input nor computed by them."""
+    bound = {*inputs, *(v for e in eqns for v in e.outputs)}
+    reads = [a for e in eqns for a in e.inputs] + list(outputs)
+    return tuple(dict.fromkeys([a for a in reads if isinstance(a, Var) and a not in bound]))
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A region apart, with what its linear part takes from its known part."""
+
+    parts: Parts
+    plan: Plan
+
+
+def separate_region(
+    region: Program,
+    marks: Sequence[bool],
+    outputs: Sequence[Atom],
+    prices: Mapping[Var, int | None],
+    turns: int,
+) -> Body:
+    """Splits a region whose marked inputs are tainted; `outputs` are what its linear part gives.
+
+    `prices` says what it costs to keep each of the other inputs for the linear part, None for
+    nothing; `turns` is how often the region runs.
+    """
+    tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
+    free = [v for v, price in prices.items() if price is None]
+    parts = separate(region.eqns, tainted, free)
+    needed = free_atoms(parts.linear, outputs, tainted)
+    return Body(parts, plan(parts.known, needed, prices, turns))
+
+
+def repeat(builder: Builder, eqns: Sequence[Eqn], env: dict[Atom, Atom], checked: bool) -> None:
+    """Appends copies of equations on what `env` calls their operands, and enters their outputs.
+
+    Where all has been `checked` before, no check is repeated.
+    """
+    for eqn in eqns:
+        atoms = tuple([env.get(a, a) for a in eqn.inputs])
+        if checked and eqn.op.check is not None and eqn.op.unchecked is not None:
+            values = [Value(builder, a) for a in atoms]
+            env[eqn.outputs[0]] = eqn.op.unchecked(values, **eqn.params).atom
+            continue
+        fresh = tuple([Var(v.type) for v in eqn.outputs])
+        builder.eqns.append(Eqn(eqn.op, atoms, fresh, eqn.params, eqn.location))
+        env.update(zip(eqn.outputs, fresh, strict=True))
