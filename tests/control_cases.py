@@ -74,9 +74,7 @@ def choose(index: Value, operands: Sequence[Value], *branches: Callable[..., Any
     return index.builder.emit(REGISTRY["branch"], [index, *operands], params)
 
 
-def each(
-    consts: Sequence[Value], rows: Sequence[Value], body: Callable[..., Any]
-) -> list[Value]:
+def each(consts: Sequence[Value], rows: Sequence[Value], body: Callable[..., Any]) -> list[Value]:
     size = rows[0].shape[0]
     types = [*(v.type for v in consts), *(v.type.with_shape(v.shape[1:]) for v in rows)]
     params = {"body": region(types, body), "consts": len(consts), "size": size}
@@ -258,16 +256,12 @@ def collatz(x: Value, y: Value) -> Any:
         half = n.floordiv(2)
         return half, x * at(y, half.mod(3)) + 0.1, put(y, x, half.mod(3))
 
-    return while_(
-        [x.builder.literal(27, INT64), x, y], lambda n, x, y: n.gt(0), body
-    )[1:]
+    return while_([x.builder.literal(27, INT64), x, y], lambda n, x, y: n.gt(0), body)[1:]
 
 
 def either(x: Value, y: Value) -> Any:
     """Branches that compute different things of the same operands."""
-    return choose(
-        x.gt(y), [x, y], lambda x, y: (x * y, y), lambda x, y: (x.sin(), x * 2.0)
-    )
+    return choose(x.gt(y), [x, y], lambda x, y: (x * y, y), lambda x, y: (x.sin(), x * 2.0))
 
 
 def branch_in_loop(x: Value) -> Any:

@@ -19,13 +19,18 @@ from wengert.ir.types import type_of
 OPS = list(REGISTRY.values())
 
 
+def has_regions(op: Op) -> bool:
+    """Whether programs are among the op's params, which fix the types of its operands."""
+    return op.family == "control"
+
+
 def samples_of(op: Op) -> list[tuple[str, Sample]]:
     """The samples of an op with a name for messages."""
     named: list[tuple[str, Sample]] = []
     for i, sample in enumerate(op.samples()):
         arrays = tuple(np.asarray(a) for a in sample.args)
         types = ", ".join(str(type_of(a)) for a in arrays)
-        shown = {k: "array" if isinstance(v, np.ndarray) else v for k, v in sample.params.items()}
+        shown = {k: v for k, v in sample.params.items() if not isinstance(v, np.ndarray | Program)}
         fixed = Sample(arrays, sample.params, sample.differentiable, sample.tolerance)
         named.append((f"sample {i}: {op.name}({types}) {shown}", fixed))
     return named

@@ -22,6 +22,7 @@ from wengert.ir.ops.control_family import (
     reads,
     with_tangents,
 )
+from wengert.ir.ops.control_samples import branch_samples
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
@@ -259,6 +260,7 @@ branch = register(
         transpose=_transpose,
         accumulates=True,
         form=lambda types, **params: Region("branch"),
+        samples=branch_samples,
         doc="branches[index](*operands), where index is in range; an `if` has the branches "
         "(else, then).",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Builder, Value
-from wengert.ir.op import Linear
+from wengert.ir.op import REGISTRY, Linear
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.types import INT64, TensorType
@@ -64,11 +64,6 @@ def or_zeros(builder: Builder, value: Value | None, type_: TensorType) -> Value:
     return builder.zeros(type_) if value is None else value
 
 
-def values_of(builder: Builder, atoms: Iterable[Atom]) -> list[Value]:
-    """Handles on atoms."""
-    return [Value(builder, a) for a in atoms]
-
-
 def is_linear(operand: Value | Linear) -> bool:
     """Whether an operand of an equation that is transposed is one that it is linear in."""
     return isinstance(operand, Linear)
@@ -82,3 +77,42 @@ def reads(eqns: Iterable[Eqn], outputs: Iterable[Atom]) -> set[Atom]:
 def fresh(types: Iterable[TensorType]) -> list[Var]:
     """New values of these types."""
     return [Var(t) for t in types]
+
+
+def emit_loop(
+    builder: Builder,
+    bounds: tuple[Value, Value],
+    consts: Sequence[Value],
+    carry: Sequence[Value],
+    body: Callable[[Value, list[Value], list[Value]], Sequence[Value]],
+    *,
+    turns: int | None = None,
+    reverse: bool = False,
+) -> list[Value]:
+    """A for_loop whose body is written by a function of (i, constants, carry)."""
+    inner = Builder(location=builder.location)
+    index = inner.input(INDEX)
+    inputs = [inner.input(v.type) for v in (*consts, *carry)]
+    outs = body(index, inputs[: len(consts)], inputs[len(consts) :])
+    params: dict[str, Any] = {"symbol": None, "turns": turns, "reverse": reverse}
+    params |= {"consts": len(consts), "body": inner.finish(outs)}
+    return builder.emit(REGISTRY["for_loop"], [*bounds, *consts, *carry], params)
+
+
+def write_row(board: Value, value: Value, place: Value) -> Value:
+    """`board` with `value` as its row number `place`; the row may be longer than the value."""
+    row = value.reshape(shape=(1, *value.shape))
+    zeros = [board.builder.literal(0, INT64) for _ in value.shape]
+    return board.window_set(row, place, *zeros, steps=(1,) * row.ndim)
+
+
+def read_row(board: Value, type_: TensorType, place: Value) -> Value:
+    """Row number `place` of `board`, a value of this type."""
+    zeros = [board.builder.literal(0, INT64) for _ in type_.shape]
+    row = board.window(place, *zeros, sizes=(1, *type_.shape), steps=(1,) * board.ndim)
+    return row.reshape(shape=type_.shape)
+
+
+def board_type(turns: int, type_: TensorType) -> TensorType:
+    """The type of an array with room for so many values."""
+    return TensorType(type_.dtype, (turns, *map(int, type_.shape)))

@@ -24,6 +24,7 @@ from wengert.ir.ops.control_family import (
     with_inputs,
     with_tangents,
 )
+from wengert.ir.ops.control_samples import for_each_samples
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
@@ -203,6 +204,7 @@ for_each = register(
         transpose=_transpose,
         accumulates=True,
         form=lambda types, **params: Region("for_each"),
+        samples=for_each_samples,
         doc="body(*consts, *row) for each row of the mapped operands, independently of one "
         "another; results are stacked. Operands: `consts` constants, then the mapped ones, whose "
         "first axis has `size` rows.",

@@ -26,6 +26,7 @@ from wengert.ir.ops.control_family import (
     with_inputs,
     with_tangents,
 )
+from wengert.ir.ops.control_samples import for_loop_samples
 from wengert.ir.ops.for_loop_reverse import transpose
 from wengert.ir.ops.for_loop_split import split
 from wengert.ir.program import Program
@@ -153,6 +154,7 @@ for_loop = register(
         transpose=transpose,
         accumulates=True,
         form=lambda types, **params: Region("for_loop"),
+        samples=for_loop_samples,
         doc="carry = body(i, *consts, *carry) for i = start, ..., stop-1, or down from there. "
         "Operands: start, stop, then `consts` constants, then the carry. `symbol` stands for i in "
         "dimensions; `turns` is an upper bound of stop - start, or None.",

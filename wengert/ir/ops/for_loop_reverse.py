@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.ir.builder import Builder, Value
+from wengert.ir.builder import Builder, Value, add_tangents
 from wengert.ir.op import REGISTRY, Linear
 from wengert.ir.ops.control_family import Tangents, chosen, is_linear, or_zeros
+from wengert.ir.ops.for_loop_snapshots import Reversed, from_snapshots
 from wengert.ir.program import Program
 from wengert.ir.transforms.taint import carried, depending, reached
 from wengert.ir.transforms.transpose import pull_onto
@@ -27,30 +28,12 @@ def transpose(
     **params: Any,
 ) -> list[Value | None]:
     """Cotangents of the constants and of what the carry starts from, on top of the seeds."""
-    given = [is_linear(x) for x in inputs[2:]]
-    marks = [False, *given]
+    marks = [False, *(is_linear(x) for x in inputs[2:])]
     marks[1 + consts :] = carried(body, marks, 1 + consts, depending)
-    return _transpose(cotangents, inputs, seeds, marks, body, consts, params)
-
-
-def _transpose(
-    cotangents: Tangents,
-    inputs: Sequence[Any],
-    seeds: Tangents,
-    marks: Sequence[bool],
-    body: Program,
-    consts: int,
-    params: dict[str, Any],
-) -> list[Value | None]:
+    loop = Reversed(inputs, body, consts, params, marks, *_living(body, marks, cotangents, consts))
     outer = next(x for x in cotangents if x is not None).builder
-    live = _live_carry(body, [x is not None for x in cotangents], consts)
-    read = reached(body, live)
-    summed = [on and r for on, r in zip(marks[1 : 1 + consts], read[1 : 1 + consts], strict=True)]
-    known = [
-        v for v, on in zip(inputs[2 : 2 + consts], marks[1 : 1 + consts], strict=True) if not on
-    ]
-    region = _backward(body, marks, consts, live, summed)
     types = [v.type for v in body.inputs]
+    live, summed = loop.live, loop.summed
     bars = [
         or_zeros(outer, ct, t)
         for ct, t, on in zip(cotangents, types[1 + consts :], live, strict=True)
@@ -61,22 +44,37 @@ def _transpose(
         for seed, t, on in zip(seeds[2 : 2 + consts], types[1 : 1 + consts], summed, strict=True)
         if on
     ]
-    operands = [*inputs[:2], *known, *bars, *sums]
-    params = {**params, "body": region, "consts": len(known), "reverse": not params["reverse"]}
-    results = iter(outer.emit(REGISTRY["for_loop"], operands, params))
+    run = backwards if all(marks[1 + consts :]) else from_snapshots
+    results = iter(run(outer, loop, [*bars, *sums]))
     carry = [next(results) if on else None for on in live]
     totals = [next(results) if on else seed for on, seed in zip(summed, seeds[2:], strict=False)]
     starts = [
-        _plus(ct, seed) if is_linear(x) else None
+        add_tangents(ct, seed) if is_linear(x) else None
         for ct, seed, x in zip(carry, seeds[2 + consts :], inputs[2 + consts :], strict=True)
     ]
     return [None, None, *totals, *starts]
 
 
-def _plus(x: Value | None, y: Value | None) -> Value | None:
-    if x is None or y is None:
-        return y if x is None else x
-    return x + y
+def _living(
+    body: Program, marks: Sequence[bool], cotangents: Tangents, consts: int
+) -> tuple[list[bool], list[bool]]:
+    """Which carried values have a cotangent at some turn, and which constants then get one."""
+    live = _live_carry(body, [x is not None for x in cotangents], consts)
+    live = [a and b for a, b in zip(live, marks[1 + consts :], strict=True)]
+    read = reached(body, live)
+    summed = [on and r for on, r in zip(marks[1 : 1 + consts], read[1 : 1 + consts], strict=True)]
+    return live, summed
+
+
+def backwards(outer: Builder, loop: Reversed, bars: Sequence[Value]) -> list[Value]:
+    """The loop that carries `bars`, cotangents and sums, where all that is known is constant."""
+    consts = loop.consts
+    known = chosen(loop.inputs[2 : 2 + consts], loop.marks[1 : 1 + consts], False)
+    region = _backward(loop.body, loop.marks, consts, loop.live, loop.summed)
+    operands = [*loop.inputs[:2], *known, *bars]
+    reverse = not loop.params["reverse"]
+    params = {**loop.params, "body": region, "consts": len(known), "reverse": reverse}
+    return outer.emit(REGISTRY["for_loop"], operands, params)
 
 
 def _live_carry(body: Program, live: Sequence[bool], consts: int) -> list[bool]:

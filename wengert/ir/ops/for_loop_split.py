@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.ir.builder import Builder, Value
-from wengert.ir.ops.control_family import INDEX, chosen, fresh, reads, values_of
+from wengert.ir.ops.control_family import (
+    INDEX,
+    board_type,
+    chosen,
+    fresh,
+    read_row,
+    reads,
+    write_row,
+)
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.taint import carried, depending
-from wengert.ir.types import INT64, TensorType
 
 _GUESS = 100
 """How many turns a loop without a bound is taken to make."""
@@ -86,9 +93,8 @@ def _with_primal(loop: _Loop, apart: Body) -> Split:
 def _with_tapes(loop: _Loop, apart: Body, taped: Sequence[Var]) -> Split:
     """The primal loop stores the values in `taped`, and the linear loop reads them."""
     builder = Builder(location=loop.eqn.location)
-    turns = loop.eqn.params["turns"]
-    types = [TensorType(v.type.dtype, (turns, *map(int, v.type.shape))) for v in taped]
-    tapes = fresh(types)
+    turns = max(1, loop.eqn.params["turns"] or 0)
+    tapes = fresh([board_type(turns, v.type) for v in taped])
     has_primal = bool(taped) or not all(loop.carry)
     if has_primal:
         _known_loop(builder, loop, apart, taped, tapes)
@@ -106,7 +112,7 @@ def _known_loop(
     builder = Builder(eqns=list(apart.parts.known), location=loop.eqn.location)
     place = _place(builder, loop, body.inputs[0], start)
     written = [
-        _write(Value(builder, board), Value(builder, v), place)
+        write_row(Value(builder, board), Value(builder, v), place)
         for board, v in zip(boards, taped, strict=True)
     ]
     outputs = (*loop.part(body.outputs, False), *(w.atom for w in written))
@@ -139,18 +145,6 @@ def _place(builder: Builder, loop: _Loop, index: Var, start: Var) -> Value:
     return Value(builder, index) - Value(builder, start)
 
 
-def _write(tape: Value, value: Value, place: Value) -> Value:
-    row = value.reshape(shape=(1, *value.shape))
-    zeros = [tape.builder.literal(0, INT64) for _ in value.shape]
-    return tape.window_set(row, place, *zeros, steps=(1,) * row.ndim)
-
-
-def _read(tape: Value, type_: TensorType, place: Value) -> Value:
-    zeros = [tape.builder.literal(0, INT64) for _ in type_.shape]
-    row = tape.window(place, *zeros, sizes=(1, *type_.shape), steps=(1,) * tape.ndim)
-    return row.reshape(shape=type_.shape)
-
-
 def _linear_loop(
     loop: _Loop, apart: Body, taped: Sequence[Var], tapes: Sequence[Var], has_primal: bool
 ) -> Eqn:
@@ -167,7 +161,7 @@ def _linear_loop(
     if taped:
         place = _place(builder, loop, index, start)
         for board, v in zip(boards, taped, strict=True):
-            env[v] = _read(Value(builder, board), v.type, place).atom
+            env[v] = read_row(Value(builder, board), v.type, place).atom
     checks = any(e.op.check is not None for e in parts.known)
     again = parts.known if checks and not has_primal else apart.plan.again
     repeat(builder, again, env, has_primal)
@@ -186,6 +180,3 @@ def _linear_loop(
     params = {**loop.eqn.params, "body": region, "consts": len(operands)}
     outs = tuple(loop.part(loop.eqn.outputs, True))
     return Eqn(loop.eqn.op, inputs, outs, params, loop.eqn.location)
-
-
-__all__ = ["split", "values_of"]

@@ -19,6 +19,7 @@ from wengert.ir.ops.control_family import (
     with_inputs,
     with_tangents,
 )
+from wengert.ir.ops.control_samples import while_loop_samples
 from wengert.ir.ops.for_loop import moving_carry
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.separate import Split
@@ -149,6 +150,7 @@ while_loop = register(
         taint=_taint,
         split=_split,
         form=lambda types, **params: Region("while_loop"),
+        samples=while_loop_samples,
         doc="carry = body(*consts, *carry) while cond(*consts, *carry). Operands: `consts` "
         "constants, then the carry.",
     )
