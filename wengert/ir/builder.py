@@ -8,7 +8,7 @@ families can use one another without importing each other.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +94,7 @@ class Builder:
         return Program(tuple(self.inputs), tuple(self.eqns), tuple(v.atom for v in outputs))
 
 
-def substitute(env: dict[Var, Atom], atom: Atom) -> Atom:
+def substitute(env: Mapping[Any, Atom], atom: Atom) -> Atom:
     """What `atom` is called in a program being rebuilt."""
     return env.get(atom, atom) if isinstance(atom, Var) else atom
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.errors import ShapeError
-from wengert.ir.builder import Builder, Value
+from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.evaluate import evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import REGISTRY, Linear, Op, register
@@ -171,7 +171,7 @@ def _linear(
             has_known,
         )
         repeat(builder, body.parts.linear, env, False)
-        gives = tuple([env.get(a, a) for a in chosen(region.outputs, outs)])
+        gives = tuple([substitute(env, a) for a in chosen(region.outputs, outs)])
         regions.append(Program((*inputs, *boards), tuple(builder.eqns), gives))
     used = _either([[v in reads(r.eqns, r.outputs) for v in r.inputs] for r in regions])
     regions = [Program(tuple(chosen(r.inputs, used)), r.eqns, r.outputs) for r in regions]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ShapeError
-from wengert.ir.builder import Builder, Value
+from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.evaluate import evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import REGISTRY, Linear, Op, register
@@ -138,7 +138,7 @@ def _linear(
     again = apart.parts.known if checks and not has_known else apart.plan.again
     repeat(builder, again, env, has_known)
     repeat(builder, apart.parts.linear, env, False)
-    gives = tuple([env.get(a, a) for a in chosen(body.outputs, outs)])
+    gives = tuple([substitute(env, a) for a in chosen(body.outputs, outs)])
     used = reads(builder.eqns, gives)
     pairs = list(zip((*inner, *boards), (*eqn.inputs, *stacks), strict=True))
     left = [(v, a) for v, a in pairs[:consts] if v in used]

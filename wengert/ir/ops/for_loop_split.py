@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.ir.builder import Builder, Value
+from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.ops.control_family import (
     INDEX,
     board_type,
@@ -166,7 +166,7 @@ def _linear_loop(
     again = parts.known if checks and not has_primal else apart.plan.again
     repeat(builder, again, env, has_primal)
     repeat(builder, parts.linear, env, False)
-    outputs = tuple([env.get(a, a) for a in loop.part(body.outputs, True)])
+    outputs = tuple([substitute(env, a) for a in loop.part(body.outputs, True)])
     operands: list[tuple[Var, Atom]] = list(zip(inner, [a for _, a in consts], strict=True))
     operands += [(start, loop.start), *zip(boards, tapes, strict=True)]
     used = reads(builder.eqns, outputs)

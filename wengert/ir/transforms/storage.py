@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wengert.ir.forms import Contraction, Reduction
 from wengert.ir.program import Atom, Eqn, Program, Var
@@ -115,7 +116,7 @@ def _cost(total: int) -> int:
 
 
 def _read_off(
-    known: Sequence[Eqn], targets: Sequence[Var], makers: Mapping[Var, Eqn], side: set[object]
+    known: Sequence[Eqn], targets: Sequence[Var], makers: Mapping[Var, Eqn], side: set[Any]
 ) -> Plan:
     """Walks back from what is needed to the cut."""
     stored: dict[Var, None] = {}
