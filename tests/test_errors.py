@@ -104,20 +104,33 @@ def test_an_index_that_is_known_at_run_time_only() -> None:
         (r"formatting", lambda x: f"{x[0]:.3f}"),
         (r"pickle", lambda x: pickle.dumps(x)),
         (r"np\.any", lambda x: 1.0 in x),
-        (r"x\[i\] = v.*np\.where", lambda x: x.__setitem__(0, 1.0)),
-        (r"np\.sort", lambda x: x.sort()),
-        (r"np\.full_like", lambda x: x.fill(1.0)),
-        (r"out=", lambda x: np.add(x, 1, out=np.zeros(3))),
-        (r"out=", lambda x: np.zeros(3).__iadd__(x)),
-        (r"np\.add\.at", lambda x: np.add.at(np.zeros(3), [0], x)),
-        (r"in place", lambda x: np.copyto(np.zeros(3), x)),
-        (r"in place", lambda x: np.full_like(np.zeros(3), x[0])),
         (r"where=mask", lambda x: np.sqrt(x, where=x > 0)),
     ],
 )
 def test_conversions(says: str, fun: Any) -> None:
     fails(errors.TracerConversionError, compiled(fun), X, says=says)
     assert issubclass(errors.TracerConversionError, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("says", "fun"),
+    [
+        (r"out=", lambda x: np.add(x, 1, out=np.zeros(3))),
+        (r"out=", lambda x: np.zeros(3).__iadd__(x)),
+        (r"np\.add\.at", lambda x: np.add.at(np.zeros(3), [0], x)),
+        (r"np\.copyto", lambda x: np.copyto(np.zeros(3), x)),
+        (r"copy of it", lambda x: np.full_like(np.zeros(3), x[0])),
+        (r"scalar", lambda x: x[0].fill(1.0)),
+        (r"scalar", lambda x: x.sum().__setitem__((), 1.0)),
+    ],
+)
+def test_what_must_not_change(says: str, fun: Any) -> None:
+    fails(errors.MutationError, compiled(fun), X, says=says)
+
+
+def test_read_only_views() -> None:
+    fails(ValueError, compiled(lambda x: np.broadcast_to(x, (2, 3)).fill(0)), X, says="read-only")
+    fails(ValueError, compiled(lambda x: x.diagonal().fill(0)), MATRIX, says="read-only")
 
 
 def test_in_place_operators_keep_shape_and_dtype() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.api.arguments import abstract, function_name, require_callable
+from wengert.api.changes import aliases, check, finish
 from wengert.api.compilation import LOCK, check_backend, compile_program
 from wengert.api.fast import Fast, fast_call
 from wengert.api.signature import Call, Identity, convention, is_static
@@ -39,6 +40,9 @@ def jit(
     each new value compiles again, as does each new value of the static arguments, which may be any
     hashable objects. What the function reads from closures, globals and attributes is a constant
     too, as it was when the function was traced.
+
+    Arguments that the function changes in place are changed for the caller, when the call has
+    succeeded. Under transforms (grad, jvp, vmap, ...) such changes stay inside.
 
     A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
     as a constant otherwise. `donate_argnums` names arguments that are not used again; the CPU back
@@ -70,10 +74,15 @@ class Specialisation:
         with LOCK:
             if self.executable is None:
                 made = compile_program(self.traced.program, backend)
-                if made.fast is not None:
+                if made.fast is not None and not self.changes:
                     self.fast = fast_call(self.call, made.fast, self.traced)
                 self.executable = made
         return self.executable
+
+    @property
+    def changes(self) -> bool:
+        """Whether the function changes any array of its caller."""
+        return bool(self.traced.changed or self.traced.written)
 
     def finish(self, outputs: Any) -> Any:
         """The function's result from the outputs."""
@@ -109,12 +118,31 @@ class Jit:
         if found is None:
             found = self._specialise(call)
         leaves = [call.leaves[i] for i in call.traced]
+        if found.changes:
+            return self._call_changing(found, call, leaves)
         if found.traced.captured or call.is_traced:
             return found.finish(run(found.traced.program, [*leaves, *found.traced.captured]))
         executable = found.executable or found.prepare(self._backend)
         if found.fast is not None:
             self._remember(found.fast, call)
         return found.finish(executable(*leaves))
+
+    def _call_changing(self, found: Specialisation, call: Call, leaves: list[Any]) -> Any:
+        """A call of a function that changes arguments: the caller's arrays change at its end."""
+        same = aliases(leaves, found.traced.changed)
+        distinct = sorted(set(same))
+        if len(distinct) < len(leaves):
+            known = None if found.traced.captured else self._cache.get((call.key, same))
+            found = known or self._specialise(call, same)
+        args = [leaves[i] for i in distinct]
+        names = call.names(self._convention.parameters)
+        check(found.traced, args, [names[call.traced[i]] for i in distinct])
+        if found.traced.captured or call.is_traced:
+            outputs: Any = run(found.traced.program, [*args, *found.traced.captured])
+        else:
+            executable = found.executable or found.prepare(self._backend)
+            outputs = executable(*args)
+        return finish(found.traced, args, outputs)
 
     def _remember(self, fast: Fast, call: Call) -> None:
         """Tries `fast` first from now on, if it is not among those that are tried."""
@@ -123,29 +151,34 @@ class Jit:
         if fast not in known:
             setattr(self, name, (fast, *known)[:MAX_FAST])
 
-    def _specialise(self, call: Call) -> Specialisation:
-        found = Specialisation(call.without_leaves(), self._trace(call))
+    def _specialise(self, call: Call, same: tuple[int, ...] | None = None) -> Specialisation:
+        """Traces the function for a signature; `same` says which arguments are one array."""
+        found = Specialisation(call.without_leaves(), self._trace(call, same))
         if found.traced.captured:
             return found  # belongs to the trace around this call alone
         with LOCK:
-            known = self._cache.setdefault(call.key, found)
+            key = call.key if same is None else (call.key, same)
+            known = self._cache.setdefault(key, found)
         if known is found:
             self._count_ints(call)
         return known
 
-    def _trace(self, call: Call) -> Traced:
+    def _trace(self, call: Call, same: tuple[int, ...] | None = None) -> Traced:
         names = call.names(self._convention.parameters)
         places = call.traced
-        types = [abstract(call.leaves[i], names[i]) for i in places]
+        first = same or tuple(range(len(places)))
+        distinct = sorted(set(first))
+        types = [abstract(call.leaves[places[i]], names[places[i]]) for i in distinct]
 
         def closed(*traced: Any) -> Any:
             leaves = list(call.leaves)
-            for place, value in zip(places, traced, strict=True):
-                leaves[place] = value
+            for place, one in zip(places, first, strict=True):
+                leaves[place] = traced[distinct.index(one)]
             args, kwargs = call.arguments(leaves)
             return self._fun(*args, **kwargs)
 
-        return trace(closed, types, name=function_name(self._fun), keep_static=True)
+        name = function_name(self._fun)
+        return trace(closed, types, name=name, keep_static=True, changes=True)
 
     def _count_ints(self, call: Call) -> None:
         """Warns when one int argument alone has caused many compilations."""

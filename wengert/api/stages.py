@@ -13,9 +13,10 @@ from wengert.api.arguments import (
     function_name,
     require_callable,
 )
+from wengert.api.changes import aliases, check, finish
 from wengert.api.compilation import check_backend, compile_program, loops_text, lower_program
 from wengert.api.signature import Call, Convention, convention
-from wengert.errors import InputTypeError
+from wengert.errors import InputTypeError, MutationError
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
 from wengert.tracer.pytree import TreeDef
@@ -140,9 +141,22 @@ class Compiled:
         if call.key != self._call.key:
             self._refuse(call)
         leaves = [call.leaves[i] for i in call.traced]
+        if self._traced.changed:
+            self._refuse_aliases(leaves)
         if call.is_traced:
-            return self._traced.unflatten(run(self._traced.program, leaves))
-        return self._traced.unflatten(self._executable(*leaves))
+            return finish(self._traced, leaves, run(self._traced.program, leaves))
+        return finish(self._traced, leaves, self._executable(*leaves))
+
+    def _refuse_aliases(self, leaves: list[Any]) -> None:
+        """Raises if an array that is changed is passed twice: that is another program."""
+        if len(set(aliases(leaves, self._traced.changed))) < len(leaves):
+            fail(
+                MutationError(
+                    "this function was compiled for distinct arrays, and one that it changes was "
+                    "passed twice; call the function returned by jit, or pass a copy"
+                )
+            )
+        check(self._traced, leaves, [f"argument {i}" for i in range(len(leaves))])
 
     def _refuse(self, call: Call) -> None:
         if call.tree != self._call.tree:

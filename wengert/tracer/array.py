@@ -1,7 +1,7 @@
 """Traced arrays: what a function sees in place of its arguments while it is traced.
 
-A `Tracer` answers Python's operators, NumPy's two protocols and the methods of ndarray by looking
-the operation up in `tracer.tables` and running it on values of the current trace. It is no
+A `Tracer` answers Python's operators, NumPy's two protocols and the methods of ndarray (see
+`tracer.dispatch`, `tracer.operators`) by equations of the current trace. It is no
 subclass of ndarray, so NumPy can never read it as data: what needs concrete numbers (`float(x)`,
 `if x:`, `np.asarray(x)`) raises `TracerConversionError` instead.
 """
@@ -9,22 +9,21 @@ subclass of ndarray, so NumPy can never read it as data: what needs concrete num
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
 from wengert.errors import (
-    MissingRuleError,
     TracerConversionError,
     WengertError,
     at,
     located,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import DType, Shape, TensorType
+from wengert.ir.types import Dim, DType, Shape, TensorType
 from wengert.tracer.stack import Trace, current, leaked, user_location
-from wengert.tracer.tables import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS
 
 Array = np.ndarray[Any, Any]
 
@@ -38,6 +37,10 @@ class Lens(Protocol):
 
     def write(self, trace: Trace, whole: Value, value: Value) -> Value:
         """The contents of the base after the view has been given other ones."""
+        ...
+
+    def of(self, array: Array) -> Array | None:
+        """The same view of a concrete array, if its place is known."""
         ...
 
 
@@ -57,6 +60,7 @@ class Tracer:
         "elements",
         "latest",
         "lens",
+        "locked",
         "made",
         "owner",
         "type",
@@ -72,6 +76,7 @@ class Tracer:
         self.latest: Value | None = value  # None: to be made of `elements`
         self.elements: Array | None = None
         self.made = False
+        self.locked = False
         self.base: Tracer | None = None
         self.lens: Lens | None = None
         self._seen: Any = None
@@ -97,10 +102,30 @@ class Tracer:
             self.latest = self.owner.splat_or_constant(self.elements)
         return self.latest
 
-    def put(self, value: Value) -> None:
+    def replace(self, value: Value) -> None:
         """Replaces the contents of an array that is no view, in its own trace."""
         self.latest = value
         self.elements = None
+
+    def concrete(self, note: bool = True) -> Array | None:
+        """The elements of an array made while tracing, if the current trace may rely on them.
+
+        The array is the record of them, and a view of that record for a view. That they are relied
+        on is noted in `Trace.assumed`, unless the caller only asks.
+        """
+        if self.base is not None:
+            whole = self.base.concrete(note)
+            return None if whole is None or self.lens is None else self.lens.of(whole)
+        if self.elements is None:
+            return None
+        trace = current()
+        while trace is not None and trace is not self.owner:
+            if id(self) in trace.written:
+                return None
+            if note:
+                trace.assumed[id(self)] = self
+            trace = trace.parent
+        return self.elements
 
     def viewed(self, trace: Trace) -> Value:
         """The contents of a view in a trace; written anew only if its base has changed."""
@@ -181,26 +206,17 @@ class Tracer:
         """The elements in row-major order."""
         return iter(self.ravel())
 
-    # NumPy's protocols
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return enter(_ufunc, ufunc, method, inputs, kwargs)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        implementation = FUNCTIONS.get(func)
-        if implementation is None:
-            name = f"{getattr(func, '__module__', '')}.{getattr(func, '__name__', func)}"
-            return enter(missing, f"{name} is not available for traced values yet")
-        return enter(implementation, *args, **kwargs)
-
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         # above this module in the import order, and loaded long before a trace can be open
         return importlib.import_module("wengert.numpy")
 
     # conversions, which cannot be
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        _no_conversion(
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return np.array(known, dtype=dtype)
+        return _no_conversion(
             self,
             "NumPy needed its elements",
             "instead of np.array([x, y]) use np.stack, of array[x] wg.numpy.take(array, x), of "
@@ -208,23 +224,32 @@ class Tracer:
             "in wg.numpy",
         )
 
-    def __bool__(self) -> NoReturn:
-        _no_conversion(
+    def __bool__(self) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return bool(known)
+        return _no_conversion(
             self,
             "Python needed it to be True or False (if, while, and, or, not, assert, min, max)",
             "use np.where(condition, x, y), np.logical_and and friends, np.minimum, np.maximum, or "
             "make the argument that it depends on static (static_argnums)",
         )
 
-    def __int__(self) -> NoReturn:
-        _no_conversion(
+    def __int__(self) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return int(known)
+        return _no_conversion(
             self,
             "int() needed its value",
             "use x.astype(int), or make the argument that it depends on static (static_argnums)",
         )
 
-    def __float__(self) -> NoReturn:
-        _no_conversion(
+    def __float__(self) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return float(known)
+        return _no_conversion(
             self,
             "float(), a function of Python's math module or an assignment array[i] = x needed its "
             "value",
@@ -232,11 +257,19 @@ class Tracer:
             "fill an array; or make the argument that it depends on static (static_argnums)",
         )
 
-    def __complex__(self) -> NoReturn:
-        _no_conversion(self, "complex() needed its value", "return it and convert the result")
+    def __complex__(self) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return complex(known)
+        return _no_conversion(
+            self, "complex() needed its value", "return it and convert the result"
+        )
 
-    def __index__(self) -> NoReturn:
-        _no_conversion(
+    def __index__(self) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return operator.index(known)
+        return _no_conversion(
             self,
             "Python or NumPy needed an integer (range, a shape, a slice, the index of a NumPy "
             "array or list)",
@@ -244,53 +277,74 @@ class Tracer:
             "use wg.numpy.take(array, i, axis)",
         )
 
-    def item(self, *args: Any) -> NoReturn:
+    def item(self, *args: Any) -> Any:
         """Not possible: a traced value has no concrete elements."""
-        _no_conversion(self, "item() needed its value", "return it and call item() on the result")
+        known = self.concrete()
+        if known is not None:
+            return known.item(*args)
+        return _no_conversion(
+            self, "item() needed its value", "return it and call item() on the result"
+        )
 
-    def tolist(self) -> NoReturn:
+    def tolist(self) -> Any:
         """Not possible: a traced value has no concrete elements."""
-        _no_conversion(self, "tolist() needed it", "return it and call tolist() on the result")
+        known = self.concrete()
+        if known is not None:
+            return known.tolist()
+        return _no_conversion(
+            self, "tolist() needed it", "return it and call tolist() on the result"
+        )
 
-    def tobytes(self, order: Any = "C") -> NoReturn:
+    def tobytes(self, order: Any = "C") -> Any:
         """Not possible: a traced value has no concrete elements."""
-        _no_conversion(self, "tobytes() needed it", "return it and call tobytes() on the result")
+        known = self.concrete()
+        if known is not None:
+            return known.tobytes(order)
+        return _no_conversion(
+            self, "tobytes() needed it", "return it and call tobytes() on the result"
+        )
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        _no_conversion(self, "pickle needed its elements", "return it and pickle the result")
+        return _no_conversion(self, "pickle needed its elements", "return it and pickle the result")
 
     # containers
 
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a 0-d array")
+        if type(self.shape[0]) is Dim:
+            _no_conversion(
+                self,
+                "len() needed its length, which differs from turn to turn of a loop",
+                "use x.shape[0]",
+            )
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(self.shape[0]))
+        return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index: Any) -> Any:
-        return enter(_method, "__getitem__", self, index)
+    def __contains__(self, item: Any) -> Any:
+        known = self.concrete()
+        if known is not None:
+            return item in known
+        return _no_conversion(self, "'in' needed its elements", "use np.any(x == item)")
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        enter(_method, "__setitem__", self, index, value)
+    def __copy__(self) -> Any:
+        return self.copy()
 
-    def __contains__(self, item: Any) -> NoReturn:
-        _no_conversion(self, "'in' needed its elements", "use np.any(x == item)")
-
-    def __copy__(self) -> Tracer:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Tracer:
-        return self
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
 
     def __repr__(self) -> str:
         state = "" if self.owner.alive else ", finished"
         return f"Tracer({self.type}{', weak' if self.weak else ''}{state})"
 
     def __format__(self, spec: str) -> str:
+        known = self.concrete()
+        if known is not None:
+            return format(known, spec)
         if spec:
             _no_conversion(self, "formatting needed its value", "return it and format the result")
         return repr(self)
@@ -316,87 +370,6 @@ def enter(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     except WengertError as error:
         raise located(error, location) from error.__cause__
-
-
-def missing(message: str) -> NoReturn:
-    """Raises MissingRuleError."""
-    raise MissingRuleError(message)
-
-
-def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    _refuse_out(ufunc.__name__, kwargs.pop("out", None))
-    if method == "at":
-        raise TracerConversionError(
-            f"np.{ufunc.__name__}.at changes an array in place, which traced values cannot do; "
-            "use np.bincount, a matrix product or np.where"
-        )
-    if method != "__call__":
-        implementation = UFUNC_METHODS.get(method)
-        if implementation is None:
-            missing(f"np.{ufunc.__name__}.{method} is not available for traced values yet")
-        return implementation(ufunc, *inputs, **kwargs)
-    if kwargs.pop("where", True) is not True:
-        raise TracerConversionError(
-            f"np.{ufunc.__name__}(..., where=mask) without out= leaves elements undefined; use "
-            "np.where(mask, result, other)"
-        )
-    implementation = UFUNCS.get(ufunc.__name__)
-    if implementation is None:
-        missing(f"the ufunc '{ufunc.__name__}' is not available for traced values yet")
-    for name in ("order", "subok"):
-        kwargs.pop(name, None)
-    return implementation(*inputs, **kwargs)
-
-
-def _refuse_out(name: str, out: Any) -> None:
-    if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
-        raise TracerConversionError(
-            f"np.{name}(..., out=array) would write traced values into an array; use the result "
-            f"instead: array = np.{name}(...)"
-        )
-
-
-def _method(name: str, self: Tracer, *args: Any, **kwargs: Any) -> Any:
-    implementation = METHODS.get(name)
-    if implementation is not None:
-        return implementation(self, *args, **kwargs)
-    if name in _IN_PLACE:
-        raise TracerConversionError(
-            f"a traced array cannot be changed in place ({_IN_PLACE[name][0]}); "
-            f"{_IN_PLACE[name][1]}"
-        )
-    return missing(f"the array method '{name}' is not available for traced values yet")
-
-
-_IN_PLACE = {
-    "__setitem__": ("x[i] = v", "build the new array with np.where, np.concatenate or np.stack"),
-    "fill": ("x.fill(v)", "use np.full_like(x, v)"),
-    "sort": ("x.sort()", "use np.sort(x)"),
-    "partition": ("x.partition(k)", "use np.partition(x, k)"),
-    "put": ("x.put(i, v)", "build the new array with np.where"),
-    "resize": ("x.resize(shape)", "use np.resize(x, shape)"),
-    "setfield": ("x.setfield(...)", "build the new array with np.where"),
-    "byteswap": ("x.byteswap()", "swap the bytes before tracing"),
-}
-_PLAIN = (
-    "all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy "
-    "cumprod cumsum diagonal dot flatten max mean min nonzero prod ptp ravel repeat reshape round "
-    "searchsorted squeeze std sum swapaxes take to_device trace transpose var view"
-)
-
-
-def _make_method(name: str) -> Callable[..., Any]:
-    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return enter(_method, name, self, *args, **kwargs)
-
-    method.__name__ = name
-    method.__qualname__ = f"Tracer.{name}"
-    method.__doc__ = f"As `numpy.ndarray.{name}`."
-    return method
-
-
-for _name in (*_PLAIN.split(), *(n for n in _IN_PLACE if n != "__setitem__")):
-    setattr(Tracer, _name, _make_method(_name))
 
 
 def _no_conversion(tracer: Tracer, why: str, fix: str) -> NoReturn:

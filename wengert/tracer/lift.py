@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DTypeError, InputTypeError
+from wengert.errors import DTypeError, InputTypeError, LeakedTracerError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, DType, supported_dtype
+from wengert.ir.types import BOOL, Dim, DType, Symbol, supported_dtype
 from wengert.tracer.array import Tracer, is_weak
 from wengert.tracer.stack import Trace, open_trace
 
@@ -27,6 +27,8 @@ def lift(x: Any, dtype: Any = None) -> Value:
     trace = open_trace(x)
     if isinstance(x, Tracer):
         return x.value if x.owner is trace else trace.read(x)
+    if isinstance(x, Dim):
+        return _lift_dimension(trace, x)
     if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
         natural = BOOL if isinstance(x, bool) else np.dtype(type(x + 0))
         return trace.builder.literal(_in_range(x, natural), natural)
@@ -34,6 +36,8 @@ def lift(x: Any, dtype: Any = None) -> Value:
         return trace.constant(checked(x))
     if isinstance(x, (list, tuple, range)):
         return _lift_sequence(trace, x)
+    if hasattr(x, "__array_ufunc__"):
+        np.asarray(x)  # what can be told apart by its own error
     raise InputTypeError(
         f"a traced function works on arrays and numbers, and got {_describe(x)}; "
         "convert it to a NumPy array first"
@@ -41,9 +45,32 @@ def lift(x: Any, dtype: Any = None) -> Value:
 
 
 def _lift_as(x: Any, dtype: DType) -> Value:
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+    if isinstance(x, (bool, int, float)) and not isinstance(x, (np.generic, Dim)):
         return open_trace(x).builder.literal(_in_range(x, dtype), supported_dtype(dtype))
     return lift(x).to(supported_dtype(dtype))
+
+
+def _lift_dimension(trace: Trace, x: Dim) -> Value:
+    """The length that a dimension has at run time, from the loop indices it depends on."""
+    total: Value | None = None
+    for symbol, factor in x.terms:
+        index = _index_of(trace, symbol)
+        term = index if factor == 1 else index.mul(factor)
+        total = term if total is None else total.add(term)
+    assert total is not None
+    return total.add(x.const) if x.const else total
+
+
+def _index_of(trace: Trace, symbol: Symbol) -> Value:
+    level: Trace | None = trace
+    while level is not None:
+        for var, known in level.symbols.items():
+            if known is symbol:
+                return trace.read(Tracer(level, Value(level.builder, var)))
+        level = level.parent
+    raise LeakedTracerError(
+        "a length that depends on the index of a loop was used outside of that loop"
+    )
 
 
 def _in_range(x: Any, dtype: DType) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.types import type_of
 from wengert.tracer.array import Tracer
 from wengert.tracer.stack import Trace, open_trace
 
@@ -37,20 +38,39 @@ def write(tracer: Tracer, value: Value, trace: Trace | None = None) -> None:
     tracer.saw(trace.read(tracer.base), value)
 
 
-def known(tracer: Tracer) -> Array | None:
-    """The elements of an array made while tracing, if the current trace may rely on them.
+def known(tracer: Tracer, note: bool = True) -> Array | None:
+    """The elements of an array made while tracing, if the current trace may rely on them."""
+    return tracer.concrete(note)
 
-    A read-only array, for it is the record of them. Relying on them is noted in `Trace.assumed`.
+
+def adopt(x: Any) -> Any:
+    """What NumPy made of known arrays: arrays as traced ones whose elements are known.
+
+    Scalars, and what is no array, stay as they are.
     """
-    if tracer.elements is None:
-        return None
-    return tracer.elements
+    if isinstance(x, tuple | list):
+        return type(x)(map(adopt, x)) if type(x) in (tuple, list) else x
+    if type(x) is not np.ndarray:
+        return x
+    trace = open_trace()
+    elements = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")
+    found = Tracer.__new__(Tracer)
+    found.owner, found.type = trace, type_of(elements)
+    found.weak, found.made, found.locked = False, True, False
+    found.latest, found.elements = None, elements
+    found.base = found.lens = found._seen = None  # pyright: ignore[reportPrivateUsage]
+    return found
+
+
+def root(tracer: Tracer) -> Tracer:
+    """The array whose elements a view sees."""
+    while tracer.base is not None:
+        tracer = tracer.base
+    return tracer
 
 
 def forget(tracer: Tracer) -> None:
     """Makes the elements of a known array unknown: from now on they are traced."""
-    root = tracer
-    while root.base is not None:
-        root = root.base
-    if root.elements is not None:
-        root.put(root.contents())
+    whole = root(tracer)
+    if whole.elements is not None:
+        whole.replace(whole.contents())

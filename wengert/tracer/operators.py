@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DTypeError, ShapeError
 from wengert.ir.types import FLOAT64, INT64
-from wengert.tracer.array import Tracer, enter, is_weak, missing
+from wengert.tracer.array import Tracer, enter, is_weak
+from wengert.tracer.dispatch import known_result, missing
+from wengert.tracer.functions.assignment import update
 from wengert.tracer.tables import UFUNCS
 
 _BINARY = {
@@ -40,6 +41,9 @@ _OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, complex, list, tu
 
 
 def _operate(name: str, *operands: Any) -> Any:
+    result = known_result(getattr(np, name), operands, {})
+    if result is not NotImplemented:
+        return result
     implementation = UFUNCS.get(name)
     if implementation is None:
         missing(f"the operator '{name}' is not available for traced values yet")
@@ -52,21 +56,9 @@ def _operate(name: str, *operands: Any) -> Any:
 
 
 def _update(name: str, symbol: str, x: Tracer, y: Any) -> Any:
-    """`x op= y`: rebinds x, with the dtype and shape that x would have kept as an array."""
+    """`x op= y`: in place for arrays; the name of a scalar gets a new one."""
     result = _operate(name, x, y)
-    if not x.shape:
-        return result
-    if result.shape != x.shape:
-        raise ShapeError(
-            f"x {symbol}= y cannot change the shape of x: it is {x.shape}, and the result "
-            f"{result.shape}"
-        )
-    if not np.can_cast(result.dtype, x.dtype, "same_kind"):
-        raise DTypeError(
-            f"x {symbol}= y cannot store {result.dtype} in an array of {x.dtype}; "
-            f"write x = x {symbol} y"
-        )
-    return Tracer(result.owner, result.value.to(x.dtype), x.weak)
+    return update(symbol, x, result) if x.mutable else result
 
 
 def _symbol(short: str) -> str:

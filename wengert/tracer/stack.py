@@ -107,7 +107,7 @@ class Trace:
         if value.type != tracer.type:
             raise AssertionError(f"{value.type} written to an array of {tracer.type}")
         if tracer.owner is self:
-            tracer.put(value)
+            tracer.replace(value)
         elif tracer.owner.alive and tracer.owner.encloses(self):
             self.written[id(tracer)] = (tracer, value)
         else:

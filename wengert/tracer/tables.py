@@ -26,6 +26,30 @@ FUNCTIONS: dict[Function, Function] = {}
 METHODS: dict[str, Function] = {}
 """Methods of arrays by name, `__getitem__` and `__matmul__`-like ones included: `f(self, ...)`."""
 
+VIEWS: set[Any] = set()
+"""Functions, and names of methods, of an array whose results are views of it. Their
+implementations must write nothing but slices, reversals, transposes, reshapes and broadcasts."""
+
+CHANGING: set[Any] = set()
+"""Functions, and names of methods, that change an array in place."""
+
+LOCKED: set[Any] = set()
+"""Those of `VIEWS` whose results are read-only."""
+
+
+def views(*names: Any, locked: bool = False) -> Callable[[F], F]:
+    """Declares that functions and methods give views."""
+    VIEWS.update(names)
+    if locked:
+        LOCKED.update(names)
+    return lambda implementation: implementation
+
+
+def changing(*names: Any) -> Callable[[F], F]:
+    """Declares that functions and methods change an array in place."""
+    CHANGING.update(names)
+    return lambda implementation: implementation
+
 
 def ufunc(*names: str) -> Callable[[F], F]:
     """Registers what calling the ufuncs of these names does."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import TracerConversionError, WengertError, located
+from wengert.errors import MutationError, TracerConversionError, WengertError, located
 from wengert.ir.builder import Value
 from wengert.ir.evaluate import call
 from wengert.ir.program import Program, Var
@@ -35,33 +35,53 @@ class Traced:
 
     `program` takes the arguments, then the values that the function `captured` from enclosing
     traces. `out_tree` is the structure of the result; `static` holds those leaves of it that are
-    Python values and no outputs of the program, by position.
+    Python values and no outputs of the program, by position, and `same` those that are arguments
+    which the function has changed, with the argument's number.
+
+    If `changes` were asked for, the outputs end with the new contents of the arguments that the
+    function `changed`, by number, and of the arrays of enclosing traces that it has `written`.
     """
 
     program: Program
     captured: tuple[Tracer, ...]
     out_tree: TreeDef
     static: dict[int, Any]
+    same: dict[int, int] = field(default_factory=dict[int, int])
+    changed: tuple[int, ...] = ()
+    written: tuple[Tracer, ...] = ()
 
-    def unflatten(self, outputs: Sequence[Any]) -> Any:
-        """The function's result from the program's outputs."""
-        if not self.static:
-            return self.out_tree.unflatten(outputs)
+    def unflatten(self, outputs: Sequence[Any], args: Sequence[Any] = ()) -> Any:
+        """The function's result from the program's outputs, and the arguments it may give back."""
+        if not self.static and not self.same:
+            return self.out_tree.unflatten(outputs[: self.out_tree.num_leaves])
         rest = iter(outputs)
-        leaves = [
-            self.static[i] if i in self.static else next(rest)
-            for i in range(self.out_tree.num_leaves)
-        ]
+        leaves: list[Any] = []
+        for i in range(self.out_tree.num_leaves):
+            if i in self.static:
+                leaves.append(self.static[i])
+            else:
+                leaves.append(args[self.same[i]] if i in self.same else next(rest))
         return self.out_tree.unflatten(leaves)
+
+    @property
+    def results(self) -> int:
+        """How many outputs of the program belong to the result; changes come after them."""
+        return len(self.program.outputs) - len(self.changed) - len(self.written)
 
 
 def trace(
-    fun: Callable[..., Any], args: Sequence[Abstract], *, name: str = "", keep_static: bool = False
+    fun: Callable[..., Any],
+    args: Sequence[Abstract],
+    *,
+    name: str = "",
+    keep_static: bool = False,
+    changes: bool = False,
 ) -> Traced:
     """Runs `fun` on one traced value per argument; its result may be any pytree.
 
     Python numbers and strings in the result become outputs of the program, unless
-    `keep_static` asks for them to be kept as they are.
+    `keep_static` asks for them to be kept as they are. Without `changes`, what the function does to
+    its arguments stays inside, and it must not change arrays of enclosing traces.
     """
     with opened(name or getattr(fun, "__name__", "function")) as here:
         builder = here.builder
@@ -70,13 +90,42 @@ def trace(
         leaves, tree = flatten(result)
         static = {i: x for i, x in enumerate(leaves) if keep_static and _is_static(x)}
         builder.location = None
+        changed = _changed(tracers, builder.inputs) if changes else ()
+        numbers = {id(tracers[k]): k for k in changed}
+        same = {i: numbers[id(x)] for i, x in enumerate(leaves) if id(x) in numbers}
         outputs = [
-            _output(x, i, result, here.name) for i, x in enumerate(leaves) if i not in static
+            _output(x, i, result, here.name)
+            for i, x in enumerate(leaves)
+            if i not in static and i not in same
         ]
+        outputs += [tracers[k].value for k in changed]
+        if here.written and not changes:
+            refuse_writes(here)
+        written = list(here.written.values())
+        outputs += [value for _, value in written]
         captured = here.captured
         builder.inputs.extend(_var(value) for _, value in captured.values())
         program = builder.finish(outputs)
-    return Traced(program, tuple(t for t, _ in captured.values()), tree, static)
+    outside = tuple(t for t, _ in captured.values())
+    return Traced(program, outside, tree, static, same, changed, tuple(t for t, _ in written))
+
+
+def _changed(tracers: Sequence[Tracer], inputs: Sequence[Var]) -> tuple[int, ...]:
+    """The arguments, by number, whose contents are not what they were."""
+    pairs = enumerate(zip(tracers, inputs, strict=True))
+    return tuple(k for k, (t, var) in pairs if t.value.atom is not var)
+
+
+def refuse_writes(here: Trace) -> None:
+    """Raises MutationError: a function under a transform has changed an array outside of it."""
+    kinds = ", ".join(str(t.type) for t, _ in here.written.values())
+    raise located(
+        MutationError(
+            f"'{here.name}' changes an array ({kinds}) of a function around it, and a transform "
+            "such as grad or vmap traces it by itself; pass the array as an argument and return it"
+        ),
+        user_location(),
+    )
 
 
 def _call(fun: Callable[..., Any], tracers: Sequence[Tracer]) -> Any:

@@ -1,7 +1,9 @@
 """NumPy's functions on traced values. Importing this package fills the tracer's tables."""
 
-from wengert.tracer import operators
+from wengert.tracer import dispatch, operators
 from wengert.tracer.functions import (
+    accumulation,
+    assignment,
     calculus,
     choosing,
     creation,
@@ -9,6 +11,7 @@ from wengert.tracer.functions import (
     einsum,
     elementwise,
     indexing,
+    inplace,
     joining,
     norms,
     padding,
@@ -22,13 +25,17 @@ from wengert.tracer.functions import (
 )
 
 __all__ = [
+    "accumulation",
+    "assignment",
     "calculus",
     "choosing",
     "creation",
     "diagonals",
+    "dispatch",
     "einsum",
     "elementwise",
     "indexing",
+    "inplace",
     "joining",
     "norms",
     "operators",

@@ -30,7 +30,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.reductions import reduce
 from wengert.tracer.functions.ufuncs import call
-from wengert.tracer.tables import UFUNCS, function, method
+from wengert.tracer.tables import UFUNCS, function, method, views
 
 NO_VALUE: Any = np._NoValue
 
@@ -315,6 +315,7 @@ def sinc(x: Any) -> Any:
     return wrapped(zero.select(1.0, angle.sin().div(angle)))
 
 
+@views(np.real)
 @function(np.real)
 def real(val: Any) -> Any:
     """The real part: the array itself."""
@@ -347,9 +348,9 @@ function(np.isrealobj)(lambda x: True)
 
 
 @method("copy", "conj", "conjugate")
-def itself(a: Any, order: str = "C") -> Any:
-    """The array: traced values are never changed in place, and are real."""
-    return a
+def copied(a: Any, order: str = "C") -> Any:
+    """A new array of the same elements, which are real."""
+    return copy(a)
 
 
 @method("to_device")
@@ -362,5 +363,7 @@ def to_device(a: Any, device: str, /, *, stream: Any = None) -> Any:
 
 @function(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """The array itself, as traced values are never changed in place."""
-    return wrapped(materialise(a))
+    """A new array of the same elements."""
+    found = wrapped(materialise(a))
+    found.made = getattr(a, "made", False)
+    return found

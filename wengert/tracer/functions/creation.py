@@ -187,15 +187,6 @@ def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
     return np.arange(*args, dtype=dtype, **options)
 
 
-@function(np.fill_diagonal, np.copyto, np.put, np.place, np.putmask, np.put_along_axis)
-def in_place(*args: Any, **kwargs: Any) -> Any:
-    """Refused: traced values are not changed in place."""
-    raise TracerConversionError(
-        "traced values cannot be written into an array in place; build the result with np.where, "
-        "np.concatenate or np.stack"
-    )
-
-
 @function(np.geomspace)
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0

@@ -22,7 +22,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.reductions import reduce
 from wengert.tracer.functions.shapes import cut
-from wengert.tracer.tables import function, method
+from wengert.tracer.tables import function, method, views
 
 
 def diagonal_of(value: Value, offset: int, axis1: int, axis2: int) -> Value:
@@ -45,6 +45,7 @@ def diagonal_of(value: Value, offset: int, axis1: int, axis2: int) -> Value:
     return cut(flat, len(lead), start, start + (length - 1) * (n + 1) + 1, n + 1)
 
 
+@views(np.diagonal, "diagonal", locked=True)
 @function(np.diagonal)
 @method("diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -55,6 +56,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return wrapped(diagonal_of(value, integer(offset, "offset"), axis1, axis2))
 
 
+@views(np.linalg.diagonal, locked=True)
 @function(np.linalg.diagonal)
 def matrix_diagonal(x: Any, /, *, offset: int = 0) -> Any:
     """The diagonals of the matrices in the last two axes."""

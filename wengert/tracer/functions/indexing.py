@@ -1,34 +1,36 @@
 """Indexing with NumPy's rules: x[...], take, take_along_axis.
 
-An index is split in two. The basic part (slices, None, known ints) becomes one slice, one
-reversal and one reshape. The advanced part (integer arrays, known masks, traced ints) becomes a
-gather over leading axes, whose result is moved to where NumPy puts it: in place of the
-index arrays if they stand together, else in front.
+An index is split in two. The basic part (slices, None, integers, traced ones too) is a view: a
+`Window`. The advanced part (integer arrays, known masks) becomes a gather over leading axes,
+whose result is moved to where NumPy puts it: in place of the index arrays if they stand together,
+else in front.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import (
-    ArgumentError,
-    InputTypeError,
-    OutOfBoundsError,
-    TracerConversionError,
-)
+from wengert.errors import ArgumentError, InputTypeError, OutOfBoundsError
 from wengert.ir.builder import Value
-from wengert.ir.types import INT64, Shape
+from wengert.ir.types import INT64
 from wengert.tracer.array import Tracer
+from wengert.tracer.functions.entries import (
+    Fancy,
+    NewAxis,
+    Whole,
+    in_range,
+    is_known,
+    mask_entry,
+    parse,
+)
+from wengert.tracer.functions.masks import masked
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
     flat_or_axis,
-    holds_tracers,
-    integer,
     iota,
     materialise,
     normal_axis,
@@ -40,155 +42,13 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.shapes import cut, joined
+from wengert.tracer.mutation import adopt, known
+from wengert.tracer.stack import open_trace
 from wengert.tracer.tables import function, method
+from wengert.tracer.views import Part, Window, frame, windowed
 
 MOST_RUNS = 8
 """Known positions that fall into at most so many regular runs become slices."""
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A slice of one axis, with start, stop and step as `slice.indices` gives them."""
-
-    start: int
-    stop: int
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fancy:
-    """Positions along an axis: a known integer array in range, or a traced Value.
-
-    `kind` is "array"; "int" for a known int, which drops its axis but counts as an index array
-    beside others; or "mask" for a 0-d boolean, whose axis of length 1 is new.
-    """
-
-    positions: Any
-    axis: int
-    kind: str = "array"
-
-
-class NewAxis:
-    """An axis of length 1 (None in the index); consumes none."""
-
-
-# parsing
-
-
-def parse(index: Any, shape: Shape) -> list[Any]:
-    """The index as a list of Whole, Fancy and NewAxis: the ellipsis and masks are expanded."""
-    entries = [_entry(e) for e in (index if isinstance(index, tuple) else (index,))]
-    used = sum(_consumed(e) for e in entries)
-    if sum(e is Ellipsis for e in entries) > 1:
-        raise OutOfBoundsError("an index can only have a single ellipsis ('...')")
-    if used > len(shape):
-        raise OutOfBoundsError(
-            f"too many indices for array: array is {len(shape)}-dimensional, but {used} were "
-            "indexed"
-        )
-    if not any(e is Ellipsis for e in entries):
-        entries.append(Ellipsis)
-    items: list[Any] = []
-    axis = 0
-    for entry in entries:
-        if entry is Ellipsis:
-            free = len(shape) - used
-            items.extend(Whole(0, n, 1) for n in shape[axis : axis + free])
-            axis += free
-        else:
-            items.extend(_items(entry, shape, axis))
-            axis += _consumed(entry)
-    return items
-
-
-def _entry(entry: Any) -> Any:
-    """One entry of an index as None, Ellipsis, a slice, an int, or an array (known or traced)."""
-    if entry is None or entry is Ellipsis:
-        return entry
-    if isinstance(entry, slice):
-        parts = (entry.start, entry.stop, entry.step)
-        return slice(*(None if p is None else _bound(p) for p in parts))
-    if isinstance(entry, Tracer | Value) or holds_tracers(entry):
-        traced = operand(entry)
-        if traced.dtype.kind == "b":
-            raise TracerConversionError(
-                "a traced boolean mask cannot be an index, since the shape of the result would "
-                "depend on its values; use np.where(mask, x, other), or np.sum(x, where=mask)"
-            )
-        if traced.dtype.kind not in "iu":
-            raise OutOfBoundsError(f"arrays used as indices must be integers, got {traced.dtype}")
-        return materialise(traced, INT64)
-    if isinstance(entry, int | np.integer) and not isinstance(entry, bool):
-        return int(entry)
-    return _known_array(entry)
-
-
-def _bound(part: Any) -> int:
-    if isinstance(part, Tracer):
-        raise TracerConversionError(
-            "the bounds of a slice must be known, since shapes are fixed while tracing; for a "
-            "window of fixed length at a traced position use np.take(x, start + np.arange(n))"
-        )
-    return integer(part, "a slice's bound")
-
-
-def _known_array(entry: Any) -> Any:
-    if isinstance(entry, str) or not (
-        isinstance(entry, bool | np.generic | np.ndarray | list | tuple | range)
-        or hasattr(entry, "__index__")
-    ):
-        raise OutOfBoundsError(
-            "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays "
-            f"are valid indices, got {type(entry).__name__}"
-        )
-    array = np.asarray(entry)
-    if array.size == 0 and isinstance(entry, list | tuple):
-        array = array.astype(np.int64)
-    if array.dtype.kind == "b":
-        return array
-    if array.dtype.kind not in "iu":
-        raise OutOfBoundsError(
-            f"arrays used as indices must be of integer (or boolean) type, got {array.dtype}"
-        )
-    return int(array) if array.ndim == 0 else array.astype(np.int64)
-
-
-def _consumed(entry: Any) -> int:
-    if entry is None or entry is Ellipsis:
-        return 0
-    return entry.ndim if isinstance(entry, np.ndarray) and entry.dtype.kind == "b" else 1
-
-
-def _items(entry: Any, shape: Shape, axis: int) -> list[Any]:
-    if entry is None:
-        return [NewAxis()]
-    if isinstance(entry, slice):
-        start, stop, step = entry.indices(shape[axis])
-        return [Whole(start, stop, step)]
-    if isinstance(entry, Value):
-        return [Fancy(entry, axis)]
-    if isinstance(entry, int):
-        return [Fancy(_in_range(np.asarray(entry), shape[axis], axis), axis, "int")]
-    if entry.dtype.kind != "b":
-        return [Fancy(_in_range(entry, shape[axis], axis), axis)]
-    if entry.ndim == 0:  # an axis of length 1, taken once or not at all
-        return [Fancy(np.zeros(int(entry), np.int64), axis, "mask")]
-    for i, (n, m) in enumerate(zip(entry.shape, shape[axis:], strict=False)):
-        if n != m:
-            raise OutOfBoundsError(
-                f"boolean index did not match indexed array along axis {axis + i}; size of axis "
-                f"is {m} but size of corresponding boolean axis is {n}"
-            )
-    return [Fancy(positions, axis + i) for i, positions in enumerate(entry.nonzero())]
-
-
-def _in_range(positions: Any, n: int, axis: int) -> Any:
-    wrong = positions[(positions < -n) | (positions >= n)]
-    if wrong.size:
-        raise OutOfBoundsError(
-            f"index {wrong.ravel()[0]} is out of bounds for axis {axis} with size {n}"
-        )
-    return np.where(positions < 0, positions + n, positions)
 
 
 # applying
@@ -196,69 +56,89 @@ def _in_range(positions: Any, n: int, axis: int) -> Any:
 
 @method("__getitem__")
 def getitem(x: Any, index: Any) -> Any:
-    """x[index]"""
-    return wrapped(indexed(materialise(x), index))
+    """x[index]: a view for basic indices, a scalar if no axes are left, else a new array."""
+    if not isinstance(x, Tracer):
+        return wrapped(indexed(materialise(x), index))
+    mask = mask_entry(index)
+    if mask is not None:
+        return masked(x, mask)
+    if is_known(index):
+        found = known(x)
+        if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
+            return picked[()]
+    items = parse(index, x.shape)
+    if any(isinstance(i, Fancy) and i.kind in ("array", "mask") for i in items):
+        found = known(x) if is_known(index) else None
+        if found is not None:
+            return adopt(found[as_known(index)])
+        return wrapped(_advanced(_basic(x, items), items))
+    return section(x, items)
+
+
+def as_known(index: Any) -> Any:
+    """An index without traced arrays in it, whose elements are known."""
+    if isinstance(index, tuple):
+        return tuple([as_known(e) for e in index])
+    return known(index) if isinstance(index, Tracer) else index
+
+
+def section(x: Tracer, items: list[Any]) -> Any:
+    """The view that a basic index gives, or the scalar."""
+    base, window = frame(x)
+    part = window.part(parts(items))
+    if part is None:  # nothing of an axis of length 1 that the base does not have
+        return wrapped(_basic(x, items))
+    if not part.axes and not any(i is Ellipsis for i in items):
+        found = windowed(x, base, part)
+        return wrapped(found.owner.read(found))
+    return windowed(x, base, part)
+
+
+def parts(items: Sequence[Any]) -> list[Part | None]:
+    """A basic index as parts of axes; the whole axis for an index array."""
+    return [_part(item) for item in items if not (isinstance(item, Fancy) and item.kind == "mask")]
+
+
+def _part(item: Any) -> Part | None:
+    if isinstance(item, NewAxis):
+        return None
+    if isinstance(item, Whole):
+        return Part(item.start, item.step, item.size)
+    if item.kind == "int":
+        return Part(item.positions, 1, 1, dropped=True)
+    return Part(0, 1, item.size)
 
 
 def indexed(value: Value, index: Any) -> Value:
     """`value[index]` on Values."""
-    items = parse(index, value.shape)
-    return _advanced(_basic(value, items), items)
+    return materialise(getitem(wrapped(value), index))
 
 
-def _basic(value: Value, items: list[Any]) -> Value:
-    """Applies slices, None and known ints: one slice, one reversal, one reshape."""
-    cuts: list[tuple[int, int, int]] = []
-    backwards: list[int] = []
-    shape: list[int] = []
-    for item in items:
-        if isinstance(item, NewAxis) or (isinstance(item, Fancy) and item.kind == "mask"):
-            shape.append(1)
-            continue
-        axis = len(cuts)
-        if isinstance(item, Whole):
-            start, stop, step = _forward(item)
-            shape.append(len(range(start, stop, step)))
-            if item.step < 0 and shape[-1] > 1:
-                backwards.append(axis)
-        elif item.kind == "int":
-            start, stop, step = int(item.positions), int(item.positions) + 1, 1
-        else:
-            start, stop, step = 0, value.shape[axis], 1
-            shape.append(stop)
-        cuts.append((start, stop, step))
-    if cuts != [(0, n, 1) for n in value.shape]:
-        starts, stops, steps = (tuple(part) for part in zip(*cuts, strict=True))
-        value = value.slice(start=starts, stop=stops, step=steps)
-    if backwards:
-        value = value.rev(axes=tuple(backwards))
-    return reshape(value, tuple(shape))
-
-
-def _forward(item: Whole) -> tuple[int, int, int]:
-    """The slice's elements in increasing order: start, stop, step >= 1."""
-    positions = range(item.start, item.stop, item.step)
-    if len(positions) == 0:
-        return 0, 0, 1
-    if len(positions) == 1:
-        return positions[0], positions[0] + 1, 1
-    low, high = sorted((positions[0], positions[-1]))
-    return low, high + 1, abs(item.step)
+def _basic(x: Tracer, items: list[Any]) -> Value:
+    """Slices, None and integers applied; axes of index arrays are left alone, 0-d masks new."""
+    cuts = [None if isinstance(i, Fancy) and i.kind == "mask" else _part(i) for i in items]
+    window = Window.whole(x.shape).part(cuts)
+    assert window is not None
+    return window.read(open_trace(x), materialise(x))
 
 
 def _advanced(value: Value, items: list[Any]) -> Value:
     """Gathers along the axes of `value` that have index arrays."""
-    axes = [i for i in items if not (isinstance(i, Fancy) and i.kind == "int")]
-    fancy = [(axis, item) for axis, item in enumerate(axes) if isinstance(item, Fancy)]
+    axes, fancy, target = advanced_axes(items)
     if not fancy:
         return value
+    return gathered(value, axes, fancy, target)
+
+
+def advanced_axes(items: list[Any]) -> tuple[tuple[int, ...], list[Fancy], int]:
+    """The axes with index arrays once the basic part is done, those, and where their axes go."""
+    axes = [i for i in items if not (isinstance(i, Fancy) and i.kind == "int")]
+    fancy = [(axis, item) for axis, item in enumerate(axes) if isinstance(item, Fancy)]
     places = [place for place, item in enumerate(items) if isinstance(item, Fancy)]
-    together = places[-1] - places[0] + 1 == len(places)
     target = 0
-    if together:
+    if places and places[-1] - places[0] + 1 == len(places):
         target = sum(not isinstance(i, Fancy) for i in items[: places[0]])
-    numbers = tuple(axis for axis, _ in fancy)
-    return gathered(value, numbers, [item for _, item in fancy], target)
+    return tuple(axis for axis, _ in fancy), [item for _, item in fancy], target
 
 
 def gathered(value: Value, axes: tuple[int, ...], items: Sequence[Fancy], target: int) -> Value:
@@ -275,7 +155,7 @@ def gathered(value: Value, axes: tuple[int, ...], items: Sequence[Fancy], target
         raise OutOfBoundsError(f"an index into an axis of length 0 (shape {value.shape})")
     front = transpose(value, [*axes, *rest])
     index = [
-        broadcast(_positions(item, value.shape[a]), shape)
+        broadcast(positions_of(item, value.shape[a]), shape)
         for a, item in zip(axes, items, strict=True)
     ]
     result = front.gather(*index)
@@ -284,7 +164,8 @@ def gathered(value: Value, axes: tuple[int, ...], items: Sequence[Fancy], target
     return transpose(result, order + [count + i for i in range(target, len(rest))])
 
 
-def _positions(item: Fancy, size: int) -> Value:
+def positions_of(item: Fancy, size: int) -> Value:
+    """Positions along an axis as a Value, checked at run time if they are traced."""
     if isinstance(item.positions, Value):
         return item.positions.check_index(size=size, axis=item.axis)
     return materialise(item.positions, INT64)
@@ -354,14 +235,14 @@ def _taken(indices: Any, n: int, axis: int, mode: str) -> Fancy:
     if x.dtype.kind not in "biu" and not (x.known and np.size(x.value) == 0):
         raise InputTypeError(f"indices must be integers, got {x.dtype}")
     if x.known:
-        known = np.asarray(x.value).astype(np.int64)
-        if known.size and n == 0:
+        numbers = np.asarray(x.value).astype(np.int64)
+        if numbers.size and n == 0:
             raise OutOfBoundsError("cannot do a non-empty take from an empty axes.")
         if mode == "wrap" and n:
-            known = known % n
+            numbers = numbers % n
         elif mode == "clip":
-            known = np.clip(known, 0, max(n - 1, 0))
-        found = _in_range(known, n, axis)
+            numbers = np.clip(numbers, 0, max(n - 1, 0))
+        found = in_range(numbers, n, axis)
         return Fancy(found, axis, "int" if found.ndim == 0 else "array")
     value = materialise(x, INT64)
     if mode == "wrap":
@@ -395,11 +276,11 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     wanted = (*common[:position], x.shape[position], *common[position + 1 :])
     value = broadcast(value, tuple(common))
     index = (
-        Fancy(_in_range(np.asarray(x.value, np.int64), n, position), position)
+        Fancy(in_range(np.asarray(x.value, np.int64), n, position), position)
         if x.known
         else Fancy(materialise(x, INT64), position)
     )
-    index_value = broadcast(_positions(index, n), wanted)
+    index_value = broadcast(positions_of(index, n), wanted)
     every = [iota(wanted, d) if d != position else index_value for d in range(value.ndim)]
     return wrapped(value.gather(*every))
 
@@ -416,5 +297,5 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     refuse("compress", out=out)
     mask = operand(condition)
     if not mask.known:
-        _entry(wrapped(materialise(mask, np.bool_)))
+        parse(wrapped(materialise(mask, np.bool_)), mask.shape)  # raises
     return take(a, np.asarray(mask.value).nonzero()[0], axis)

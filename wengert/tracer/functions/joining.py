@@ -29,7 +29,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.shapes import at_least, cut, joined
-from wengert.tracer.tables import function, method
+from wengert.tracer.tables import function, method, views
 
 
 def _items(arrays: Any, name: str) -> list[Operand]:
@@ -117,6 +117,7 @@ def stack(
     return wrapped(joined([expand(materialise(x, target), position) for x in items], position))
 
 
+@views(np.unstack)
 @function(np.unstack)
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     """The slices along an axis, as a tuple."""
@@ -199,6 +200,7 @@ def _leaves(x: Any) -> list[Any]:
 # splitting
 
 
+@views(np.array_split)
 @function(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """Parts of nearly equal length, or parts between positions."""
@@ -217,6 +219,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return [wrapped(cut(value, position, a, max(a, b))) for a, b, _ in ranges]
 
 
+@views(np.split)
 @function(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """Parts of equal length, or parts between positions."""
@@ -242,7 +245,7 @@ def _splitter(minimum: int, name: str) -> Callable[..., Any]:
 
 
 for _minimum, _split in ((1, np.hsplit), (2, np.vsplit), (3, np.dsplit)):
-    function(_split)(_splitter(_minimum, _split.__name__))
+    views(_split)(function(_split)(_splitter(_minimum, _split.__name__)))
 
 
 # repetition

@@ -29,7 +29,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.tables import function, method
+from wengert.tracer.tables import function, method, views
 
 # on values
 
@@ -83,6 +83,7 @@ def reordered(value: Value, shape: Shape, order: str | None) -> Value:
 # the functions
 
 
+@views(np.reshape)
 @function(np.reshape)
 def reshape_(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     """The same elements in another shape."""
@@ -91,6 +92,7 @@ def reshape_(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> An
     return wrapped(reordered(value, found, order))
 
 
+@views("reshape")
 @method("reshape")
 def reshape_method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> Any:
     """As `ndarray.reshape`: the shape as one tuple or as several ints."""
@@ -98,6 +100,7 @@ def reshape_method(a: Any, *shape: Any, order: str = "C", copy: Any = None) -> A
     return reshape_(a, shape[0] if single else shape, order)
 
 
+@views(np.ravel, "ravel")
 @function(np.ravel)
 @method("ravel", "flatten")
 def ravel(a: Any, order: str = "C") -> Any:
@@ -106,6 +109,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     return wrapped(reordered(value, (size_of(value.shape),), order))
 
 
+@views(np.transpose)
 @function(np.transpose)
 def transpose_(a: Any, axes: Any = None) -> Any:
     """The axes reordered; reversed by default."""
@@ -120,6 +124,7 @@ def transpose_(a: Any, axes: Any = None) -> Any:
     return wrapped(transpose(value, perm))
 
 
+@views("transpose")
 @method("transpose")
 def transpose_method(a: Any, *axes: Any) -> Any:
     """As `ndarray.transpose`."""
@@ -128,6 +133,7 @@ def transpose_method(a: Any, *axes: Any) -> Any:
     return transpose_(a, axes or None)
 
 
+@views(np.matrix_transpose, np.linalg.matrix_transpose)
 @function(np.matrix_transpose, np.linalg.matrix_transpose)
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes swapped."""
@@ -137,6 +143,7 @@ def matrix_transpose(x: Any, /) -> Any:
     return swapaxes(value, -1, -2)
 
 
+@views(np.moveaxis)
 @function(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Axes moved to new positions, the others in order."""
@@ -155,6 +162,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     return wrapped(transpose(value, order))
 
 
+@views(np.rollaxis)
 @function(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """One axis moved to stand before `start`."""
@@ -170,6 +178,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return wrapped(transpose(value, order))
 
 
+@views(np.swapaxes, "swapaxes")
 @function(np.swapaxes)
 @method("swapaxes")
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
@@ -181,6 +190,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return wrapped(transpose(value, order))
 
 
+@views(np.squeeze, "squeeze")
 @function(np.squeeze)
 @method("squeeze")
 def squeeze(a: Any, axis: Any = None) -> Any:
@@ -198,6 +208,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return wrapped(reshape(value, tuple(n for a, n in enumerate(value.shape) if a not in axes)))
 
 
+@views(np.expand_dims)
 @function(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
     """New axes of length 1, at these positions of the result."""
@@ -206,6 +217,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
     return wrapped(expand(value, *normal_axes(axis, value.ndim + count)))
 
 
+@views(np.broadcast_to, locked=True)
 @function(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     """The array repeated to `shape`."""
@@ -226,6 +238,7 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     return tuple(wrapped(broadcast(v, shape)) for v in items)
 
 
+@views(np.flip)
 @function(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
     """The elements in reverse order along axes (all by default)."""
@@ -234,6 +247,7 @@ def flip(m: Any, axis: Any = None) -> Any:
     return wrapped(value.rev(axes=tuple(sorted(axes))) if axes else value)
 
 
+@views(np.fliplr)
 @function(np.fliplr)
 def fliplr(m: Any) -> Any:
     """The columns in reverse order."""
@@ -242,6 +256,7 @@ def fliplr(m: Any) -> Any:
     return flip(m, 1)
 
 
+@views(np.flipud)
 @function(np.flipud)
 def flipud(m: Any) -> Any:
     """The rows in reverse order."""
@@ -250,6 +265,7 @@ def flipud(m: Any) -> Any:
     return flip(m, 0)
 
 
+@views(np.rot90)
 @function(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     """A plane turned by quarters."""
@@ -317,7 +333,7 @@ def at_least(value: Value, ndim: int) -> Value:
 
 
 for _ndim, _function in ((1, np.atleast_1d), (2, np.atleast_2d), (3, np.atleast_3d)):
-    function(_function)(_at_least(_ndim))
+    views(_function)(function(_function)(_at_least(_ndim)))
 
 
 @function(np.shape)

@@ -1,0 +1,194 @@
+"""Arguments that compiled functions change: written back on success, checked before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import MutationError, ReadOnlyError
+
+X = np.arange(6.0)
+
+
+def compiled(f: Any, **options: Any) -> Any:
+    return wg.jit(f, backend="reference", **options)
+
+
+def change(x: Any, y: Any) -> Any:
+    x[1:] += y[:-1]
+    y[0] = x.sum()
+    return x, y.sum()
+
+
+def test_changes_reach_the_caller() -> None:
+    f = compiled(change)
+    for _ in range(2):
+        x, y = X.copy(), X[::-1].copy()
+        a, b = x.copy(), y.copy()
+        found, wanted = f(x, y), change(a, b)
+        assert found[0] is x
+        assert found[1] == wanted[1]
+        np.testing.assert_array_equal(x, a)
+        np.testing.assert_array_equal(y, b)
+
+
+def test_strided_arrays() -> None:
+    f = compiled(change)
+    big, other = np.arange(12.0), np.arange(12.0).reshape(2, 6).astype(">f8")
+    copy, copy_of_other = big.copy(), other.copy()
+    f(big[::-2], other[1])
+    change(copy[::-2], copy_of_other[1])
+    np.testing.assert_array_equal(big, copy)
+    np.testing.assert_array_equal(other, copy_of_other)
+
+
+def test_one_array_twice() -> None:
+    f = compiled(change)
+    x, a = X.copy(), X.copy()
+    found, wanted = f(x, x), change(a, a)
+    np.testing.assert_array_equal(x, a)
+    assert found[1] == wanted[1]
+    y, b = X.copy(), X.copy()
+    f(y[:], y[:])
+    change(b, b)
+    np.testing.assert_array_equal(y, b)
+    f(X.copy(), X.copy())
+
+
+def test_overlapping_arrays() -> None:
+    x = np.arange(7.0)
+    with pytest.raises(MutationError, match="same memory"):
+        compiled(change)(x[1:], x[:-1])
+    np.testing.assert_array_equal(x, np.arange(7.0))
+    y = np.arange(12.0)
+    compiled(change)(y[::2], y[1::2])
+    with pytest.raises(MutationError, match="same memory"):
+        compiled(lambda m, n: m.__setitem__(0, n[0]))(x[:4].reshape(2, 2), x[:4].reshape(2, 2).T)
+
+
+def test_read_only_arrays() -> None:
+    x, y = X.copy(), X.copy()
+    y.flags.writeable = False
+    with pytest.raises(ReadOnlyError, match=r"argument 'y'.*read-only"):
+        compiled(change)(x, y)
+    np.testing.assert_array_equal(x, X)
+    compiled(lambda x: x + 1)(y)
+
+
+def test_nothing_changes_on_errors() -> None:
+    def f(x: Any, i: Any) -> Any:
+        x[0] = 7
+        return x[i]
+
+    g = compiled(f)
+    x = X.copy()
+    with pytest.raises(IndexError, match="index 9"):
+        g(x, np.int64(9))
+    np.testing.assert_array_equal(x, X)
+    assert g(x, np.int64(2)) == 2
+    assert x[0] == 7
+
+
+def test_containers_and_keywords() -> None:
+    def f(state: Any, *, scale: Any) -> Any:
+        state["a"][0] *= scale
+        state["b"][1][:] = state["a"]
+        return state
+
+    state = {"a": X.copy(), "b": (1.0, np.zeros(6))}
+    found = compiled(f)(state, scale=3.0)
+    assert found["a"] is state["a"]
+    assert found["b"][1] is state["b"][1]
+    np.testing.assert_array_equal(state["b"][1], X)
+
+
+def test_results_do_not_share_memory() -> None:
+    def f(x: Any) -> Any:
+        x[0] = 1
+        return x[:2], x + 0
+
+    x = X.copy()
+    found = compiled(f)(x)
+    x[:] = -1
+    np.testing.assert_array_equal(found[0], [1, 1])
+
+
+def test_jit_in_jit_and_in_transforms() -> None:
+    inner = compiled(lambda x, s: x.__setitem__(slice(0, 2), s))
+
+    def f(x: Any) -> Any:
+        inner(x, 2.0 * x[3])
+        return np.sum(x * x)
+
+    x = X.copy()
+    assert compiled(f)(x) == 36 * 2 + 4 + 9 + 16 + 25
+    np.testing.assert_array_equal(x[:2], [6, 6])
+    g = wg.grad(f)(X)
+    np.testing.assert_allclose(g, [0, 0, 4, 6 + 4 * 12, 8, 10])
+    np.testing.assert_array_equal(X, np.arange(6.0))
+
+
+def test_closures_over_arrays_of_the_function_around() -> None:
+    def f(x: Any) -> Any:
+        @compiled
+        def bump(v: Any) -> Any:
+            x[0] += v
+            return v * 2
+
+        bump(x[1])
+        bump(x[0])
+        return x.sum()
+
+    x, a = X.copy(), X.copy()
+    a[0] += a[1]
+    a[0] += a[0]
+    assert compiled(f)(x) == a.sum()
+    np.testing.assert_array_equal(x, a)
+
+
+def test_transforms_refuse_to_change_outer_arrays() -> None:
+    def f(x: Any) -> Any:
+        def g(v: Any) -> Any:
+            x[0] = v
+            return v * v
+
+        return wg.grad(g)(x[1])
+
+    with pytest.raises(MutationError, match="transform"):
+        compiled(f)(X.copy())
+
+
+def test_derivatives() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1
+        y[1:] *= y[:-1]
+        row = y.reshape(2, 3)[1]
+        row[::-1] += np.sin(row)
+        x[2:4] = y[0:2] * x[4]
+        return np.sum(y * x)
+
+    def plain(x: Any) -> Any:
+        return f(np.array(x))
+
+    x = X + 0.5
+    with_steps = [(plain(x + h) - plain(x - h)) / 2e-6 for h in 1e-6 * np.eye(6)]
+    np.testing.assert_allclose(wg.grad(f)(x), with_steps, rtol=1e-7)
+    np.testing.assert_allclose(wg.jacfwd(f)(x), with_steps, rtol=1e-7)
+    np.testing.assert_array_equal(x, X + 0.5)
+    batch = np.stack([x, x + 1])
+    np.testing.assert_allclose(wg.vmap(f)(batch), [plain(x), plain(x + 1)])
+
+
+def test_compiled_ahead_of_time() -> None:
+    x, y = X.copy(), X.copy()
+    f = compiled(change).lower(x, y).compile()
+    f(x, y)
+    a, b = X.copy(), X.copy()
+    change(a, b)
+    np.testing.assert_array_equal(x, a)
+    np.testing.assert_array_equal(y, b)
+    with pytest.raises(MutationError, match="twice"):
+        f(x, x)

@@ -1,0 +1,267 @@
+"""NumPy's protocols and the methods of ndarray, installed on `Tracer` by importing this module.
+
+Operations on arrays whose elements are known while tracing are done by NumPy at once. Functions
+that give views hand over to `tracer.views`; `out=` is handled here for all others.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+
+from wengert.errors import MissingRuleError, TracerConversionError
+from wengert.ir.builder import Value
+from wengert.ir.types import Dim
+from wengert.tracer.array import Tracer, enter
+from wengert.tracer.functions.assignment import overwrite, refuse_constant, target
+from wengert.tracer.functions.masks import Selection
+from wengert.tracer.mutation import adopt, known
+from wengert.tracer.tables import (
+    CHANGING,
+    FUNCTIONS,
+    LOCKED,
+    METHODS,
+    UFUNC_METHODS,
+    UFUNCS,
+    VIEWS,
+)
+from wengert.tracer.views import of_function
+
+
+def missing(message: str) -> NoReturn:
+    """Raises MissingRuleError."""
+    raise MissingRuleError(message)
+
+
+# what is known at once
+
+
+def known_result(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What NumPy makes of arguments that are all known; NotImplemented if some are traced."""
+    for x in args:
+        if isinstance(x, Tracer) and x.elements is None and x.base is None:
+            return NotImplemented
+    if not (_all_known(args) and _all_known(kwargs)):
+        return NotImplemented
+    with np.errstate(all="ignore"):
+        return adopt(function(*_stripped(args), **_stripped(kwargs)))
+
+
+def _all_known(x: Any) -> bool:
+    if isinstance(x, Tracer):
+        return known(x, note=False) is not None
+    if isinstance(x, tuple | list):
+        return all(map(_all_known, x))
+    if isinstance(x, dict):
+        return all(map(_all_known, x.values()))
+    return not isinstance(x, Value | Selection | Dim)
+
+
+def _stripped(x: Any) -> Any:
+    if isinstance(x, Tracer):
+        return known(x)
+    if isinstance(x, dict):
+        return {k: _stripped(v) for k, v in x.items()}
+    return type(x)(map(_stripped, x)) if type(x) in (tuple, list) else x
+
+
+# ufuncs
+
+
+def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    name = ufunc.__name__
+    if method == "at":
+        return UFUNC_METHODS["at"](ufunc, *inputs)
+    outs = _outputs(kwargs.pop("out", None))
+    where = kwargs.pop("where", True) if method == "__call__" else True
+    if where is not True and not outs:
+        raise TracerConversionError(
+            f"np.{name}(..., where=mask) without out= leaves elements undefined; use "
+            "np.where(mask, result, other)"
+        )
+    for out in outs:
+        if out is not None:
+            _writable(out, name)
+    for option in ("order", "subok"):
+        kwargs.pop(option, None)
+    result = known_result(getattr(ufunc, method), inputs, kwargs)
+    if result is NotImplemented:
+        result = _ufunc_result(ufunc, method, inputs, kwargs)
+    if not outs:
+        return result
+    casting = kwargs.get("casting", "same_kind")
+    results = result if isinstance(result, tuple) else (result,)
+    stored = tuple(_stored(out, r, casting, where) for out, r in zip(outs, results, strict=True))
+    return stored if isinstance(result, tuple) else stored[0]
+
+
+def _ufunc_result(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+    name = ufunc.__name__
+    table: Any = UFUNCS if method == "__call__" else UFUNC_METHODS
+    implementation = table.get(name if method == "__call__" else method)
+    if implementation is None:
+        what = f"the ufunc '{name}'" if method == "__call__" else f"np.{name}.{method}"
+        missing(f"{what} is not available for traced values yet")
+    if method != "__call__":
+        return implementation(ufunc, *inputs, **kwargs)
+    return implementation(*inputs, **kwargs)
+
+
+def _outputs(out: Any) -> tuple[Any, ...]:
+    outs = out if isinstance(out, tuple) else (out,)
+    return outs if any(o is not None for o in outs) else ()
+
+
+def _writable(out: Any, name: str) -> None:
+    refuse_constant(out, f"np.{name}(..., out=array)")
+    target(out, f"np.{name}(..., out=x)")
+
+
+def _stored(out: Any, result: Any, casting: Any, where: Any = True) -> Any:
+    """`result`, put into `out` if that is given."""
+    if out is None:
+        return result
+    overwrite(out, result, casting, None if where is True else where)
+    return out
+
+
+# functions and methods
+
+
+def _function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    implementation = FUNCTIONS.get(func)
+    if implementation is None:
+        result = known_result(func, args, kwargs)
+        if result is not NotImplemented:
+            return result
+        name = f"{getattr(func, '__module__', '')}.{getattr(func, '__name__', func)}"
+        missing(f"{name} is not available for traced values yet")
+    return applied(func, implementation, func, args, kwargs)
+
+
+def applied(
+    key: Any, implementation: Callable[..., Any], plain: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    """A function's implementation on its arguments: views, known arrays and out= seen to.
+
+    `key` is what it has in the tables, `plain` NumPy's own.
+    """
+    if key in CHANGING:
+        return implementation(*args, **kwargs)
+    if key in VIEWS and args and isinstance(args[0], Tracer) and not kwargs.get("copy"):
+        kwargs.pop("copy", None)
+        if len(args) > 1 and isinstance(args[1], Tracer) and key in SEVERAL:
+            return tuple(of_function(implementation, x, (), {}) for x in args)
+        return of_function(implementation, args[0], args[1:], kwargs, key in LOCKED)
+    out, args = _split_out(implementation, args, kwargs)
+    if out is not None:
+        _writable(out, getattr(plain, "__name__", str(key)))
+    result = known_result(plain, args, kwargs)
+    if result is NotImplemented:
+        result = implementation(*args, **kwargs)
+    return _stored(out, result, "same_kind")
+
+
+SEVERAL = (np.atleast_1d, np.atleast_2d, np.atleast_3d)
+"""Functions of any number of arrays, each of which gives a view."""
+
+
+def _split_out(
+    implementation: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...]]:
+    """The argument out=, taken from the others."""
+    out = kwargs.pop("out", None)
+    if isinstance(out, tuple) and len(out) == 1:
+        out = out[0]
+    if out is not None:
+        return out, args
+    place = _place_of_out(implementation)
+    if place is None or len(args) <= place:
+        return None, args
+    return args[place], (*args[:place], None, *args[place + 1 :])
+
+
+@functools.cache
+def _place_of_out(implementation: Callable[..., Any]) -> int | None:
+    parameters = inspect.signature(implementation).parameters.values()
+    names = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    return names.index("out") if "out" in names else None
+
+
+def _method(name: str, self: Tracer, *args: Any, **kwargs: Any) -> Any:
+    implementation = METHODS.get(name)
+    if implementation is not None:
+        return applied(name, implementation, getattr(np.ndarray, name), (self, *args), kwargs)
+    found = known_result(getattr(np.ndarray, name), (self, *args), kwargs)
+    if name not in _REFUSED and found is not NotImplemented:
+        return found
+    if name in _REFUSED:
+        raise TracerConversionError(
+            f"a traced array cannot be changed in this way (x.{name}); {_REFUSED[name]}"
+        )
+    return missing(f"the array method '{name}' is not available for traced values yet")
+
+
+_REFUSED = {
+    "partition": "use x.sort()",
+    "resize": "use np.resize(x, shape)",
+    "setfield": "build the new array with np.where",
+    "byteswap": "swap the bytes before tracing",
+}
+_METHODS = (
+    "all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy "
+    "cumprod cumsum diagonal dot fill flatten max mean min nonzero prod ptp put ravel repeat "
+    "reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view"
+)
+
+
+def _make_method(name: str) -> Callable[..., Any]:
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return enter(_method, name, self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__qualname__ = f"Tracer.{name}"
+    method.__doc__ = f"As `numpy.ndarray.{name}`."
+    return method
+
+
+for _name in (*_METHODS.split(), *_REFUSED):
+    setattr(Tracer, _name, _make_method(_name))
+
+
+def _to_device(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+    return enter(METHODS["to_device"], self, *args, **kwargs)
+
+
+def _getitem(self: Tracer, index: Any) -> Any:
+    return enter(METHODS["__getitem__"], self, index)
+
+
+def _setitem(self: Tracer, index: Any, value: Any) -> None:
+    enter(METHODS["__setitem__"], self, index, value)
+
+
+def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if any(isinstance(x, Selection) for x in inputs):
+        return NotImplemented
+    return enter(_ufunc, ufunc, method, inputs, kwargs)
+
+
+def _array_function(self: Tracer, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    if Selection in types:
+        return NotImplemented
+    return enter(_function, func, args, dict(kwargs))
+
+
+for _name, _protocol in (
+    ("to_device", _to_device),
+    ("__getitem__", _getitem),
+    ("__setitem__", _setitem),
+    ("__array_ufunc__", _array_ufunc),
+    ("__array_function__", _array_function),
+):
+    setattr(Tracer, _name, _protocol)

@@ -1,0 +1,89 @@
+"""ufunc.at: accumulation at positions that may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import MutationError
+from wengert.ir.builder import Value
+from wengert.tracer.functions.assignment import (
+    basic_view,
+    fitted,
+    overwrite,
+    spots_of,
+    stored,
+    target,
+)
+from wengert.tracer.functions.elementwise import LOWERINGS
+from wengert.tracer.functions.entries import Fancy, mask_entry, parse
+from wengert.tracer.functions.masks import trailing
+from wengert.tracer.functions.operands import reshape, size_of, transpose, wrapped
+from wengert.tracer.loops import for_loop
+from wengert.tracer.tables import ufunc_method
+
+BY_LOOP = ("multiply", "divide", "maximum", "minimum", "fmax", "fmin", "power",
+           "logical_or", "logical_and", "bitwise_or", "bitwise_and", "bitwise_xor")  # fmt: skip
+
+
+@ufunc_method("at")
+def at(ufunc: np.ufunc, x: Any, indices: Any, *operands: Any) -> None:
+    """x[indices] = ufunc(x[indices], v), element after element, repeated indices too."""
+    name = ufunc.__name__
+    x = target(x, f"np.{name}.at")
+    if name not in ("add", "subtract", *BY_LOOP):
+        raise MutationError(
+            f"np.{name}.at is not available for traced arrays; np.add, np.subtract, "
+            f"{', '.join('np.' + n for n in BY_LOOP)} have it"
+        )
+    (other,) = operands
+    mask = mask_entry(indices)
+    if mask is not None:  # meets no position twice
+        if np.ndim(other) > x.ndim - mask.ndim:
+            raise MutationError(
+                f"np.{name}.at with a traced mask takes one value for all elements; use "
+                "np.where(mask, ...)"
+            )
+        where = wrapped(trailing(mask, x.ndim))
+        overwrite(x, ufunc(x, other), "same_kind", where)
+        return
+    items = parse(indices, x.shape)
+    part = basic_view(x, items)
+    given = stored(other, x.dtype, "same_kind")
+    if not any(isinstance(i, Fancy) and i.kind != "int" for i in items):
+        overwrite(part, ufunc(part, wrapped(fitted(given, part.shape, x.dtype))), "same_kind")
+        return
+    spots = spots_of(part, items)
+    updates = transpose(fitted(given, spots.shape, x.dtype), spots.update_order)
+    if name in ("add", "subtract") and x.dtype.kind != "b":
+        signed = updates if name == "add" else updates.full_like(0).sub(updates)
+        spots.update(part, lambda front, index: front.scatter_add(signed, *index))
+        return
+    spots.update(part, lambda front, index: folded(name, front, updates, index))
+
+
+def folded(name: str, x: Value, updates: Value, index: Sequence[Value]) -> Value:
+    """x after one update after the other has been combined with what stands at its index."""
+    k, count = index[0].ndim, size_of(index[0].shape)
+    rest = updates.shape[k:]
+    rows = reshape(updates, (count, *rest))
+    places = [reshape(i, (count,)) for i in index]
+    if not count:
+        return x
+    sizes = (1,) * len(index) + rest
+    ones = (1,) * len(sizes)
+
+    def turn(i: Value, consts: list[Value], carry: list[Value]) -> list[Value]:
+        zero = i.builder.literal(0, i.dtype)
+        row = consts[0].window(
+            i, *(zero for _ in rest), sizes=(1, *rest), steps=(1,) * (1 + len(rest))
+        )
+        starts = [c.window(i, sizes=(1,), steps=(1,)).reshape(shape=()) for c in consts[1:]]
+        starts += [zero for _ in rest]
+        old = carry[0].window(*starts, sizes=sizes, steps=ones)
+        new = LOWERINGS[name](old, reshape(row, sizes)).to(old.dtype)
+        return [carry[0].window_set(new, *starts, steps=ones)]
+
+    return for_loop(0, count, [rows, *places], [x], turn)[0]

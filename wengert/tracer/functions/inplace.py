@@ -1,0 +1,168 @@
+"""Functions and methods that change an array in place: copyto, put, fill, fill_diagonal, ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.types import INT64
+from wengert.tracer.functions.assignment import assign, overwrite, stored, target
+from wengert.tracer.functions.entries import Fancy
+from wengert.tracer.functions.indexing import positions_of
+from wengert.tracer.functions.operands import (
+    broadcast,
+    materialise,
+    normal_axis,
+    operand,
+    reshape,
+    size_of,
+    wrapped,
+)
+from wengert.tracer.mutation import write
+from wengert.tracer.tables import changing, function, method
+
+
+@changing(np.copyto)
+@function(np.copyto)
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """As `numpy.copyto`."""
+    overwrite(target(dst, "np.copyto"), src, casting, None if where is True else where)
+
+
+@changing("fill")
+@method("fill")
+def fill(x: Any, value: Any) -> None:
+    """As `ndarray.fill`."""
+    overwrite(target(x, "x.fill"), value)
+
+
+@changing(np.put)
+@function(np.put)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Values, repeated as needed, at positions in the flattened array."""
+    x = target(a, "np.put")
+    if mode not in ("raise", "wrap", "clip"):
+        raise ArgumentError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    index = operand(ind)
+    if index.dtype.kind not in "biu" and size_of(index.shape):
+        raise DTypeError(f"np.put needs integer positions, got {index.dtype}")
+    count = size_of(index.shape)
+    values = stored(v, x.dtype)
+    if count == 0 or size_of(values.shape) == 0:
+        return
+    places = reshape(materialise(index, INT64), (count,))
+    if mode == "clip":
+        places = places.max(0).min(x.size - 1)
+    elif mode == "wrap":
+        places = places.mod(x.size)
+    else:
+        places = positions_of(Fancy(places, 0), x.size)
+    flat = reshape(materialise(x), (x.size,))
+    updates = _cycled(materialise(values, x.dtype), count)
+    write(x, reshape(flat.scatter_set(updates, places), x.shape))
+
+
+def _cycled(value: Value, count: int) -> Value:
+    """The elements in row-major order, begun again until there are `count`."""
+    have = size_of(value.shape)
+    flat = reshape(value, (have,))
+    if have == 1:
+        return broadcast(flat, (count,))
+    turns = -(-count // have)
+    if turns > 1:
+        flat = reshape(flat.broadcast(shape=(turns, have), dims=(1,)), (turns * have,))
+    return flat if turns * have == count else flat.slice(start=(0,), stop=(count,), step=(1,))
+
+
+@changing("put")
+@method("put")
+def put_method(x: Any, indices: Any, values: Any, mode: str = "raise") -> None:
+    """As `ndarray.put`."""
+    put(x, indices, values, mode)
+
+
+@changing(np.putmask)
+@function(np.putmask)
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Where the mask holds, the element of `values`, repeated, at the same flat position."""
+    x = target(a, "np.putmask")
+    condition = operand(mask)
+    if size_of(condition.shape) != x.size:
+        raise ShapeError("putmask: mask and data must be the same size")
+    given = stored(values, x.dtype, "same_kind")
+    if size_of(given.shape) == 0:
+        return
+    whole = _cycled(materialise(given, x.dtype), x.size)
+    where = reshape(materialise(condition, np.bool_), x.shape)
+    overwrite(x, wrapped(reshape(whole, x.shape)), where=wrapped(where))
+
+
+@changing(np.place)
+@function(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """The values, repeated as needed, one after the other where the mask holds."""
+    x = target(arr, "np.place")
+    condition = operand(mask)
+    if size_of(condition.shape) != x.size:
+        raise ShapeError("place: mask and data must be the same size")
+    given = stored(vals, x.dtype)
+    count = size_of(given.shape)
+    if count == 0:
+        if x.size:
+            raise ArgumentError("Cannot insert from an empty array!")
+        return
+    flat = reshape(materialise(condition, np.bool_), (x.size,))
+    number = flat.to(INT64).cumsum(axis=0, reverse=False).sub(1)
+    values = reshape(materialise(given, x.dtype), (count,))
+    whole = values.gather(number.max(0).mod(count))
+    where = wrapped(reshape(flat, x.shape))
+    overwrite(x, wrapped(reshape(whole, x.shape)), where=where)
+
+
+@changing(np.fill_diagonal)
+@function(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Values, repeated as needed, on the main diagonal."""
+    x = target(a, "np.fill_diagonal")
+    if x.ndim < 2:
+        raise ArgumentError("array must be at least 2-d")
+    if x.ndim == 2:
+        step = x.shape[1] + 1
+        end = x.size if wrap else x.shape[1] * x.shape[1]
+    else:
+        if len(set(x.shape)) > 1:
+            raise ArgumentError("All dimensions of input must be of equal length")
+        step = 1 + int(np.cumprod(x.shape[:-1]).sum())
+        end = x.size
+    count = len(range(0, min(end, x.size), step))
+    values = stored(val, x.dtype)
+    if not count or not size_of(values.shape):
+        return
+    flat = reshape(materialise(x), (x.size,))
+    zero = flat.builder.literal(0, INT64)
+    updates = _cycled(materialise(values, x.dtype), count)
+    write(x, reshape(flat.window_set(updates, zero, steps=(step,)), x.shape))
+
+
+@changing(np.put_along_axis)
+@function(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """The counterpart of take_along_axis."""
+    x = target(arr, "np.put_along_axis")
+    index = operand(indices)
+    if axis is None:
+        flat = wrapped(reshape(materialise(x), (x.size,)))
+        assign(flat, (wrapped(materialise(index, INT64)),), values)
+        write(x, reshape(materialise(flat), x.shape))
+        return
+    position = normal_axis(axis, x.ndim)
+    grid: list[Any] = []
+    for d, n in enumerate(x.shape):
+        shape = [1] * x.ndim
+        shape[d] = n
+        along = np.arange(n).reshape(shape)
+        grid.append(wrapped(materialise(index, INT64)) if d == position else along)
+    assign(x, tuple(grid), values)
