@@ -291,6 +291,6 @@ def random_program(seed: int) -> Callable[[Any, Any], Any]:
     return program
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(300))
 def test_random_programs(seed: int) -> None:
     alike(random_program(seed), M, T[:, :, 0].copy(), label=f"seed {seed}")

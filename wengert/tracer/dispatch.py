@@ -29,7 +29,7 @@ from wengert.tracer.tables import (
     UFUNCS,
     VIEWS,
 )
-from wengert.tracer.views import of_function
+from wengert.tracer.views import layout, of_function
 
 
 def missing(message: str) -> NoReturn:
@@ -152,7 +152,7 @@ def applied(
     """
     if key in CHANGING:
         return implementation(*args, **kwargs)
-    if key in VIEWS and args and isinstance(args[0], Tracer) and not kwargs.get("copy"):
+    if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, args, kwargs):
         kwargs.pop("copy", None)
         if len(args) > 1 and isinstance(args[1], Tracer) and key in SEVERAL:
             return tuple(of_function(implementation, x, (), {}) for x in args)
@@ -164,6 +164,15 @@ def applied(
     if result is NotImplemented:
         result = implementation(*args, **kwargs)
     return _stored(out, result, "same_kind")
+
+
+def _copies(key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a function that mostly gives views makes a copy here."""
+    if key not in (np.ravel, "ravel"):
+        return bool(kwargs.get("copy"))
+    order = args[1] if len(args) > 1 else kwargs.get("order", "C")
+    flags = layout(args[0]).flags  # unlike reshape, ravel takes only contiguous arrays as they are
+    return not (flags.f_contiguous if order == "F" else flags.c_contiguous)
 
 
 SEVERAL = (np.atleast_1d, np.atleast_2d, np.atleast_3d)
