@@ -19,7 +19,7 @@ from wengert.ir.builder import Value
 from wengert.ir.types import INT64, DType, Shape
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.entries import Fancy, is_known, mask_entry, parse
-from wengert.tracer.functions.indexing import advanced_axes, as_known, parts, positions_of
+from wengert.tracer.functions.indexing import advanced_axes, as_known, framed, parts, positions_of
 from wengert.tracer.functions.masks import Selection, check_mask, same_mask, trailing
 from wengert.tracer.functions.operands import (
     Operand,
@@ -36,7 +36,7 @@ from wengert.tracer.functions.operands import (
 from wengert.tracer.mutation import known, root, write
 from wengert.tracer.stack import current
 from wengert.tracer.tables import method
-from wengert.tracer.views import Window, frame, unread, windowed
+from wengert.tracer.views import Window, unread, windowed
 
 # any container, for code that has been rewritten
 
@@ -182,10 +182,9 @@ def known_operand(value: Any) -> Any:
 
 
 def _assign_basic(x: Tracer, items: list[Any], value: Any) -> None:
-    base, window = frame(x)
-    part = window.part(parts(items))
-    if part is None or any(n == 0 for n in part.sizes):
-        stored(value, x.dtype)
+    base, part = framed(x, parts(items))
+    if any(n == 0 for n in part.sizes):
+        fitted(stored(value, x.dtype), part.shape, x.dtype)
         return
     if isinstance(value, Tracer) and value.base is base and value.lens == part:
         return  # x[a:b] += y has written through the view already
@@ -207,11 +206,7 @@ def _assign_advanced(x: Tracer, items: list[Any], value: Any) -> None:
 
 def basic_view(x: Tracer, items: list[Any]) -> Tracer:
     """The view of `x` by the slices, integers and new axes of an index."""
-    base, window = frame(x)
-    cuts = parts(items)
-    part = window.part(cuts)
-    if part is None:
-        raise OutOfBoundsError("an empty slice of a new axis cannot be assigned to")
+    base, part = framed(x, parts(items))
     for place, item in enumerate(_kept(items)):  # 0-d masks are new axes of length 1
         if isinstance(item, Fancy) and item.kind == "mask":
             axes = list(part.axes)

@@ -45,7 +45,7 @@ from wengert.tracer.functions.shapes import cut, joined
 from wengert.tracer.mutation import adopt, known
 from wengert.tracer.stack import open_trace
 from wengert.tracer.tables import function, method
-from wengert.tracer.views import Part, Window, frame, windowed
+from wengert.tracer.views import Part, Window, frame, unread, windowed
 
 MOST_RUNS = 8
 """Known positions that fall into at most so many regular runs become slices."""
@@ -84,14 +84,21 @@ def as_known(index: Any) -> Any:
 
 def section(x: Tracer, items: list[Any]) -> Any:
     """The view that a basic index gives, or the scalar."""
-    base, window = frame(x)
-    part = window.part(parts(items))
-    if part is None:  # nothing of an axis of length 1 that the base does not have
-        return wrapped(_basic(x, items))
-    if not part.axes and not any(i is Ellipsis for i in items):
-        found = windowed(x, base, part)
-        return wrapped(found.owner.read(found))
+    base, part = framed(x, parts(items))
+    if not part.axes:
+        found = unread(base, part, ())
+        return wrapped(open_trace(x).read(found))
     return windowed(x, base, part)
+
+
+def framed(x: Tracer, cuts: Sequence[Part | None]) -> tuple[Tracer, Window]:
+    """A part of `x` as a window of the array that `x` is a window of, if it is one."""
+    base, window = frame(x)
+    part = window.part(cuts)
+    if part is None:  # nothing of an axis of length 1 that the base does not have
+        base, part = x, Window.whole(x.shape).part(cuts)
+    assert part is not None
+    return base, part
 
 
 def parts(items: Sequence[Any]) -> list[Part | None]:
