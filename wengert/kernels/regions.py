@@ -17,13 +17,14 @@ from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.kernels.block import Block, Context, Inputs
-from wengert.kernels.dependence import independent, overwritten
+from wengert.kernels.dependence import Independent, independent, overwritten
 from wengert.kernels.emit import loops_around
 from wengert.kernels.homes import replaced
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.materialise import Plan
 from wengert.kernels.pull import Pull, Reader
 from wengert.kernels.rebuild import Rewriter
+from wengert.kernels.scalar_maths import has_loops, one_at_a_time
 from wengert.kernels.schedule import CHUNK_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
 from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, work
@@ -125,21 +126,23 @@ class _Region:
         bound: dict[Var, Reader] = {variable: lambda _: i}
         turn, consts = self.region(body, known, rest, near, bound, symbols)
         moves = [(w, t) for w, t in zip(near, turn.outputs, strict=True) if w is not t]
+        found = independent(index, turn.body, near) if not moves else None
+        inside = turn.body
+        if found is None or has_loops(inside):
+            inside = one_at_a_time(self.s, inside)
         if self.alternates(moves, near, consts):
-            loop = self.alternating(turn.body, moves, (index, low, high))
+            loop = self.alternating(inside, moves, (index, low, high))
         else:
-            whole = Loop(index, low, high, (*turn.body, *self.moved(moves, near)))
-            loop = self.threaded(whole, near) if not moves else [whole]
+            whole = Loop(index, low, high, (*inside, *self.moved(moves, near)))
+            loop = [whole] if found is None else self.threaded(whole, found)
         return self.around(near, loop)
 
-    def threaded(self, loop: Loop, carried: Sequence[Buffer]) -> list[Stmt]:
-        """The loop, in chunks for the threads if its turns are independent and worth it."""
-        threads = self.block.inputs.threads and loop.start.is_const and loop.stop.is_const
-        if not threads:
+    def threaded(self, loop: Loop, found: Independent) -> list[Stmt]:
+        """A loop of independent turns, in chunks for the threads if that is worth it."""
+        if not (self.block.inputs.threads and loop.start.is_const and loop.stop.is_const):
             return [loop]
         chunks = self.chunks(loop.stop.attr - loop.start.attr, loop.body)
-        found = independent(loop.index, loop.body, carried) if chunks > 1 else None
-        if found is None:
+        if chunks <= 1:
             return [loop]
         own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in found.private}
         body = in_turn(loop.body)
@@ -188,7 +191,8 @@ class _Region:
         turn, _ = self.region(body, known, body.inputs, near, {}, symbols)
         moves = [(w, t) for w, t in zip(near, turn.outputs, strict=True) if w is not t]
         condition = self.s.load(test.outputs[0], self.s.int(0))
-        loop = While(test.body, condition, (*turn.body, *self.moved(moves, near)))
+        before, inside = (one_at_a_time(self.s, x.body) for x in (test, turn))
+        loop = While(before, condition, (*inside, *self.moved(moves, near)))
         return self.around(near, [loop])
 
     def branch(self) -> list[Stmt]:
@@ -258,7 +262,8 @@ class _Region:
             for home, out in zip(self.homes, inner.outputs, strict=True)
             for st in self.transfer(home, out, s.mul(row, out.size))
         ]
-        return self.spread(index, (*inner.body, *stores))
+        rows = (*inner.body, *stores)
+        return self.spread(index, one_at_a_time(s, rows) if has_loops(rows) else rows)
 
     def row_reader(self, atom: Atom, row: Expr) -> Reader:
         return lambda place: self.block.pull.read(atom, (row, *place))

@@ -80,7 +80,26 @@ def blas(routine: str) -> int:
 
 
 # functions of the C library
-_LIBM = frozenset({"sin", "cos", "tan", "lgamma", "tgamma"})
+_LIBM = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "exp",
+        "exp2",
+        "log",
+        "log2",
+        "log10",
+        "pow",
+        "erf",
+        "erfc",
+        "lgamma",
+        "tgamma",
+    ]
+)
 
 
 def call_symbol(name: str) -> tuple[str, bool]:
