@@ -28,7 +28,8 @@ def at_most(seconds: float) -> Iterator[None]:
         raise TookTooLongError(f"not done after {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # and again: what runs just then may be a callback from which nothing comes through
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
