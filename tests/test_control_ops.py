@@ -11,6 +11,7 @@ from op_cases import floats, run
 from wengert.ir.compare import same
 from wengert.ir.parser import parse
 from wengert.ir.text import fingerprint, to_text
+from wengert.ir.transforms.batch import batch
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.linearize import linearize
 from wengert.ir.transforms.transpose import transpose, vjp
@@ -71,3 +72,28 @@ def test_linear_parts_are_linear(case: Case) -> None:
     fx, fy, fm = (run(split.linear, [*residuals, *map(np.asarray, v)]) for v in (x, y, mixed))
     for a, b, c in zip(fx, fy, fm, strict=True):
         np.testing.assert_allclose(c, 2 * a - 3 * b, 1e-9, 1e-9)
+
+
+@over_cases
+@pytest.mark.parametrize("size", [3, 40])
+def test_batch_agrees_with_single_calls(case: Case, size: int) -> None:
+    program, args = case
+    rng = np.random.default_rng(7)
+    for batched in (floats(args), range(len(args))):
+        flags = [i in batched for i in range(len(args))]
+        rows = [varied(a, size, rng) if on else a for a, on in zip(args, flags, strict=True)]
+        mapped = batch(program, flags, size)
+        verify(mapped.program)
+        found = run(mapped.program, rows)
+        for k in range(size):
+            lane = [np.asarray(r[k]) if on else r for r, on in zip(rows, flags, strict=True)]
+            expected = run(program, lane)
+            for x, on, y in zip(found, mapped.out_batched, expected, strict=True):
+                np.testing.assert_allclose(x[k] if on else x, y, 1e-12, 1e-12)
+
+
+def varied(array: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A batch of arrays like this one."""
+    if array.dtype.kind == "f":
+        return array * rng.uniform(0.8, 1.2, (size, *array.shape))
+    return rng.integers(0, 7, (size, *array.shape))

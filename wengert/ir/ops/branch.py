@@ -10,6 +10,7 @@ from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.evaluate import evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import REGISTRY, Linear, Op, register
+from wengert.ir.ops.control_batch import batch_branch
 from wengert.ir.ops.control_family import (
     Tangents,
     Types,
@@ -253,6 +254,7 @@ branch = register(
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
+        batch=batch_branch,
         joint=True,
         taint=_taint,
         split=_split,

@@ -12,6 +12,7 @@ from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.evaluate import evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import REGISTRY, Linear, Op, register
+from wengert.ir.ops.control_batch import apart
 from wengert.ir.ops.control_family import (
     Tangents,
     Types,
@@ -25,6 +26,7 @@ from wengert.ir.ops.control_family import (
     with_tangents,
 )
 from wengert.ir.ops.control_samples import for_each_samples
+from wengert.ir.ops.structural_family import Batched
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
@@ -189,6 +191,12 @@ def _transpose(
     return found
 
 
+def _batch(
+    values: Sequence[Value], batched: Sequence[bool], count: int, /, **params: Any
+) -> Batched:
+    return apart(for_each, values, batched, count, params)
+
+
 for_each = register(
     Op(
         name="for_each",
@@ -197,6 +205,7 @@ for_each = register(
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
+        batch=_batch,
         joint=True,
         taint=_taint,
         split=_split,

@@ -16,6 +16,7 @@ from wengert.ir.builder import Value
 from wengert.ir.evaluate import binding, evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import Op, register
+from wengert.ir.ops.control_batch import batch_for_loop
 from wengert.ir.ops.control_family import (
     Tangents,
     Types,
@@ -147,6 +148,7 @@ for_loop = register(
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
+        batch=batch_for_loop,
         joint=True,
         taint=_taint,
         split=split,

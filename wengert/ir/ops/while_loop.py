@@ -9,6 +9,7 @@ from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.forms import Region
 from wengert.ir.op import REGISTRY, Op, register
+from wengert.ir.ops.control_batch import batch_while_loop
 from wengert.ir.ops.control_family import (
     INDEX,
     Tangents,
@@ -146,6 +147,7 @@ while_loop = register(
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
+        batch=batch_while_loop,
         joint=True,
         taint=_taint,
         split=_split,
