@@ -226,7 +226,7 @@ def time_calls(
                 beside[VALUE_ALONE] = prepare_tool(alone, own).call
             for name, number in workload.extras.items():
                 arguments = own.arguments(workload.inputs())
-                outcome.extras[name] = number(own.bind(workload), arguments)
+                outcome.extras[name] = number(lambda: own.bind(workload), arguments)
         except Exception as fault:
             outcome.faults["wengert"] = f"beside the gradient: {first_line(fault)}"
     timings = compete({**calls, **beside}, effort)

@@ -44,7 +44,7 @@ class Workload:
     arguments (it imports what it needs) that returns the function to call with NumPy arrays.
     `targets` are the ratios to reach, by peer; "best" is the best of all that are not by hand.
     `compile_targets` are those of the time to compile. `extras` are further numbers to report, with
-    their units: name -> a function of (wengert's function, its arguments).
+    their units: name -> a function of (what makes wengert's function anew, its arguments).
     `skip` says why a peer does not take part.
     """
 
@@ -56,7 +56,9 @@ class Workload:
     by_hand: dict[str, Callable[[], Function]] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
     compile_targets: dict[str, float] = field(default_factory=lambda: {"jax": 2.0})
-    extras: dict[str, Callable[[Function, Sequence[Any]], float]] = field(default_factory=dict)
+    extras: dict[str, Callable[[Callable[[], Function], Sequence[Any]], float]] = field(
+        default_factory=dict
+    )
     skip: dict[str, str] = field(default_factory=dict)
     tolerance: float = 1.0
 

@@ -85,7 +85,9 @@ def fake_tool(name: str, transforms: dict[str, Callable[[Function, Any], Functio
     return Tool(name, numpy_namespace(), transforms)
 
 
-def workload_with(extras: dict[str, Callable[[Function, Sequence[Any]], float]]) -> Workload:
+def workload_with(
+    extras: dict[str, Callable[[Callable[[], Function], Sequence[Any]], float]],
+) -> Workload:
     return Workload(
         "doubled",
         {"plain": lambda: lambda x: 2.0 * x, "jax": lambda: lambda x: x + x},
@@ -99,7 +101,7 @@ def test_values_and_extra_numbers_are_measured_beside_gradients() -> None:
     transforms = {mode: lambda f, argnums: f for mode in ("value", "grad")}
     tools = {name: fake_tool(name, transforms) for name in ("wengert", "jax", "torch")}
     effort = Effort(sample=1e-5, rounds=3, budget=1.0)
-    workload = workload_with({"elements": lambda f, arguments: float(f(*arguments).size)})
+    workload = workload_with({"elements": lambda make, arguments: float(make()(*arguments).size)})
     outcome = measure(workload, tools, [], effort)
     assert set(outcome.timings) == {"wengert", "jax"}  # there is no version for torch
     assert outcome.extras == {"elements": 3.0}
@@ -109,7 +111,7 @@ def test_values_and_extra_numbers_are_measured_beside_gradients() -> None:
 
 def test_an_extra_number_that_cannot_be_had_is_a_line_of_the_report() -> None:
     tools = {"wengert": fake_tool("wengert", {m: lambda f, _: f for m in ("value", "grad")})}
-    workload = workload_with({"memory": lambda f, arguments: float("much")})
+    workload = workload_with({"memory": lambda make, arguments: float("much")})
     outcome = measure(workload, tools, [], Effort(sample=1e-5, rounds=3, budget=1.0))
     assert "ValueError" in outcome.faults["wengert"]
     assert "wengert" in outcome.timings
