@@ -390,7 +390,7 @@ class _Build:
 
 
 def _buffer(tensor: TensorType, space: Space) -> Buffer:
-    return Buffer(tensor.dtype, tensor.size, space)
+    return Buffer(tensor.dtype, int(tensor.size), space)
 
 
 def _depths(shape: Sequence[int], order: Sequence[int], axes: Sequence[int]) -> list[int]:
