@@ -14,12 +14,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.errors import MissingRuleError, TracerConversionError
-from wengert.ir.builder import Value
-from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import overwrite, refuse_constant, target
 from wengert.tracer.functions.masks import Selection
-from wengert.tracer.mutation import adopt, known
+from wengert.tracer.mutation import adopt, all_known, stripped
 from wengert.tracer.tables import (
     CHANGING,
     FUNCTIONS,
@@ -45,28 +43,10 @@ def known_result(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     for x in args:
         if isinstance(x, Tracer) and x.elements is None and x.base is None:
             return NotImplemented
-    if not (_all_known(args) and _all_known(kwargs)):
+    if not (all_known(args) and all_known(kwargs)):
         return NotImplemented
     with np.errstate(all="ignore"):
-        return adopt(function(*_stripped(args), **_stripped(kwargs)))
-
-
-def _all_known(x: Any) -> bool:
-    if isinstance(x, Tracer):
-        return known(x, note=False) is not None
-    if isinstance(x, tuple | list):
-        return all(map(_all_known, x))
-    if isinstance(x, dict):
-        return all(map(_all_known, x.values()))
-    return not isinstance(x, Value | Selection | Dim)
-
-
-def _stripped(x: Any) -> Any:
-    if isinstance(x, Tracer):
-        return known(x)
-    if isinstance(x, dict):
-        return {k: _stripped(v) for k, v in x.items()}
-    return type(x)(map(_stripped, x)) if type(x) in (tuple, list) else x
+        return adopt(function(*stripped(args), **stripped(kwargs)))
 
 
 # ufuncs

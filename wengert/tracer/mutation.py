@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
-from wengert.ir.types import type_of
+from wengert.ir.types import Dim, type_of
 from wengert.tracer.array import Tracer
 from wengert.tracer.stack import Trace, open_trace
 
@@ -50,7 +50,7 @@ def adopt(x: Any) -> Any:
     """
     if isinstance(x, tuple | list):
         return type(x)(map(adopt, x)) if type(x) in (tuple, list) else x
-    if type(x) is not np.ndarray:
+    if type(x) is not np.ndarray or x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         return x
     trace = open_trace()
     elements = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")
@@ -60,6 +60,26 @@ def adopt(x: Any) -> Any:
     found.latest, found.elements = None, elements
     found.base = found.lens = found._seen = None  # pyright: ignore[reportPrivateUsage]
     return found
+
+
+def all_known(x: Any) -> bool:
+    """Whether nothing in a nest of containers is traced, but for arrays with known elements."""
+    if isinstance(x, Tracer):
+        return known(x, note=False) is not None
+    if isinstance(x, tuple | list):
+        return all(map(all_known, x))
+    if isinstance(x, dict):
+        return all(map(all_known, x.values()))
+    return not isinstance(x, Value | Dim) and not hasattr(x, "refuse_other_mask")
+
+
+def stripped(x: Any) -> Any:
+    """A nest of containers with known arrays as NumPy's."""
+    if isinstance(x, Tracer):
+        return known(x)
+    if isinstance(x, dict):
+        return {k: stripped(v) for k, v in x.items()}
+    return type(x)(map(stripped, x)) if type(x) in (tuple, list) else x
 
 
 def root(tracer: Tracer) -> Tracer:

@@ -17,7 +17,7 @@ from wengert.errors import (
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, DType, Shape
-from wengert.tracer.array import Tracer
+from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.entries import Fancy, is_known, mask_entry, parse
 from wengert.tracer.functions.indexing import advanced_axes, as_known, framed, parts, positions_of
 from wengert.tracer.functions.masks import Selection, check_mask, same_mask, trailing
@@ -43,7 +43,7 @@ from wengert.tracer.views import Window, unread, windowed
 
 def setitem(container: Any, index: Any, value: Any) -> None:
     """container[index] = value, for arrays traced or not, lists, dicts and everything else."""
-    refuse_constant(container, "x[i] = v")
+    enter(refuse_constant, container, "x[i] = v")
     container[index] = value
 
 

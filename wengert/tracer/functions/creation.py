@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
-from wengert.ir.types import supported_dtype
+from wengert.ir.types import Dim, DType, Shape, supported_dtype
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
     expand,
+    full,
     holds_tracers,
     integer,
     iota,
@@ -25,7 +28,31 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.mutation import adopt, all_known, stripped
+from wengert.tracer.stack import open_trace
 from wengert.tracer.tables import function
+
+CREATION: dict[Any, Callable[..., Any]] = {}
+"""What takes the place of functions of NumPy that make arrays where code has been rewritten; filled
+by `making`. Without an open trace they are NumPy's own."""
+
+MOST_KNOWN = 1024
+"""Larger arrays of one number are not remembered element by element."""
+
+
+def filled(shape: Shape, number: Any, dtype: DType) -> Tracer:
+    """A new array of one number, or of a traced one."""
+    trace = open_trace()
+    fixed = not any(type(n) is Dim for n in shape)
+    if not holds_tracers(number) and np.ndim(number) == 0:
+        if fixed and math.prod(shape) <= MOST_KNOWN:
+            return adopt(np.full(shape, number, dtype))
+        return Tracer(trace, full(shape, number, dtype))
+    if not holds_tracers(number) and fixed:
+        return adopt(np.full(shape, number, dtype))
+    found = Tracer(trace, broadcast(materialise(number, dtype), shape))
+    found.made = True
+    return found
 
 
 def _like(number: int) -> Callable[..., Any]:
@@ -62,8 +89,7 @@ def full_like(
     """An array of one value, of the dtype and shape of `a` unless others are given."""
     x = operand(a)
     target = x.dtype if dtype is None else supported_dtype(dtype)
-    wanted = x.shape if shape is None else shape_argument(shape)
-    return wrapped(broadcast(materialise(fill_value, target), wanted))
+    return filled(x.shape if shape is None else shape_argument(shape), fill_value, target)
 
 
 def _no_array(name: str, needed: str) -> Callable[..., Any]:
@@ -136,7 +162,7 @@ def logspace(
     return wrapped(result if dtype is None else result.to(supported_dtype(dtype)))
 
 
-# for wengert.numpy: functions that NumPy does not hand on
+# functions that NumPy does not hand on
 
 
 def array(
@@ -152,9 +178,17 @@ def array(
     """`np.array`, also of traced values and of lists that hold some."""
     if not holds_tracers(x):
         return np.array(x, dtype=dtype, copy=copy, order=order, ndmin=ndmin)  # pyright: ignore
-    value = materialise(x, None if dtype is None else supported_dtype(dtype))
+    target = None if dtype is None else supported_dtype(dtype)
+    if isinstance(x, Tracer) and not copy and (target is None or target == x.dtype) and not ndmin:
+        return x
+    known = stripped(x) if all_known(x) else None
+    if known is not None:
+        return adopt(np.array(known, dtype=dtype, ndmin=ndmin))
+    value = materialise(x, target)
     missing = max(ndmin - value.ndim, 0)
-    return wrapped(expand(value, *range(missing)) if missing else value)
+    found = wrapped(expand(value, *range(missing)) if missing else value)
+    found.made = True
+    return found
 
 
 def asarray(
@@ -169,15 +203,15 @@ def asarray(
     """`np.asarray`, also of traced values and of lists that hold some."""
     if not holds_tracers(x):
         return np.asarray(x, dtype=dtype, order=order, copy=copy)  # pyright: ignore
-    return array(x, dtype)
+    return array(x, dtype, copy=copy)
 
 
 def full_array(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     """`np.full`, also with a traced value."""
     if not holds_tracers(fill_value):
         return np.full(shape, fill_value, dtype=dtype, **options)
-    value = materialise(fill_value, None if dtype is None else supported_dtype(dtype))
-    return wrapped(broadcast(value, shape_argument(shape)))
+    target = operand(fill_value).dtype if dtype is None else supported_dtype(dtype)
+    return filled(shape_argument(shape), fill_value, target)
 
 
 def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
