@@ -61,6 +61,25 @@ def test_the_same_results(reverse: bool, reads_sum: bool) -> None:
     assert inside(changed) == (1 if reads_sum else 0), "a sum that turns read stays"
 
 
+def test_sums_of_outer_products_written_as_broadcasts() -> None:
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        row = c[0].window(i, integer(i, 0), sizes=(1, K), steps=(1, 1)).reshape(shape=(K,))
+        h = (k[0] + row.reduce_sum(axes=(0,)).broadcast(shape=(M,), dims=())).sin()
+        across, down = row.broadcast(shape=(K, M), dims=(0,)), h.broadcast(shape=(K, M), dims=(1,))
+        return [h, k[1] + across * down]
+
+    builder = Builder()
+    x, h, a = [builder.input(t) for t in (real(TURNS, K), real(M), real(K, M))]
+    program = builder.finish(for_loop(builder, 0, TURNS, [x], [h, a], turn))
+    changed = products(program)
+    verify(changed)
+    rng = np.random.default_rng(0)
+    args = [rng.standard_normal(t.shape) for t in program.in_types]
+    for before, after in zip(evaluate(program, args), evaluate(changed, args), strict=True):
+        np.testing.assert_allclose(after, before, rtol=1e-12, atol=1e-12)
+    assert any(e.op.name == "dot_general" for e in changed.eqns)
+
+
 def test_small_products_stay() -> None:
     def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
         row = c[1].window(i, integer(i, 0), sizes=(1, 3), steps=(1, 1)).reshape(shape=(3,))

@@ -27,6 +27,8 @@ from wengert.ir.rewrite import map_regions, rename
 from wengert.ir.transforms.batch import spread
 from wengert.ir.types import INT64, TensorType
 
+Pairs = tuple[tuple[int, ...], tuple[int, ...]]
+
 # Products of fewer multiplications stay in the loop.
 SMALLEST = 1024
 # Room that the results or factors of all turns of one product may take, in bytes.
@@ -61,7 +63,12 @@ def _turns(eqn: Eqn) -> int:
     if not (isinstance(start, Literal) and isinstance(stop, Literal)):
         return 0
     turns = int(stop.value) - int(start.value)
-    return turns if turns > 1 and any(_is_product(e) for e in eqn.params["body"].eqns) else 0
+    return turns if turns > 1 and any(map(_is_candidate, eqn.params["body"].eqns)) else 0
+
+
+def _is_candidate(eqn: Eqn) -> bool:
+    large = eqn.outputs[0].type.size >= SMALLEST if eqn.outputs else False
+    return _is_product(eqn) or (eqn.op.name == "mul" and large)
 
 
 def _is_product(eqn: Eqn) -> bool:
@@ -186,11 +193,60 @@ def _part(stacked: Value, place: Value) -> Value:
 
 
 @dataclass(frozen=True, slots=True)
+class _Term:
+    """A product: dot_general of two factors, and the order of the axes that it is then put in."""
+
+    factors: tuple[Var, Var]
+    contract: Pairs
+    batch: Pairs
+    perm: tuple[int, ...]
+
+    def sum(self, x: Value, y: Value) -> Value:
+        """The sum over all turns of the products of the stacked factors."""
+        (cx, cy), (bx, by) = self.contract, self.batch
+        contract = ((0, *(a + 1 for a in cx)), (0, *(a + 1 for a in cy)))
+        batch = (tuple(a + 1 for a in bx), tuple(a + 1 for a in by))
+        product = x.dot_general(y, contract=contract, batch=batch)
+        if self.perm == tuple(range(product.ndim)):
+            return product
+        return product.transpose(perm=self.perm)
+
+
+def _term(eqn: Eqn, producer: dict[Var, Eqn]) -> _Term | None:
+    """An equation as a product of two smaller values, if it is one."""
+    x, y = eqn.inputs if len(eqn.inputs) == 2 else (None, None)
+    if not (isinstance(x, Var) and isinstance(y, Var) and eqn.outputs[0].type.is_static):
+        return None
+    if eqn.op.name == "dot_general":
+        rank = eqn.outputs[0].type.ndim
+        params = eqn.params
+        return _Term((x, y), params["contract"], params["batch"], tuple(range(rank)))
+    if eqn.op.name == "mul":
+        return _outer(producer.get(x), producer.get(y), eqn.outputs[0].type.ndim)
+    return None
+
+
+def _outer(x: Eqn | None, y: Eqn | None, rank: int) -> _Term | None:
+    """A product of two broadcasts as an outer product: each axis belongs to one of them."""
+    if x is None or y is None or x.op.name != "broadcast" or y.op.name != "broadcast":
+        return None
+    axes = (*x.params["dims"], *y.params["dims"])
+    factors = x.inputs[0], y.inputs[0]
+    if sorted(axes) != list(range(rank)) or not all(isinstance(a, Var) for a in factors):
+        return None
+    sizes = [n for a in factors for n in a.type.shape]
+    if sizes != [x.params["shape"][a] for a in axes]:
+        return None
+    perm = tuple(axes.index(a) for a in range(rank))
+    return _Term(factors, ((), ()), ((), ()), perm)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True, slots=True)
 class _Sum:
     """A carried array, by position, and the products that a turn adds to it."""
 
     position: int
-    terms: tuple[Eqn, ...]
+    terms: tuple[_Term, ...]
 
 
 def _after(builder: Builder, eqn: Eqn, turns: int) -> list[Atom]:
@@ -203,24 +259,16 @@ def _after(builder: Builder, eqn: Eqn, turns: int) -> list[Atom]:
     stacking = _Stacking(loop, turns, int(eqn.inputs[0].value))  # pyright: ignore
     for found in sums:
         for term in found.terms:
-            for atom in term.inputs:
-                stacking.add(atom)
+            for factor in term.factors:
+                stacking.add(factor)
     results = stacking.emit(builder, {s.position for s in sums})
     for found in sums:
         total = Value(builder, loop.carry[found.position])
         for term in found.terms:
-            x, y = (stacking.stacked(builder, a) for a in term.inputs)
-            total = total + _summed(x, y, term.params)
+            x, y = (stacking.stacked(builder, a) for a in term.factors)
+            total = total + term.sum(x, y)
         results[found.position] = total.atom
     return results
-
-
-def _summed(x: Value, y: Value, params: dict[str, Any]) -> Value:
-    """The sum over all turns of the products of the stacked factors."""
-    (cx, cy), (bx, by) = params["contract"], params["batch"]
-    contract = ((0, *(a + 1 for a in cx)), (0, *(a + 1 for a in cy)))
-    batch = (tuple(a + 1 for a in bx), tuple(a + 1 for a in by))
-    return x.dot_general(y, contract=contract, batch=batch)
 
 
 def _sums(loop: _Loop, turns: int) -> list[_Sum]:
@@ -234,40 +282,39 @@ def _sums(loop: _Loop, turns: int) -> list[_Sum]:
     found: list[_Sum] = []
     for position, (var, out) in enumerate(zip(loop.carry_vars, loop.body.outputs, strict=True)):
         terms = _terms(var, out, producer, uses)
-        if terms and all(_pays(e, turns) for e in terms):
+        if terms and all(_pays(t, out.type, turns) for t in terms):
             found.append(_Sum(position, tuple(terms)))
     return found
 
 
 def _terms(
     var: Var, out: Atom, producer: dict[Var, Eqn], uses: dict[Atom, int]
-) -> list[Eqn] | None:
+) -> list[_Term] | None:
     """The products whose sum with `var` is `out`, if it is such a sum and `var` is not read."""
-    terms: list[Eqn] = []
+    terms: list[_Term] = []
     atom = out
     while atom is not var:
         eqn = producer.get(atom) if isinstance(atom, Var) else None
         if eqn is None or eqn.op.name != "add" or uses.get(atom, 0) != 1:
             return None
         sides = [
-            (a, b)
-            for a, b in (eqn.inputs, eqn.inputs[::-1])
-            if isinstance(a, Var) and a in producer and producer[a].op.name == "dot_general"
+            (term, rest)
+            for added, rest in (eqn.inputs, eqn.inputs[::-1])
+            if isinstance(added, Var) and added in producer and uses.get(added, 0) == 1
+            if (term := _term(producer[added], producer)) is not None
         ]
-        if not sides or uses.get(sides[0][0], 0) != 1:
+        if not sides:
             return None
-        terms.append(producer[sides[0][0]])  # pyright: ignore[reportArgumentType]
+        terms.append(sides[0][0])
         atom = sides[0][1]
     return terms if uses.get(var, 0) == 1 else None
 
 
-def _pays(eqn: Eqn, turns: int) -> bool:
+def _pays(term: _Term, out: TensorType, turns: int) -> bool:
     """Whether storing the factors is much less than adding to the sum in memory."""
-    out = eqn.outputs[0].type
-    factors = sum(a.type.size for a in eqn.inputs)
+    factors = sum(a.type.size for a in term.factors)
     fits = turns * factors * out.dtype.itemsize <= ROOM
-    variables = all(isinstance(a, Var) for a in eqn.inputs)
-    return variables and out.is_static and fits and out.size >= max(SMALLEST, 4 * factors)
+    return fits and out.size >= max(SMALLEST, 4 * factors)
 
 
 @dataclass(slots=True)
