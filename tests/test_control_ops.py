@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from control_cases import Case, cases
 from derivative_laws import check_derivatives
+from law_backends import BACKENDS
 from op_cases import floats, run
 
 from wengert.ir.compare import same
 from wengert.ir.parser import parse
+from wengert.ir.passes import pipeline
+from wengert.ir.program import Program
 from wengert.ir.text import fingerprint, to_text
 from wengert.ir.transforms.batch import batch
 from wengert.ir.transforms.jvp import jvp
@@ -97,3 +102,37 @@ def varied(array: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
     if array.dtype.kind == "f":
         return array * rng.uniform(0.8, 1.2, (size, *array.shape))
     return rng.integers(0, 7, (size, *array.shape))
+
+
+@over_cases
+@pytest.mark.parametrize("derived", ["primal", "jvp", "vjp", "batch"])
+def test_passes_keep_the_meaning(case: Case, derived: str) -> None:
+    """After each pass of the default pipeline; the last result is given to the back ends too."""
+    program, args = derive(case, derived)
+    expected = run(program, args)
+    for step in pipeline.DEFAULT:
+        program = step.function(program)
+        verify(program)
+        assert_close(run(program, args), expected, step.name)
+    for name in ("loops", "cpu"):
+        assert_close(BACKENDS[name](program, args), expected, name)
+
+
+def derive(case: Case, derived: str) -> tuple[Program, list[np.ndarray]]:
+    """A derivative or batch of a case, and arguments for it."""
+    program, args = case
+    rng = np.random.default_rng(8)
+    if derived == "primal":
+        return case
+    if derived == "batch":
+        flags = active(case)
+        rows = [varied(a, 20, rng) if on else a for a, on in zip(args, flags, strict=True)]
+        return batch(program, flags, 20).program, rows
+    first = (jvp if derived == "jvp" else vjp)(program, active(case)).program
+    more = [np.asarray(rng.standard_normal(t.shape)) for t in first.in_types[len(args) :]]
+    return first, [*args, *more]
+
+
+def assert_close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], name: str) -> None:
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x, y, 1e-10, 1e-10, err_msg=name)

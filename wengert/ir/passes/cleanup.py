@@ -9,25 +9,35 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.ir.compare import literal_key
+from wengert.ir.passes.narrow import can_fail, narrow
 from wengert.ir.passes.splats import COMMUTATIVE
-from wengert.ir.program import Atom, Eqn, Literal, Program
+from wengert.ir.program import Atom, Eqn, Literal, Program, regions
 from wengert.ir.rewrite import map_regions, rename
 from wengert.ir.text import region_key
 
 
 def dce(program: Program) -> Program:
-    """Dead code elimination: drops equations whose outputs nothing reads.
+    """Dead code elimination: drops equations whose outputs nothing reads, in regions too.
 
     Those that can fail at run time (`op.check`) stay: the failure is what the user asked for.
     """
-    program = map_regions(program, dce)
     live: set[Atom] = set(program.outputs)
     kept: list[Eqn] = []
+    changed = False
     for eqn in reversed(program.eqns):
-        if not live.isdisjoint(eqn.outputs) or eqn.op.check is not None:
-            live.update(eqn.inputs)
-            kept.append(eqn)
-    if len(kept) == len(program.eqns):
+        flags = [v in live for v in eqn.outputs]
+        has_regions = any(True for _ in regions(eqn))
+        fails = can_fail(eqn) if has_regions else eqn.op.check is not None
+        if not any(flags) and not fails:
+            changed = True
+            continue
+        if has_regions:
+            narrowed = narrow(eqn, flags, dce)
+            changed = changed or narrowed is not eqn
+            eqn = narrowed
+        live.update(eqn.inputs)
+        kept.append(eqn)
+    if not changed:
         return program
     return Program(program.inputs, tuple(reversed(kept)), program.outputs)
 

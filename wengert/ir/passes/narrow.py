@@ -1,0 +1,143 @@
+"""Dead code in regions: carried values, results and operands of loops and branches not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from wengert.ir.program import Atom, Eqn, Program, Var, regions
+
+Clean = Callable[[Program], Program]
+
+
+def can_fail(eqn: Eqn) -> bool:
+    """Whether an equation, or one in its regions, checks something at run time."""
+    if eqn.op.check is not None:
+        return True
+    return any(can_fail(e) for region in regions(eqn) for e in region.eqns)
+
+
+def narrow(eqn: Eqn, live: Sequence[bool], clean: Clean) -> Eqn:
+    """`eqn` with only its live outputs and what they need, its regions cleaned.
+
+    An equation that is there for its checks alone keeps an output.
+    """
+    match eqn.op.name:
+        case "for_loop":
+            return _loop(eqn, live, clean, 2, 1, None)
+        case "while_loop":
+            return _loop(eqn, live, clean, 0, 0, eqn.params["cond"])
+        case "branch":
+            return _branch(eqn, live, clean)
+        case "for_each":
+            return _each(eqn, live, clean)
+        case _:
+            return eqn
+
+
+def _kept(items: Iterable[Any], flags: Sequence[bool]) -> tuple[Any, ...]:
+    return tuple([item for item, on in zip(items, flags, strict=True) if on])
+
+
+def _at_least_one(live: Sequence[bool], types: Sequence[Any]) -> list[bool]:
+    if any(live):
+        return list(live)
+    smallest = min(range(len(live)), key=lambda k: types[k].size)
+    return [k == smallest for k in range(len(live))]
+
+
+def _as_it_is(region: Program) -> Program:
+    return region
+
+
+def _reached(region: Program, live: Sequence[bool]) -> list[bool]:
+    """Which inputs the live outputs and the checks of a region depend on."""
+    needed: set[Atom] = set(_kept(region.outputs, live))
+    for eqn in reversed(region.eqns):
+        flags = [v in needed for v in eqn.outputs]
+        if any(flags) or can_fail(eqn):
+            needed.update(narrow(eqn, flags, _as_it_is).inputs)
+    return [v in needed for v in region.inputs]
+
+
+def _loop(
+    eqn: Eqn, live: Sequence[bool], clean: Clean, bounds: int, extra: int, cond: Program | None
+) -> Eqn:
+    """`bounds` operands come before the constants, `extra` inputs of the body, too."""
+    body, consts = eqn.params["body"], eqn.params["consts"]
+    first = extra + consts
+    found = _at_least_one(live, body.out_types)
+    tests = [False] * (consts + len(found))
+    if cond is not None:
+        tests = _reached(cond, [True])
+    while True:
+        reads = _reached(body, found)[first:]
+        grown = [a or b or c for a, b, c in zip(found, reads, tests[consts:], strict=True)]
+        if grown == found:
+            break
+        found = grown
+    outputs = _kept(body.outputs, found)
+    kept = (*body.inputs[:first], *_kept(body.inputs[first:], found))
+    inner = clean(body if all(found) else Program(kept, body.eqns, outputs))
+    read = _reached(inner, [True] * len(inner.outputs))[extra:first]
+    used = [on or test for on, test in zip(read, tests[:consts], strict=True)]
+    if all(found) and all(used) and inner is body:
+        return eqn
+    params = {**eqn.params, "consts": sum(used), "body": _only(inner, [*[True] * extra, *used])}
+    if cond is not None:
+        params["cond"] = clean(_only(cond, [*used, *found]))
+    operands = eqn.inputs[bounds:]
+    inputs = (
+        *eqn.inputs[:bounds],
+        *_kept(operands[:consts], used),
+        *_kept(operands[consts:], found),
+    )
+    return Eqn(eqn.op, inputs, _kept(eqn.outputs, found), params, eqn.location)
+
+
+def _only(region: Program, flags: Sequence[bool]) -> Program:
+    """`region` with only these inputs; those after the last flag stay."""
+    rest = region.inputs[len(flags) :]
+    kept: tuple[Var, ...] = (*_kept(region.inputs[: len(flags)], flags), *rest)
+    if len(kept) == len(region.inputs):
+        return region
+    return Program(kept, region.eqns, region.outputs)
+
+
+def _reads(region: Program) -> set[Atom]:
+    return {*region.outputs, *(a for e in region.eqns for a in e.inputs)}
+
+
+def _giving(region: Program, flags: Sequence[bool]) -> Program:
+    """`region` with only these outputs."""
+    if all(flags):
+        return region
+    return Program(region.inputs, region.eqns, _kept(region.outputs, flags))
+
+
+def _branch(eqn: Eqn, live: Sequence[bool], clean: Clean) -> Eqn:
+    branches: tuple[Program, ...] = eqn.params["branches"]
+    found = _at_least_one(live, branches[0].out_types)
+    inner = [clean(_giving(r, found)) for r in branches]
+    used = [
+        any(v in reads for v, reads in zip(column, map(_reads, inner), strict=True))
+        for column in zip(*[r.inputs for r in inner], strict=True)
+    ]
+    if all(found) and all(used) and all(a is b for a, b in zip(inner, branches, strict=True)):
+        return eqn
+    regions_ = tuple([_only(r, used) for r in inner])
+    inputs = (eqn.inputs[0], *_kept(eqn.inputs[1:], used))
+    return Eqn(eqn.op, inputs, _kept(eqn.outputs, found), {"branches": regions_}, eqn.location)
+
+
+def _each(eqn: Eqn, live: Sequence[bool], clean: Clean) -> Eqn:
+    body, consts = eqn.params["body"], eqn.params["consts"]
+    found = _at_least_one(live, body.out_types)
+    inner = clean(_giving(body, found))
+    reads = _reads(inner)
+    used = [v in reads for v in inner.inputs]
+    if all(found) and all(used) and inner is body:
+        return eqn
+    params = {**eqn.params, "body": _only(inner, used), "consts": sum(used[:consts])}
+    inputs = _kept(eqn.inputs, used)
+    return Eqn(eqn.op, inputs, _kept(eqn.outputs, found), params, eqn.location)
