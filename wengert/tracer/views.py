@@ -43,6 +43,7 @@ class Window:
     axes: tuple[int, ...]
 
     @staticmethod
+    @functools.lru_cache(512)
     def whole(shape: Shape) -> Window:
         """All of an array."""
         n = len(shape)
@@ -56,9 +57,10 @@ class Window:
     @property
     def static(self) -> bool:
         """Whether position and sizes are known."""
-        return all(type(s) is int for s in self.starts) and all(
-            type(n) is not Dim for n in self.sizes
-        )
+        for start in self.starts:
+            if type(start) is not int:
+                return False
+        return Dim not in map(type, self.sizes)
 
     def covers(self, shape: Shape) -> bool:
         """Whether this is all of the base, in its order, but for its axes' order."""
@@ -70,6 +72,8 @@ class Window:
 
     def forwards(self) -> tuple[tuple[Start, ...], tuple[int, ...], tuple[int, ...]]:
         """Starts and steps with all steps positive, and the axes that are then to be reversed."""
+        if min(self.steps, default=1) > 0:
+            return self.starts, self.steps, ()
         starts, steps = list(self.starts), list(self.steps)
         turned: list[int] = []
         for axis, (step, size) in enumerate(zip(self.steps, self.sizes, strict=True)):
@@ -159,12 +163,15 @@ class Window:
         axes: list[int] = []
         old = iter(self.axes)
         for cut in cuts:
-            axis = -1 if cut is None else next(old)
-            if cut is not None and axis < 0 and cut.size != 1:
-                return None
-            if cut is None or not cut.dropped:
+            if cut is None:
+                axes.append(-1)
+                continue
+            axis = next(old)
+            if not cut.dropped:
                 axes.append(axis)
-            if cut is None or axis < 0:
+            if axis < 0:
+                if cut.size != 1:
+                    return None
                 continue
             starts[axis] = moved(starts[axis], cut.start, self.steps[axis])
             steps[axis] = self.steps[axis] * cut.step
@@ -375,7 +382,7 @@ def _followed(x: Tracer, steps: Sequence[Step], locked: bool) -> Tracer:
             ]
             window = _narrowed(window, every)
         elif name == "broadcast":
-            inner = windowed(x, base, window)
+            inner = base if window == Window.whole(base.shape) else windowed(x, base, window)
             base = view(inner, Spread(params["shape"], params["dims"]), params["shape"], True)
             window = Window.whole(base.shape)
         else:
@@ -383,7 +390,7 @@ def _followed(x: Tracer, steps: Sequence[Step], locked: bool) -> Tracer:
             if squeezed is not None:
                 window = squeezed
                 continue
-            inner = windowed(x, base, window)
+            inner = base if window == Window.whole(base.shape) else windowed(x, base, window)
             if not _is_view(inner, params["shape"]):
                 base = copied(inner, params["shape"])
             else:
@@ -416,6 +423,8 @@ def _is_view(x: Tracer, shape: Shape) -> bool:
     """Whether NumPy reshapes without a copy; arrays are taken to be contiguous."""
     if any(type(n) is Dim for n in x.shape):
         return False
+    if x.base is None:
+        return True
     try:
         np.reshape(layout(x), shape, copy=False)
     except ValueError:

@@ -72,7 +72,10 @@ def mask_entry(index: Any) -> Tracer | None:
 
 def parse(index: Any, shape: Shape) -> list[Any]:
     """The index as a list of Whole, Fancy and NewAxis: the ellipsis and masks are expanded."""
-    entries = [_entry(e) for e in (index if isinstance(index, tuple) else (index,))]
+    entries = [
+        e if type(e) is int or type(e) is slice else _entry(e)
+        for e in (index if isinstance(index, tuple) else (index,))
+    ]
     used = sum(_consumed(e) for e in entries)
     if sum(e is Ellipsis for e in entries) > 1:
         raise OutOfBoundsError("an index can only have a single ellipsis ('...')")
@@ -170,7 +173,9 @@ def _items(entry: Any, shape: Shape, axis: int, arrays: bool) -> list[Any]:
 
 def _integer(entry: int | Value, n: int, axis: int) -> Fancy:
     if isinstance(entry, int) and type(n) is not Dim:
-        return Fancy(int(in_range(np.asarray(entry), n, axis)), axis, "int", n)
+        if not -n <= entry < n:
+            raise OutOfBoundsError(f"index {entry} is out of bounds for axis {axis} with size {n}")
+        return Fancy(entry + n if entry < 0 else entry, axis, "int", n)
     value = lift(entry) if isinstance(entry, int) else entry
     return Fancy(index_value(value, n, axis), axis, "int", n)
 
@@ -237,6 +242,11 @@ def difference_bounds(x: Any, y: Any) -> tuple[int, int] | None:
 
 
 def _slice(entry: slice, n: int, axis: int) -> Whole:
+    if type(n) is int and entry.step is None:
+        start, stop = entry.start, entry.stop
+        if (start is None or type(start) is int) and (stop is None or type(stop) is int):
+            start, stop, _ = entry.indices(n)
+            return Whole(start, max(stop - start, 0), 1)
     parts = [_bound(p) for p in (entry.start, entry.stop, entry.step)]
     if type(n) is not Dim and not any(isinstance(p, Tracer | Dim) for p in parts):
         start, stop, step = slice(*parts).indices(n)

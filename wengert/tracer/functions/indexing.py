@@ -62,13 +62,14 @@ def getitem(x: Any, index: Any) -> Any:
     mask = mask_entry(index)
     if mask is not None:
         return masked(x, mask)
-    if is_known(index):
+    plain = known(x, note=False) is not None and is_known(index)
+    if plain:
         found = known(x)
         if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
             return picked[()]
     items = parse(index, x.shape)
     if any(isinstance(i, Fancy) and i.kind in ("array", "mask") for i in items):
-        found = known(x) if is_known(index) else None
+        found = known(x) if plain else None
         if found is not None:
             return adopt(found[as_known(index)])
         return wrapped(_advanced(_basic(x, items), items))

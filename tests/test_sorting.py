@@ -1,0 +1,64 @@
+"""Sorting against NumPy: short and long axes, ties, NaNs, and derivatives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy_oracle import agree
+from test_mutation import alike
+
+import wengert as wg
+
+R = np.random.default_rng(0)
+
+
+def arrays() -> list[Any]:
+    found: list[Any] = []
+    for n in (0, 1, 2, 3, 7, 32, 33, 64, 65, 100, 257):
+        x = R.integers(-9, 9, (n,)).astype(float) / 2
+        found += [x, x.astype(np.int8), R.standard_normal(n)]
+        if n > 3:
+            y = x.copy()
+            y[[1, n - 2]] = np.nan
+            y[2] = np.inf
+            found.append(y)
+    return [*found, R.standard_normal((3, 40)), R.integers(0, 3, (2, 5, 3)), R.random(50) > 0.5]
+
+
+@pytest.mark.parametrize("number", range(len(arrays())))
+def test_sort(number: int) -> None:
+    x = arrays()[number]
+    for axis in (*range(-x.ndim, x.ndim), None):
+        agree(lambda v, axis=axis: np.sort(v, axis=axis), x)
+        agree(lambda v, axis=axis: np.argsort(v, axis=axis, kind="stable"), x)
+    if x.size and x.dtype != bool:
+        agree(lambda v: np.median(v), x)
+        agree(lambda v: np.median(v, axis=-1), x)
+        agree(lambda v: np.median(v, axis=0, keepdims=True), x)
+
+    def in_place(v: Any) -> None:
+        v.sort()
+        v[::-1].sort(axis=0)
+
+    alike(in_place, x)
+
+
+def test_errors() -> None:
+    x = R.standard_normal(5)
+    agree(lambda v: np.sort(v, axis=1), x)
+    agree(lambda v: np.sort(v, order="a"), x)
+    agree(lambda v: np.partition(v, 7), x)
+    agree(lambda v: np.partition(v, 2)[2], x)
+
+
+@pytest.mark.parametrize("n", [6, 50])
+def test_derivatives_follow_the_order(n: int) -> None:
+    x = R.standard_normal(n)
+    weights = np.arange(n) ** 2.0
+    g = wg.grad(lambda v: np.sum(np.sort(v) * weights))(x)
+    np.testing.assert_array_equal(g[np.argsort(x)], weights)
+    middle = wg.grad(np.median)(x)
+    assert middle.sum() == 1
+    assert np.count_nonzero(middle) == 2
