@@ -144,7 +144,9 @@ def _chunked(s: ScalarBuilder, nest: Nest, loop: Loop, chunks: int) -> list[Kern
         size = -(-size // 64) * 64
     chunk = Index(-(-extent // size))
     start = s.mul(s.index(chunk), size)
-    stop = s.min(s.add(start, size), s.int(extent))
+    stop = s.add(start, size)
+    if extent % size:
+        stop = s.min(stop, s.int(extent))
     partials = [(p, _partial_buffer(p, chunk.extent)) for p in nest.partials]
     inner = replace(loop, start=start, stop=stop)
     body = _split(s, _redirect(s, inner, partials, chunk))

@@ -10,6 +10,9 @@ from wengert.kernels.loops import Accumulate, Kind, Loop, Stmt
 # With masks, the iterations left over are then done by masking, for a second and third copy of a
 # long body would double the time to compile it.
 LONG_BODY, LONG_LOOP = 80, 256
+# A loop that runs once in a call, for at most so many instructions, is not worth vector code (the
+# results of all chunks, say, added up at the end).
+SHORT_RUN, SHORT_LOOP = 512, 64
 
 _FULL = '!"llvm.loop.unroll.full"'
 # On its own this also keeps the vectoriser from interleaving.
@@ -19,6 +22,17 @@ _NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
 _ONE = '!"llvm.loop.interleave.count", i32 1'
 _TWO = '!"llvm.loop.interleave.count", i32 2'
 _MASKED = '!"llvm.loop.vectorize.predicate.enable", i1 true'
+
+
+def is_short(loop: Loop, lines: int) -> bool:
+    """Whether all iterations of a loop with so many instructions are few instructions."""
+    return loop.index.extent <= SHORT_LOOP and loop.index.extent * lines <= SHORT_RUN
+
+
+def is_masked(module: Module, loop: Loop, lines: int) -> bool:
+    """Whether the iterations left over are done by masking."""
+    long = lines > LONG_BODY and loop.index.extent > LONG_LOOP
+    return module.target.masks and long and loop.kind is not Kind.UNROLL and _innermost(loop.body)
 
 
 def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
@@ -35,7 +49,7 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
         return ""
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
         return "" if any(map(_waits, loop.body)) else _attached(module, _ONE)
-    return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * module.target.masks)
+    return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * is_masked(module, loop, lines))
 
 
 def _waits(stmt: Stmt) -> bool:

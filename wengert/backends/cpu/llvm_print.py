@@ -17,12 +17,12 @@ from collections.abc import Callable
 from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
-from wengert.backends.cpu.llvm_hints import loop_hint
+from wengert.backends.cpu.llvm_hints import is_masked, is_short, loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
-from wengert.backends.cpu.versions import in_two_versions
+from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
     Accumulate,
@@ -155,8 +155,7 @@ class KernelPrinter:
         self.checks = has_checks(kernel)
         self.entry: list[str] = []  # allocations
         self.exit: list[str] = []  # releases
-        self.exact: set[int] = set()  # bodies of loops that need no other version
-        self.rare: set[int] = set()  # and those among them that hardly ever run
+        self.rare: dict[int, tuple[Stmt, ...]] = {}  # bodies of loops that hardly ever run
         self.buffers, self.written, self.local = kernel_buffers(kernel)
         self.groups = layout.groups(self.buffers)
         for cluster in layout.clusters(self.buffers):
@@ -174,7 +173,7 @@ class KernelPrinter:
             parameters.append("i64 %chunk")
             self.body.indices[loop.index] = "%chunk"
             self._set_range(loop)
-            body = loop.body
+            body = in_equal_chunks(self.body.module.builder, loop, self.body.place).body
         parameters += self._parameters()
         self._statements(body)
         scope = self.body.scopes[0]
@@ -241,11 +240,11 @@ class KernelPrinter:
     def _statements(self, body: tuple[Stmt, ...]) -> None:
         for stmt in body:
             parts: tuple[Stmt, ...] = (stmt,)
-            if isinstance(stmt, Loop) and id(stmt.body) not in self.exact:
-                self.exact.add(id(stmt.body))  # the second version has the same body
-                parts = in_two_versions(self.body.module.builder, stmt)
-                if parts != (stmt,):
-                    self.rare.add(id(stmt.body))
+            if isinstance(stmt, Loop) and id(stmt.body) not in self.rare:
+                versions, rare = in_two_versions(self.body.module.builder, stmt)
+                if versions:
+                    parts = versions
+                    self.rare[id(rare)] = rare
             for part in parts:
                 _PRINTERS[type(part)](self, part)
 
@@ -304,6 +303,22 @@ class KernelPrinter:
     ) -> None:
         label, index, first, last = names
         outer = self.body.scopes[-1]
+        start, stop = self.body.bounds(stmt.start), self.body.bounds(stmt.stop)
+        edge = start is not None and stop is not None and stop[1] - start[0] <= 2
+        once = len(self.body.scopes) == 1 and "%chunk" not in self.body.indices.values()
+        short = once and is_short(stmt, len(scope.lines))
+        rare = edge or short or id(stmt.body) in self.rare
+        hint = loop_hint(self.body.module, stmt, len(scope.lines), rare)
+        length = constant_length(self.body.module.builder, stmt)
+        lines = scope.lines
+        counted = length is not None or is_masked(self.body.module, stmt, len(lines))
+        if counted and not rare and first != "0":
+            # counted from 0, to a number that LLVM can see through: it would else keep a copy
+            # of the loop without vectors, for what they leave over or for an overflow
+            shift, (first, last) = first, self._count(first, last, length, stmt.index.extent)
+            runs = runs or length is not None
+            place, index = index, f"{index}.count"
+            lines = [f"  {place} = add nsw i64 {shift}, {index}", *lines]
         done, after = self.body.fresh("%again"), self.body.fresh("after")
         if runs:
             outer.lines.append(f"  br label %{label}")
@@ -311,19 +326,23 @@ class KernelPrinter:
             entered = self.body.fresh("%enter")
             outer.lines.append(f"  {entered} = icmp slt i64 {first}, {last}")
             outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
-        start, stop = self.body.bounds(stmt.start), self.body.bounds(stmt.stop)
-        short = start is not None and stop is not None and stop[1] - start[0] <= 2
-        rare = short or id(stmt.body) in self.rare
-        hint = loop_hint(self.body.module, stmt, len(scope.lines), rare)
         outer.lines += [
             f"{label}:",
             f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",
-            *scope.lines,
+            *lines,
             f"  {index}.next = add nsw i64 {index}, 1",
             f"  {done} = icmp slt i64 {index}.next, {last}",
             f"  br i1 {done}, label %{label}, label %{after}{hint}",
         ]
         self.body.start_block(outer, after)
+
+    def _count(self, first: str, last: str, length: int | None, most: int) -> tuple[str, str]:
+        """0 and the number of iterations from `first` to `last`, which are `most` at most."""
+        if length is not None:
+            return "0", str(length)
+        between = self.body.op(f"sub nsw i64 {last}, {first}")
+        self.body.intrinsic("@llvm.smin.i64", "i64", "i64, i64")
+        return "0", self.body.op(f"call i64 @llvm.smin.i64(i64 {between}, i64 {most})")
 
     def _changed(self, body: list[Stmt]) -> frozenset[Place]:
         """The buffers and registers that statements change."""

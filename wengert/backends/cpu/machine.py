@@ -47,7 +47,7 @@ def text(program: LoopProgram) -> str:
     return print_program(program, expand, target())
 
 
-def _machine(level: int) -> Any:
+def _new_machine(level: int) -> Any:
     triple, cpu, features = host()
     target = llvm.Target.from_triple(triple)
     # position-independent and small: all data is reached relative to the code, next to which
@@ -57,12 +57,20 @@ def _machine(level: int) -> Any:
     )
 
 
+@functools.cache
+def _machine(level: int) -> tuple[Any, str]:
+    """One target machine for all modules, with its data layout: LLVM works out the tables of the
+    CPU's instructions at a machine's first function, a millisecond each time."""
+    machine = _new_machine(level)
+    return machine, str(machine.target_data)
+
+
 def optimized(source: str, level: int = _LEVEL) -> tuple[Any, Any]:
     """The module of `source` after optimisation, and the target machine."""
-    machine = _machine(level)
+    machine, layout = _machine(level)
     module = llvm.parse_assembly(source, llvm.create_context())
     module.triple = host()[0]
-    module.data_layout = str(machine.target_data)
+    module.data_layout = layout
     tuning = llvm.create_pipeline_tuning_options(speed_level=level)
     tuning.loop_vectorization = True
     tuning.loop_interleaving = True
@@ -92,4 +100,4 @@ def assembly(source: str) -> str:
 def empty_engine() -> Any:
     """An engine that object files can be added to."""
     module = llvm.parse_assembly("", llvm.create_context())
-    return llvm.create_mcjit_compiler(module, _machine(_LEVEL))
+    return llvm.create_mcjit_compiler(module, _new_machine(_LEVEL))  # which it will own

@@ -1,13 +1,23 @@
-"""Two versions of loops over functions whose exact form is a rare library call.
+"""Other forms of loops, which compile to better or less code.
 
-sin, cos and tan of huge arguments need a library call under a branch, which keeps LLVM from
-vectorising the loop. So such a loop is cut into strips. Each strip first runs with the fast form
-alone, noting whether any argument was too large for it; if one was, the strip runs once more with
-the exact form. That is sound where running an iteration twice does no harm: a loop that reads
-nothing that it stores, and whose accumulators are set back before the second run.
+Chunks of equal length. The last chunk of a loop is shorter than the others, so that each loop in a
+chunk would be compiled twice, with vectors and for what they leave over. Where it does no harm
+that some iterations run twice, the last chunk instead begins earlier, and all have one length.
+
+Two versions of loops over functions whose exact form is a rare library call. sin, cos and tan of
+huge arguments need a library call under a branch, which keeps LLVM from vectorising the loop. So
+such a loop is cut into strips. Each strip first runs with the fast form alone, noting whether any
+argument was too large for it; if one was, the strip runs once more with the exact form. That is
+sound where running an iteration twice does no harm: a loop that reads nothing that it stores, and
+whose accumulators are set back before the second run. A loop that only stores needs the second run
+where an argument is too large, and has library calls alone there, which is less to compile.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL
@@ -22,18 +32,17 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.maths import expand, needs_slow_path
+from wengert.kernels.maths import expand, expand_slow, needs_slow_path
 
 STRIP = 1024
 
 
-def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
-    """`loop`, or what to run instead of it."""
-    if not _repeatable(loop):
-        return (loop,)
-    slow = _slow_functions(s, loop)
+def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
+    """What to run instead of `loop`, and the body of the version that hardly ever runs; or twice
+    nothing."""
+    slow = _slow_functions(s, loop) if _repeatable(loop) else {}
     if not slow:
-        return (loop,)
+        return (), ()
     flag = Register(BOOL)
     fast_forms = {x: expand(s, x, guard=False) for x in slow}
     rewrite = _Rewriter(s, fast_forms)
@@ -45,8 +54,14 @@ def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
         if isinstance(stmt, Accumulate)
     }
 
+    again, only_stores = loop.body, all(isinstance(stmt, Store) for stmt in loop.body)
+    if only_stores:
+        too_large = functools.reduce(s.or_, map(rewrite, slow.values()))
+        by_library = _Rewriter(s, {x: expand_slow(s, x) for x in slow})
+        again = (If(too_large, tuple(map(by_library.statement, loop.body))),)
+
     def strip(start: Expr, stop: Expr) -> tuple[Stmt, ...]:
-        exact = Loop(loop.index, start, stop, loop.body, loop.kind)
+        exact = Loop(loop.index, start, stop, again, loop.kind)
         restored = [Assign(r, s.register(k)) for r, k in kept.items()]
         return (
             Declare(flag, s.const(False, BOOL)),
@@ -56,38 +71,93 @@ def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
         )
 
     if loop.index.extent <= STRIP:
-        return strip(loop.start, loop.stop)
-    number = Index(-(-loop.index.extent // STRIP))
-    first = s.add(loop.start, s.mul(s.index(number), STRIP))
-    last = s.min(loop.stop, s.add(first, STRIP))
-    count = s.idiv(s.add(s.sub(loop.stop, loop.start), STRIP - 1), STRIP)
-    return (Loop(number, s.int(0), count, strip(first, last)),)
+        return strip(loop.start, loop.stop), again
+    length = constant_length(s, loop)
+    if only_stores and length is not None:
+        # as with chunks, the last strip begins earlier; strips are multiples of a vector's length
+        size = -(-length // (64 * -(-length // STRIP))) * 64
+        number = Index(-(-length // size))
+        first = s.add(loop.start, s.mul(s.index(number), size))
+        first = s.min(first, s.sub(loop.stop, size))
+        last, count = s.add(first, size), s.int(number.extent)
+    else:
+        number = Index(-(-loop.index.extent // STRIP))
+        first = s.add(loop.start, s.mul(s.index(number), STRIP))
+        last = s.min(loop.stop, s.add(first, STRIP))
+        count = s.idiv(s.add(s.sub(loop.stop, loop.start), STRIP - 1), STRIP)
+    return (Loop(number, s.int(0), count, strip(first, last)),), again
 
 
-def _repeatable(loop: Loop) -> bool:
-    """Whether an iteration may run twice (accumulators apart)."""
-    stored: set[Buffer] = set()
+def in_equal_chunks(s: ScalarBuilder, outer: Loop, place: Callable[[Buffer], object]) -> Loop:
+    """The loop over chunks `outer`, or a form of it in which each chunk has the same length.
+
+    Two threads may then store the same values to the same elements.
+    """
+    inner = outer.body[0]
+    if len(outer.body) > 1 or not isinstance(inner, Loop) or not _repeatable(inner, place):
+        return outer
+    length = _full_length(inner)
+    if length is None or any(isinstance(stmt, Accumulate) for stmt in inner.body):
+        return outer
+    start = s.min(inner.start, s.int(inner.index.extent - length))
+    return replace(outer, body=(replace(inner, start=start, stop=s.add(start, length)),))
+
+
+def _full_length(loop: Loop) -> int | None:
+    """n, if the loop stops at min(start + n, extent)."""
+    if loop.stop.op is not ScalarOp.MIN:
+        return None
+    reach, extent = loop.stop.args
+    if not extent.is_const or extent.attr != loop.index.extent or reach.op is not ScalarOp.ADD:
+        return None
+    start, length = reach.args
+    return length.attr if length.is_const and start is loop.start else None
+
+
+def constant_length(s: ScalarBuilder, loop: Loop) -> int | None:
+    """The number of iterations, if it is constant."""
+    length = s.sub(loop.stop, loop.start)
+    if length.is_const:
+        return length.attr
+    start, length = loop.stop.args if loop.stop.op is ScalarOp.ADD else (loop.stop, length)
+    return length.attr if length.is_const and start is loop.start else None
+
+
+def _itself(buffer: Buffer) -> object:
+    return buffer
+
+
+def _repeatable(loop: Loop, place: Callable[[Buffer], object] = _itself) -> bool:
+    """Whether an iteration may run twice (accumulators apart); buffers overlap if their `place` is
+    the same."""
+    stored: set[object] = set()
     read: set[object] = set()
     declared: set[Register] = set()
     accumulated: set[Register] = set()
     for stmt in loop.body:
         match stmt:
             case Store():
-                stored.add(stmt.buffer)
-                read |= _places(stmt.offset) | _places(stmt.value)
+                stored.add(place(stmt.buffer))
+                read |= _places(stmt.offset, place) | _places(stmt.value, place)
             case Accumulate():
                 accumulated.add(stmt.register)
-                read |= _places(stmt.value)
+                read |= _places(stmt.value, place)
             case Declare():
                 declared.add(stmt.register)
-                read |= _places(stmt.init)
+                read |= _places(stmt.init, place)
             case _:
                 return False
     return not (read & stored) and not (read & accumulated) and not (declared & accumulated)
 
 
-def _places(x: Expr) -> set[object]:
-    return {n.attr for n in _nodes(x) if n.op in (ScalarOp.LOAD, ScalarOp.REGISTER)}
+def _places(x: Expr, place: Callable[[Buffer], object]) -> set[object]:
+    found: set[object] = set()
+    for node in _nodes(x):
+        if node.op is ScalarOp.LOAD:
+            found.add(place(node.attr))
+        elif node.op is ScalarOp.REGISTER:
+            found.add(node.attr)
+    return found
 
 
 def _nodes(*roots: Expr) -> list[Expr]:

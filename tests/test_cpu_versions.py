@@ -1,0 +1,124 @@
+"""Forms of loops that compile to less code: equal chunks, strips of two versions, few iterations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import cpu_programs as build
+import numpy as np
+import pytest
+from cpu_programs import S, buffer, executable, program
+
+from wengert.backends.cpu import machine
+from wengert.backends.cpu.versions import constant_length, in_equal_chunks
+from wengert.ir.scalar import Expr, Index
+from wengert.kernels.loops import (
+    Accumulate,
+    Buffer,
+    Declare,
+    Kernel,
+    Kind,
+    Loop,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+
+SIZE, CHUNK = 1000, 192
+X, OUT = buffer("f8", SIZE), buffer("f8", SIZE, Space.OUTPUT)
+
+
+def chunked(body: Callable[[Expr], tuple[Stmt, ...]], size: int = SIZE, each: int = CHUNK) -> Loop:
+    """A loop over `size` elements in chunks of `each`, as the schedule makes it."""
+    chunk, index = Index(-(-size // each)), Index(size)
+    start = S.mul(S.index(chunk), each)
+    inner = Loop(index, start, S.min(S.add(start, each), S.int(size)), body(S.index(index)))
+    return Loop(chunk, S.int(0), S.int(chunk.extent), (inner,), Kind.PARALLEL)
+
+
+def itself(b: Buffer) -> object:
+    return b
+
+
+def doubled(i: Expr) -> tuple[Stmt, ...]:
+    return (Store(OUT, i, S.mul(S.load(X, i), 2.0)),)
+
+
+def test_the_last_chunk_is_as_long_as_the_others() -> None:
+    made = in_equal_chunks(S, chunked(doubled), itself)
+    inner = made.body[0]
+    assert isinstance(inner, Loop)
+    assert constant_length(S, inner) == CHUNK
+    assert str(inner.start.op) == "min"
+    assert inner.start.args[1].attr == SIZE - CHUNK
+
+
+def test_chunks_that_must_not_run_twice_are_left() -> None:
+    r = Register(np.dtype("f8"))
+    accumulating = chunked(lambda i: (Accumulate(r, "add", S.load(X, i)),))
+    assert in_equal_chunks(S, accumulating, itself) is accumulating
+    reading_itself = chunked(lambda i: (Store(OUT, i, S.add(S.load(OUT, i), 1.0)),))
+    assert in_equal_chunks(S, reading_itself, itself) is reading_itself
+    in_place = chunked(doubled)
+    assert in_equal_chunks(S, in_place, lambda b: "the same memory") is in_place
+
+
+@pytest.mark.parametrize("size", [385, 1000, 1152, 100_003])
+def test_elements_of_overlapping_chunks(size: int) -> None:
+    x, out = buffer("f8", size), buffer("f8", size, Space.OUTPUT)
+    each = 192 if size < 10_000 else 15_680
+    outer = chunked(lambda i: (Store(out, i, S.exp(S.load(x, i))),), size, each)
+    data = np.random.default_rng(0).standard_normal(size)
+    found = executable(program([Kernel("k", (outer,))], [x], [out]))(data)[0]
+    np.testing.assert_allclose(found, np.exp(data), rtol=1e-15)
+
+
+@pytest.mark.parametrize("size", [300, 1024, 1025, 2000, 15_680, 20_011])
+@pytest.mark.parametrize("where", [0, 1023, -1])
+def test_huge_arguments_in_overlapping_strips(size: int, where: int) -> None:
+    data = np.random.default_rng(1).uniform(-50, 50, size)
+    data[min(where, size - 1)] = 1e300
+    made = build.elementwise(lambda x: S.mul(S.maths("sin", x), 2.0), ["f8"], "f8", size)
+    np.testing.assert_allclose(executable(made)(data)[0], 2 * np.sin(data), rtol=1e-15)
+
+
+def test_huge_arguments_under_an_accumulator() -> None:
+    """The second run of a strip starts from the sums before the first."""
+    size = 3000
+    x, total = buffer("f8", size), buffer("f8", 1, Space.OUTPUT)
+    r = Register(np.dtype("f8"))
+    body = (
+        Declare(r, S.const(0.0, "f8")),
+        build.loop(size, lambda i: [Accumulate(r, "add", S.maths("sin", S.load(x, i)))]),
+        Store(total, S.int(0), S.register(r)),
+    )
+    data = np.random.default_rng(2).uniform(-50, 50, size)
+    data[[5, 2999]] = 1e300
+    found = executable(program([Kernel("k", body)], [x], [total]))(data)[0]
+    np.testing.assert_allclose(found, [np.sum(np.sin(data))], rtol=1e-12)
+
+
+def scalar_fmas(made: Any) -> int:
+    module, _ = machine.optimized(executable(made).llvm)
+    return len(re.findall(r"call \S+ @llvm\.fma\.f(?:32|64)\(", str(module)))
+
+
+@pytest.mark.parametrize("name", ["exp", "sin"])
+def test_one_copy_of_the_loop(name: str) -> None:
+    """Vectors have nothing left over in chunks of equal length."""
+    size = 100_003
+    x, out = buffer("f8", size), buffer("f8", size, Space.OUTPUT)
+    outer = chunked(lambda i: (Store(out, i, S.maths(name, S.load(x, i))),), size, 15_680)
+    assert scalar_fmas(program([Kernel("k", (outer,))], [x], [out])) == 0
+
+
+def test_few_iterations_stay_scalar() -> None:
+    """Partial results are added up once in a call."""
+    made = build.chunked_sum(64_000, 64)
+    module, _ = machine.optimized(executable(made).llvm)
+    final = str(module).split("@kernel1(")[1].split("\n}")[0]
+    assert "fadd" in final
+    assert " x double>" not in final
