@@ -1,0 +1,126 @@
+"""Changes of Python objects while a region is traced: noted, so that they can be taken back.
+
+An attribute or item of an object from outside the region that is changed inside becomes state of
+the loop or branch, just as a variable that is assigned. Objects made inside are nobody's concern.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.capture.undefined import Undefined
+from wengert.errors import CaptureError, located
+from wengert.tracer.stack import user_location
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An attribute or item of a Python object."""
+
+    owner: Any
+    key: Any
+    is_attribute: bool
+
+    @property
+    def identity(self) -> Any:
+        """What makes it the same place as another one."""
+        return (id(self.owner), self.is_attribute, self.key)
+
+    def __str__(self) -> str:
+        kind = type(self.owner).__name__
+        return f"{kind}.{self.key}" if self.is_attribute else f"{kind}[{self.key!r}]"
+
+    def get(self) -> Any:
+        """The value there; `Undefined` if there is none."""
+        try:
+            return getattr(self.owner, self.key) if self.is_attribute else self.owner[self.key]
+        except (AttributeError, LookupError):
+            return Undefined(str(self))
+
+    def set(self, value: Any) -> None:
+        """Stores a value there, `Undefined` for none."""
+        if isinstance(value, Undefined):
+            if not isinstance(self.get(), Undefined):
+                if self.is_attribute:
+                    delattr(self.owner, self.key)
+                else:
+                    del self.owner[self.key]
+        elif self.is_attribute:
+            object.__setattr__(self.owner, self.key, value)
+        else:
+            self.owner[self.key] = value
+
+
+@dataclass(slots=True)
+class Journal:
+    """What happened to Python objects since a region was opened."""
+
+    made: dict[int, Any] = field(default_factory=dict[int, Any])
+    places: dict[Any, tuple[Location, Any]] = field(default_factory=dict[Any, Any])
+    appended: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
+    lists: dict[int, Any] = field(default_factory=dict[int, Any])
+
+    def undo(self) -> None:
+        """Gives all places their old contents back."""
+        for place, old in reversed(self.places.values()):
+            place.set(old)
+
+
+class _Stack(threading.local):
+    top: Journal | None = None
+
+
+_stack = _Stack()
+
+
+@contextmanager
+def journaled() -> Iterator[Journal]:
+    """Changes within the block are noted, and taken back at its end."""
+    outer, journal = _stack.top, Journal()
+    _stack.top = journal
+    try:
+        yield journal
+    finally:
+        _stack.top = outer
+        journal.undo()
+
+
+def active() -> Journal | None:
+    """The journal of the innermost region."""
+    return _stack.top
+
+
+def made(x: Any) -> Any:
+    """Notes that `x` was made here; gives it back."""
+    journal = _stack.top
+    if journal is not None:
+        journal.made[id(x)] = x
+    return x
+
+
+def changes(owner: Any, key: Any, is_attribute: bool) -> None:
+    """To be called before a place gets another value."""
+    journal = _stack.top
+    if journal is None or id(owner) in journal.made:
+        return
+    place = Location(owner, key, is_attribute)
+    if place.identity not in journal.places:
+        journal.places[place.identity] = (place, place.get())
+
+
+def changes_structure(owner: Any, what: str) -> None:
+    """To be called before a container gets longer or shorter: possible for new ones only."""
+    journal = _stack.top
+    if journal is not None and id(owner) not in journal.made:
+        raise located(
+            CaptureError(
+                f"{what} changes a {type(owner).__name__} from outside a loop or branch that is "
+                "compiled, where its length must not depend on what happens at run time; use an "
+                "array of fixed size, or make the loop's length and the condition static"
+            ),
+            user_location(),
+        )

@@ -1,0 +1,551 @@
+"""Rewrites functions: loops, branches and assignments become calls of the runtime.
+
+The body of a loop and the parts of a branch become local functions that share the variables of the
+function through `nonlocal`; two more local functions read and set those that the parts assign.
+
+    for i in range(n):            def _wg_body1(_wg_item):
+        s += x[i]        ->           nonlocal i, s
+                                      i = _wg_item
+                                      s = _wg.augment("+", s, _wg.getitem(x, i))
+                                  def _wg_get1(): return (i, s)
+                                  def _wg_set1(_wg_state):
+                                      nonlocal i, s
+                                      (i, s) = _wg_state
+                                  _wg.for_(1, range(n), _wg_body1, _wg_get1, _wg_set1, None)
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.capture.exits import RESULT, Exits
+from wengert.capture.info import Info
+from wengert.capture.names import Liveness, stored, walk_scope
+from wengert.capture.rewrite_expressions import (
+    Expressions,
+    index_of,
+    is_plain,
+    movable,
+    number,
+    own_names,
+    parameters,
+    runtime,
+    thunk,
+    tuple_of,
+)
+from wengert.capture.source import Function
+
+_OPERATORS = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
+
+
+class Rewriter(Expressions):
+    """Rewrites one function; `infos` collects what the runtime has to know."""
+
+    def __init__(self, infos: list[Any], class_name: str = "") -> None:
+        super().__init__(class_name, None)
+        self.infos = infos
+        self.outer: set[str] = set()  # nonlocal and global names by declaration
+        self.shared: list[str] = []  # variables that nested functions assign
+        self.globals: set[str] = set()
+        self.liveness: Liveness | None = None
+        self.exits = Exits()
+        self.inits: dict[str, None] = {}
+        self.own: set[str] = set()
+        self.temporaries = 0
+
+    # functions
+
+    def function(self, node: Any) -> Any:
+        """Rewrites a def or a lambda in place."""
+        self.own = set(parameters(node.args))
+        first = [*node.args.posonlyargs, *node.args.args]
+        self.first_parameter = first[0].arg if first else None
+        if isinstance(node, ast.Lambda):
+            self.assigned |= self.own
+            node.body = self.visit(node.body)
+            return node
+        node.returns = None
+        node.body = self._body(node.body, sorted(self.own))
+        return node
+
+    def _body(self, body: list[ast.stmt], given: Sequence[str]) -> list[ast.stmt]:
+        for n in walk_scope(body):
+            if isinstance(n, (ast.Global, ast.Nonlocal)):
+                self.outer.update(n.names)
+                if isinstance(n, ast.Global):
+                    self.globals.update(n.names)
+        head = [s for s in body if _is_head(s)]
+        rest = [s for s in body if not _is_head(s)]
+        if not rest:
+            return body
+        if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in walk_scope(rest)):
+            return [*head, *self.plain(rest)]
+        rest = self.exits.function(_with_simple_tests(rest))
+        self.shared = _assigned_inside(rest)
+        self.liveness = Liveness(rest)
+        # all that loops and branches assign is made a variable of this function
+        self.inits = dict.fromkeys(
+            n
+            for n in [*own_names(_compound(rest)), *self.shared]
+            if n not in self.own and n not in self.outer
+        )
+        self.unsure = frozenset(self.inits)
+        self.assigned = set(given)
+        rewritten = self.block(rest)
+        if not self.inits:
+            return [*head, *rewritten]
+        names = [ast.Name(n, ast.Store()) for n in self.inits]
+        value = runtime("unset", number(len(self.infos)))
+        self.infos.append(tuple(self.inits))
+        made = ast.Assign([tuple_of(names, ast.Store())], value)
+        return [*head, placed(made, rest[0]), *rewritten]
+
+    def plain(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """A generator or coroutine: its control flow stays Python's."""
+        return [super(Rewriter, self).visit(s) for s in body]
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        """A nested function."""
+        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        node.args = self.arguments(node.args)
+        inner = Rewriter(self.infos, self.class_name)
+        inner.assigned = set()
+        # variables of this function that it reads are checked there
+        node.body = inner.nested(node, self.unsure - self.assigned)
+        node.returns = None
+        self.assigned.add(node.name)
+        return node
+
+    def nested(self, node: ast.FunctionDef, unsure: frozenset[str]) -> list[ast.stmt]:
+        """The body of a nested function."""
+        self.own = set(parameters(node.args))
+        first = [*node.args.posonlyargs, *node.args.args]
+        self.first_parameter = first[0].arg if first else None
+        return self._body(node.body, sorted(self.own))
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
+        """Left alone."""
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        """Left alone: its methods are rewritten when they are called."""
+        self.assigned.add(node.name)
+        return node
+
+    # statements
+
+    def block(self, body: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Statements in order."""
+        out: list[ast.stmt] = []
+        for s in body:
+            found = self.statement(s)
+            made = found if isinstance(found, list) else [found]
+            out += [placed(m, s) for m in made]
+        return out
+
+    def statement(self, s: ast.stmt) -> Any:
+        """One statement, as one or several."""
+        handler = getattr(self, f"_{type(s).__name__.lower()}", None)
+        if handler is not None:
+            return handler(s)
+        made = self.visit(s)
+        self.assigned.update(stored([s]))
+        return made
+
+    def _assign(self, s: ast.Assign) -> Any:
+        value = self.visit(s.value)
+        if all(_is_simple(t) for t in s.targets):
+            s.value = value
+            self.assigned.update(stored(s.targets))
+            for t in s.targets:
+                self._mangle(t)
+            return s
+        single = len(s.targets) == 1 and not isinstance(s.targets[0], (ast.Tuple, ast.List))
+        if single:
+            return self._store(s.targets[0], value)
+        out: list[ast.stmt] = []
+        name = self.temporary()
+        out.append(ast.Assign([ast.Name(name, ast.Store())], value))
+        for target in s.targets:
+            out += self._unpack(target, ast.Name(name, ast.Load()))
+        return out
+
+    def _mangle(self, target: ast.expr) -> None:
+        for n in ast.walk(target):
+            if isinstance(n, ast.Name):
+                n.id = self.mangled(n.id)
+
+    def temporary(self) -> str:
+        """A new name for a value that is used at once."""
+        self.temporaries += 1
+        return f"_wg_t{self.temporaries}"
+
+    def _store(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
+        """Assigns to a name, an item or an attribute."""
+        if isinstance(target, ast.Subscript):
+            index = index_of(self.visit(target.slice))
+            made = runtime("setitem", self.visit(target.value), index, value)
+        elif isinstance(target, ast.Attribute):
+            name = number(self.mangled(target.attr))
+            made = runtime("setattr", self.visit(target.value), name, value)
+        else:
+            self._mangle(target)
+            self.assigned.update(stored([target]))
+            return [ast.Assign([target], value)]
+        return [ast.Expr(made)]
+
+    def _unpack(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
+        """Assigns to a pattern that holds items or attributes."""
+        if not isinstance(target, (ast.Tuple, ast.List)):
+            return self._store(target, value)
+        pattern: list[ast.expr] = []
+        later: list[tuple[ast.expr, str]] = []
+        for item in target.elts:
+            if _is_simple(item):
+                pattern.append(item)
+                continue
+            name = self.temporary()
+            starred = isinstance(item, ast.Starred)
+            inner = item.value if isinstance(item, ast.Starred) else item
+            stored_name = ast.Name(name, ast.Store())
+            pattern.append(ast.Starred(stored_name, ast.Store()) if starred else stored_name)
+            later.append((inner, name))
+        whole = tuple_of(pattern, ast.Store())
+        self._mangle(whole)
+        self.assigned.update(stored([whole]))
+        out: list[ast.stmt] = [ast.Assign([whole], value)]
+        for inner, name in later:
+            out += self._unpack(inner, ast.Name(name, ast.Load()))
+        return out
+
+    def _annassign(self, s: ast.AnnAssign) -> Any:
+        if s.value is None:
+            return ast.Pass()
+        return self._assign(placed(ast.Assign([s.target], s.value), s))
+
+    def _augassign(self, s: ast.AugAssign) -> Any:
+        symbol = number(_OPERATORS[type(s.op)])
+        target = s.target
+        if isinstance(target, ast.Name):
+            read = self.visit(ast.copy_location(ast.Name(target.id, ast.Load()), target))
+            made = runtime("augment", symbol, read, self.visit(s.value))
+            return self._store(target, made)
+        owner = self.visit(target.value)
+        if isinstance(target, ast.Subscript):
+            index = index_of(self.visit(target.slice))
+            made = runtime("augment_item", symbol, owner, index, self.visit(s.value))
+        else:
+            name = number(self.mangled(target.attr))
+            made = runtime("augment_attribute", symbol, owner, name, self.visit(s.value))
+        return ast.Expr(made)
+
+    def _expr(self, s: ast.Expr) -> Any:
+        call = s.value
+        if (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and call.func.attr == "append"
+            and len(call.args) == 1
+            and not call.keywords
+            and not isinstance(call.args[0], ast.Starred)
+        ):
+            made = runtime("append", self.visit(call.func.value), self.visit(call.args[0]))
+            return ast.Expr(made)
+        s.value = self.visit(s.value)
+        return s
+
+    def _delete(self, s: ast.Delete) -> Any:
+        out: list[ast.stmt] = []
+        for target in s.targets:
+            if isinstance(target, ast.Subscript):
+                index = index_of(self.visit(target.slice))
+                out.append(ast.Expr(runtime("delitem", self.visit(target.value), index)))
+            elif isinstance(target, ast.Name) and target.id in self.inits:
+                self.assigned.discard(target.id)
+                value = runtime("deleted", number(target.id))
+                out.append(ast.Assign([ast.Name(target.id, ast.Store())], value))
+            else:
+                out.append(ast.Delete([target]))
+        return out
+
+    def _assert(self, s: ast.Assert) -> Any:
+        if not movable(s):
+            return s
+        message = thunk(self.expr(s.msg) or ast.Constant(None))
+        return ast.Expr(runtime("assert_", self.visit(s.test), message))
+
+    # parts of Python's own compound statements
+
+    def _with(self, s: Any) -> Any:
+        for item in s.items:
+            item.context_expr = self.visit(item.context_expr)
+        self.assigned.update(stored(s.items))
+        s.body = self.block(s.body)
+        return s
+
+    def _try(self, s: Any) -> Any:
+        before = set(self.assigned)
+        s.body = self.block(s.body)
+        for handler in s.handlers:
+            self.assigned = set(before)
+            handler.type = self.expr(handler.type)
+            handler.body = self.block(handler.body)
+        self.assigned = set(before)
+        s.orelse = self.block(s.orelse)
+        s.finalbody = self.block(s.finalbody)
+        self.assigned = before
+        return s
+
+    _trystar = _try
+
+    def _match(self, s: ast.Match) -> Any:
+        s.subject = self.visit(s.subject)
+        before = set(self.assigned)
+        for case in s.cases:
+            self.assigned = before | set(stored([case.pattern]))
+            case.guard = self.expr(case.guard)
+            case.body = self.block(case.body)
+        self.assigned = before
+        return s
+
+    # branches
+
+    def _if(self, s: ast.If) -> Any:
+        plain = is_plain(s.test)
+        test = self.visit(s.test)
+        self.assigned.update(stored([s.test]))
+        before = set(self.assigned)
+        names = stored([*s.body, *s.orelse])
+        lines = (_lines(s.orelse), _lines(s.body))
+        info = self._info(s, names, lines=lines)
+        body = self.block(s.body)
+        after_body, self.assigned = self.assigned, set(before)
+        orelse = self.block(s.orelse)
+        self.assigned &= after_body
+        if plain:
+            return [placed(ast.If(test, body, orelse), s)]
+        key = number(self._number(info))
+        then, other = (self._local(n, info, b) for n, b in (("then", body), ("else", orelse)))
+        call = runtime(
+            "if_", key, test, _name(then), _name(other), *map(_name, self._accessors(info))
+        )
+        return self._flush([ast.Expr(call)])
+
+    # loops
+
+    def _for(self, s: ast.For) -> Any:
+        iterable = self.visit(s.iter)
+        before = set(self.assigned)
+        names = stored([s.target, *s.body])
+        stops = self.exits.stops.get(s, [])
+        info = self._info(s, names, lines=(_lines([s.target, *s.body]),), leaves=bool(stops))
+        start = self._unpack(s.target, ast.Name("_wg_item", ast.Load()))
+        body = [*start, *self.block(s.body)]
+        self.assigned = before
+        key = number(self._number(info))
+        turn = self._local("body", info, body, ["_wg_item"])
+        get, set_ = self._accessors(info)
+        call = runtime(
+            "for_", key, iterable, _name(turn), _name(get), _name(set_), self._stop(stops)
+        )
+        out = self._flush([ast.Expr(call)])
+        if s.orelse:  # it was never left: there is no break
+            out += self.block(s.orelse)
+        return out
+
+    def _stop(self, stops: list[str]) -> ast.expr:
+        if not stops:
+            return ast.Constant(None)
+        test: ast.expr = _name(stops[-1])
+        for name in stops[-2::-1]:
+            test = runtime("or_", _name(name), thunk(test), number(True))
+        return thunk(test)
+
+    def _while(self, s: ast.While) -> Any:
+        before = set(self.assigned)
+        names = stored(s.body)
+        stops = self.exits.stops.get(s, [])
+        info = self._info(s, names, lines=(_lines(s.body),), leaves=bool(stops))
+        test = self.visit(s.test)
+        body = self.block(s.body)
+        self.assigned = before
+        key = number(self._number(info))
+        turn = self._local("body", info, body)
+        get, set_ = self._accessors(info)
+        call = runtime("while_", key, thunk(test), _name(turn), _name(get), _name(set_))
+        out = self._flush([ast.Expr(call)])
+        if s.orelse:
+            out += self.block(s.orelse)
+        return out
+
+    # local functions
+
+    def _info(self, s: Any, names: list[str], **more: Any) -> Info:
+        live = self.liveness
+        after = live.after.get(s) if live else None
+        start = live.at_start.get(s) if live else None
+        body = [*s.body, *s.orelse]
+        chosen = [n for n in dict.fromkeys(map(self.mangled, [*names, *self.shared]))]
+        every = frozenset(chosen)
+        return Info(
+            line=s.lineno,
+            names=tuple(chosen),
+            after=every if after is None else every & after,
+            at_start=every if start is None else every & start,
+            updated=_only_updated(s, every),
+            lenient=every & {RESULT},
+            appended=_appended(body) if not isinstance(s, ast.If) else (),
+            **more,
+        )
+
+    def _number(self, info: Info) -> int:
+        self.infos.append(info)
+        self._pending: list[ast.stmt] = []
+        return len(self.infos) - 1
+
+    def _local(self, kind: str, info: Info, body: list[ast.stmt], given: Sequence[str] = ()) -> str:
+        name = f"_wg_{kind}{len(self.infos)}"
+        self._pending.append(
+            _function(name, given, [*self._declared(info), *(body or [ast.Pass()])])
+        )
+        return name
+
+    def _declared(self, info: Info) -> list[ast.stmt]:
+        outer = [n for n in info.names if n not in self.globals]
+        shared = [n for n in info.names if n in self.globals]
+        out: list[ast.stmt] = []
+        if outer:
+            out.append(ast.Nonlocal(outer))
+        if shared:
+            out.append(ast.Global(shared))
+        return out
+
+    def _accessors(self, info: Info) -> tuple[str, str]:
+        """Functions that read and set the variables, lists that are appended to at the end."""
+        count = len(self.infos)
+        get, set_ = f"_wg_get{count}", f"_wg_set{count}"
+        reads: list[ast.expr] = [_name(n) for n in info.names]
+        reads += [_name(n) for n in info.appended]
+        targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in info.names]
+        declared = self._declared(info)
+        self._pending.append(_function(get, [], [*declared, ast.Return(tuple_of(reads))]))
+        assign = ast.Assign([tuple_of(targets, ast.Store())], _name("_wg_state"))
+        body: list[ast.stmt] = [*declared, assign] if targets else [ast.Pass()]
+        self._pending.append(_function(set_, ["_wg_state"], body))
+        return get, set_
+
+    def _flush(self, more: list[ast.stmt]) -> list[ast.stmt]:
+        return [*self._pending, *more]
+
+
+def _name(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def _function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast.stmt:
+    args = ast.arguments([], [ast.arg(g) for g in given], None, [], [], None, [])
+    return ast.FunctionDef(name, args, body, [])
+
+
+def placed(node: Any, at: ast.AST) -> Any:
+    """`node` with the place of another one, where it has none of its own."""
+    if not hasattr(node, "lineno"):
+        ast.copy_location(node, at)
+    return ast.fix_missing_locations(node)
+
+
+def _is_head(s: ast.stmt) -> bool:
+    """Declarations and the docstring, which stay at the top."""
+    if isinstance(s, (ast.Global, ast.Nonlocal)):
+        return True
+    return isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
+
+
+def _is_simple(target: ast.expr) -> bool:
+    return not any(isinstance(n, (ast.Subscript, ast.Attribute)) for n in ast.walk(target))
+
+
+def _compound(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The loops and branches of a function, at any depth."""
+    return [s for s in walk_scope(body) if isinstance(s, (ast.If, ast.For, ast.While))]
+
+
+def _lines(body: Sequence[ast.AST]) -> dict[str, int]:
+    """The last line where each variable is assigned."""
+    return {
+        n.id: n.lineno
+        for n in walk_scope(body)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def _only_updated(s: Any, names: frozenset[str]) -> frozenset[str]:
+    """Variables that are changed by augmented assignment alone."""
+    parts = [*([s.target] if isinstance(s, ast.For) else []), *s.body, *s.orelse]
+    counted: dict[str, int] = {}
+    for n in walk_scope(parts):
+        if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
+            counted[n.target.id] = counted.get(n.target.id, 0) + 1
+    stores: dict[str, int] = {}
+    for n in walk_scope(parts):
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+            stores[n.id] = stores.get(n.id, 0) + 1
+    return names & frozenset(n for n, count in counted.items() if stores[n] == count)
+
+
+def _with_simple_tests(body: list[ast.stmt]) -> list[ast.stmt]:
+    """`while test:` that assigns in its test becomes `while True: if not test: break`."""
+    for s in walk_scope(body):
+        if isinstance(s, ast.While) and not movable(s.test):
+            leave = ast.If(ast.UnaryOp(ast.Not(), s.test), [ast.Break()], [])
+            s.body.insert(0, placed(leave, s))
+            s.test = ast.copy_location(ast.Constant(True), s.test)
+    return body
+
+
+def _assigned_inside(body: Sequence[ast.stmt]) -> list[str]:
+    """Variables that nested functions declare nonlocal."""
+    found: dict[str, None] = {}
+    for scope in walk_scope(body):
+        if isinstance(scope, ast.FunctionDef):
+            for n in ast.walk(scope):
+                if isinstance(n, ast.Nonlocal):
+                    found.update(dict.fromkeys(n.names))
+    bound = set(stored(body))
+    return [n for n in found if n in bound]
+
+
+def _appended(body: Sequence[ast.stmt]) -> tuple[str, ...]:
+    """Variables whose `append` is called."""
+    found: dict[str, None] = {}
+    for n in walk_scope(body):
+        if (
+            isinstance(n, ast.Call)
+            and isinstance(n.func, ast.Attribute)
+            and n.func.attr == "append"
+            and isinstance(n.func.value, ast.Name)
+        ):
+            found[n.func.value.id] = None
+    return tuple(found)
+
+
+def rewritten(node: Function, infos: list[Any], class_name: str) -> ast.stmt:
+    """A factory of the rewritten function: a function of its free variables and the runtime."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        node.decorator_list = []
+    node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
+    node.args.kw_defaults = [
+        None if d is None else ast.Constant(None) for d in node.args.kw_defaults
+    ]
+    rewriter = Rewriter(infos, class_name)
+    rewriter.arguments(node.args)
+    made = rewriter.function(node)
+    if isinstance(made, ast.Lambda):
+        made = ast.copy_location(ast.Expr(made), made)
+    return made

@@ -1,0 +1,236 @@
+"""Rewrites expressions: calls, and/or/not, comparisons, conditionals, reads of items."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.capture.names import COMPREHENSIONS, stored, walk_scope
+
+RUNTIME = "_wg"
+_LEFT_ALONE = frozenset(
+    "locals globals vars eval exec dir breakpoint __import__ super print".split()
+)
+_PLAIN_TESTS = (ast.Is, ast.IsNot)
+_UNSAFE = (ast.Call, ast.Subscript, ast.Div, ast.FloorDiv, ast.Mod, ast.Attribute, ast.Pow)
+
+
+def runtime(name: str, *args: ast.expr) -> ast.expr:
+    """A call of a method of the runtime."""
+    function = ast.Attribute(ast.Name(RUNTIME, ast.Load()), name, ast.Load())
+    return ast.Call(function, list(args), [])
+
+
+def thunk(value: ast.expr) -> ast.Lambda:
+    """`lambda: value`"""
+    none = ast.arguments([], [], None, [], [], None, [])
+    return ast.Lambda(none, value)
+
+
+def number(n: int | str | bool) -> ast.Constant:
+    """A constant."""
+    return ast.Constant(n)
+
+
+def tuple_of(items: Sequence[ast.expr], ctx: ast.expr_context | None = None) -> ast.Tuple:
+    """`(a, b, ...)`"""
+    return ast.Tuple(list(items), ctx or ast.Load())
+
+
+def movable(node: ast.AST) -> bool:
+    """Whether an expression means the same inside a lambda."""
+    return not any(
+        isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)) for n in ast.walk(node)
+    )
+
+
+class Expressions(ast.NodeTransformer):
+    """Rewrites expressions in place; `assigned` are the variables that surely have a value."""
+
+    def __init__(self, class_name: str, first_parameter: str | None) -> None:
+        self.class_name = class_name
+        self.first_parameter = first_parameter
+        self.unsure: frozenset[str] = frozenset()
+        self.assigned: set[str] = set()
+
+    def expr(self, node: Any) -> Any:
+        """The rewritten form; None for None."""
+        return None if node is None else self.visit(node)
+
+    # names
+
+    def mangled(self, name: str) -> str:
+        """A private name as the class it stands in spells it."""
+        if self.class_name and name.startswith("__") and not name.endswith("__"):
+            return f"_{self.class_name.lstrip('_')}{name}"
+        return name
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Reads of a variable that may have no value are checked."""
+        node.id = self.mangled(node.id)
+        unsure = node.id in self.unsure and node.id not in self.assigned
+        if isinstance(node.ctx, ast.Load) and unsure:
+            return ast.copy_location(runtime("defined", node), node)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Private names only."""
+        node.attr = self.mangled(node.attr)
+        return self.generic_visit(node)  # pyright: ignore[reportReturnType]
+
+    # calls
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """`f(x)` becomes `call(f)(x)`."""
+        if isinstance(node.func, ast.Name) and node.func.id in _LEFT_ALONE:
+            if node.func.id == "super" and not node.args and self.first_parameter:
+                names = ("__class__", self.first_parameter)
+                node.args = [ast.Name(n, ast.Load()) for n in names]
+            else:
+                node.args = [self.visit(a) for a in node.args]
+                for keyword in node.keywords:
+                    keyword.value = self.visit(keyword.value)
+            return node
+        self.generic_visit(node)
+        place = node.func
+        node.func = ast.copy_location(runtime("call", node.func), place)
+        return node
+
+    # truth
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        """`a and b` becomes `and_(a, lambda: b, safe)`, from right to left."""
+        if not all(map(movable, node.values)):
+            return self.generic_visit(node)  # pyright: ignore[reportReturnType]
+        name = "and_" if isinstance(node.op, ast.And) else "or_"
+        safe = [not any(isinstance(n, _UNSAFE) for n in ast.walk(v)) for v in node.values]
+        values = [self.visit(v) for v in node.values]
+        result = values[-1]
+        all_safe = safe[-1]
+        for value, is_safe in zip(values[-2::-1], safe[-2::-1], strict=True):
+            result = runtime(name, value, thunk(result), number(all_safe))
+            all_safe = all_safe and is_safe
+        return ast.copy_location(result, node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        """`not a`"""
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not):
+            return ast.copy_location(runtime("not_", node.operand), node)
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        """`a if c else b`"""
+        self.generic_visit(node)
+        if is_plain(node.test) or not (movable(node.body) and movable(node.orelse)):
+            return node
+        made = runtime("choose", node.test, thunk(node.body), thunk(node.orelse))
+        return ast.copy_location(made, node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Chains, and `in`; a single comparison stays."""
+        self.generic_visit(node)
+        if len(node.ops) == 1:
+            if isinstance(node.ops[0], (ast.In, ast.NotIn)):
+                name = "in_" if isinstance(node.ops[0], ast.In) else "not_in"
+                made = runtime(name, node.left, node.comparators[0])
+                return ast.copy_location(made, node)
+            return node
+        if not all(map(movable, node.comparators)):
+            return node
+        parts: list[ast.expr] = []
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            parts += [number(type(op).__name__), thunk(right)]
+        return ast.copy_location(runtime("chain", node.left, *parts), node)
+
+    # items
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """`x[i]`, unless i is written out."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load) or _is_written_out(node.slice):
+            return node
+        return ast.copy_location(runtime("getitem", node.value, index_of(node.slice)), node)
+
+    def _made(self, node: ast.AST) -> ast.expr:
+        self.generic_visit(node)
+        return ast.copy_location(runtime("made", node), node)  # pyright: ignore
+
+    def visit_List(self, node: ast.List) -> ast.expr:
+        """New containers are noted: they may be changed where the trace made them."""
+        if isinstance(node.ctx, ast.Load):
+            return self._made(node)
+        return self.generic_visit(node)  # pyright: ignore[reportReturnType]
+
+    visit_Dict = visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = lambda self, node: (
+        self._made(node)
+    )
+
+    # other scopes
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        """A nested lambda: its parameters and variables are its own."""
+        node.args = self.arguments(node.args)
+        own = {a.arg for a in _all_arguments(node.args)}
+        before, self.assigned = self.assigned, self.assigned | own
+        node.body = self.visit(node.body)
+        self.assigned = before
+        return node
+
+    def arguments(self, args: ast.arguments) -> ast.arguments:
+        """Parameters, with their defaults rewritten."""
+        args.defaults = [self.visit(d) for d in args.defaults]
+        args.kw_defaults = [self.expr(d) for d in args.kw_defaults]
+        for a in _all_arguments(args):
+            a.annotation = None
+            a.arg = self.mangled(a.arg)
+        return args
+
+
+def _all_arguments(args: ast.arguments) -> list[ast.arg]:
+    extra = [a for a in (args.vararg, args.kwarg) if a is not None]
+    return [*args.posonlyargs, *args.args, *args.kwonlyargs, *extra]
+
+
+def parameters(args: ast.arguments) -> list[str]:
+    """The names of all parameters."""
+    return [a.arg for a in _all_arguments(args)]
+
+
+def index_of(node: ast.expr) -> ast.expr:
+    """The index of a subscript as a value."""
+    if isinstance(node, ast.Slice):
+        parts = [p or ast.Constant(None) for p in (node.lower, node.upper, node.step)]
+        return ast.copy_location(runtime("slice", *parts), node)
+    if isinstance(node, ast.Tuple):
+        node.elts = [index_of(e) for e in node.elts]
+    return node
+
+
+def _is_written_out(node: ast.expr) -> bool:
+    return all(
+        isinstance(n, (ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.USub, ast.Load))
+        for n in ast.walk(node)
+    )
+
+
+def is_plain(test: ast.expr) -> bool:
+    """Whether a condition can only be a Python bool: `x is None`, constants."""
+    if isinstance(test, ast.Constant):
+        return True
+    if isinstance(test, ast.Compare):
+        return all(isinstance(op, _PLAIN_TESTS) for op in test.ops)
+    return False
+
+
+def own_names(body: Sequence[ast.AST]) -> list[str]:
+    """The variables that belong to a function with this body."""
+    declared: set[str] = set()
+    for node in walk_scope(body):
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            declared.update(node.names)
+    return [n for n in stored(body) if n not in declared]
+
+
+__all__ = ["COMPREHENSIONS", "Expressions"]
