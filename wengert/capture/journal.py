@@ -72,21 +72,32 @@ class Journal:
 
 class _Stack(threading.local):
     top: Journal | None = None
+    arms: int = 0
 
 
 _stack = _Stack()
 
 
 @contextmanager
-def journaled() -> Iterator[Journal]:
-    """Changes within the block are noted, and taken back at its end."""
+def journaled(arm: bool = False) -> Iterator[Journal]:
+    """Changes within the block are noted, and taken back at its end.
+
+    `arm` says that the block runs only under a condition known at run time.
+    """
     outer, journal = _stack.top, Journal()
     _stack.top = journal
+    _stack.arms += arm
     try:
         yield journal
     finally:
+        _stack.arms -= arm
         _stack.top = outer
         journal.undo()
+
+
+def is_conditional() -> bool:
+    """Whether the code that runs is part of a branch on a traced condition."""
+    return _stack.arms > 0
 
 
 def active() -> Journal | None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from wengert.capture.branching import type_zero, value_in
 from wengert.capture.info import Info
-from wengert.capture.journal import Location
+from wengert.capture.journal import Journal, Location
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
+from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.undefined import Undefined
 from wengert.errors import CaptureError, ShapeError, UndefinedVariableError, WengertError, located
 from wengert.ir.builder import Value
@@ -26,17 +27,6 @@ from wengert.tracer.lift import wrap
 from wengert.tracer.pytree import TreeDef, flatten, paths
 from wengert.tracer.stack import Trace, user_location
 from wengert.tracer.trace import Abstract
-
-
-class Unstable(Exception):
-    """The state after a turn is not of the form it had before; `error` says so to the user.
-
-    One turn in plain Python may help, after which the state has the form that it keeps.
-    """
-
-    def __init__(self, error: WengertError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class Variables:
@@ -63,6 +53,13 @@ class Variables:
         self._set(tuple(values[:count]))
         for place, value in zip(self.places, values[count:], strict=True):
             place.set(value)
+
+    def add(self, journal: Journal) -> bool:
+        """Adds the places that were changed; whether there are new ones."""
+        known = {p.identity for p in self.places}
+        new = [place for i, (place, _) in journal.places.items() if i not in known]
+        self.places += new
+        return bool(new)
 
     def needed(self, i: int) -> tuple[bool, bool]:
         """Whether the body, and whether anything after the loop, reads variable i."""
@@ -128,9 +125,10 @@ class LoopState:
 
     # a turn
 
-    def enter(self, here: Trace) -> list[Tracer]:
+    def enter(self, here: Trace) -> tuple[list[Value], list[Tracer]]:
         """Gives the variables their values at the start of a turn: inputs of the region."""
-        inputs = [entry(here.builder.input(s.kind.type), s.kind, here) for s in self.slots]
+        values_in = [here.builder.input(s.kind.type) for s in self.slots]
+        inputs = [entry(v, s.kind, here) for v, s in zip(values_in, self.slots, strict=True)]
         filled = [None if e.leaves is None else list(e.leaves) for e in self.entries]
         for slot, tracer in zip(self.slots, inputs, strict=True):
             leaves = filled[slot.variable]
@@ -145,7 +143,7 @@ class LoopState:
             else:
                 values.append(e.tree.unflatten(leaves))
         self.variables.write(values)
-        return inputs
+        return values_in, inputs
 
     def leave(self, here: Trace) -> list[Any]:
         """The values at the end of a turn."""
@@ -158,7 +156,7 @@ class LoopState:
 
     # what became of it
 
-    def compare(self, after: Sequence[Any], inputs: Sequence[Tracer]) -> tuple[list[Any], Any]:
+    def compare(self, after: Sequence[Any]) -> tuple[list[Any], list[Abstract]]:
         """The leaf in the place of each slot after a turn, and the kinds that hold both.
 
         Raises Unstable if structures or shapes have changed.
@@ -247,10 +245,6 @@ class LoopState:
             return tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])
         why = "it is assigned in the body of a loop, which may not run at all"
         return Undefined(e.name, why if later else "")
-
-
-class Rebound(Exception):
-    """A variable that was thought to be updated in place gets another array: trace it again."""
 
 
 def _equal(x: Any, y: Any) -> bool:

@@ -1,0 +1,129 @@
+"""Arrays of a loop's state that the body changes in place: which array is which afterwards.
+
+`u, v = v, u` hands arrays around. If the state after a turn holds the very arrays it held before,
+in another order, then after the loop the variables hold the arrays they would hold in Python, with
+the contents that the loop left in them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.capture.loop_state import LoopState
+from wengert.capture.loop_unstable import Unstable
+from wengert.errors import CaptureError, located
+from wengert.ir.builder import Value
+from wengert.ir.program import Var
+from wengert.tracer.array import Tracer
+from wengert.tracer.mutation import write
+from wengert.tracer.stack import user_location
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """`moves[i]` is the slot whose array slot i holds after a turn; only slots that hand on."""
+
+    moves: dict[int, int]
+    changed: bool
+
+
+def rotation(
+    state: LoopState,
+    inputs: Sequence[Value],
+    entered: Sequence[Tracer],
+    leaves: Sequence[Any],
+    peeled: bool,
+) -> Rotation:
+    """How the arrays of the state are handed around in a turn.
+
+    Raises Unstable if an array is changed and then replaced: in the first turn it is one that
+    others may hold too, so that turn has to run in Python.
+    """
+    numbers = {id(t): i for i, t in enumerate(entered)}
+    moves = _permutation({i: numbers[id(x)] for i, x in enumerate(leaves) if id(x) in numbers})
+    changed = {
+        i
+        for i, (t, v) in enumerate(zip(entered, inputs, strict=True))
+        if t.latest is None or t.latest.atom is not v.atom
+    }
+    originals = [s.before for s in state.slots]
+    written = entered[0].owner.written if entered else {}
+    for i, before in enumerate(originals):
+        if not isinstance(before, Tracer) or not before.mutable:
+            continue
+        shared = any(before is other for k, other in enumerate(originals) if k != i)
+        if i in changed and (i not in moves or shared):
+            if not peeled or before.base is not None:
+                raise Unstable(_replaced(state.slots[i].label))
+        elif id(before) in written:
+            raise Unstable(_replaced(state.slots[i].label))
+    return Rotation(moves, bool(changed))
+
+
+def _permutation(moves: dict[int, int]) -> dict[int, int]:
+    """The part of `moves` that is a permutation."""
+    while True:
+        counts = Counter(moves.values())
+        kept = {
+            i: j
+            for i, j in moves.items()
+            if i in counts and j in moves and (counts[j] == 1 or i == j)
+        }
+        if kept == moves:
+            return moves
+        moves = kept
+
+
+def _replaced(label: str) -> Any:
+    error = CaptureError(
+        f"the array '{label}' is changed in place in a loop that also assigns the variable, and "
+        "other variables may hold the same array; change a copy (x = x.copy()) before the loop"
+    )
+    return located(error, user_location())
+
+
+def settle_buffers(
+    state: LoopState, found: Rotation, leaves: list[Any], turns: int | None
+) -> None:
+    """Puts the arrays of before the loop in the place of results that are the same arrays."""
+    for i in found.moves:
+        before = state.slots[i].before
+        if not isinstance(before, Tracer) or not before.mutable:
+            continue
+        target: int | None = i
+        if found.moves[i] != i:
+            target = _after(found.moves, i, turns)
+        if target is None:
+            if found.changed and not _is_new(before):
+                raise located(
+                    CaptureError(
+                        f"'{state.slots[i].label}' and another array change places in a loop whose "
+                        "number of turns is known only at run time; copy them before the loop"
+                    ),
+                    user_location(),
+                )
+            continue
+        original = state.slots[target].before
+        if original.type == leaves[i].type:
+            if found.changed:
+                write(original, leaves[i].value)
+            leaves[i] = original
+
+
+def _is_new(x: Tracer) -> bool:
+    """Whether an array was made by the traced program rather than given to it."""
+    atom = x.contents().atom if x.base is None else None
+    return isinstance(atom, Var) and x.owner.producer(atom) is not None
+
+
+def _after(moves: dict[int, int], i: int, turns: int | None) -> int | None:
+    """The slot whose array slot i holds after some turns."""
+    if turns is None:
+        return None
+    order = [i]
+    while moves[order[-1]] != i:
+        order.append(moves[order[-1]])
+    return order[turns % len(order)]

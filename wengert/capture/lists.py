@@ -1,0 +1,214 @@
+"""Lists that a compiled loop appends to: what it appends is collected in an array.
+
+Inside the loop the elements that the list had before cannot be seen, except for the last one: that
+is what the turn before has appended. After the loop the list gets lazy rows of the array, and
+np.array or np.stack of just these rows gives the array itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+from wengert.capture.branching import value_in
+from wengert.capture.forms import stored
+from wengert.capture.info import Info
+from wengert.capture.journal import active, changes_structure
+from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
+from wengert.capture.loop_unstable import Unstable
+from wengert.capture.undefined import Undefined
+from wengert.errors import CaptureError, located
+from wengert.ir.builder import Value
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.stack import Trace, current, user_location
+from wengert.tracer.trace import Abstract
+from wengert.tracer.views import Window, unread
+
+
+@dataclass(slots=True)
+class _List:
+    """A list that may be appended to in a turn."""
+
+    name: str
+    target: list[Any]
+    old: list[Any]
+    added: list[Any] = field(default_factory=list[Any])
+    values: list[Value] = field(default_factory=list[Value])
+    kind: Abstract | None = None
+    previous: tuple[Tracer, Value] | None = None
+    stack: list[Value] = field(default_factory=list[Value])
+
+
+class Appending:
+    """The lists of one turn of a loop that is being traced."""
+
+    def __init__(self, info: Info, get: Callable[[], Any], here: Trace) -> None:
+        self.here = here
+        self.lists: dict[int, _List] = {}
+        self.turn: Value | None = None
+        self.line = info.line
+        for name, x in zip(info.appended, get()[len(info.names) :], strict=True):
+            if type(x) is list and id(x) not in self.lists:
+                self.lists[id(x)] = _List(name, x, list(x))
+
+    @property
+    def rows(self) -> list[_List]:
+        """Those that were appended to."""
+        return [x for x in self.lists.values() if x.added]
+
+    @contextmanager
+    def tracked(self) -> Iterator[None]:
+        """Within the block, appending is noted; the lists are as before after it."""
+        journal = active()
+        assert journal is not None
+        for x in self.lists.values():
+            journal.lists[id(x.target)] = self
+            reason = "its elements cannot be seen in a compiled loop that appends to the list"
+            hidden: list[Any] = [Undefined(f"{x.name}[...]", reason) for _ in x.old]
+            if x.old and is_numeric(x.old[-1]):
+                kind = kind_of(x.old[-1])
+                value = self.here.builder.input(kind.type)
+                x.previous = (entry(value, kind, self.here), value)
+                hidden[-1] = x.previous[0]
+            x.target[:] = hidden
+        try:
+            yield
+        finally:
+            for x in self.lists.values():
+                x.target[:] = x.old
+                journal.lists.pop(id(x.target), None)
+
+    def append(self, target: list[Any], value: Any) -> None:
+        """`target.append(value)` in a turn."""
+        x = self.lists[id(target)]
+        if current() is not self.here or not is_numeric(value):
+            changes_structure(target, f"{x.name}.append")
+        x.added.append(value)
+        target.append(value)
+
+    def finish(self, turn: Value) -> None:
+        """To be called at the end of the turn: makes values of what was appended."""
+        self.turn = turn
+        for x in self.rows:
+            kind = kind_of(x.added[0])
+            for other in map(kind_of, x.added):
+                if other.type.shape != kind.type.shape:
+                    raise Unstable(self._uneven(x, kind, other))
+                kind = joined(kind, other)
+            if x.previous is not None:
+                before = kind_of(x.old[-1])
+                if before.type != kind.type:
+                    raise Unstable(self._uneven(x, before, kind))
+            x.kind = kind
+            x.values = [lift(v).to(kind.type.dtype) for v in x.added]
+
+    def _uneven(self, x: _List, a: Abstract, b: Abstract) -> CaptureError:
+        error = CaptureError(
+            f"'{x.name}' is given {a.type} and {b.type} in a compiled loop; what a loop appends "
+            "must have one shape and dtype"
+        )
+        located(error, user_location())
+        return error
+
+    def unbounded(self) -> str:
+        """The message for a loop whose number of turns is not known."""
+        names = ", ".join(f"'{x.name}'" for x in self.rows)
+        return (
+            f"the loop in line {self.line} appends to {names}, and its number of turns is known "
+            "only at run time, so the length of the list is not known; fill an array of the "
+            "greatest length (x = np.zeros(n); x[i] = v), or make the number of turns static"
+        )
+
+    def stacks(
+        self, parent: Trace, turns: int
+    ) -> tuple[list[Value], list[Value], list[Value]]:
+        """More state for the loop: its inputs, its outputs and what it is entered with."""
+        inputs: list[Value] = []
+        outputs: list[Value] = []
+        operands: list[Value] = []
+        turn = self.turn
+        assert turn is not None
+        for x in self.rows:
+            assert x.kind is not None
+            each = len(x.values)
+            full = x.kind.type.with_shape((turns * each, *x.kind.type.shape))
+            stack = self.here.builder.input(full)
+            inputs.append(stack)
+            for j, v in enumerate(x.values):
+                place = turn if each == 1 else turn * each + j
+                stack = stored(stack, v, place)
+            outputs.append(stack)
+            operands.append(parent.builder.zeros(full))
+            if x.previous is not None:
+                inputs.append(x.previous[1])
+                outputs.append(value_in(self.here, x.added[-1], x.kind.type.dtype))
+                operands.append(lifted(x.old[-1], x.kind))
+        return inputs, outputs, operands
+
+    def close(self, found: Sequence[Value]) -> None:
+        """After the loop, in the enclosing trace: the lists get their new elements."""
+        results = iter(found)
+        for x in self.rows:
+            assert x.kind is not None
+            stack = wrap(next(results))
+            if x.previous is not None:
+                next(results)
+            for row in rows_of(stack, x.kind.weak):
+                append(x.target, row)
+
+
+def append(target: Any, value: Any) -> None:
+    """`target.append(value)`"""
+    journal = active()
+    if journal is None or type(target) is not list or id(target) in journal.made:
+        target.append(value)
+        return
+    tracker = journal.lists.get(id(target))
+    if tracker is None:
+        changes_structure(target, "append")
+    tracker.append(target, value)
+
+
+def rows_of(stack: Tracer, weak: bool) -> list[Tracer]:
+    """The rows of an array, read only when they are used."""
+    n, *shape = stack.shape
+    kind = tuple(shape)
+    steps, sizes, axes = (1,) * stack.ndim, (1, *kind), tuple(range(1, stack.ndim))
+    found: list[Tracer] = []
+    for k in range(n):
+        row = unread(stack, Window((k, *(0 for _ in kind)), steps, sizes, axes), kind)
+        row.made = bool(kind)
+        row.weak = weak
+        found.append(row)
+    return found
+
+
+def assembled(items: Any) -> Tracer | None:
+    """The array of which a list holds all rows, in order; None if it is not such a list."""
+    if type(items) not in (list, tuple) or len(items) < 2:
+        return None
+    first = items[0]
+    if not isinstance(first, Tracer) or first.base is None or first.base.shape[:1] != (len(items),):
+        return None
+    base = first.base
+    for k, x in enumerate(items):
+        if not isinstance(x, Tracer) or x.base is not base or not isinstance(x.lens, Window):
+            return None
+        if x.lens.starts[0] != k or x.lens.sizes[1:] != base.shape[1:] or x.ndim != base.ndim - 1:
+            return None
+        if x.lens.axes != tuple(range(1, base.ndim)) or set(x.lens.steps) != {1}:
+            return None
+    return wrap(current_value(base))
+
+
+def current_value(x: Tracer) -> Value:
+    """The contents of an array in the current trace."""
+    trace = current()
+    assert trace is not None
+    return trace.read(x)
+
+

@@ -1,0 +1,175 @@
+"""`if`, conditional expressions, and/or/not and comparisons when they run.
+
+Concrete conditions are Python's. For a traced one all parts are traced, and what differs between
+them is a result of a branch.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.capture.branching import Arm, Labels, branch, trace_arm, truth_index
+from wengert.capture.exits import RESULT
+from wengert.capture.info import Info
+from wengert.capture.journal import changes, journaled
+from wengert.capture.loop_state import Variables
+from wengert.tracer.array import Tracer
+from wengert.tracer.stack import open_trace
+
+Thunk = Callable[[], Any]
+
+
+def run_branch(
+    info: Info, condition: Any, then: Thunk, other: Thunk, get: Thunk, set_: Callable[[Any], None]
+) -> None:
+    """Runs an `if`."""
+    if not isinstance(condition, Tracer):
+        (then if condition else other)()
+        return
+    open_trace(condition)
+    index = truth_index(condition)
+    variables = Variables(info, get, set_)
+    while True:
+        before, count = variables.read(), len(variables.places)
+        arms = [_arm(part, variables, before) for part in (other, then)]
+        if len(variables.places) == count:
+            break  # otherwise objects are changed: they are variables from now on
+    names = [_label(n) for n in variables.names]
+    labels = Labels(
+        names,
+        arms=(
+            f"if the condition in line {info.line} is false",
+            f"if the condition in line {info.line} is true",
+        ),
+        lenient=frozenset(map(_label, info.lenient)),
+        lines=[{_label(n): line for n, line in lines.items()} for lines in info.lines],
+    )
+    results = branch(index, arms, labels)
+    for place in variables.places:
+        changes(place.owner, place.key, place.is_attribute)
+    variables.write(results)
+
+
+def _label(name: str) -> str:
+    return "the result of the function" if name == RESULT else f"'{name}'"
+
+
+def _arm(part: Thunk, variables: Variables, before: list[Any]) -> Arm:
+    """Traces one part of an `if`."""
+
+    def values() -> list[Any]:
+        part()
+        return variables.read()
+
+    with journaled(arm=True) as journal:
+        try:
+            arm = trace_arm(values, "a branch")
+        finally:
+            variables.write(before)
+    variables.add(journal)
+    return arm
+
+
+def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
+    """`then() if condition else other()`"""
+    if not isinstance(condition, Tracer):
+        return then() if condition else other()
+    index = truth_index(condition)
+    arms = [_part(other), _part(then)]
+    labels = Labels(
+        ("the value of a conditional expression",),
+        ("if its condition is false", "if its condition is true"),
+    )
+    return branch(index, arms, labels)[0]
+
+
+def _part(thunk: Thunk) -> Any:
+    with journaled(arm=True):
+        return trace_arm(lambda: [thunk()], "a conditional expression")
+
+
+def and_(left: Any, right: Thunk, safe: bool) -> Any:
+    """`left and right()`; right is evaluated at once if that is `safe`."""
+    if not isinstance(left, Tracer):
+        return left and right()
+    if safe:
+        value = right()
+        return _both(np.logical_and, left, value, lambda: choose(left, lambda: value, lambda: left))
+    return choose(left, right, lambda: _truth_like(left, False))
+
+
+def or_(left: Any, right: Thunk, safe: bool) -> Any:
+    """`left or right()`"""
+    if not isinstance(left, Tracer):
+        return left or right()
+    if safe:
+        value = right()
+        return _both(np.logical_or, left, value, lambda: choose(left, lambda: left, lambda: value))
+    return choose(left, lambda: _truth_like(left, True), right)
+
+
+def _truth_like(left: Tracer, value: bool) -> Any:
+    """What an operand of and/or is worth once its truth is known."""
+    return value if left.dtype.kind == "b" and not left.shape else left
+
+
+def _both(ufunc: Any, left: Tracer, value: Any, otherwise: Thunk) -> Any:
+    if left.dtype.kind == "b" and not left.shape:
+        if isinstance(value, Tracer) and value.dtype.kind == "b" and not value.shape:
+            return ufunc(left, value)
+        if isinstance(value, (bool, np.bool_)):
+            return ufunc(left, bool(value))
+    return otherwise()
+
+
+def not_(x: Any) -> Any:
+    """`not x`"""
+    if isinstance(x, Tracer):
+        truth_index(x)  # refuses what has no truth value
+        return np.logical_not(x.reshape(()) if x.shape else x)
+    return not x
+
+
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "Eq": operator.eq,
+    "NotEq": operator.ne,
+    "Lt": operator.lt,
+    "LtE": operator.le,
+    "Gt": operator.gt,
+    "GtE": operator.ge,
+    "Is": operator.is_,
+    "IsNot": operator.is_not,
+    "In": lambda x, items: in_(x, items),
+    "NotIn": lambda x, items: not_in(x, items),
+}
+
+
+def chain(left: Any, *parts: Any) -> Any:
+    """`left < middle < right`: names of comparisons and operands in turn, each evaluated once."""
+    right = parts[1]()
+    result = _COMPARISONS[parts[0]](left, right)
+    if len(parts) == 2:
+        return result
+    return and_(result, lambda: chain(right, *parts[2:]), True)
+
+
+def in_(x: Any, items: Any) -> Any:
+    """`x in items`"""
+    if isinstance(items, Tracer):
+        return np.any(items == x)
+    if isinstance(x, Tracer) and isinstance(items, (list, tuple, set, frozenset, range)):
+        found: Any = False
+        for item in items:
+            found = or_(found, lambda item=item: x == item, True)
+        return found
+    return x in items
+
+
+def not_in(x: Any, items: Any) -> Any:
+    """`x not in items`"""
+    return not_(in_(x, items))
+

@@ -1,0 +1,476 @@
+"""`for` and `while` when they run: in Python, or captured as loops of the program.
+
+A loop is captured by tracing its body once, on a state of unknown values. Where that cannot be
+(the body needs a concrete index, the state has no stable form), loops of a known, moderate number
+of turns run in Python instead, each turn traced by itself. A failed attempt leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wengert.capture.branching import value_in
+from wengert.capture.buffers import rotation, settle_buffers
+from wengert.capture.forms import condition_value, most_turns, settled
+from wengert.capture.info import Info
+from wengert.capture.journal import changes, journaled
+from wengert.capture.lists import Appending
+from wengert.capture.loop_state import LoopState, Variables, wrapped
+from wengert.capture.loop_unstable import Rebound, Unstable
+from wengert.capture.region import INDEX, emit_for, emit_while
+from wengert.capture.runtime_branches import run_branch
+from wengert.capture.sequences import Range, sequence
+from wengert.errors import (
+    CaptureError,
+    TracerConversionError,
+    UndefinedVariableError,
+    WengertError,
+    located,
+)
+from wengert.ir.builder import Value
+from wengert.ir.types import BOOL, INT64, Symbol
+from wengert.tracer.affine import bind_index, bounds
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.mutation import forget
+from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
+
+FEWEST_TURNS = 5
+"""Shorter loops run in Python."""
+MOST_UNROLLED = 2000
+"""Longer ones never do if their body is traced."""
+MOST_PEELED = 2
+MOST_ATTEMPTS = 10
+WHILE_ATTEMPTS = (16, 256, 4096)
+"""The turns of a `while` with concrete conditions after which it is tried to capture it."""
+
+Get = Callable[[], Any]
+Set = Callable[[Any], None]
+
+
+class Plain(Exception):
+    """A loop that depends on nothing traced: Python runs it."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """A body that has been traced."""
+
+    trace: Trace
+    index: Value
+    symbol: Symbol | None
+    inputs: list[Value]
+    entered: list[Tracer]
+    after: list[Any]
+    leaves: list[Any]
+    lists: Appending
+    stop: Any = None
+
+
+@dataclass(slots=True)
+class For:
+    """A `for` loop that is being captured: where it starts, and how to run its body."""
+
+    info: Info
+    items: Any
+    body: Callable[[Any], None]
+    variables: Variables
+    get: Get
+    stop: Callable[[], Any] | None
+    first: int = 0
+    rebound: set[str] = field(default_factory=set[str])
+
+    @property
+    def count(self) -> Any:
+        return self.items.count
+
+    def limits(self) -> tuple[Any, Any, bool]:
+        """Start and stop of the index, and whether it runs downwards."""
+        items = self.items
+        if isinstance(items, Range) and items.step in (1, -1) and type(items.step) is int:
+            if items.step == 1:
+                return items.start + self.first, items.stop, False
+            return items.stop + 1, items.start + 1 - self.first, True
+        return self.first, self.count, False
+
+    def item(self, i: Any) -> Any:
+        """The item for an index between the limits."""
+        items = self.items
+        direct = isinstance(items, Range) and type(items.step) is int and abs(items.step) == 1
+        return i if direct else items.at(i)
+
+    def turn_number(self, i: Value) -> Value:
+        """How many turns come before the one of index i."""
+        start, stop, down = self.limits()
+        if down:
+            return lift(stop, INT64) - 1 - i
+        return i if type(start) is int and start == 0 else i - lift(start, INT64)
+
+
+def run_for(
+    info: Info, iterable: Any, body: Callable[[Any], None], get: Get, set_: Set, stop: Any
+) -> None:
+    """Runs a `for` loop."""
+    items = sequence(iterable) if current() is not None else None
+    if items is None:
+        _python_for(iter(iterable), body, stop, info, get, set_)
+        return
+    count = items.count
+    loop = For(info, items, body, Variables(info, get, set_), get, stop)
+    if type(count) is not int:
+        _capture_for(loop, None)
+        return
+    while loop.first < count:
+        if count - loop.first < FEWEST_TURNS:
+            break
+        try:
+            _capture_for(loop, count)
+            return
+        except Plain:
+            break
+        except Unstable as unstable:
+            if loop.first < MOST_PEELED and stop is None:
+                _python_turn(loop)
+                continue
+            _unroll_or_raise(unstable.error, info, count)
+            break
+        except UndefinedVariableError as error:
+            if loop.first < MOST_PEELED and stop is None:
+                _python_turn(loop)
+                continue
+            _unroll_or_raise(error, info, count)
+            break
+        except (TypeError, ValueError) as error:
+            if not _needs_python(error):
+                raise
+            _unroll_or_raise(error, info, count)
+            break
+    rest = (items.at(k) for k in range(loop.first, count))
+    _python_for(rest, body, stop, info, get, set_)
+
+
+def _python_turn(loop: For) -> None:
+    loop.body(loop.items.at(loop.first))
+    loop.first += 1
+
+
+def _needs_python(error: Exception) -> bool:
+    if isinstance(error, TypeError):
+        return True
+    return isinstance(error.__cause__, TracerConversionError)
+
+
+def _unroll_or_raise(error: Exception, info: Info, count: int) -> None:
+    if count <= MOST_UNROLLED:
+        return
+    if isinstance(error, WengertError):
+        text = (
+            f"the loop in line {info.line} cannot be compiled, and with {count} turns it is too "
+            f"long to be unrolled: {error}"
+        )
+        error.args = (text, *error.args[1:])
+    raise error
+
+
+def _python_for(
+    items: Any, body: Callable[[Any], None], stop: Any, info: Info, get: Get, set_: Set
+) -> None:
+    """The loop in Python; what follows a traced `break` runs under its condition."""
+    if stop is None:
+        for item in items:
+            body(item)
+        return
+    for item in items:
+        body(item)
+        stopped = stop()
+        if isinstance(stopped, Tracer):
+            rest = list(items)
+            if rest:
+                _after_traced_break(rest, body, stop, info, get, set_, stopped)
+            return
+        if stopped:
+            return
+
+
+def _after_traced_break(
+    rest: list[Any], body: Any, stop: Any, info: Info, get: Get, set_: Set, stopped: Any
+) -> None:
+    run_branch(
+        info, stopped, lambda: None, lambda: _python_for(iter(rest), body, stop, info, get, set_),
+        get, set_,
+    )  # fmt: skip
+
+
+# capturing
+
+
+def _capture_for(loop: For, count: int | None) -> None:
+    """Captures the loop from turn `loop.first` on."""
+    parent = open_trace()
+    runs = _surely_runs(loop) if count is None else count > loop.first
+    before = loop.variables.read()
+    memo_key: Any = None
+    for _ in range(MOST_ATTEMPTS):
+        state = LoopState(loop.variables, before, runs, loop.rebound)
+        key = tuple((s.label, s.kind) for s in state.slots)
+        memo_key = memo_key or key
+        for slot, kind in zip(state.slots, loop.info.memo.get(key, ()), strict=False):
+            slot.kind = kind
+        turn = _stable(loop, state, before)
+        if turn is not None:
+            break
+        before = loop.variables.read()
+    else:
+        raise CaptureError("the state of a loop does not become stable")
+    loop.info.memo[memo_key] = [s.kind for s in state.slots]
+    if count is not None and _is_plain(turn, state) and count <= MOST_UNROLLED:
+        raise Plain
+    _emit_for(parent, loop, state, turn, count)
+
+
+def _surely_runs(loop: For) -> bool:
+    start, stop, _ = loop.limits()
+    low, high = bounds(start), bounds(stop)
+    if low is None or high is None:
+        return False
+    span = stop - start
+    found = bounds(span) if isinstance(span, (int, Tracer)) else None
+    return (found is not None and found[0] >= 1) or high[0] > low[1]
+
+
+def _is_plain(turn: Turn, state: LoopState) -> bool:
+    """Whether nothing traced goes in, so that Python finds the result itself."""
+    if turn.trace.captured or turn.trace.written or turn.lists.rows:
+        return False
+    return not any(isinstance(s.before, Tracer) for s in state.slots)
+
+
+def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
+    """Traces the body until the kinds of the state are stable; None: begin again."""
+    for _ in range(MOST_ATTEMPTS):
+        with journaled() as journal:
+            try:
+                turn = _trace_turn(loop, state)
+            finally:
+                loop.variables.write(before)
+        if loop.variables.add(journal):
+            return None
+        if _forgets(turn.trace):
+            continue
+        try:
+            turn.leaves, kinds = state.compare(turn.after)
+        except Rebound:
+            return None
+        stable = settled(turn.trace, [s.kind for s in state.slots], kinds)
+        for slot, kind in zip(state.slots, kinds, strict=True):
+            slot.kind = kind
+        if stable:
+            return turn
+    raise CaptureError("the dtypes of the state of a loop do not become stable")
+
+
+def _forgets(trace: Trace) -> bool:
+    """Whether elements were taken for known that the loop changes; they are known no longer."""
+    changed = [t for i, t in trace.assumed.items() if i in trace.written]
+    for tracer in changed:
+        forget(tracer)
+    return bool(changed)
+
+
+def _trace_turn(loop: For, state: LoopState) -> Turn:
+    start, stop, _ = loop.limits()
+    name = f"the loop in line {loop.info.line}"
+    with opened(name) as here:
+        index = here.builder.input(INDEX)
+        symbol = None if loop.stop else bind_index(here, index, start, stop)
+        inputs, entered = state.enter(here)
+        lists = Appending(loop.info, loop.get, here)
+        with lists.tracked():
+            item = loop.item(wrap(index, True))
+            loop.body(item)
+            after = state.leave(here)
+            stopped = loop.stop() if loop.stop else None
+            lists.finish(loop.turn_number(index))
+    if stopped is not None and not isinstance(stopped, Tracer) and stopped:
+        raise Unstable(CaptureError("the loop ends in its first turn"))
+    return Turn(here, index, symbol, inputs, entered, after, [], lists, stopped)
+
+
+def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int | None) -> None:
+    here = turn.trace
+    parent.builder.location = user_location()
+    start, stop, down = loop.limits()
+    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=loop.first > 0)
+    outputs = state.outputs(here, turn.leaves, turn.after)
+    inputs = [*turn.inputs, *state.inputs_of_last(here)]
+    operands = state.operands()
+    if turn.lists.rows:
+        if count is None:
+            raise CaptureError(turn.lists.unbounded())
+        more = turn.lists.stacks(parent, count)
+        inputs += more[0]
+        outputs += more[1]
+        operands += more[2]
+    turns = most_turns(start, stop) if count is None else count - loop.first
+    first, last = lift(start, INT64), lift(stop, INT64)
+    if isinstance(turn.stop, Tracer):
+        found = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
+    else:
+        found = emit_for(
+            parent, here, turn.index, inputs, outputs, operands,
+            start=first, stop=last, symbol=turn.symbol, reverse=down, turns=turns,
+        )  # fmt: skip
+    width = len(state.slots) + len(state.last)
+    leaves: list[Any] = wrapped(found[:width], [*state.slots, *state.last])
+    exact = count - loop.first if count is not None and turn.stop is None else None
+    settle_buffers(state, buffers, leaves, exact)
+    _finish(loop.variables, state, leaves, turn)
+    turn.lists.close(found[width:])
+
+
+def _finish(variables: Variables, state: LoopState, leaves: list[Any], turn: Turn) -> None:
+    for place in variables.places:
+        changes(place.owner, place.key, place.is_attribute)
+    state.finish(leaves, turn.after)
+
+
+def _emit_leaving(
+    parent: Trace,
+    loop: For,
+    turn: Turn,
+    inputs: list[Value],
+    outputs: list[Value],
+    operands: list[Value],
+    first: Value,
+    last: Value,
+) -> list[Value]:
+    """A loop that may be left: a while_loop whose index is part of the state."""
+    down = loop.limits()[2]
+    here = turn.trace
+    stop_in = here.builder.input(turn.stop.value.type)
+    stopped = value_in(here, turn.stop, BOOL)
+    one = here.builder.literal(1, INT64)
+    step = turn.index - one if down else turn.index + one
+    with opened("the end of a loop") as test:
+        limit = Value(test.builder, test.builder.input(last.type).atom)
+        place = test.builder.input(INDEX)
+        carried = [test.builder.input(v.type) for v in inputs]
+        flag = test.builder.input(stop_in.type)
+        inside = place.ge(limit) if down else place.lt(limit)
+        going = inside.bitand(flag.bitnot())
+    bound = here.builder.input(last.type)
+    begin = last - 1 if down else first
+    end = first if down else last
+    no = parent.builder.literal(False, BOOL)
+    found = emit_while(
+        parent,
+        (test, [limit, place, *carried, flag], going),
+        (here, [bound, turn.index, *inputs, stop_in], [bound, step, *outputs, stopped]),
+        [end, begin, *operands, no],
+    )
+    return found[2:-1]
+
+
+# while
+
+
+def run_while(
+    info: Info, test: Callable[[], Any], body: Callable[[], None], get: Get, set_: Set
+) -> None:
+    """Runs a `while` loop."""
+    turns = 0
+    variables = Variables(info, get, set_)
+    while True:
+        condition = test()
+        if isinstance(condition, Tracer):
+            _capture_while(info, test, body, variables, get, turns > 0)
+            return
+        if not condition:
+            return
+        tries = (turns == 0 and info.leaves) or turns in WHILE_ATTEMPTS
+        if tries and current() is not None and _try_while(info, test, body, variables, get):
+            return
+        body()
+        turns += 1
+
+
+def _try_while(info: Info, test: Any, body: Any, variables: Variables, get: Get) -> bool:
+    """Captures a loop whose condition is concrete so far; gives up quietly."""
+    try:
+        _capture_while(info, test, body, variables, get, True, tentative=True)
+    except (Plain, Unstable, UndefinedVariableError):
+        return False
+    except (TypeError, ValueError) as error:
+        if not _needs_python(error):
+            raise
+        return False
+    return True
+
+
+def _capture_while(
+    info: Info,
+    test: Callable[[], Any],
+    body: Callable[[], None],
+    variables: Variables,
+    get: Get,
+    runs: bool,
+    tentative: bool = False,
+) -> None:
+    parent = open_trace()
+    rebound: set[str] = set()
+    try:
+        _while(parent, info, test, body, variables, get, runs, rebound, tentative)
+    except Unstable as unstable:
+        if tentative:
+            raise
+        raise unstable.error from None
+
+
+def _while(
+    parent: Trace,
+    info: Info,
+    test: Any,
+    body: Any,
+    variables: Variables,
+    get: Get,
+    runs: bool,
+    rebound: set[str],
+    tentative: bool,
+) -> None:
+    loop = For(info, Range(0, 0), lambda item: body(), variables, get, None, 0, rebound)
+    before = variables.read()
+    for _ in range(MOST_ATTEMPTS):
+        state = LoopState(variables, before, runs, rebound)
+        turn = _stable(loop, state, before)
+        if turn is not None:
+            break
+        before = variables.read()
+    else:
+        raise CaptureError("the state of a loop does not become stable")
+    if turn.lists.rows:
+        raise CaptureError(turn.lists.unbounded())
+    with journaled() as journal, opened(f"the condition in line {info.line}") as where:
+        try:
+            test_inputs, _ = state.enter(where)
+            condition = test()
+            if tentative and (not isinstance(condition, Tracer) or _is_plain(turn, state)):
+                raise Plain
+            going = condition_value(condition)
+        finally:
+            variables.write(before)
+    if journal.places:
+        raise CaptureError("the condition of a while loop changes an object")
+    parent.builder.location = user_location()
+    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=runs)
+    outputs = state.outputs(turn.trace, turn.leaves, turn.after)
+    inputs = [*turn.inputs, *state.inputs_of_last(turn.trace)]
+    test_inputs += state.inputs_of_last(where)
+    found = emit_while(
+        parent, (where, test_inputs, going), (turn.trace, inputs, outputs), state.operands()
+    )
+    leaves: list[Any] = wrapped(found, [*state.slots, *state.last])
+    settle_buffers(state, buffers, leaves, None)
+    _finish(variables, state, leaves, turn)
+

@@ -1,0 +1,214 @@
+"""What a `for` runs over, as long as it may be compiled: ranges, arrays, enumerate, zip, reversed.
+
+A sequence knows its number of turns (an int, or a traced int) and its item for a turn, counted from
+0, whose number may be traced as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from wengert.errors import CaptureError, located
+from wengert.ir.types import Dim
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.stack import user_location
+
+
+class Sequence(Protocol):
+    """What can be run over."""
+
+    @property
+    def count(self) -> Any:
+        """The number of turns."""
+        ...
+
+    def at(self, k: Any) -> Any:
+        """The item of turn k."""
+        ...
+
+
+class _Iterable:
+    """Python's iteration, where the number of turns is known."""
+
+    count: Any
+
+    def at(self, k: Any) -> Any:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self.count if type(self.count) is int else _unknown_length()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.at(k) for k in range(len(self)))
+
+
+def _unknown_length() -> NoReturn:
+    raise located(
+        CaptureError(
+            "a range or array whose length is known only at run time can be run over by a `for` "
+            "loop that is compiled, and not by a comprehension, list() or code without source; "
+            "write a `for` loop, or make the length static (static_argnums)"
+        ),
+        user_location(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`range` with a start, stop or step that is traced, or depends on a loop's index."""
+
+    start: Any
+    stop: Any
+    step: Any = 1
+
+    @property
+    def count(self) -> Any:
+        """The number of turns, at least 0."""
+        start, stop, step = self.start, self.stop, self.step
+        if all(type(x) is int for x in (start, stop, step)):
+            return len(range(start, stop, step))
+        if type(step) is int and step != 0:
+            span = stop - start if step > 0 else start - stop
+            size = abs(step)
+            whole = span if size == 1 else (span + (size - 1)) // size
+        else:
+            up = (stop - start + step - 1) // step
+            down = (start - stop - step - 1) // (-step)
+            whole = np.where(step > 0, up, down)
+        return np.maximum(_number(whole), 0)
+
+    def at(self, k: Any) -> Any:
+        """start + k * step"""
+        return self.start + k * self.step
+
+    def __iter__(self) -> Iterator[Any]:
+        count = self.count
+        return (self.at(k) for k in range(count if type(count) is int else _unknown_length()))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _number(x: Any) -> Any:
+    return wrap(lift(x), True) if isinstance(x, Dim) else x
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of an array."""
+
+    array: Any
+
+    @property
+    def count(self) -> Any:
+        """The length of the first axis."""
+        return self.array.shape[0]
+
+    def at(self, k: Any) -> Any:
+        """A view, or a scalar."""
+        return self.array[k]
+
+
+@dataclass(frozen=True, slots=True)
+class Enumerate(_Iterable):
+    """`enumerate` of a sequence."""
+
+    inner: Any
+    start: Any
+
+    @property
+    def count(self) -> Any:
+        """As many as there are items."""
+        return self.inner.count
+
+    def at(self, k: Any) -> Any:
+        """The number and the item."""
+        return (self.start + k, self.inner.at(k))
+
+
+@dataclass(frozen=True, slots=True)
+class Zip(_Iterable):
+    """`zip` of sequences."""
+
+    parts: tuple[Any, ...]
+
+    @property
+    def count(self) -> Any:
+        """That of the shortest."""
+        counts = [p.count for p in self.parts]
+        if all(type(c) is int for c in counts):
+            return min(counts)
+        shortest = counts[0]
+        for c in counts[1:]:
+            shortest = np.minimum(shortest, c)
+        return shortest
+
+    def at(self, k: Any) -> Any:
+        """An item of each."""
+        return tuple([p.at(k) for p in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed(_Iterable):
+    """`reversed` of a sequence."""
+
+    inner: Any
+
+    @property
+    def count(self) -> Any:
+        """As many as there are items."""
+        return self.inner.count
+
+    def at(self, k: Any) -> Any:
+        """Counted from the end."""
+        return self.inner.at(self.count - 1 - k)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list or tuple beside traced sequences in a zip: its items need known numbers."""
+
+    items: Any
+
+    @property
+    def count(self) -> int:
+        """The length."""
+        return len(self.items)
+
+    def at(self, k: Any) -> Any:
+        """An item."""
+        return self.items[k]
+
+
+def sequence(x: Any) -> Any:
+    """`x` as a sequence that a compiled loop can run over; None if it is not one."""
+    if isinstance(x, range):
+        return Range(x.start, x.stop, x.step)
+    if isinstance(x, (Range, Enumerate, Zip, Reversed)):
+        return x
+    if isinstance(x, Tracer) and x.shape:
+        return Rows(x)
+    if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biuf":
+        return Rows(_Constant(x))
+    return None
+
+
+class _Constant:
+    """A concrete array that is lifted when it is indexed by something traced."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape = array.shape
+
+    def __getitem__(self, k: Any) -> Any:
+        return wrap(lift(self.array))[k] if isinstance(k, Tracer) else self.array[k]
+
+
+def is_capturable(x: Any) -> bool:
+    """Whether a loop over `x` depends on traced values, or can be compiled anyway."""
+    return sequence(x) is not None
