@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from wengert.capture.convert import convert
 from wengert.errors import (
     DifferentiationError,
     DTypeError,
@@ -130,7 +131,7 @@ class Selected:
             args = list(self.args)
             for position, value in zip(self.positions, chosen, strict=True):
                 args[position] = value
-            return fun(*args, **self.kwargs)
+            return convert(fun)(*args, **self.kwargs)
 
         closed.__name__ = function_name(fun)
         return closed

@@ -15,6 +15,7 @@ from wengert.api.compilation import LOCK, check_backend, compile_program
 from wengert.api.fast import Fast, fast_call
 from wengert.api.signature import Call, Identity, convention, is_static
 from wengert.api.stages import Lowered
+from wengert.capture.convert import convert
 from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
 
@@ -175,7 +176,7 @@ class Jit:
             for place, one in zip(places, first, strict=True):
                 leaves[place] = traced[distinct.index(one)]
             args, kwargs = call.arguments(leaves)
-            return self._fun(*args, **kwargs)
+            return convert(self._fun)(*args, **kwargs)
 
         name = function_name(self._fun)
         return trace(closed, types, name=name, keep_static=True, changes=True)

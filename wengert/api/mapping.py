@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.api.arguments import abstract, fail, function_name, require_callable
+from wengert.capture.convert import convert
 from wengert.errors import (
     AxisRangeError,
     InputTypeError,
@@ -62,7 +63,7 @@ def vmap(
             for place, example in zip(places, examples, strict=True):
                 filled[place] = example
             inner_args, inner_kwargs = tree.unflatten(filled)
-            return fun(*inner_args, **inner_kwargs)
+            return convert(fun)(*inner_args, **inner_kwargs)
 
         moved = [(t, axis) for t, axis in zip(types, axes, strict=True) if t is not None]
         single = [Abstract(_without(t.type, axis)) for t, axis in moved]

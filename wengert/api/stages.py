@@ -16,6 +16,7 @@ from wengert.api.arguments import (
 from wengert.api.changes import aliases, check, finish
 from wengert.api.compilation import check_backend, compile_program, loops_text, lower_program
 from wengert.api.signature import Call, Convention, convention
+from wengert.capture.convert import convert
 from wengert.errors import InputTypeError, MutationError
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
@@ -195,7 +196,7 @@ def _trace_call(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Call, 
         for place, value in zip(places, traced, strict=True):
             leaves[place] = value
         inner_args, inner_kwargs = call.arguments(leaves)
-        return fun(*inner_args, **inner_kwargs)
+        return convert(fun)(*inner_args, **inner_kwargs)
 
     return call, trace(closed, types, name=function_name(fun))
 

@@ -85,9 +85,7 @@ def _replaced(label: str) -> Any:
     return located(error, user_location())
 
 
-def settle_buffers(
-    state: LoopState, found: Rotation, leaves: list[Any], turns: int | None
-) -> None:
+def settle_buffers(state: LoopState, found: Rotation, leaves: list[Any], turns: int | None) -> None:
     """Puts the arrays of before the loop in the place of results that are the same arrays."""
     for i in found.moves:
         before = state.slots[i].before

@@ -47,14 +47,15 @@ class Exits:
             return body
         early = _has_early_return(body)
         if early and not isinstance(body[-1], ast.Return):
-            last = ast.Return(ast.copy_location(ast.Constant(None), body[-1]))
-            body = [*body, ast.copy_location(last, body[-1])]
+            last = ast.copy_location(ast.Return(ast.Constant(None)), body[-1])
+            body = [*body, ast.fix_missing_locations(last)]
         lowered = self.block(body, None).body if early else self._plain(body)
         if early:
             if RETURNED in self.used:
                 lowered.insert(0, flag(RETURNED, False, body[0]))
             name = ast.Name(RESULT, ast.Load())
-            lowered.append(ast.copy_location(ast.Return(name), body[-1]))
+            last = ast.copy_location(ast.Return(name), body[-1])
+            lowered.append(ast.fix_missing_locations(last))
         return _without_unused(lowered, self.used)
 
     def _plain(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -124,7 +125,8 @@ class Exits:
         if isinstance(s, ast.Return):
             value = s.value or ast.copy_location(ast.Constant(None), s)
             result = ast.Assign([ast.Name(RESULT, ast.Store())], value)
-            body: list[ast.stmt] = [ast.copy_location(result, s), flag(RETURNED, True, s)]
+            result = ast.fix_missing_locations(ast.copy_location(result, s))
+            body: list[ast.stmt] = [result, flag(RETURNED, True, s)]
             return Block(body, {RETURNED}, True)
         if isinstance(s, (ast.Break, ast.Continue)):
             assert loop is not None

@@ -123,9 +123,7 @@ class Appending:
             "greatest length (x = np.zeros(n); x[i] = v), or make the number of turns static"
         )
 
-    def stacks(
-        self, parent: Trace, turns: int
-    ) -> tuple[list[Value], list[Value], list[Value]]:
+    def stacks(self, parent: Trace, turns: int) -> tuple[list[Value], list[Value], list[Value]]:
         """More state for the loop: its inputs, its outputs and what it is entered with."""
         inputs: list[Value] = []
         outputs: list[Value] = []
@@ -210,5 +208,3 @@ def current_value(x: Tracer) -> Value:
     trace = current()
     assert trace is not None
     return trace.read(x)
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -74,7 +74,8 @@ class Liveness:
     Works on code without break, continue and early return (see `exits`).
     """
 
-    def __init__(self, body: list[ast.stmt]) -> None:
+    def __init__(self, body: list[ast.stmt], stops: Mapping[ast.stmt, list[str]]) -> None:
+        self.stops = stops  # the flags that a loop looks at after each turn
         self.after: dict[ast.stmt, Names] = {}
         self.at_start: dict[ast.stmt, Names] = {}
         self.always = escaping(body)
@@ -112,9 +113,10 @@ class Liveness:
 
     def _loop(self, s: ast.While | ast.For, live: Names) -> Names:
         out = self.block(s.orelse, live)
+        stops = set(self.stops.get(s, ()))
         head, start = set(out), set[str]()
         while True:
-            start = self.block(s.body, head)
+            start = self.block(s.body, head | stops)
             if isinstance(s, ast.For):
                 start = (start - set(stored([s.target]))) | loaded(s.target)
             else:

@@ -88,7 +88,7 @@ class Rewriter(Expressions):
             return [*head, *self.plain(rest)]
         rest = self.exits.function(_with_simple_tests(rest))
         self.shared = _assigned_inside(rest)
-        self.liveness = Liveness(rest)
+        self.liveness = Liveness(rest, self.exits.stops)
         # all that loops and branches assign is made a variable of this function
         self.inits = dict.fromkeys(
             n
@@ -273,6 +273,12 @@ class Rewriter(Expressions):
             else:
                 out.append(ast.Delete([target]))
         return out
+
+    def _raise(self, s: ast.Raise) -> Any:
+        s.exc, s.cause = self.expr(s.exc), self.expr(s.cause)
+        if s.exc is not None:
+            s.exc = placed(runtime("raising", s.exc), s)
+        return s
 
     def _assert(self, s: ast.Assert) -> Any:
         if not movable(s):
@@ -539,6 +545,7 @@ def rewritten(node: Function, infos: list[Any], class_name: str) -> ast.stmt:
     """A factory of the rewritten function: a function of its free variables and the runtime."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         node.decorator_list = []
+        node.name = "_wg_function"  # its own name stays a global one
     node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
     node.args.kw_defaults = [
         None if d is None else ast.Constant(None) for d in node.args.kw_defaults

@@ -172,4 +172,3 @@ def in_(x: Any, items: Any) -> Any:
 def not_in(x: Any, items: Any) -> Any:
     """`x not in items`"""
     return not_(in_(x, items))
-

@@ -22,6 +22,7 @@ from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
+from wengert.dump import note
 from wengert.errors import (
     CaptureError,
     TracerConversionError,
@@ -131,12 +132,14 @@ def run_for(
         except Plain:
             break
         except Unstable as unstable:
+            note(2, f"line {info.line}: {unstable.error}")
             if loop.first < MOST_PEELED and stop is None:
                 _python_turn(loop)
                 continue
             _unroll_or_raise(unstable.error, info, count)
             break
         except UndefinedVariableError as error:
+            note(2, f"line {info.line}: {error}")
             if loop.first < MOST_PEELED and stop is None:
                 _python_turn(loop)
                 continue
@@ -164,6 +167,7 @@ def _needs_python(error: Exception) -> bool:
 
 def _unroll_or_raise(error: Exception, info: Info, count: int) -> None:
     if count <= MOST_UNROLLED:
+        note(1, f"the loop in line {info.line} is unrolled: {error}")
         return
     if isinstance(error, WengertError):
         text = (
@@ -473,4 +477,3 @@ def _while(
     leaves: list[Any] = wrapped(found, [*state.slots, *state.last])
     settle_buffers(state, buffers, leaves, None)
     _finish(variables, state, leaves, turn)
-

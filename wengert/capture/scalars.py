@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from wengert.capture.runtime_branches import or_
 from wengert.errors import CaptureError, located
@@ -18,6 +17,7 @@ from wengert.ir.types import BOOL, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import user_location
+from wengert.tracer.tables import UFUNCS
 
 Function = Callable[..., Any]
 
@@ -88,8 +88,10 @@ def absolute(x: Any, /) -> Any:
 
 def power(x: Any, y: Any, mod: Any = None) -> Any:
     """`pow(x, y)`"""
-    return pow(x, y, mod) if mod is not None and not is_traced(x) else (
-        x**y if mod is None else (x**y) % mod
+    return (
+        pow(x, y, mod)
+        if mod is not None and not is_traced(x)
+        else (x**y if mod is None else (x**y) % mod)
     )
 
 
@@ -117,7 +119,9 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
             return first(items, **options) if len(args) == 1 else first(*args, **options)
         if options.get("key") is not None:
             raise located(
-                CaptureError(f"{name}(..., key=...) of traced values is not possible; use np.arg{name}"),
+                CaptureError(
+                    f"{name}(..., key=...) of traced values is not possible; use np.arg{name}"
+                ),
                 user_location(),
             )
         found = items[0]
@@ -176,12 +180,12 @@ _SAME = (
 ).split()
 _RENAMED = {
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
-    "acosh": np.arccosh, "atanh": np.arctanh, "erf": special.erf, "erfc": special.erfc,
-    "gamma": special.gamma, "lgamma": special.gammaln,
+    "acosh": np.arccosh, "atanh": np.arctanh,
 }  # fmt: skip
+_SPECIAL = {"erf": "erf", "erfc": "erfc", "gamma": "gamma", "lgamma": "gammaln"}
 _PAIRS = {
     "atan2": np.arctan2, "pow": np.power, "fmod": np.fmod, "copysign": np.copysign,
-    "nextafter": np.nextafter, "remainder": None,
+    "nextafter": np.nextafter,
 }  # fmt: skip
 _TESTS = {"isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite}
 _WHOLE = {"floor": "floor", "ceil": "ceil", "trunc": "trunc"}
@@ -198,6 +202,10 @@ def _of_floats(original: Function, ufunc: Function) -> Function:
         return _weak(ufunc(*[to_float(a) if is_traced(a) else a for a in args]))
 
     return function
+
+
+def _special(name: str) -> Function:
+    return lambda x: enter(UFUNCS[name], x)
 
 
 def _logarithm(x: Any, *base: Any) -> Any:
@@ -269,7 +277,11 @@ BUILTINS: dict[Any, Function] = {
     math.isclose: _isclose,
     **{getattr(math, n): _of_floats(getattr(math, n), getattr(np, n)) for n in _SAME},
     **{getattr(math, n): _of_floats(getattr(math, n), f) for n, f in _RENAMED.items()},
-    **{getattr(math, n): _of_floats(getattr(math, n), f) for n, f in _PAIRS.items() if f},
+    **{getattr(math, n): _of_floats(getattr(math, n), f) for n, f in _PAIRS.items()},
+    **{
+        getattr(math, n): _of_floats(getattr(math, n), _special(name))
+        for n, name in _SPECIAL.items()
+    },
     **{getattr(math, n): _test(getattr(math, n), f) for n, f in _TESTS.items()},
     **{getattr(math, n): _whole(getattr(math, n), r) for n, r in _WHOLE.items()},
 }

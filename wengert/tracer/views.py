@@ -396,7 +396,7 @@ def _followed(x: Tracer, steps: Sequence[Step], locked: bool) -> Tracer:
             else:
                 base = view(inner, Reshaped(params["shape"], inner.shape), params["shape"])
             window = Window.whole(base.shape)
-    if base is not x and window == Window.whole(base.shape) and not locked:
+    if base is not x and window.static and window == Window.whole(base.shape) and not locked:
         return base
     return view(base, window, window.shape, locked or x.locked)
 

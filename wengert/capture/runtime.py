@@ -1,0 +1,217 @@
+"""What rewritten code calls: every construct and operation of the source that may meet traced values.
+
+One `Runtime` belongs to each rewritten function, and knows its loops and branches by number.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.capture import runtime_branches, runtime_loops
+from wengert.capture.journal import changes, changes_structure, is_conditional, made
+from wengert.capture.lists import append
+from wengert.capture.runtime_calls import call
+from wengert.capture.undefined import Undefined, undefined
+from wengert.errors import CaptureError, located
+from wengert.tracer.array import Tracer, enter
+from wengert.tracer.functions.assignment import refuse_constant
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.mutation import known
+from wengert.tracer.stack import current, user_location
+
+Thunk = Callable[[], Any]
+
+_IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.iadd,
+    "-": operator.isub,
+    "*": operator.imul,
+    "/": operator.itruediv,
+    "//": operator.ifloordiv,
+    "%": operator.imod,
+    "**": operator.ipow,
+    "@": operator.imatmul,
+    "&": operator.iand,
+    "|": operator.ior,
+    "^": operator.ixor,
+    "<<": operator.ilshift,
+    ">>": operator.irshift,
+}
+
+
+def concrete(x: Any) -> Any:
+    """A condition, with its value if it is an array whose elements are known."""
+    if isinstance(x, Tracer):
+        elements = known(x)
+        return x if elements is None else elements
+    return x
+
+
+class Runtime:
+    """The constructs of one rewritten function."""
+
+    def __init__(self, infos: list[Any]) -> None:
+        self.infos = infos
+
+    # control flow
+
+    def if_(self, k: int, test: Any, then: Thunk, other: Thunk, get: Thunk, set_: Any) -> None:
+        """`if test: then() else: other()`"""
+        runtime_branches.run_branch(self.infos[k], concrete(test), then, other, get, set_)
+
+    def for_(self, k: int, items: Any, body: Any, get: Thunk, set_: Any, stop: Any) -> None:
+        """`for item in items: body(item)`"""
+        runtime_loops.run_for(self.infos[k], items, body, get, set_, stop)
+
+    def while_(self, k: int, test: Thunk, body: Thunk, get: Thunk, set_: Any) -> None:
+        """`while test(): body()`"""
+        runtime_loops.run_while(self.infos[k], lambda: concrete(test()), body, get, set_)
+
+    # variables
+
+    def unset(self, k: int) -> tuple[Undefined, ...]:
+        """Variables that have no value yet."""
+        return tuple([Undefined(name) for name in self.infos[k]])
+
+    @staticmethod
+    def deleted(name: str) -> Undefined:
+        """A variable after `del`."""
+        return Undefined(name, "it has been deleted")
+
+    @staticmethod
+    def defined(x: Any) -> Any:
+        """A variable that is read; raises UndefinedVariableError if it has no value."""
+        return undefined(x) if type(x) is Undefined else x
+
+    # expressions
+
+    call = staticmethod(call)
+    made = staticmethod(made)
+    append = staticmethod(append)
+    slice = slice
+    chain = staticmethod(runtime_branches.chain)
+    in_ = staticmethod(runtime_branches.in_)
+    not_in = staticmethod(runtime_branches.not_in)
+
+    @staticmethod
+    def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
+        """`then() if condition else other()`"""
+        return runtime_branches.choose(concrete(condition), then, other)
+
+    @staticmethod
+    def and_(left: Any, right: Thunk, safe: bool) -> Any:
+        """`left and right()`"""
+        return runtime_branches.and_(concrete(left), right, safe)
+
+    @staticmethod
+    def or_(left: Any, right: Thunk, safe: bool) -> Any:
+        """`left or right()`"""
+        return runtime_branches.or_(concrete(left), right, safe)
+
+    @staticmethod
+    def not_(x: Any) -> Any:
+        """`not x`"""
+        return runtime_branches.not_(concrete(x))
+
+    # items and attributes
+
+    @staticmethod
+    def getitem(x: Any, index: Any) -> Any:
+        """`x[index]`"""
+        if isinstance(x, np.ndarray) and _holds_tracer(index):
+            return enter(_lifted, x)[index]
+        return x[index]
+
+    @staticmethod
+    def setitem(x: Any, index: Any, value: Any) -> None:
+        """`x[index] = value`"""
+        if isinstance(x, (list, dict)):
+            _check_key(x, index)
+            changes(x, index, False)
+        elif isinstance(x, np.ndarray):
+            enter(refuse_constant, x, "x[i] = v")
+        x[index] = value
+
+    @staticmethod
+    def delitem(x: Any, index: Any) -> None:
+        """`del x[index]`"""
+        changes_structure(x, "del x[i]")
+        del x[index]
+
+    @staticmethod
+    def setattr(x: Any, name: str, value: Any) -> None:
+        """`x.name = value`"""
+        if not isinstance(x, Tracer):
+            changes(x, name, True)
+        setattr(x, name, value)
+
+    @staticmethod
+    def augment(symbol: str, x: Any, value: Any) -> Any:
+        """What `x op= value` makes of x."""
+        if isinstance(x, np.ndarray):
+            enter(refuse_constant, x, f"x {symbol}= v")
+        elif isinstance(x, (list, set, dict)):
+            changes_structure(x, f"{symbol}=")
+        return _IN_PLACE[symbol](x, value)
+
+    @staticmethod
+    def augment_item(symbol: str, x: Any, index: Any, value: Any) -> None:
+        """`x[index] op= value`"""
+        old = Runtime.getitem(x, index)
+        Runtime.setitem(x, index, Runtime.augment(symbol, old, value))
+
+    @staticmethod
+    def augment_attribute(symbol: str, x: Any, name: str, value: Any) -> None:
+        """`x.name op= value`"""
+        Runtime.setattr(x, name, Runtime.augment(symbol, getattr(x, name), value))
+
+    # statements
+
+    @staticmethod
+    def assert_(test: Any, message: Thunk) -> None:
+        """`assert test, message()`; one on traced values is not checked."""
+        test = concrete(test)
+        if not isinstance(test, Tracer) and not test:
+            text = message()
+            raise AssertionError(text) if text is not None else AssertionError
+
+    @staticmethod
+    def raising(error: Any) -> Any:
+        """The error of `raise error`, which compiled code cannot do under a traced condition."""
+        if is_conditional():
+            name = error.__name__ if isinstance(error, type) else type(error).__name__
+            raise located(
+                CaptureError(
+                    f"{name} would be raised under a condition that is known only at run time, "
+                    "which compiled code cannot do; return a flag, or check the arguments before "
+                    "the compiled function"
+                ),
+                user_location(),
+            )
+        return error
+
+
+def _check_key(x: Any, index: Any) -> None:
+    if isinstance(index, Tracer) and current() is not None:
+        raise located(
+            CaptureError(
+                f"a {type(x).__name__} has a place for an index that is known only at run time in "
+                "no compiled program; use an array (np.zeros) in place of it"
+            ),
+            user_location(),
+        )
+
+
+def _lifted(x: Any) -> Tracer:
+    return wrap(lift(x))
+
+
+def _holds_tracer(index: Any) -> bool:
+    if isinstance(index, (tuple, list)):
+        return any(map(_holds_tracer, index))
+    if isinstance(index, slice):
+        return any(isinstance(p, Tracer) for p in (index.start, index.stop, index.step))
+    return isinstance(index, Tracer)

@@ -1,0 +1,273 @@
+"""Calls in rewritten code: `f(x)` is `call(f)(x)`.
+
+Python's own functions are replaced by ones that also take traced values, functions of NumPy that
+make arrays by those of the tracer, and the user's functions by their rewritten form.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.capture.journal import active, changes_structure, made
+from wengert.capture.lists import assembled
+from wengert.capture.scalars import BUILTINS, is_traced
+from wengert.capture.sequences import Enumerate, Items, Range, Reversed, Zip, sequence
+from wengert.errors import CaptureError, MutationError, located
+from wengert.ir.types import BOOL, FLOAT64, INT64, Dim
+from wengert.tracer.array import Tracer, enter
+from wengert.tracer.functions.creation import CREATION
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.stack import current, user_location
+
+Function = Callable[..., Any]
+
+
+def _range(*args: Any) -> Any:
+    """`range`"""
+    if not any(map(is_traced, args)):
+        return range(*args)
+    step = args[2] if len(args) == 3 else 1
+    start, stop = (0, args[0]) if len(args) == 1 else args[:2]
+    return Range(*(_index(x) for x in (start, stop, step)))
+
+
+def _index(x: Any) -> Any:
+    if isinstance(x, Tracer):
+        if x.dtype.kind not in "iu":
+            raise located(
+                CaptureError(f"range() takes integers, and got {x.type}; convert it with int()"),
+                user_location(),
+            )
+        return enter(_as_index, x)
+    return x if isinstance(x, Dim) else int(x)
+
+
+def _as_index(x: Any) -> Any:
+    return x if x.weak and x.dtype == INT64 else wrap(lift(x).to(INT64), True)
+
+
+def _parts(items: Any) -> Any:
+    """`items` as a sequence if a loop over it may be compiled, beside others that are traced."""
+    found = sequence(items)
+    if found is None and isinstance(items, (list, tuple)):
+        return Items(items)
+    return found
+
+
+def _is_traced_sequence(items: Any) -> bool:
+    return isinstance(items, (Tracer, Range, Enumerate, Zip, Reversed, np.ndarray, range))
+
+
+def _enumerate(items: Any, start: Any = 0) -> Any:
+    """`enumerate`"""
+    if current() is None or not _is_traced_sequence(items):
+        return enumerate(items, start)
+    found = sequence(items)
+    return enumerate(items, start) if found is None else Enumerate(found, start)
+
+
+def _zip(*parts: Any, strict: bool = False) -> Any:
+    """`zip`"""
+    if current() is None or not any(map(_is_traced_sequence, parts)):
+        return zip(*parts, strict=strict)
+    found = tuple(_parts(p) for p in parts)
+    if any(f is None for f in found):
+        return zip(*parts, strict=strict)
+    return Zip(found)
+
+
+def _reversed(items: Any) -> Any:
+    """`reversed`"""
+    if isinstance(items, range):
+        return items[::-1]
+    if current() is None or not _is_traced_sequence(items):
+        return reversed(items)
+    found = sequence(items)
+    return reversed(items) if found is None else Reversed(found)
+
+
+def _isinstance(x: Any, kinds: Any) -> bool:
+    """`isinstance`, where traced values are what they stand for"""
+    if not isinstance(x, Tracer):
+        return isinstance(x, kinds)
+    listed = kinds if isinstance(kinds, tuple) else (kinds,)
+    return any(map(functools.partial(_is_kind, x), listed)) or isinstance(x, kinds)
+
+
+def _is_kind(x: Tracer, kind: Any) -> bool:
+    if kind is np.ndarray:
+        return x.mutable
+    if not isinstance(kind, type) or x.mutable:
+        return False
+    if kind in (int, float, bool):
+        wanted = {int: INT64, float: FLOAT64, bool: BOOL}[kind]
+        return x.dtype == wanted and (x.weak or kind in (bool, float))
+    return issubclass(kind, np.generic) and not x.weak and issubclass(x.dtype.type, kind)
+
+
+def _sorted(items: Any, /, **options: Any) -> Any:
+    """`sorted`"""
+    values = list(items) if not isinstance(items, Tracer) else [items]
+    if any(map(is_traced, values)) and options.get("key") is None:
+        raise located(
+            CaptureError(
+                "sorted() compares traced values, whose order is known only at run time; use "
+                "np.sort(np.array(values))"
+            ),
+            user_location(),
+        )
+    return sorted(values, **options)
+
+
+def _divmod(x: Any, y: Any, /) -> Any:
+    """`divmod`"""
+    return (x // y, x % y) if is_traced(x) or is_traced(y) else divmod(x, y)
+
+
+def _float_type(kind: Any) -> Function:
+    """np.float64(x) and its kin"""
+
+    def converted_number(x: Any = 0, /) -> Any:
+        if not is_traced(x):
+            return kind(x)
+        return (
+            np.asarray(x).astype(kind)
+            if not isinstance(x, (Tracer, Dim))
+            else enter(_cast, x, kind)
+        )
+
+    return converted_number
+
+
+def _cast(x: Any, kind: Any) -> Any:
+    return wrap(lift(x).to(np.dtype(kind)))
+
+
+def _joining(function: Any) -> Function:
+    """np.array and np.stack of a list that a loop has filled"""
+    plain = CREATION.get(function, function)
+
+    def joined(items: Any, *args: Any, **options: Any) -> Any:
+        whole = assembled(items) if not args and current() is not None else None
+        if whole is None or options.get("axis", 0) != 0 or options.get("ndmin"):
+            return plain(items, *args, **options)
+        dtype = options.get("dtype")
+        return whole.copy() if dtype is None else whole.astype(dtype)
+
+    return joined
+
+
+TABLE: dict[Any, Function] = {
+    **BUILTINS,
+    range: _range,
+    enumerate: _enumerate,
+    zip: _zip,
+    reversed: _reversed,
+    isinstance: _isinstance,
+    sorted: _sorted,
+    divmod: _divmod,
+    map: lambda f, *items: map(call(f), *items),
+    filter: lambda f, items: filter(None if f is None else call(f), items),
+    functools.reduce: lambda f, *args: functools.reduce(call(f), *args),
+    **{
+        kind: _float_type(kind)
+        for kind in (np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8)
+    },
+    **{f: _joining(f) for f in (np.array, np.asarray, np.stack, np.vstack)},
+}
+"""What stands for a function in rewritten code."""
+
+_LENGTHENING = frozenset(
+    "append extend insert pop remove clear sort reverse add discard update popitem setdefault".split()
+)
+_ARRAY_CHANGES = frozenset("fill sort partition put itemset resize setfield byteswap".split())
+_BUILTIN = (types.BuiltinFunctionType, types.BuiltinMethodType)
+
+converted: Callable[[Any], Any] = lambda f: f  # noqa: E731  (set by `convert`)
+
+
+def call(f: Any) -> Any:
+    """What to call in place of `f`."""
+    kind = type(f)
+    if kind is types.FunctionType:
+        if current() is not None:
+            found = CREATION.get(f) or TABLE.get(f)
+            if found is not None:
+                return found
+        return converted(f)
+    if kind in _BUILTIN:
+        return _builtin(f)
+    if kind is types.MethodType:
+        return converted(f)
+    try:
+        found = TABLE.get(f) or CREATION.get(f)
+    except TypeError:  # no hash
+        return f
+    if found is not None:
+        return found
+    if kind is np.ufunc:
+        return f
+    if isinstance(f, type):
+        return _class(f)
+    return converted(f)
+
+
+def _builtin(f: Any) -> Any:
+    owner = f.__self__
+    if owner is None or isinstance(owner, types.ModuleType):
+        found = TABLE.get(f)
+        return found or (CREATION.get(f) if current() is not None else None) or f
+    if isinstance(owner, np.ndarray) and current() is not None:
+        return _array_method(f, owner)
+    if isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING:
+        if active() is not None:
+            changes_structure(owner, f".{f.__name__}()")
+    return f
+
+
+def _array_method(f: Any, owner: Any) -> Any:
+    if f.__name__ in _ARRAY_CHANGES:
+        raise located(
+            MutationError(
+                f"x.{f.__name__}() would change a NumPy array of shape {owner.shape} that is a "
+                "constant of the traced function; pass it as an argument, or change a copy of it: "
+                "x = np.array(x)"
+            ),
+            user_location(),
+        )
+
+    def method(*args: Any, **options: Any) -> Any:
+        if any(isinstance(x, Tracer) for x in (*args, *options.values())):
+            return getattr(wrap(lift(owner)), f.__name__)(*args, **options)
+        return f(*args, **options)
+
+    return method
+
+
+def _class(f: Any) -> Any:
+    """A class: what it makes is new, and its `__init__` is rewritten."""
+    if active() is None and not _has_own_init(f):
+        return f
+    init = converted(f.__init__) if _has_own_init(f) else None
+
+    def construct(*args: Any, **options: Any) -> Any:
+        if init is None or init is f.__init__:
+            return made(f(*args, **options))
+        found = made(f.__new__(f))
+        init(found, *args, **options)
+        return found
+
+    return construct
+
+
+def _has_own_init(f: Any) -> bool:
+    return (
+        type(f) is type
+        and isinstance(f.__init__, types.FunctionType)
+        and f.__new__ is object.__new__
+    )
