@@ -161,7 +161,10 @@ class Runtime:
     def augment_item(symbol: str, x: Any, index: Any, value: Any) -> None:
         """`x[index] op= value`"""
         old = Runtime.getitem(x, index)
-        Runtime.setitem(x, index, Runtime.augment(symbol, old, value))
+        new = Runtime.augment(symbol, old, value)
+        if new is old and isinstance(old, Tracer) and old.base is not None:
+            return  # a view, which has been changed in place
+        Runtime.setitem(x, index, new)
 
     @staticmethod
     def augment_attribute(symbol: str, x: Any, name: str, value: Any) -> None:

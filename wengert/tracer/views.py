@@ -42,6 +42,14 @@ class Window:
     sizes: Shape
     axes: tuple[int, ...]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it surely is the same window; traced starts are compared by their names."""
+        return (
+            isinstance(other, Window)
+            and (self.steps, self.sizes, self.axes) == (other.steps, other.sizes, other.axes)
+            and all(map(_same_start, self.starts, other.starts))
+        )
+
     @staticmethod
     @functools.lru_cache(512)
     def whole(shape: Shape) -> Window:
@@ -232,6 +240,12 @@ class Spread:
         return np.broadcast_to(array.reshape(lengths), self.shape)
 
 
+def _same_start(a: Start, b: Start) -> bool:
+    if isinstance(a, Tracer) and isinstance(b, Tracer):
+        return a is b or (a.owner is b.owner and a.value.atom is b.value.atom)
+    return type(a) is int and type(b) is int and a == b
+
+
 def reshaped(value: Value, shape: Shape) -> Value:
     """`value` in another shape; writes nothing if it has that one."""
     return value if value.shape == shape else value.reshape(shape=shape)
@@ -396,7 +410,7 @@ def _followed(x: Tracer, steps: Sequence[Step], locked: bool) -> Tracer:
             else:
                 base = view(inner, Reshaped(params["shape"], inner.shape), params["shape"])
             window = Window.whole(base.shape)
-    if base is not x and window.static and window == Window.whole(base.shape) and not locked:
+    if base is not x and window == Window.whole(base.shape) and not locked:
         return base
     return view(base, window, window.shape, locked or x.locked)
 
