@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import os
 import sys
 import sysconfig
@@ -71,7 +72,7 @@ def converted(f: Any) -> Any:
         return f
     if isinstance(f, functools.partial):
         return functools.partial(runtime_calls.call(f.func), *f.args, **f.keywords)
-    method = getattr(type(f), "__call__", None)
+    method = inspect.getattr_static(type(f), "__call__", None)
     if isinstance(method, types.FunctionType) and not isinstance(f, type):
         found = _function(method)
         return f if found is method else types.MethodType(found, f)
@@ -200,8 +201,8 @@ def _endless(error: RecursionError) -> Exception:
         trail = trail.tb_next
     name = max(counts, key=lambda n: counts[n]) if counts else "a function"
     found = EndlessRecursionError(
-        f"'{name}' calls itself more than {sys.getrecursionlimit()} levels deep while it is traced. "
-        "The condition that ends a recursion must be known while tracing (static_argnums); "
+        f"'{name}' calls itself more than {sys.getrecursionlimit()} levels deep while it is "
+        "traced. The condition that ends a recursion must be known while tracing (static_argnums); "
         "otherwise write it as a loop"
     )
     return located(found, raised_at(error))

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from wengert.capture.branching import value_in
 from wengert.capture.forms import stored
 from wengert.capture.info import Info

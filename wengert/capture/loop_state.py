@@ -30,7 +30,7 @@ from wengert.tracer.trace import Abstract
 
 
 class Variables:
-    """The variables of a construct, and places in Python objects that it has been seen to change."""
+    """The variables of a construct, and places in Python objects that it changes."""
 
     def __init__(self, info: Info, get: Callable[[], Any], set_: Callable[[Any], None]) -> None:
         self.info = info
@@ -167,7 +167,6 @@ class LoopState:
             if e.leaves is None:
                 self._first_value(i, e, value)
                 continue
-            inside, later = self.variables.needed(i)
             if isinstance(value, Undefined):
                 raise Unstable(_lost(e.name))
             leaves, tree = flatten(value)
@@ -239,7 +238,7 @@ class LoopState:
             return e.tree.unflatten([leaves.get(j, x) for j, x in enumerate(e.leaves)])
         if isinstance(after, Undefined):
             return e.before
-        inside, later = self.variables.needed(i)
+        _, later = self.variables.needed(i)
         if later and (self.runs or e.name in self.variables.info.lenient):
             kept, tree = flatten(after)
             return tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wengert.errors import WengertError
 
 
-class Unstable(Exception):  # noqa: N818  (it never reaches the user)
+class Unstable(Exception):
     """The state after a turn is not of the form it had before; `error` says so to the user.
 
     One turn in plain Python may help, after which the state has the form that it keeps.
@@ -16,5 +16,5 @@ class Unstable(Exception):  # noqa: N818  (it never reaches the user)
         self.error = error
 
 
-class Rebound(Exception):  # noqa: N818
+class Rebound(Exception):
     """A variable that was thought to be updated in place gets another array: trace it again."""

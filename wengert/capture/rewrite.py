@@ -35,6 +35,19 @@ from wengert.capture.rewrite_expressions import (
     thunk,
     tuple_of,
 )
+from wengert.capture.rewrite_syntax import (
+    appended_to,
+    assigned_inside,
+    compounds,
+    is_head,
+    is_simple,
+    lines_of,
+    local_function,
+    name_of,
+    only_updated,
+    placed,
+    with_simple_tests,
+)
 from wengert.capture.source import Function
 
 _OPERATORS = {
@@ -80,19 +93,19 @@ class Rewriter(Expressions):
                 self.outer.update(n.names)
                 if isinstance(n, ast.Global):
                     self.globals.update(n.names)
-        head = [s for s in body if _is_head(s)]
-        rest = [s for s in body if not _is_head(s)]
+        head = [s for s in body if is_head(s)]
+        rest = [s for s in body if not is_head(s)]
         if not rest:
             return body
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in walk_scope(rest)):
             return [*head, *self.plain(rest)]
-        rest = self.exits.function(_with_simple_tests(rest))
-        self.shared = _assigned_inside(rest)
+        rest = self.exits.function(with_simple_tests(rest))
+        self.shared = assigned_inside(rest)
         self.liveness = Liveness(rest, self.exits.stops)
         # all that loops and branches assign is made a variable of this function
         self.inits = dict.fromkeys(
             n
-            for n in [*own_names(_compound(rest)), *self.shared]
+            for n in [*own_names(compounds(rest)), *self.shared]
             if n not in self.own and n not in self.outer
         )
         self.unsure = frozenset(self.inits)
@@ -160,7 +173,7 @@ class Rewriter(Expressions):
 
     def _assign(self, s: ast.Assign) -> Any:
         value = self.visit(s.value)
-        if all(_is_simple(t) for t in s.targets):
+        if all(is_simple(t) for t in s.targets):
             s.value = value
             self.assigned.update(stored(s.targets))
             for t in s.targets:
@@ -207,7 +220,7 @@ class Rewriter(Expressions):
         pattern: list[ast.expr] = []
         later: list[tuple[ast.expr, str]] = []
         for item in target.elts:
-            if _is_simple(item):
+            if is_simple(item):
                 pattern.append(item)
                 continue
             name = self.temporary()
@@ -328,7 +341,7 @@ class Rewriter(Expressions):
         self.assigned.update(stored([s.test]))
         before = set(self.assigned)
         names = stored([*s.body, *s.orelse])
-        lines = (_lines(s.orelse), _lines(s.body))
+        lines = (lines_of(s.orelse), lines_of(s.body))
         info = self._info(s, names, lines=lines)
         body = self.block(s.body)
         after_body, self.assigned = self.assigned, set(before)
@@ -339,7 +352,7 @@ class Rewriter(Expressions):
         key = number(self._number(info))
         then, other = (self._local(n, info, b) for n, b in (("then", body), ("else", orelse)))
         call = runtime(
-            "if_", key, test, _name(then), _name(other), *map(_name, self._accessors(info))
+            "if_", key, test, name_of(then), name_of(other), *map(name_of, self._accessors(info))
         )
         return self._flush([ast.Expr(call)])
 
@@ -350,7 +363,7 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored([s.target, *s.body])
         stops = self.exits.stops.get(s, [])
-        info = self._info(s, names, lines=(_lines([s.target, *s.body]),), leaves=bool(stops))
+        info = self._info(s, names, lines=(lines_of([s.target, *s.body]),), leaves=bool(stops))
         start = self._unpack(s.target, ast.Name("_wg_item", ast.Load()))
         body = [*start, *self.block(s.body)]
         self.assigned = before
@@ -358,7 +371,7 @@ class Rewriter(Expressions):
         turn = self._local("body", info, body, ["_wg_item"])
         get, set_ = self._accessors(info)
         call = runtime(
-            "for_", key, iterable, _name(turn), _name(get), _name(set_), self._stop(stops)
+            "for_", key, iterable, name_of(turn), name_of(get), name_of(set_), self._stop(stops)
         )
         out = self._flush([ast.Expr(call)])
         if s.orelse:  # it was never left: there is no break
@@ -368,23 +381,23 @@ class Rewriter(Expressions):
     def _stop(self, stops: list[str]) -> ast.expr:
         if not stops:
             return ast.Constant(None)
-        test: ast.expr = _name(stops[-1])
+        test: ast.expr = name_of(stops[-1])
         for name in stops[-2::-1]:
-            test = runtime("or_", _name(name), thunk(test), number(True))
+            test = runtime("or_", name_of(name), thunk(test), number(True))
         return thunk(test)
 
     def _while(self, s: ast.While) -> Any:
         before = set(self.assigned)
         names = stored(s.body)
         stops = self.exits.stops.get(s, [])
-        info = self._info(s, names, lines=(_lines(s.body),), leaves=bool(stops))
+        info = self._info(s, names, lines=(lines_of(s.body),), leaves=bool(stops))
         test = self.visit(s.test)
         body = self.block(s.body)
         self.assigned = before
         key = number(self._number(info))
         turn = self._local("body", info, body)
         get, set_ = self._accessors(info)
-        call = runtime("while_", key, thunk(test), _name(turn), _name(get), _name(set_))
+        call = runtime("while_", key, thunk(test), name_of(turn), name_of(get), name_of(set_))
         out = self._flush([ast.Expr(call)])
         if s.orelse:
             out += self.block(s.orelse)
@@ -397,16 +410,16 @@ class Rewriter(Expressions):
         after = live.after.get(s) if live else None
         start = live.at_start.get(s) if live else None
         body = [*s.body, *s.orelse]
-        chosen = [n for n in dict.fromkeys(map(self.mangled, [*names, *self.shared]))]
+        chosen = list(dict.fromkeys(map(self.mangled, [*names, *self.shared])))
         every = frozenset(chosen)
         return Info(
             line=s.lineno,
             names=tuple(chosen),
             after=every if after is None else every & after,
             at_start=every if start is None else every & start,
-            updated=_only_updated(s, every),
+            updated=only_updated(s, every),
             lenient=every & {RESULT},
-            appended=_appended(body) if not isinstance(s, ast.If) else (),
+            appended=appended_to(body) if not isinstance(s, ast.If) else (),
             **more,
         )
 
@@ -418,7 +431,7 @@ class Rewriter(Expressions):
     def _local(self, kind: str, info: Info, body: list[ast.stmt], given: Sequence[str] = ()) -> str:
         name = f"_wg_{kind}{len(self.infos)}"
         self._pending.append(
-            _function(name, given, [*self._declared(info), *(body or [ast.Pass()])])
+            local_function(name, given, [*self._declared(info), *(body or [ast.Pass()])])
         )
         return name
 
@@ -436,109 +449,18 @@ class Rewriter(Expressions):
         """Functions that read and set the variables, lists that are appended to at the end."""
         count = len(self.infos)
         get, set_ = f"_wg_get{count}", f"_wg_set{count}"
-        reads: list[ast.expr] = [_name(n) for n in info.names]
-        reads += [_name(n) for n in info.appended]
+        reads: list[ast.expr] = [name_of(n) for n in info.names]
+        reads += [name_of(n) for n in info.appended]
         targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in info.names]
         declared = self._declared(info)
-        self._pending.append(_function(get, [], [*declared, ast.Return(tuple_of(reads))]))
-        assign = ast.Assign([tuple_of(targets, ast.Store())], _name("_wg_state"))
+        self._pending.append(local_function(get, [], [*declared, ast.Return(tuple_of(reads))]))
+        assign = ast.Assign([tuple_of(targets, ast.Store())], name_of("_wg_state"))
         body: list[ast.stmt] = [*declared, assign] if targets else [ast.Pass()]
-        self._pending.append(_function(set_, ["_wg_state"], body))
+        self._pending.append(local_function(set_, ["_wg_state"], body))
         return get, set_
 
     def _flush(self, more: list[ast.stmt]) -> list[ast.stmt]:
         return [*self._pending, *more]
-
-
-def _name(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
-
-
-def _function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast.stmt:
-    args = ast.arguments([], [ast.arg(g) for g in given], None, [], [], None, [])
-    return ast.FunctionDef(name, args, body, [])
-
-
-def placed(node: Any, at: ast.AST) -> Any:
-    """`node` with the place of another one, where it has none of its own."""
-    if not hasattr(node, "lineno"):
-        ast.copy_location(node, at)
-    return ast.fix_missing_locations(node)
-
-
-def _is_head(s: ast.stmt) -> bool:
-    """Declarations and the docstring, which stay at the top."""
-    if isinstance(s, (ast.Global, ast.Nonlocal)):
-        return True
-    return isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
-
-
-def _is_simple(target: ast.expr) -> bool:
-    return not any(isinstance(n, (ast.Subscript, ast.Attribute)) for n in ast.walk(target))
-
-
-def _compound(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The loops and branches of a function, at any depth."""
-    return [s for s in walk_scope(body) if isinstance(s, (ast.If, ast.For, ast.While))]
-
-
-def _lines(body: Sequence[ast.AST]) -> dict[str, int]:
-    """The last line where each variable is assigned."""
-    return {
-        n.id: n.lineno
-        for n in walk_scope(body)
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-
-
-def _only_updated(s: Any, names: frozenset[str]) -> frozenset[str]:
-    """Variables that are changed by augmented assignment alone."""
-    parts = [*([s.target] if isinstance(s, ast.For) else []), *s.body, *s.orelse]
-    counted: dict[str, int] = {}
-    for n in walk_scope(parts):
-        if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
-            counted[n.target.id] = counted.get(n.target.id, 0) + 1
-    stores: dict[str, int] = {}
-    for n in walk_scope(parts):
-        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
-            stores[n.id] = stores.get(n.id, 0) + 1
-    return names & frozenset(n for n, count in counted.items() if stores[n] == count)
-
-
-def _with_simple_tests(body: list[ast.stmt]) -> list[ast.stmt]:
-    """`while test:` that assigns in its test becomes `while True: if not test: break`."""
-    for s in walk_scope(body):
-        if isinstance(s, ast.While) and not movable(s.test):
-            leave = ast.If(ast.UnaryOp(ast.Not(), s.test), [ast.Break()], [])
-            s.body.insert(0, placed(leave, s))
-            s.test = ast.copy_location(ast.Constant(True), s.test)
-    return body
-
-
-def _assigned_inside(body: Sequence[ast.stmt]) -> list[str]:
-    """Variables that nested functions declare nonlocal."""
-    found: dict[str, None] = {}
-    for scope in walk_scope(body):
-        if isinstance(scope, ast.FunctionDef):
-            for n in ast.walk(scope):
-                if isinstance(n, ast.Nonlocal):
-                    found.update(dict.fromkeys(n.names))
-    bound = set(stored(body))
-    return [n for n in found if n in bound]
-
-
-def _appended(body: Sequence[ast.stmt]) -> tuple[str, ...]:
-    """Variables whose `append` is called."""
-    found: dict[str, None] = {}
-    for n in walk_scope(body):
-        if (
-            isinstance(n, ast.Call)
-            and isinstance(n.func, ast.Attribute)
-            and n.func.attr == "append"
-            and isinstance(n.func.value, ast.Name)
-        ):
-            found[n.func.value.id] = None
-    return tuple(found)
 
 
 def rewritten(node: Function, infos: list[Any], class_name: str) -> ast.stmt:

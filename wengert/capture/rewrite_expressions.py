@@ -6,11 +6,22 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from wengert.capture.names import COMPREHENSIONS, stored, walk_scope
+from wengert.capture.names import stored, walk_scope
 
 RUNTIME = "_wg"
 _LEFT_ALONE = frozenset(
-    "locals globals vars eval exec dir breakpoint __import__ super print".split()
+    [
+        "locals",
+        "globals",
+        "vars",
+        "eval",
+        "exec",
+        "dir",
+        "breakpoint",
+        "__import__",
+        "super",
+        "print",
+    ]
 )
 _PLAIN_TESTS = (ast.Is, ast.IsNot)
 _UNSAFE = (ast.Call, ast.Subscript, ast.Div, ast.FloorDiv, ast.Mod, ast.Attribute, ast.Pow)
@@ -231,6 +242,3 @@ def own_names(body: Sequence[ast.AST]) -> list[str]:
         if isinstance(node, (ast.Global, ast.Nonlocal)):
             declared.update(node.names)
     return [n for n in stored(body) if n not in declared]
-
-
-__all__ = ["COMPREHENSIONS", "Expressions"]

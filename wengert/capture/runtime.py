@@ -1,4 +1,4 @@
-"""What rewritten code calls: every construct and operation of the source that may meet traced values.
+"""What rewritten code calls: all constructs and operations that may meet traced values.
 
 One `Runtime` belongs to each rewritten function, and knows its loops and branches by number.
 """

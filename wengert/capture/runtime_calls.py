@@ -182,10 +182,9 @@ TABLE: dict[Any, Function] = {
 }
 """What stands for a function in rewritten code."""
 
-_LENGTHENING = frozenset(
-    "append extend insert pop remove clear sort reverse add discard update popitem setdefault".split()
-)
-_ARRAY_CHANGES = frozenset("fill sort partition put itemset resize setfield byteswap".split())
+_LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
+_LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
+_ARRAY_CHANGES = ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap")
 _BUILTIN = (types.BuiltinFunctionType, types.BuiltinMethodType)
 
 converted: Callable[[Any], Any] = lambda f: f  # noqa: E731  (set by `convert`)
@@ -224,9 +223,9 @@ def _builtin(f: Any) -> Any:
         return found or (CREATION.get(f) if current() is not None else None) or f
     if isinstance(owner, np.ndarray) and current() is not None:
         return _array_method(f, owner)
-    if isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING:
-        if active() is not None:
-            changes_structure(owner, f".{f.__name__}()")
+    lengthens = isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING
+    if lengthens and active() is not None:
+        changes_structure(owner, f".{f.__name__}()")
     return f
 
 

@@ -28,7 +28,6 @@ from wengert.errors import (
     TracerConversionError,
     UndefinedVariableError,
     WengertError,
-    located,
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, Symbol
@@ -123,40 +122,37 @@ def run_for(
     if type(count) is not int:
         _capture_for(loop, None)
         return
-    while loop.first < count:
-        if count - loop.first < FEWEST_TURNS:
-            break
-        try:
-            _capture_for(loop, count)
+    while count - loop.first >= FEWEST_TURNS:
+        found = _attempt(loop, count)
+        if found == "captured":
             return
-        except Plain:
+        if found == "plain":
             break
-        except Unstable as unstable:
-            note(2, f"line {info.line}: {unstable.error}")
-            if loop.first < MOST_PEELED and stop is None:
-                _python_turn(loop)
-                continue
-            _unroll_or_raise(unstable.error, info, count)
-            break
-        except UndefinedVariableError as error:
-            note(2, f"line {info.line}: {error}")
-            if loop.first < MOST_PEELED and stop is None:
-                _python_turn(loop)
-                continue
-            _unroll_or_raise(error, info, count)
-            break
-        except (TypeError, ValueError) as error:
-            if not _needs_python(error):
-                raise
-            _unroll_or_raise(error, info, count)
-            break
+        loop.body(items.at(loop.first))
+        loop.first += 1
     rest = (items.at(k) for k in range(loop.first, count))
     _python_for(rest, body, stop, info, get, set_)
 
 
-def _python_turn(loop: For) -> None:
-    loop.body(loop.items.at(loop.first))
-    loop.first += 1
+def _attempt(loop: For, count: int) -> str:
+    """Captures the loop, or says how to go on: all turns in Python ("plain"), or one ("turn")."""
+    info = loop.info
+    try:
+        _capture_for(loop, count)
+        return "captured"
+    except Plain:
+        return "plain"
+    except (Unstable, UndefinedVariableError) as unstable:
+        error = unstable.error if isinstance(unstable, Unstable) else unstable
+        note(2, f"line {info.line}: {error}")
+        if loop.first < MOST_PEELED and loop.stop is None:
+            return "turn"
+    except (TypeError, ValueError) as found:
+        if not _needs_python(found):
+            raise
+        error = found
+    _unroll_or_raise(error, info, count)
+    return "plain"
 
 
 def _needs_python(error: Exception) -> bool:

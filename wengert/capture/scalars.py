@@ -119,9 +119,7 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
             return first(items, **options) if len(args) == 1 else first(*args, **options)
         if options.get("key") is not None:
             raise located(
-                CaptureError(
-                    f"{name}(..., key=...) of traced values is not possible; use np.arg{name}"
-                ),
+                CaptureError(f"{name}(..., key=...) compares traced values; use np.arg{name}"),
                 user_location(),
             )
         found = items[0]
@@ -175,9 +173,8 @@ def all_of(items: Any, /) -> Any:
 
 # the math module
 
-_SAME = (
-    "sin cos tan sinh cosh tanh exp expm1 exp2 log2 log10 log1p sqrt cbrt fabs degrees radians"
-).split()
+_SAME = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1", "exp2", "log2", "log10")
+_SAME += ("log1p", "sqrt", "cbrt", "fabs", "degrees", "radians")
 _RENAMED = {
     "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import linecache
 import types
@@ -70,9 +71,7 @@ def _lambda(code: types.CodeType, lines: list[str]) -> Function | None:
         inside = all(start <= place <= end for place in places)
         if inside and (best is None or _span(best.body)[0] <= start):
             best = node
-    if best is None:
-        return None
-    return ast.Lambda(best.args, best.body, lineno=best.lineno, col_offset=best.col_offset)
+    return copy.deepcopy(best)  # the tree of the file stays as it is
 
 
 def _lambdas(module: ast.Module) -> Iterator[ast.Lambda]:

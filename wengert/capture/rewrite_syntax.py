@@ -1,0 +1,104 @@
+"""Small pieces of syntax, and questions about pieces of it, for the rewriter."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from wengert.capture.names import stored, walk_scope
+from wengert.capture.rewrite_expressions import movable
+
+
+def name_of(name: str) -> ast.expr:
+    """A read of a variable."""
+    return ast.Name(name, ast.Load())
+
+
+def local_function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast.stmt:
+    """A local function without defaults."""
+    args = ast.arguments([], [ast.arg(g) for g in given], None, [], [], None, [])
+    return ast.FunctionDef(name, args, body, [])
+
+
+def placed(node: Any, at: ast.AST) -> Any:
+    """`node` with the place of another one, where it has none of its own."""
+    if not hasattr(node, "lineno"):
+        ast.copy_location(node, at)
+    return ast.fix_missing_locations(node)
+
+
+def is_head(s: ast.stmt) -> bool:
+    """Declarations and the docstring, which stay at the top."""
+    if isinstance(s, (ast.Global, ast.Nonlocal)):
+        return True
+    return isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
+
+
+def is_simple(target: ast.expr) -> bool:
+    """Whether a target of an assignment has only variables in it."""
+    return not any(isinstance(n, (ast.Subscript, ast.Attribute)) for n in ast.walk(target))
+
+
+def compounds(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The loops and branches of a function, at any depth."""
+    return [s for s in walk_scope(body) if isinstance(s, (ast.If, ast.For, ast.While))]
+
+
+def lines_of(body: Sequence[ast.AST]) -> dict[str, int]:
+    """The last line where each variable is assigned."""
+    return {
+        n.id: n.lineno
+        for n in walk_scope(body)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def only_updated(s: Any, names: frozenset[str]) -> frozenset[str]:
+    """Variables that are changed by augmented assignment alone."""
+    parts = [*([s.target] if isinstance(s, ast.For) else []), *s.body, *s.orelse]
+    counted: dict[str, int] = {}
+    for n in walk_scope(parts):
+        if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name):
+            counted[n.target.id] = counted.get(n.target.id, 0) + 1
+    stores: dict[str, int] = {}
+    for n in walk_scope(parts):
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
+            stores[n.id] = stores.get(n.id, 0) + 1
+    return names & frozenset(n for n, count in counted.items() if stores[n] == count)
+
+
+def with_simple_tests(body: list[ast.stmt]) -> list[ast.stmt]:
+    """`while test:` that assigns in its test becomes `while True: if not test: break`."""
+    for s in walk_scope(body):
+        if isinstance(s, ast.While) and not movable(s.test):
+            leave = ast.If(ast.UnaryOp(ast.Not(), s.test), [ast.Break()], [])
+            s.body.insert(0, placed(leave, s))
+            s.test = ast.copy_location(ast.Constant(True), s.test)
+    return body
+
+
+def assigned_inside(body: Sequence[ast.stmt]) -> list[str]:
+    """Variables that nested functions declare nonlocal."""
+    found: dict[str, None] = {}
+    for scope in walk_scope(body):
+        if isinstance(scope, ast.FunctionDef):
+            for n in ast.walk(scope):
+                if isinstance(n, ast.Nonlocal):
+                    found.update(dict.fromkeys(n.names))
+    bound = set(stored(body))
+    return [n for n in found if n in bound]
+
+
+def appended_to(body: Sequence[ast.stmt]) -> tuple[str, ...]:
+    """Variables whose `append` is called."""
+    found: dict[str, None] = {}
+    for n in walk_scope(body):
+        if (
+            isinstance(n, ast.Call)
+            and isinstance(n.func, ast.Attribute)
+            and n.func.attr == "append"
+            and isinstance(n.func.value, ast.Name)
+        ):
+            found[n.func.value.id] = None
+    return tuple(found)
