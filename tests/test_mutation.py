@@ -121,6 +121,10 @@ def test_traced_masks() -> None:
         x[negative] = np.sqrt(-x[negative])
         row = x[0]
         row[row > 2] = 1.0
+        x[1, y[1] > 0] *= 2
+        x[:, y[2] > 0.5] = 0.5
+        x[1:, ..., x[0] < -1] = 4
+        y[np.int64(0), 1:][x[2, 1:] > 0] -= 1
         return y[y > 1].sum() + np.mean(y[y > 1]) + x[x > 1].max()
 
     alike(f, M, M[::-1].copy() * 0.5)

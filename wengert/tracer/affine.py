@@ -19,6 +19,9 @@ MOST_STEPS = 200
 """Longer chains of equations are not looked through."""
 
 Interval = tuple[int, int]
+Index = Symbol | Var
+"""What affine forms are made of: indices of loops, and integers that nothing is known of."""
+Affine = tuple[dict[Index, int], int]
 
 
 # affine forms
@@ -29,11 +32,13 @@ def index_form(x: Any) -> Form | None:
     found = _form(x)
     if found is None:
         return None
-    terms, const = found
-    return tuple((s, c) for s, c in terms.items() if c), const
+    terms = {s: c for s, c in found[0].items() if c}
+    if any(isinstance(s, Var) for s in terms):
+        return None
+    return tuple((s, c) for s, c in terms.items() if isinstance(s, Symbol)), found[1]
 
 
-def _form(x: Any) -> tuple[dict[Symbol, int], int] | None:
+def _form(x: Any) -> Affine | None:
     if isinstance(x, Dim):
         return dict(x.terms), x.const
     if isinstance(x, int):
@@ -47,6 +52,9 @@ def _form(x: Any) -> tuple[dict[Symbol, int], int] | None:
 def _place(x: Any) -> tuple[Trace | None, Atom]:
     """The trace and the name of a value in it."""
     if isinstance(x, Tracer):
+        elements = x.concrete()
+        if elements is not None and elements.ndim == 0:
+            return x.owner, Literal(int(elements), INT64)
         return x.owner, x.value.atom
     assert isinstance(x, Value)
     trace = current()
@@ -55,39 +63,35 @@ def _place(x: Any) -> tuple[Trace | None, Atom]:
     return trace, x.atom
 
 
-def _walk(trace: Trace, atom: Atom, budget: list[int]) -> tuple[dict[Symbol, int], int] | None:
+def _walk(trace: Trace, atom: Atom, budget: list[int]) -> Affine:
+    """The affine form, in which scalars that are not affine stand for themselves."""
     budget[0] -= 1
-    if budget[0] < 0:
-        return None
     if isinstance(atom, Literal):
         return {}, int(atom.value)
     symbol = trace.symbols.get(atom)
     if symbol is not None:
         return {symbol: 1}, 0
     origin = trace.origin(atom)
-    if origin is not None:
-        return None if origin.mutable else _walk(origin.owner, origin.value.atom, budget)
+    if origin is not None and not origin.mutable:
+        return _walk(origin.owner, origin.value.atom, budget)
     eqn = trace.producer(atom)
-    return None if eqn is None else _combined(trace, eqn, budget)
+    if eqn is None or budget[0] < 0 or eqn.outputs[0].type.dtype != INT64:
+        return {atom: 1}, 0
+    return _combined(trace, eqn, budget) or ({atom: 1}, 0)
 
 
-def _combined(trace: Trace, eqn: Eqn, budget: list[int]) -> tuple[dict[Symbol, int], int] | None:
+def _combined(trace: Trace, eqn: Eqn, budget: list[int]) -> Affine | None:
     name = eqn.op.name
     if name == "cast":
         source = eqn.inputs[0].type.dtype
-        wide = eqn.outputs[0].type.dtype == INT64 and source.kind in "iu" and source != "u8"
-        return _walk(trace, eqn.inputs[0], budget) if wide else None
-    if name not in ("add", "sub", "mul", "neg") or eqn.outputs[0].type.dtype != INT64:
+        exact = source.kind == "i" or (source.kind == "u" and source.itemsize < 8)
+        return _walk(trace, eqn.inputs[0], budget) if exact else None
+    if name not in ("add", "sub", "mul", "neg"):
         return None
     parts = [_walk(trace, a, budget) for a in eqn.inputs]
-    if any(p is None for p in parts):
-        return None
-    first = parts[0]
-    assert first is not None
     if name == "neg":
-        return scaled(first, -1)
-    second = parts[1]
-    assert second is not None
+        return scaled(parts[0], -1)
+    first, second = parts
     if name == "mul":
         if second[0]:
             first, second = second, first
@@ -95,28 +99,30 @@ def _combined(trace: Trace, eqn: Eqn, budget: list[int]) -> tuple[dict[Symbol, i
     return added(first, second if name == "add" else scaled(second, -1))
 
 
-def scaled(form: tuple[Mapping[Symbol, int], int], factor: int) -> tuple[dict[Symbol, int], int]:
+def scaled(form: tuple[Mapping[Any, int], int], factor: int) -> Affine:
     """A multiple of an affine form."""
     return {s: c * factor for s, c in form[0].items()}, form[1] * factor
 
 
-def added(
-    x: tuple[Mapping[Symbol, int], int], y: tuple[Mapping[Symbol, int], int]
-) -> tuple[dict[Symbol, int], int]:
+def added(x: tuple[Mapping[Any, int], int], y: tuple[Mapping[Any, int], int]) -> Affine:
     """The sum of two affine forms."""
     terms = dict(x[0])
     for symbol, c in y[0].items():
         terms[symbol] = terms.get(symbol, 0) + c
-    return terms, x[1] + y[1]
+    return {s: c for s, c in terms.items() if c}, x[1] + y[1]
+
+
+def _difference(x: Any, y: Any) -> Affine | None:
+    first, second = _form(x), _form(y)
+    return None if first is None or second is None else added(first, scaled(second, -1))
 
 
 def difference(x: Any, y: Any) -> int | None:
-    """x - y as an int or a `Dim`, for integers that are affine in loop indices."""
-    first, second = _form(x), _form(y)
-    if first is None or second is None:
+    """x - y as an int or a `Dim`, for integers whose difference is affine in loop indices."""
+    found = _difference(x, y)
+    if found is None or any(isinstance(s, Var) for s in found[0]):
         return None
-    terms, const = added(first, scaled(second, -1))
-    return Dim.make(terms, const)
+    return Dim.make({s: c for s, c in found[0].items() if isinstance(s, Symbol)}, found[1])
 
 
 # intervals
@@ -128,14 +134,14 @@ def _levels(trace: Trace | None) -> Iterator[Trace]:
         trace = trace.parent
 
 
-def extreme(trace: Trace | None, terms: Mapping[Symbol, int], const: int, least: bool) -> int:
-    """The least or the greatest value of an affine form.
+def extreme(form: Affine, least: bool) -> int | None:
+    """The least or the greatest value of an affine form; None if there is no bound.
 
     Inner indices are replaced by their limits first, which may depend on outer ones: so i - j is
     known to be positive for j in range(i).
     """
-    left = (dict(terms), const)
-    for level in _levels(trace):
+    left: Affine = (dict(form[0]), form[1])
+    for level in _levels(current()):
         for symbol in level.symbols.values():
             c = left[0].pop(symbol, 0)
             if not c:
@@ -143,59 +149,50 @@ def extreme(trace: Trace | None, terms: Mapping[Symbol, int], const: int, least:
             low, high = level.limits.get(symbol, (((), symbol.low), ((), symbol.high)))
             limit = low if (c > 0) == least else high
             left = added(left, scaled((dict(limit[0]), limit[1]), c))
-    rest = sum(c * (s.low if (c > 0) == least else s.high) for s, c in left[0].items())
-    return left[1] + rest
+    total = left[1]
+    for index, c in left[0].items():
+        ends = (index.low, index.high) if isinstance(index, Symbol) else _rule_of(index)
+        if ends is None:
+            return None
+        total += c * ends[0 if (c > 0) == least else 1]
+    return total
+
+
+def _extent(form: Affine) -> Interval | None:
+    low = extreme(form, least=True)
+    high = None if low is None else extreme(form, least=False)
+    return None if low is None or high is None else (low, high)
 
 
 def bounds(x: Any) -> Interval | None:
     """An interval that an integer scalar lies in; None if none is known."""
     form = _form(x)
-    if form is not None:
-        trace = current()
-        return extreme(trace, *form, least=True), extreme(trace, *form, least=False)
-    trace, atom = _place(x)
-    if trace is None or atom.type.shape or atom.type.dtype.kind not in "iu":
+    return None if form is None else _extent(form)
+
+
+def difference_bounds(x: Any, y: Any) -> Interval | None:
+    """An interval that x - y lies in; None if none is known."""
+    form = _difference(x, y)
+    return None if form is None else _extent(form)
+
+
+def _rule_of(var: Var) -> Interval | None:
+    """The interval of a value that is no affine function, from the equation that gives it."""
+    for level in _levels(current()):
+        eqn = level.producer(var)
+        if eqn is None:
+            continue
+        rule = _RULES.get(eqn.op.name)
+        if rule is None or var.type.dtype != INT64:
+            return None
+        return rule([_operand(level, a) for a in eqn.inputs], eqn.params)
+    return None
+
+
+def _operand(trace: Trace, atom: Atom) -> Interval | None:
+    if atom.type.shape or atom.type.dtype.kind not in "iu":
         return None
-    return _interval(trace, atom, [MOST_STEPS])
-
-
-def _interval(trace: Trace, atom: Atom, budget: list[int]) -> Interval | None:
-    form = _walk(trace, atom, budget)
-    if form is not None:
-        here = current() or trace
-        return extreme(here, *form, least=True), extreme(here, *form, least=False)
-    if isinstance(atom, Literal) or budget[0] < 0:
-        return None
-    origin = trace.origin(atom)
-    if origin is not None:
-        return None if origin.mutable else _interval(origin.owner, origin.value.atom, budget)
-    eqn = trace.producer(atom)
-    if eqn is None or eqn.outputs[0].type.dtype != INT64:
-        return None
-    rule = _RULES.get(eqn.op.name)
-    if rule is None:
-        return None
-    operands = [_operand(trace, a, budget) for a in eqn.inputs]
-    return rule(operands, eqn.params)
-
-
-def _operand(trace: Trace, atom: Atom, budget: list[int]) -> Interval | None:
-    return _interval(trace, atom, budget) if atom.type.dtype.kind in "iu" else None
-
-
-def _add(x: list[Any], params: Any) -> Interval | None:
-    return None if None in x else (x[0][0] + x[1][0], x[0][1] + x[1][1])
-
-
-def _sub(x: list[Any], params: Any) -> Interval | None:
-    return None if None in x else (x[0][0] - x[1][1], x[0][1] - x[1][0])
-
-
-def _mul(x: list[Any], params: Any) -> Interval | None:
-    if None in x:
-        return None
-    products = [a * b for a in x[0] for b in x[1]]
-    return min(products), max(products)
+    return _extent(_walk(trace, atom, [MOST_STEPS]))
 
 
 def _mod(x: list[Any], params: Any) -> Interval | None:
@@ -208,6 +205,13 @@ def _floordiv(x: list[Any], params: Any) -> Interval | None:
         return None
     quotients = [a // b for a in x[0] for b in x[1]]
     return min(quotients), max(quotients)
+
+
+def _mul(x: list[Any], params: Any) -> Interval | None:
+    if None in x:
+        return None
+    products = [a * b for a in x[0] for b in x[1]]
+    return min(products), max(products)
 
 
 def _min(x: list[Any], params: Any) -> Interval | None:
@@ -226,22 +230,14 @@ def _check(x: list[Any], params: Any) -> Interval:
     return (0, int(params["size"]) - 1)
 
 
-def _same(x: list[Any], params: Any) -> Interval | None:
-    return x[0]
-
-
 _RULES = {
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
     "mod": _mod,
     "floordiv": _floordiv,
+    "mul": _mul,
     "min": _min,
     "max": _max,
     "select": _select,
     "check_index": _check,
-    "cast": _same,
-    "argmax": lambda x, params: None,
 }
 
 

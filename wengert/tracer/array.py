@@ -9,6 +9,7 @@ subclass of ndarray, so NumPy can never read it as data: what needs concrete num
 from __future__ import annotations
 
 import importlib
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -22,7 +23,7 @@ from wengert.errors import (
     located,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import Dim, DType, Shape, TensorType
+from wengert.ir.types import Dim, DType, TensorType
 from wengert.tracer.stack import Trace, current, leaked, user_location
 
 Array = np.ndarray[Any, Any]
@@ -147,9 +148,10 @@ class Tracer:
     # what is known without running
 
     @property
-    def shape(self) -> Shape:
-        """The lengths of the axes."""
-        return self.type.shape
+    def shape(self) -> tuple[Any, ...]:
+        """The lengths of the axes; traced integers where they depend on the indices of loops."""
+        shape = self.type.shape
+        return tuple(map(_length, shape)) if Dim in map(type, shape) else shape
 
     @property
     def dtype(self) -> DType:
@@ -159,12 +161,12 @@ class Tracer:
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self.shape)
+        return len(self.type.shape)
 
     @property
-    def size(self) -> int:
+    def size(self) -> Any:
         """The number of elements."""
-        return self.type.size
+        return math.prod(self.shape)
 
     @property
     def itemsize(self) -> int:
@@ -172,7 +174,7 @@ class Tracer:
         return self.dtype.itemsize
 
     @property
-    def nbytes(self) -> int:
+    def nbytes(self) -> Any:
         """Bytes in all elements."""
         return self.size * self.itemsize
 
@@ -310,18 +312,18 @@ class Tracer:
     # containers
 
     def __len__(self) -> int:
-        if not self.shape:
+        if not self.type.shape:
             raise TypeError("len() of a 0-d array")
-        if type(self.shape[0]) is Dim:
+        if type(self.type.shape[0]) is Dim:
             _no_conversion(
                 self,
                 "len() needed its length, which differs from turn to turn of a loop",
                 "use x.shape[0]",
             )
-        return self.shape[0]
+        return self.type.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
+        if not self.type.shape:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
 
@@ -348,6 +350,16 @@ class Tracer:
         if spec:
             _no_conversion(self, "formatting needed its value", "return it and format the result")
         return repr(self)
+
+
+def _length(n: int) -> Any:
+    """A length as the user sees it: an int, or a traced one."""
+    return as_number(n) if type(n) is Dim else n
+
+
+def as_number(n: Any) -> Any:
+    """A length that is affine in loop indices as a traced integer; installed by `lift`."""
+    raise AssertionError("wengert.tracer.lift has not been imported")
 
 
 def is_weak(x: Any) -> bool:

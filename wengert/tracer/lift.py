@@ -10,6 +10,7 @@ import numpy as np
 from wengert.errors import DTypeError, InputTypeError, LeakedTracerError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, Dim, DType, Symbol, supported_dtype
+from wengert.tracer import array
 from wengert.tracer.array import Tracer, is_weak
 from wengert.tracer.stack import Trace, open_trace
 
@@ -59,6 +60,14 @@ def _lift_dimension(trace: Trace, x: Dim) -> Value:
         total = term if total is None else total.add(term)
     assert total is not None
     return total.add(x.const) if x.const else total
+
+
+def dimension(n: Any) -> Any:
+    """A length as a traced integer, weak like a Python int, if it depends on loop indices."""
+    return Tracer(open_trace(), lift(n), True) if isinstance(n, Dim) else n
+
+
+array.as_number = dimension
 
 
 def _index_of(trace: Trace, symbol: Symbol) -> Value:

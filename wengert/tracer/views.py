@@ -19,6 +19,7 @@ from wengert.ir.builder import Value
 from wengert.ir.program import Var
 from wengert.ir.types import INT64, Dim, Shape, TensorType
 from wengert.tracer.array import Array, Lens, Tracer
+from wengert.tracer.lift import dimension
 from wengert.tracer.mutation import adopt, known
 from wengert.tracer.stack import Trace, open_trace, opened
 
@@ -29,7 +30,7 @@ Start = int | Tracer
 # the lenses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """A regular part of the base: for each of its axes a start, a step and a size.
 
@@ -42,12 +43,15 @@ class Window:
     sizes: Shape
     axes: tuple[int, ...]
 
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
     def __eq__(self, other: object) -> bool:
-        """Whether it surely is the same window; traced starts are compared by their names."""
         return (
             isinstance(other, Window)
-            and (self.steps, self.sizes, self.axes) == (other.steps, other.sizes, other.axes)
-            and all(map(_same_start, self.starts, other.starts))
+            and self.steps == other.steps
+            and self.axes == other.axes
+            and self.sizes == other.sizes
+            and all(map(same_start, self.starts, other.starts))
         )
 
     @staticmethod
@@ -240,12 +244,6 @@ class Spread:
         return np.broadcast_to(array.reshape(lengths), self.shape)
 
 
-def _same_start(a: Start, b: Start) -> bool:
-    if isinstance(a, Tracer) and isinstance(b, Tracer):
-        return a is b or (a.owner is b.owner and a.value.atom is b.value.atom)
-    return type(a) is int and type(b) is int and a == b
-
-
 def reshaped(value: Value, shape: Shape) -> Value:
     """`value` in another shape; writes nothing if it has that one."""
     return value if value.shape == shape else value.reshape(shape=shape)
@@ -268,6 +266,13 @@ def _start(trace: Trace, start: Start) -> Value:
     if isinstance(start, Tracer):
         return trace.read(start)
     return trace.builder.literal(start, INT64)
+
+
+def same_start(x: Start, y: Start) -> bool:
+    """Whether two starts are the same number, or the same scalar of the trace."""
+    if isinstance(x, Tracer) and isinstance(y, Tracer):
+        return x is y or x.value.atom is y.value.atom
+    return type(x) is type(y) and x == y
 
 
 def moved(start: Start, by: Start, step: int = 1) -> Start:
@@ -294,7 +299,7 @@ def frame(x: Tracer) -> tuple[Tracer, Window]:
     """The array that a window of `x` is best taken of, and `x` as a window of it."""
     if x.base is not None and isinstance(x.lens, Window):
         return x.base, x.lens
-    return x, Window.whole(x.shape)
+    return x, Window.whole(x.type.shape)
 
 
 def view(base: Tracer, lens: Lens, shape: Shape, locked: bool = False) -> Tracer:
@@ -388,31 +393,36 @@ def _followed(x: Tracer, steps: Sequence[Step], locked: bool) -> Tracer:
             window = window.transposed(params["perm"])
         elif name == "slice":
             cuts = zip(params["start"], params["stop"], params["step"], strict=True)
-            window = _narrowed(window, [Part(a, s, len(range(a, b, s))) for a, b, s in cuts])
+            window = _narrowed(window, [Part(a, s, _span(a, b, s)) for a, b, s in cuts])
         elif name == "rev":
             lengths = enumerate(window.shape)
             every = [
-                Part(n - 1, -1, n) if d in params["axes"] else Part(0, 1, n) for d, n in lengths
+                Part(dimension(n) - 1, -1, n) if d in params["axes"] else Part(0, 1, n)
+                for d, n in lengths
             ]
             window = _narrowed(window, every)
         elif name == "broadcast":
-            inner = base if window == Window.whole(base.shape) else windowed(x, base, window)
+            inner = base if window == Window.whole(base.type.shape) else windowed(x, base, window)
             base = view(inner, Spread(params["shape"], params["dims"]), params["shape"], True)
-            window = Window.whole(base.shape)
+            window = Window.whole(base.type.shape)
         else:
             squeezed = window.squeezed(params["shape"])
             if squeezed is not None:
                 window = squeezed
                 continue
-            inner = base if window == Window.whole(base.shape) else windowed(x, base, window)
+            inner = base if window == Window.whole(base.type.shape) else windowed(x, base, window)
             if not _is_view(inner, params["shape"]):
                 base = copied(inner, params["shape"])
             else:
-                base = view(inner, Reshaped(params["shape"], inner.shape), params["shape"])
-            window = Window.whole(base.shape)
-    if base is not x and window == Window.whole(base.shape) and not locked:
+                base = view(inner, Reshaped(params["shape"], inner.type.shape), params["shape"])
+            window = Window.whole(base.type.shape)
+    if base is not x and window == Window.whole(base.type.shape) and not locked:
         return base
     return view(base, window, window.shape, locked or x.locked)
+
+
+def _span(start: int, stop: int, step: int) -> int:
+    return stop - start if type(stop) is Dim and step == 1 else len(range(start, stop, step))
 
 
 def copied(x: Tracer, shape: Shape) -> Tracer:
@@ -435,7 +445,7 @@ def _narrowed(window: Window, parts: Sequence[Part]) -> Window:
 
 def _is_view(x: Tracer, shape: Shape) -> bool:
     """Whether NumPy reshapes without a copy; arrays are taken to be contiguous."""
-    if any(type(n) is Dim for n in x.shape):
+    if any(type(n) is Dim for n in x.type.shape):
         return False
     if x.base is None:
         return True
@@ -449,15 +459,15 @@ def _is_view(x: Tracer, shape: Shape) -> bool:
 def layout(x: Tracer) -> Array:
     """An array of bytes with the shape and the strides, in elements, of `x`; not to be read."""
     if x.base is None:
-        return _strided(x.shape, _row_major(x.shape))
+        return _strided(x.type.shape, _row_major(x.type.shape))
     whole = layout(x.base)
     if isinstance(x.lens, Window):
         w = x.lens
         strides = [whole.strides[a] * w.steps[a] if a >= 0 else 0 for a in w.axes]
-        return _strided(x.shape, strides)
+        return _strided(x.type.shape, strides)
     if isinstance(x.lens, Reshaped):
-        return np.reshape(whole, x.shape, copy=False)
-    return _strided(x.shape, [0] * x.ndim)
+        return np.reshape(whole, x.type.shape, copy=False)
+    return _strided(x.type.shape, [0] * x.ndim)
 
 
 def _row_major(shape: Shape) -> list[int]:

@@ -11,7 +11,7 @@ import math
 from wengert.ir.passes.splats import splat
 from wengert.ir.program import Atom, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
-from wengert.ir.types import Shape
+from wengert.ir.types import Dim, Shape
 
 Table = dict[str, tuple[Rule, ...]]
 
@@ -286,6 +286,8 @@ def reduce_broadcast(r: Rewriter, n: Node) -> Atom | None:
         return None
     x, wide, dims = maker.inputs[0], maker.params["shape"], maker.params["dims"]
     axes = n.params["axes"]
+    if any(isinstance(wide[a], Dim) for a in axes):
+        return None  # how many there are depends on the turn of a loop
     count = math.prod(wide[a] for a in axes if a not in dims)
     if n.type.dtype.kind == "f" and r.literal(count, n.type.dtype).value != count:
         return None  # n is rounded, or infinite in float16

@@ -49,11 +49,11 @@ def at(ufunc: np.ufunc, x: Any, indices: Any, *operands: Any) -> None:
         where = wrapped(trailing(mask, x.ndim))
         overwrite(x, ufunc(x, other), "same_kind", where)
         return
-    items = parse(indices, x.shape)
+    items = parse(indices, x.type.shape)
     part = basic_view(x, items)
     given = stored(other, x.dtype, "same_kind")
     if not any(isinstance(i, Fancy) and i.kind != "int" for i in items):
-        overwrite(part, ufunc(part, wrapped(fitted(given, part.shape, x.dtype))), "same_kind")
+        overwrite(part, ufunc(part, wrapped(fitted(given, part.type.shape, x.dtype))), "same_kind")
         return
     spots = spots_of(part, items)
     updates = transpose(fitted(given, spots.shape, x.dtype), spots.update_order)

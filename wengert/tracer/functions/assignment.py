@@ -19,7 +19,14 @@ from wengert.ir.builder import Value
 from wengert.ir.types import INT64, DType, Shape
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.entries import Fancy, is_known, mask_entry, parse
-from wengert.tracer.functions.indexing import advanced_axes, as_known, framed, parts, positions_of
+from wengert.tracer.functions.indexing import (
+    advanced_axes,
+    as_known,
+    beside_mask,
+    framed,
+    parts,
+    positions_of,
+)
 from wengert.tracer.functions.masks import Selection, check_mask, same_mask, trailing
 from wengert.tracer.functions.operands import (
     Operand,
@@ -118,9 +125,9 @@ def overwrite(x: Tracer, value: Any, casting: Any = "unsafe", where: Any = None)
         np.copyto(own, given.value, casting="unsafe", where=True if mask is None else mask.value)
         root(x).latest = None
         return
-    whole = fitted(given, x.shape, x.dtype)
+    whole = fitted(given, x.type.shape, x.dtype)
     if mask is not None:
-        condition = broadcast(materialise(mask, np.bool_), x.shape)
+        condition = broadcast(materialise(mask, np.bool_), x.type.shape)
         whole = condition.select(whole, materialise(x))
     write(x, whole)
 
@@ -141,11 +148,15 @@ def assign(x: Tracer, index: Any, value: Any) -> None:
     if mask is not None:
         _assign_masked(x, mask, value)
         return
+    beside = beside_mask(x, index)
+    if beside is not None and (beside[2] == 0 or np.ndim(value) == 0):
+        _assign_masked(beside[0], beside[1], value)
+        return
     if isinstance(value, Selection):
         value = operand(np.asarray(value))  # raises
     if _assign_known(x, index, value):
         return
-    items = parse(index, x.shape)
+    items = parse(index, x.type.shape)
     arrays = [i for i in items if isinstance(i, Fancy) and i.kind != "int"]
     if not arrays:
         _assign_basic(x, items, value)
@@ -245,13 +256,13 @@ def spots_of(part: Tracer, items: list[Any]) -> Spots:
     shapes = [i.positions.shape for i in fancy]
     common = broadcast_shapes(*shapes, what="the index arrays", kind=OutOfBoundsError)
     rest = [d for d in range(part.ndim) if d not in axes]
-    if size_of(common) and any(part.shape[a] == 0 for a in axes):
-        raise OutOfBoundsError(f"an index into an axis of length 0 (shape {part.shape})")
+    if size_of(common) and any(part.type.shape[a] == 0 for a in axes):
+        raise OutOfBoundsError(f"an index into an axis of length 0 (shape {part.type.shape})")
     index = [
-        broadcast(positions_of(item, part.shape[a]), common)
+        broadcast(positions_of(item, part.type.shape[a]), common)
         for a, item in zip(axes, fancy, strict=True)
     ]
-    lengths = [part.shape[d] for d in rest]
+    lengths = [part.type.shape[d] for d in rest]
     shape = (*lengths[:place], *common, *lengths[place:])
     k = len(common)
     turned = [*range(place, place + k), *range(place), *range(place + k, len(shape))]
@@ -260,9 +271,9 @@ def spots_of(part: Tracer, items: list[Any]) -> Spots:
 
 def _assign_masked(x: Tracer, mask: Tracer, value: Any) -> None:
     """x[mask] = v with a traced mask of the leading axes."""
-    check_mask(x.shape, mask.shape)
+    check_mask(x.type.shape, mask.type.shape)
     where = wrapped(trailing(mask, x.ndim))
-    rest = x.shape[mask.ndim :]
+    rest = x.type.shape[mask.ndim :]
     if isinstance(value, Selection):
         if not same_mask(value.mask, mask):
             value.refuse_other_mask()
@@ -280,16 +291,16 @@ def _assign_masked(x: Tracer, mask: Tracer, value: Any) -> None:
 
 def _spread(x: Tracer, mask: Tracer, given: Operand) -> Value:
     """One value per True of the mask, in row-major order, brought to its place in x's shape."""
-    rest = x.shape[mask.ndim :]
+    rest = x.type.shape[mask.ndim :]
     count = given.shape[0]
     values = fitted(given, (count, *rest), x.dtype)
-    flat = reshape(materialise(mask), (mask.size,)).to(INT64)
+    flat = reshape(materialise(mask), (mask.type.size,)).to(INT64)
     # both differences between the number of values and of places must be 0
     surplus = flat.reduce_sum(axes=(0,)).sub(count)
     checks = [d.max(0).check_index(size=1, axis=0) for d in (surplus, surplus.neg())]
     places = flat.cumsum(axis=0, reverse=False).sub(1).max(0).min(max(count - 1, 0))
     places = places.add(checks[0].add(checks[1]).broadcast(shape=places.shape, dims=()))
-    return reshape(values.gather(places), x.shape)
+    return reshape(values.gather(places), x.type.shape)
 
 
 # x op= y
@@ -297,10 +308,11 @@ def _spread(x: Tracer, mask: Tracer, given: Operand) -> Value:
 
 def update(symbol: str, x: Tracer, result: Any) -> Tracer:
     """Stores the result of an operation on x in x itself, as `x op= y` does."""
-    shape = getattr(result, "shape", ())
-    if shape != x.shape:
+    shape = result.type.shape if isinstance(result, Tracer) else np.shape(result)
+    if shape != x.type.shape:
         raise ShapeError(
-            f"x {symbol}= y cannot change the shape of x: it is {x.shape}, and the result {shape}"
+            f"x {symbol}= y cannot change the shape of x: it is {x.type.shape}, and the result "
+            f"{shape}"
         )
     if not np.can_cast(result.dtype, x.dtype, "same_kind"):
         raise DTypeError(

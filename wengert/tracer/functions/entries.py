@@ -14,7 +14,7 @@ import numpy as np
 from wengert.errors import OutOfBoundsError, TracerConversionError
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, Dim, Shape
-from wengert.tracer.affine import bounds, difference
+from wengert.tracer.affine import bounds, difference, difference_bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import holds_tracers, integer, materialise, operand
 from wengert.tracer.lift import lift
@@ -225,17 +225,6 @@ def index_value(position: Value, n: int, axis: int) -> int | Tracer:
     if found is None:
         found = trace.checks[key] = position.check_index(size=n, axis=axis)
     return Tracer(trace, found)
-
-
-def difference_bounds(x: Any, y: Any) -> tuple[int, int] | None:
-    """An interval of x - y."""
-    found = difference(x, y)
-    if found is not None:
-        return bounds(found)
-    first, second = bounds(x), bounds(y)
-    if first is None or second is None:
-        return None
-    return first[0] - second[1], first[1] - second[0]
 
 
 # slices

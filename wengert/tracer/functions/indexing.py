@@ -62,18 +62,50 @@ def getitem(x: Any, index: Any) -> Any:
     mask = mask_entry(index)
     if mask is not None:
         return masked(x, mask)
+    beside = beside_mask(x, index)
+    if beside is not None and beside[2] == 0:
+        return masked(beside[0], beside[1])
     plain = known(x, note=False) is not None and is_known(index)
     if plain:
         found = known(x)
         if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
             return picked[()]
-    items = parse(index, x.shape)
+    items = parse(index, x.type.shape)
     if any(isinstance(i, Fancy) and i.kind in ("array", "mask") for i in items):
         found = known(x) if plain else None
         if found is not None:
             return adopt(found[as_known(index)])
         return wrapped(_advanced(_basic(x, items), items))
     return section(x, items)
+
+
+def beside_mask(x: Tracer, index: Any) -> tuple[Tracer, Tracer, int] | None:
+    """A traced mask beside basic indices: the view by those, with the axes of the mask in front,
+    the mask, and how many axes come before it in NumPy's result. None if the index is another one.
+    """
+    places: list[int] = []
+    if type(index) is tuple:
+        places = [k for k, e in enumerate(index) if mask_entry(e) is not None]
+    if len(places) != 1:
+        return None
+    place, mask = places[0], index[places[0]]
+    rest = [e for k, e in enumerate(index) if k != place]
+    if not all(e is None or e is Ellipsis or isinstance(e, slice) or is_scalar(e) for e in rest):
+        return None
+    used = mask.ndim + sum(e is not None and e is not Ellipsis for e in rest)
+    gap = max(len(x.type.shape) - used, 0) if any(e is Ellipsis for e in rest) else 0
+    before = sum(gap if e is Ellipsis else not is_scalar(e) for e in index[:place])
+    whole = (*index[:place], *[slice(None)] * mask.ndim, *index[place + 1 :])
+    view = section(x, parse(whole, x.type.shape))
+    own = range(before, before + mask.ndim)
+    return view.transpose(*own, *(d for d in range(view.ndim) if d not in own)), mask, before
+
+
+def is_scalar(entry: Any) -> bool:
+    """Whether an entry of an index is one integer, traced or not."""
+    if isinstance(entry, Tracer):
+        return not entry.type.shape and entry.dtype.kind in "iu"
+    return isinstance(entry, int | np.integer) and not isinstance(entry, bool)
 
 
 def as_known(index: Any) -> Any:
@@ -97,7 +129,7 @@ def framed(x: Tracer, cuts: Sequence[Part | None]) -> tuple[Tracer, Window]:
     base, window = frame(x)
     part = window.part(cuts)
     if part is None:  # nothing of an axis of length 1 that the base does not have
-        base, part = x, Window.whole(x.shape).part(cuts)
+        base, part = x, Window.whole(x.type.shape).part(cuts)
     assert part is not None
     return base, part
 
@@ -125,7 +157,7 @@ def indexed(value: Value, index: Any) -> Value:
 def _basic(x: Tracer, items: list[Any]) -> Value:
     """Slices, None and integers applied; axes of index arrays are left alone, 0-d masks new."""
     cuts = [None if isinstance(i, Fancy) and i.kind == "mask" else _part(i) for i in items]
-    window = Window.whole(x.shape).part(cuts)
+    window = Window.whole(x.type.shape).part(cuts)
     assert window is not None
     return window.read(open_trace(x), materialise(x))
 

@@ -55,14 +55,14 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
         return
     places = reshape(materialise(index, INT64), (count,))
     if mode == "clip":
-        places = places.max(0).min(x.size - 1)
+        places = places.max(0).min(x.type.size - 1)
     elif mode == "wrap":
-        places = places.mod(x.size)
+        places = places.mod(x.type.size)
     else:
-        places = positions_of(Fancy(places, 0), x.size)
-    flat = reshape(materialise(x), (x.size,))
+        places = positions_of(Fancy(places, 0), x.type.size)
+    flat = reshape(materialise(x), (x.type.size,))
     updates = _cycled(materialise(values, x.dtype), count)
-    write(x, reshape(flat.scatter_set(updates, places), x.shape))
+    write(x, reshape(flat.scatter_set(updates, places), x.type.shape))
 
 
 def _cycled(value: Value, count: int) -> Value:
@@ -90,14 +90,14 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     """Where the mask holds, the element of `values`, repeated, at the same flat position."""
     x = target(a, "np.putmask")
     condition = operand(mask)
-    if size_of(condition.shape) != x.size:
+    if size_of(condition.shape) != x.type.size:
         raise ShapeError("putmask: mask and data must be the same size")
     given = stored(values, x.dtype, "same_kind")
     if size_of(given.shape) == 0:
         return
-    whole = _cycled(materialise(given, x.dtype), x.size)
-    where = reshape(materialise(condition, np.bool_), x.shape)
-    overwrite(x, wrapped(reshape(whole, x.shape)), where=wrapped(where))
+    whole = _cycled(materialise(given, x.dtype), x.type.size)
+    where = reshape(materialise(condition, np.bool_), x.type.shape)
+    overwrite(x, wrapped(reshape(whole, x.type.shape)), where=wrapped(where))
 
 
 @changing(np.place)
@@ -106,20 +106,20 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """The values, repeated as needed, one after the other where the mask holds."""
     x = target(arr, "np.place")
     condition = operand(mask)
-    if size_of(condition.shape) != x.size:
+    if size_of(condition.shape) != x.type.size:
         raise ShapeError("place: mask and data must be the same size")
     given = stored(vals, x.dtype)
     count = size_of(given.shape)
     if count == 0:
-        if x.size:
+        if x.type.size:
             raise ArgumentError("Cannot insert from an empty array!")
         return
-    flat = reshape(materialise(condition, np.bool_), (x.size,))
+    flat = reshape(materialise(condition, np.bool_), (x.type.size,))
     number = flat.to(INT64).cumsum(axis=0, reverse=False).sub(1)
     values = reshape(materialise(given, x.dtype), (count,))
     whole = values.gather(number.max(0).mod(count))
-    where = wrapped(reshape(flat, x.shape))
-    overwrite(x, wrapped(reshape(whole, x.shape)), where=where)
+    where = wrapped(reshape(flat, x.type.shape))
+    overwrite(x, wrapped(reshape(whole, x.type.shape)), where=where)
 
 
 @changing(np.fill_diagonal)
@@ -130,21 +130,21 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     if x.ndim < 2:
         raise ArgumentError("array must be at least 2-d")
     if x.ndim == 2:
-        step = x.shape[1] + 1
-        end = x.size if wrap else x.shape[1] * x.shape[1]
+        step = x.type.shape[1] + 1
+        end = x.type.size if wrap else x.type.shape[1] * x.type.shape[1]
     else:
-        if len(set(x.shape)) > 1:
+        if len(set(x.type.shape)) > 1:
             raise ArgumentError("All dimensions of input must be of equal length")
-        step = 1 + int(np.cumprod(x.shape[:-1]).sum())
-        end = x.size
-    count = len(range(0, min(end, x.size), step))
+        step = 1 + int(np.cumprod(x.type.shape[:-1]).sum())
+        end = x.type.size
+    count = len(range(0, min(end, x.type.size), step))
     values = stored(val, x.dtype)
     if not count or not size_of(values.shape):
         return
-    flat = reshape(materialise(x), (x.size,))
+    flat = reshape(materialise(x), (x.type.size,))
     zero = flat.builder.literal(0, INT64)
     updates = _cycled(materialise(values, x.dtype), count)
-    write(x, reshape(flat.window_set(updates, zero, steps=(step,)), x.shape))
+    write(x, reshape(flat.window_set(updates, zero, steps=(step,)), x.type.shape))
 
 
 @changing(np.put_along_axis)
@@ -154,13 +154,13 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     x = target(arr, "np.put_along_axis")
     index = operand(indices)
     if axis is None:
-        flat = wrapped(reshape(materialise(x), (x.size,)))
+        flat = wrapped(reshape(materialise(x), (x.type.size,)))
         assign(flat, (wrapped(materialise(index, INT64)),), values)
-        write(x, reshape(materialise(flat), x.shape))
+        write(x, reshape(materialise(flat), x.type.shape))
         return
     position = normal_axis(axis, x.ndim)
     grid: list[Any] = []
-    for d, n in enumerate(x.shape):
+    for d, n in enumerate(x.type.shape):
         shape = [1] * x.ndim
         shape[d] = n
         along = np.arange(n).reshape(shape)

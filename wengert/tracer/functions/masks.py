@@ -151,7 +151,7 @@ for _name in sorted(set(_REDUCTIONS.values())):
 
 def masked(x: Tracer, mask: Tracer) -> Selection:
     """x[mask] with a traced mask of x's leading axes."""
-    check_mask(x.shape, mask.shape)
+    check_mask(x.type.shape, mask.type.shape)
     return Selection(wrapped(materialise(x)), wrapped(materialise(mask)))
 
 

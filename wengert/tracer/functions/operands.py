@@ -7,9 +7,10 @@ are still arrays, and casts come before broadcasts, so that few equations are wr
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,8 @@ from wengert.errors import (
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Literal
-from wengert.ir.types import INT64, DType, Shape, supported_dtype
+from wengert.ir.types import INT64, Dim, DType, Shape, supported_dtype
+from wengert.tracer.affine import bounds, difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 
@@ -71,6 +73,8 @@ def operand(x: Any) -> Operand:
         return Operand(value, value.shape, value.dtype, x.weak)
     if isinstance(x, Value):
         return Operand(x, x.shape, x.dtype)
+    if isinstance(x, Dim):
+        return Operand(lift(x), (), INT64, weak=True)
     if type(x) in (int, float):
         return Operand(x, (), WEAK_DTYPES[type(x)], weak=True)
     if isinstance(x, list | tuple) and holds_tracers(x):
@@ -168,6 +172,8 @@ def broadcast_shapes(
     if len(distinct) <= 1:
         return distinct.pop() if distinct else ()
     try:
+        if any(Dim in map(type, shape) for shape in distinct):
+            return _broadcast_dims(distinct)
         return np.broadcast_shapes(*shapes)
     except ValueError:
         listed = ", ".join(map(str, shapes))
@@ -175,6 +181,17 @@ def broadcast_shapes(
             f"{what} have shapes {listed}, which do not broadcast together; axes are matched "
             "from the last one and must be equal or 1"
         ) from None
+
+
+def _broadcast_dims(shapes: Iterable[Shape]) -> Shape:
+    """The same for lengths that are affine in loop indices, which must be the same function."""
+    found: list[int] = []
+    for lengths in itertools.zip_longest(*(reversed(s) for s in shapes), fillvalue=1):
+        long = {n for n in lengths if type(n) is Dim or n != 1}
+        if len(long) > 1:
+            raise ValueError
+        found.append(long.pop() if long else 1)
+    return tuple(reversed(found))
 
 
 def is_literal(value: Value) -> bool:
@@ -263,7 +280,12 @@ def size_of(shape: Sequence[int]) -> int:
 
 def integer(x: Any, name: str) -> int:
     """An argument that must be a concrete int (an axis, a count, a shape's entry)."""
+    if isinstance(x, Dim):
+        return x
     if isinstance(x, Tracer):
+        found = _affine(x)
+        if found is not None:
+            return found
         raise TracerConversionError(
             f"{name} must be a Python int, since shapes are fixed while tracing; got a traced "
             "value. Pass it as a static argument (static_argnums) or compute it from shapes"
@@ -272,6 +294,28 @@ def integer(x: Any, name: str) -> int:
         return operator.index(x)
     except TypeError:
         raise InputTypeError(f"{name} must be an int, got {type(x).__name__}") from None
+
+
+def _affine(x: Tracer) -> int | None:
+    """A traced integer as an int or a Dim, if it is known, or affine in loop indices and never
+    negative.
+    """
+    elements = x.concrete()
+    if elements is not None:
+        return operator.index(elements[()])
+    found = difference(x, 0)
+    interval = None if found is None else bounds(found)
+    return found if interval is not None and interval[0] >= 0 else None
+
+
+def number_of(lengths: Sequence[int]) -> Any:
+    """How many elements there are: an int, a Dim, or a Value where the product is no Dim."""
+    if sum(type(n) is Dim for n in lengths) < 2:
+        return size_of(lengths)
+    product = lift(1)
+    for n in lengths:
+        product = product.mul(lift(n))
+    return product
 
 
 def normal_axis(axis: Any, ndim: int, name: str = "axis") -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, AxisRangeError, DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import Shape, supported_dtype
+from wengert.ir.types import Dim, Shape, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -29,6 +29,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
+from wengert.tracer.lift import dimension
 from wengert.tracer.tables import function, method, views
 
 # on values
@@ -55,6 +56,8 @@ def joined(parts: Sequence[Value], axis: int) -> Value:
 def target_shape(shape: Any, size: int, what: Shape) -> Shape:
     """A shape argument with -1 filled in; raises ShapeError if the sizes differ."""
     wanted = shape_argument(shape)
+    if any(type(n) is Dim for n in (*what, *wanted)):
+        return _moving_shape(wanted, what)
     rest = math.prod(n for n in wanted if n != -1)
     unknown = wanted.count(-1)
     fits = unknown <= 1 and all(n >= -1 for n in wanted)
@@ -67,6 +70,42 @@ def target_shape(shape: Any, size: int, what: Shape) -> Shape:
         hint = " (at most one entry may be -1)" if unknown > 1 else ""
         raise ShapeError(f"cannot reshape array of shape {what} (size {size}) into {shape}{hint}")
     return found
+
+
+def _moving_shape(wanted: Shape, what: Shape) -> Shape:
+    """The same where lengths depend on loop indices, and may be multiplied by numbers alone."""
+
+    def total(lengths: Shape) -> int | None:
+        return math.prod(lengths) if sum(type(n) is Dim for n in lengths) < 2 else None
+
+    rest = [n for n in wanted if n != -1]
+    if sorted(map(str, (n for n in rest if n != 1))) == sorted(
+        map(str, (n for n in what if n != 1))
+    ):
+        return tuple(1 if n == -1 else n for n in wanted)
+    size, given = total(what), total(tuple(rest))
+    if size is not None and given is not None:
+        if -1 not in wanted and size == given:
+            return wanted
+        if wanted.count(-1) == 1 and (missing := _quotient(size, given)) is not None:
+            return tuple(missing if n == -1 else n for n in wanted)
+    raise ShapeError(
+        f"cannot reshape array of shape {what} into {wanted}, as lengths that depend on the "
+        "indices of loops can only be multiplied by numbers"
+    )
+
+
+def _quotient(size: int, by: int) -> int | None:
+    """size / by, if that is whole for all loop indices."""
+    if type(size) is not Dim:
+        return size // by if type(by) is not Dim and by and size % by == 0 else None
+    if type(by) is Dim:
+        factor = size.const // by.const if by.const else size.terms[0][1] // by.terms[0][1]
+        return factor if by * factor == size else None
+    parts = [size.const, *(c for _, c in size.terms)]
+    if not by or any(p % by for p in parts):
+        return None
+    return Dim.make({s: c // by for s, c in size.terms}, size.const // by)
 
 
 def reordered(value: Value, shape: Shape, order: str | None) -> Value:
@@ -339,7 +378,7 @@ for _ndim, _function in ((1, np.atleast_1d), (2, np.atleast_2d), (3, np.atleast_
 @function(np.shape)
 def shape(a: Any) -> Shape:
     """The lengths of the axes: known while tracing."""
-    return operand(a).shape
+    return tuple(map(dimension, operand(a).shape))
 
 
 @function(np.ndim)
@@ -352,7 +391,7 @@ def ndim(a: Any) -> int:
 def size(a: Any, axis: Any = None) -> int:
     """The number of elements, or the length of axes: known while tracing."""
     known = operand(a).shape
-    return size_of([known[i] for i in normal_axes(axis, len(known))])
+    return math.prod(dimension(known[i]) for i in normal_axes(axis, len(known)))
 
 
 @function(np.result_type)

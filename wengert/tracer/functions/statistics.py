@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, DType, supported_dtype
+from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, DType, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -16,6 +16,7 @@ from wengert.tracer.functions.operands import (
     fit,
     materialise,
     normal_axes,
+    number_of,
     operand,
     refuse,
     reshape,
@@ -27,6 +28,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.reductions import NO_VALUE, reduce
 from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.lift import lift
 from wengert.tracer.tables import function, method
 
 
@@ -42,7 +44,7 @@ def _dtypes(x: Operand, dtype: Any) -> tuple[DType, DType]:
 def _count(x: Operand, axes: tuple[int, ...], where: Any) -> Any:
     """How many elements each result is made of: an int, or an array where a mask is given."""
     if where is True:
-        return size_of([x.shape[a] for a in axes])
+        return number_of([x.shape[a] for a in axes])
     mask = operand(where)
     if mask.known:
         spread_out = np.broadcast_to(np.asarray(mask.value, dtype=bool), x.shape)
@@ -96,6 +98,8 @@ def variance(
     distance = materialise(x, loop).sub(middle)
     total = reduce(np.add, distance.mul(distance), axes, loop, where=where)
     count = _count(x, axes, where)
+    if isinstance(count, Dim):
+        count = lift(count)
     if isinstance(count, Value):
         return quotient(total, count.to(total.dtype).sub(float(ddof)).max(0.0))
     return quotient(total, np.maximum(count - ddof, 0))
@@ -182,7 +186,7 @@ def average(
     axes = normal_axes(axis, x.ndim)
     if weights is None:
         found = materialise(mean(x, axes, keepdims=keepdims))
-        count = float(size_of([x.shape[i] for i in axes]))
+        count = number_of([x.shape[i] for i in axes])
         scale = broadcast(materialise(count, found.dtype), found.shape)
         return wrapped((found, scale) if returned else found)
     x, w = _with_weights(x, operand(weights), axis, axes)
