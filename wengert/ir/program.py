@@ -83,6 +83,13 @@ def regions(eqn: Eqn) -> Iterator[Program]:
             yield from (v for v in cast(tuple[Any, ...], value) if isinstance(v, Program))
 
 
+def can_fail(eqn: Eqn) -> bool:
+    """Whether an equation, or one in its regions, checks something at run time."""
+    if eqn.op.check is not None:
+        return True
+    return any(can_fail(e) for region in regions(eqn) for e in region.eqns)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """A function from tensors to tensors."""

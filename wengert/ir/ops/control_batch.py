@@ -25,7 +25,7 @@ from wengert.ir.ops.structural_family import Batched, in_front
 from wengert.ir.program import Eqn, Program
 from wengert.ir.rewrite import map_regions
 from wengert.ir.transforms.batch import batch, spread
-from wengert.ir.transforms.storage import nbytes, work
+from wengert.ir.transforms.storage import is_safe, nbytes, work
 
 LANES = 16
 _FEWEST, _MOST = 8, 32
@@ -307,7 +307,7 @@ def cheap(region: Program) -> bool:
 
 
 def _effort(eqn: Eqn) -> int | None:
-    return None if eqn.op.check is not None else work(eqn)
+    return work(eqn) if is_safe(eqn) else None
 
 
 __all__ = ["apart", "batch_branch", "batch_for_loop", "batch_while_loop", "cheap"]

@@ -22,6 +22,7 @@ from wengert.ir.ops.control_family import (
     write_row,
 )
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.transforms.hoist import hoist
 from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.taint import carried, depending
@@ -55,7 +56,15 @@ class _Loop:
 
 
 def split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
-    """The primal loop and the linear one."""
+    """The primal loop and the linear one, and before them what is the same at every turn."""
+    before, left = hoist(eqn, tainted)
+    more = [False] * (len(left.inputs) - len(eqn.inputs))
+    first = 2 + eqn.params["consts"]
+    parts = _split(left, [*tainted[:first], *more, *tainted[first:]], free)
+    return Split([*before, *parts.known], parts.linear)
+
+
+def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
     body, consts = eqn.params["body"], eqn.params["consts"]
     marks = [False, *tainted[2:]]
     marks[1 + consts :] = carried(body, marks, 1 + consts, depending)

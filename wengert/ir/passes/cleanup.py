@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.ir.compare import literal_key
-from wengert.ir.passes.narrow import can_fail, narrow
+from wengert.ir.passes.narrow import narrow
 from wengert.ir.passes.splats import COMMUTATIVE
-from wengert.ir.program import Atom, Eqn, Literal, Program, regions
+from wengert.ir.program import Atom, Eqn, Literal, Program, can_fail, regions
 from wengert.ir.rewrite import map_regions, rename
 from wengert.ir.text import region_key
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from wengert.ir.program import Atom, Eqn, Program, Var, regions
+from wengert.ir.program import Atom, Eqn, Program, Var, can_fail
 
 Clean = Callable[[Program], Program]
-
-
-def can_fail(eqn: Eqn) -> bool:
-    """Whether an equation, or one in its regions, checks something at run time."""
-    if eqn.op.check is not None:
-        return True
-    return any(can_fail(e) for region in regions(eqn) for e in region.eqns)
 
 
 def narrow(eqn: Eqn, live: Sequence[bool], clean: Clean) -> Eqn:

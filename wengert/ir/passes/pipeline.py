@@ -10,6 +10,7 @@ from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import cse, dce
+from wengert.ir.passes.control import control
 from wengert.ir.passes.products import products
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
 from wengert.ir.program import Program
@@ -49,18 +50,22 @@ def _verify_after(name: str, program: Program) -> None:
 DCE = Pass("dce", "drops equations that nothing needs", dce)
 CSE = Pass("cse", "computes equal equations once", cse)
 SIMPLIFY = Pass("simplify", "algebraic rules and constant folding", simplify)
+CONTROL = Pass("control", "takes constants out of loops, and loops of one turn apart", control)
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
 )
 
-PASSES: dict[str, Pass] = {p.name: p for p in (DCE, CSE, SIMPLIFY, PRODUCTS, DROP_STOP_GRADIENT)}
+PASSES: dict[str, Pass] = {
+    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, DROP_STOP_GRADIENT)
+}
 
 # Before lowering. Dead code goes first, so that the others do not work on it. CSE comes before
 # simplification, whose rules look at "the same value" by identity and at values with one user;
 # simplification makes equal equations and leaves dead ones, which the last two remove. Products
-# leave loops once sums are in the form that their rule looks for.
-DEFAULT = (DCE, DROP_STOP_GRADIENT, CSE, SIMPLIFY, PRODUCTS, CSE, DCE)
+# leave loops once sums are in the form that their rule looks for. Constants reach regions before
+# anything looks into those.
+DEFAULT = (DCE, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL, PRODUCTS, CSE, DCE)
 
 PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}
 

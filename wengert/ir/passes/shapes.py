@@ -11,7 +11,7 @@ import math
 from wengert.ir.passes.splats import splat
 from wengert.ir.program import Atom, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
-from wengert.ir.types import Dim, Shape
+from wengert.ir.types import Dim, Shape, has_dims
 
 Table = dict[str, tuple[Rule, ...]]
 
@@ -165,7 +165,7 @@ def slice_broadcast(r: Rewriter, n: Node) -> Atom | None:
 def slice_concat(r: Rewriter, n: Node) -> Atom | None:
     """slice(concat(x, y, ...)) -> slice(y), if it reads nothing of the others."""
     maker = r.maker(n.inputs[0], "concat")
-    if maker is None or 0 in n.type.shape:
+    if maker is None or 0 in n.type.shape or has_dims(tuple(x.type.shape for x in maker.inputs)):
         return None
     axis: int = maker.params["axis"]
     start: Shape = n.params["start"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.ir.forms import Contraction, Reduction
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, can_fail
 from wengert.ir.transforms.mincut import INFINITE, Graph
 from wengert.ir.types import TensorType
 
@@ -61,6 +61,22 @@ def work(eqn: Eqn) -> int | None:
         count = 2 * _size(eqn.outputs[0].type) * terms
         return count if count <= 2 * _PRODUCT else None
     return 4 * size if size <= _SMALL else None
+
+
+_PLACES = {"window": 1, "window_set": 2, "window_add": 2, "gather": 1}
+"""Where the positions begin among the operands of what reads or writes at positions."""
+
+
+def is_safe(eqn: Eqn) -> bool:
+    """Whether an equation may run where the program would not: it neither fails nor reads astray.
+
+    Positions that are right in one branch, or when a loop makes a turn, can be anywhere else.
+    """
+    if eqn.op.form is not None and eqn.op.name.startswith("scatter"):
+        return False
+    first = _PLACES.get(eqn.op.name)
+    known = first is None or all(isinstance(a, Literal) for a in eqn.inputs[first:])
+    return known and not can_fail(eqn)
 
 
 def _size(type_: TensorType) -> int:
