@@ -52,12 +52,13 @@ def test_views_write_through_and_see_writes(number: int) -> None:
 
 def test_read_only_views_see_writes() -> None:
     def f(x: Any) -> Any:
-        d, b = np.diagonal(x), np.broadcast_to(x[0], (2, 4))
+        d, b, e = np.diagonal(x), np.broadcast_to(x[0], (2, 4)), np.diag(x, 1)
+        m = np.diag(x[0])
         x[0] = 7
-        return d + 0, b + 0
+        return d + 0, b + 0, e + 0, m + 0
 
     alike(f, M)
-    for g in (np.diagonal, lambda x: np.broadcast_to(x, (2, 3, 4))):
+    for g in (np.diagonal, np.diag, lambda x: np.broadcast_to(x, (2, 3, 4))):
         with pytest.raises(ReadOnlyError, match="copy"):
             run(lambda x, g=g: g(x).fill(0), M)
 

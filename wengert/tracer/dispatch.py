@@ -148,6 +148,8 @@ def applied(
 
 def _copies(key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a function that mostly gives views makes a copy here."""
+    if key is np.diag:  # a matrix from a vector is new
+        return args[0].ndim != 2
     if key not in (np.ravel, "ravel"):
         return bool(kwargs.get("copy"))
     order = args[1] if len(args) > 1 else kwargs.get("order", "C")

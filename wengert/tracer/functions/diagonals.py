@@ -63,6 +63,7 @@ def matrix_diagonal(x: Any, /, *, offset: int = 0) -> Any:
     return diagonal(x, offset, -2, -1)
 
 
+@views(np.diag, locked=True)
 @function(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
     """A diagonal matrix from a vector, or the diagonal of a matrix."""
