@@ -192,3 +192,64 @@ def test_compiled_ahead_of_time() -> None:
     np.testing.assert_array_equal(y, b)
     with pytest.raises(MutationError, match="twice"):
         f(x, x)
+
+
+# constants
+
+
+TABLE = np.arange(3.0)
+
+
+def test_what_numpy_makes_of_constants_may_be_changed() -> None:
+    def f(x: Any) -> Any:
+        a, b, c = TABLE.copy(), np.sqrt(TABLE), np.flip(TABLE).copy()
+        a[0] = b[1] = c[2] = x[3]
+        return a, b, c
+
+    for found, wanted in zip(compiled(f)(X), f(X), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(TABLE, np.arange(3.0))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.add(TABLE, 1, out=TABLE),
+        lambda x: np.add(TABLE, 1, TABLE),
+        lambda x: np.add.at(TABLE, 0, 1),
+        lambda x: np.fill_diagonal(np.ones((2, 2)), 1) or np.copyto(TABLE, 1),
+        lambda x: np.cumsum(TABLE, out=TABLE),
+        lambda x: TABLE.fill(1),
+        lambda x: TABLE.__setitem__(0, x[1]),
+    ],
+)
+def test_constants_stay(f: Any) -> None:
+    with pytest.raises(TypeError):
+        compiled(lambda x: f(x))(X)
+    np.testing.assert_array_equal(TABLE, np.arange(3.0))
+
+
+def test_known_elements_in_loops_that_change_them() -> None:
+    def f(x: Any) -> Any:
+        t = np.zeros(3)
+
+        def body(i: Any, s: Any) -> Any:
+            t[0] = t[0] + x[i]
+            return s + t[0]
+
+        def turn(s: Any) -> Any:
+            t[1] += x[1]
+            return s + t[1]
+
+        return wg.fori_loop(0, 4, body, 0.0), wg.while_loop(lambda s: s + t[1] < 9, turn, 0.0), t
+
+    s, u, t = 0.0, 0.0, np.zeros(3)
+    for i in range(4):
+        t[0] += X[i]
+        s += t[0]
+    while u + t[1] < 9:
+        t[1] += X[1]
+        u += t[1]
+    found = compiled(f)(X)
+    assert found[:2] == (s, u)
+    np.testing.assert_array_equal(found[2], t)

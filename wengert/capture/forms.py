@@ -19,6 +19,7 @@ from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.tracer.affine import bind_index, bounds, difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
+from wengert.tracer.mutation import forget_changed
 from wengert.tracer.pytree import TreeDef, flatten, paths
 from wengert.tracer.stack import Trace, open_trace, opened, user_location
 from wengert.tracer.trace import Abstract
@@ -148,7 +149,7 @@ def for_state(
     for _ in range(MOST_ATTEMPTS):
         turn = _trace_turn(stepped, state, kinds, xs, step)
         wider = state.widened(kinds, turn.after)
-        done = settled(turn.trace, kinds, wider)
+        done = settled(turn.trace, kinds, wider) and not forget_changed(turn.trace)
         kinds = wider
         if done:
             break
@@ -294,12 +295,12 @@ def while_state(
         wider = state.widened(kinds, after)
         done = settled(here, kinds, wider)
         kinds = wider
-        if done:
+        with opened(name) as test:
+            test_inputs, carry = _entered(state, kinds, test)
+            condition = condition_value(cond(carry))
+        if not forget_changed(here, test) and done:
             break
     outputs = [value_in(here, x, k.type.dtype) for x, k in zip(after, kinds, strict=True)]
-    with opened(name) as test:
-        test_inputs, carry = _entered(state, kinds, test)
-        condition = condition_value(cond(carry))
     parent.builder.location = user_location()
     operands = [lifted(state.leaves[p], k) for p, k in zip(state.places, kinds, strict=True)]
     found = emit_while(parent, (test, test_inputs, condition), (here, inputs, outputs), operands)

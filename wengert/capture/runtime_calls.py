@@ -21,6 +21,7 @@ from wengert.errors import CaptureError, MutationError, located
 from wengert.ir.types import BOOL, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
+from wengert.tracer.functions.making import tracked, tracking
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import current, user_location
 
@@ -185,6 +186,8 @@ TABLE: dict[Any, Function] = {
 _LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
 _ARRAY_CHANGES = ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap")
+_DISPATCHED = type(np.sum)
+"""The type of functions of NumPy that are written in Python."""
 _BUILTIN = (types.BuiltinFunctionType, types.BuiltinMethodType)
 
 converted: Callable[[Any], Any] = lambda f: f  # noqa: E731  (set by `convert`)
@@ -209,8 +212,8 @@ def call(f: Any) -> Any:
         return f
     if found is not None:
         return found
-    if kind is np.ufunc:
-        return f
+    if kind is np.ufunc or kind is _DISPATCHED:
+        return f if current() is None else tracking(f)
     if isinstance(f, type):
         return _class(f)
     return converted(f)
@@ -221,6 +224,8 @@ def _builtin(f: Any) -> Any:
     if owner is None or isinstance(owner, types.ModuleType):
         found = TABLE.get(f)
         return found or (CREATION.get(f) if current() is not None else None) or f
+    if isinstance(owner, np.ufunc) and current() is not None:
+        return tracking(f)
     if isinstance(owner, np.ndarray) and current() is not None:
         return _array_method(f, owner)
     lengthens = isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING
@@ -243,7 +248,7 @@ def _array_method(f: Any, owner: Any) -> Any:
     def method(*args: Any, **options: Any) -> Any:
         if any(isinstance(x, Tracer) for x in (*args, *options.values())):
             return getattr(wrap(lift(owner)), f.__name__)(*args, **options)
-        return f(*args, **options)
+        return tracked(f(*args, **options))
 
     return method
 

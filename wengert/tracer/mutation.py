@@ -94,3 +94,14 @@ def forget(tracer: Tracer) -> None:
     whole = root(tracer)
     if whole.elements is not None:
         whole.replace(whole.contents())
+
+
+def forget_changed(body: Trace, *others: Trace) -> bool:
+    """Forgets the elements of arrays that a loop's body changes and that it, or the loop's
+    condition, took for known; says whether there were any, for then it must be traced again.
+    """
+    assumed = {i: t for trace in (body, *others) for i, t in trace.assumed.items()}
+    changed = [t for i, t in assumed.items() if i in body.written]
+    for tracer in changed:
+        forget(tracer)
+    return bool(changed)

@@ -6,6 +6,7 @@ numbers are written to them.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from wengert.ir.types import INT64, SUPPORTED, Dim, supported_dtype
 from wengert.tracer.affine import bounds, difference
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions import creation
+from wengert.tracer.functions.assignment import refuse_constant
 from wengert.tracer.functions.creation import CREATION, MOST_KNOWN, array, filled
 from wengert.tracer.functions.operands import (
     holds_tracers,
@@ -29,7 +31,7 @@ from wengert.tracer.functions.operands import (
 from wengert.tracer.lift import lift
 from wengert.tracer.mutation import adopt, all_known, stripped
 from wengert.tracer.stack import current
-from wengert.tracer.tables import FUNCTIONS
+from wengert.tracer.tables import CHANGING, FUNCTIONS
 
 Function = Callable[..., Any]
 
@@ -223,6 +225,24 @@ def tracked(x: Any) -> Any:
 
     An array that does not own its memory is a view of something, and stays a constant.
     """
-    if type(x) is np.ndarray and x.base is None and current() is not None:
+    if type(x) is np.ndarray and x.base is None and x.ndim and current() is not None:
         return adopt(x)
     return x
+
+
+@functools.lru_cache(1024)
+def tracking(function: Any) -> Function:
+    """A function of NumPy whose new arrays may be assigned to, and which changes no constants."""
+    name = f"np.{getattr(function, '__name__', function)}"
+    inputs = function.nin if isinstance(function, np.ufunc) else None
+    changes = function in CHANGING or name == "np.at"
+
+    def run(*args: Any, **options: Any) -> Any:
+        if changes and args:
+            enter(refuse_constant, args[0], name)
+        out = options.get("out", args[inputs:] if inputs is not None else None)
+        for given in out if isinstance(out, tuple) else (out,):
+            enter(refuse_constant, given, f"{name}(..., out=x)")
+        return tracked(function(*args, **options))
+
+    return run
