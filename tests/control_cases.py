@@ -11,6 +11,7 @@ import wengert.ir.ops  # noqa: F401  (fills the registry)
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Program
+from wengert.ir.transforms.checkpoint import checkpointed
 from wengert.ir.types import BOOL, FLOAT64, INT64, Dim, Symbol, TensorType, type_of
 
 SCALAR = TensorType(FLOAT64, ())
@@ -38,6 +39,7 @@ def loop(
     symbol: Symbol | None = None,
     reverse: bool = False,
     turns: int | None = None,
+    **more: Any,
 ) -> list[Value]:
     """A for_loop whose body is a Python function of (i, *consts, *carry)."""
     builder = (*carry, *consts)[0].builder
@@ -51,6 +53,7 @@ def loop(
         "reverse": reverse,
         "consts": len(consts),
         "body": inner,
+        **more,
     }
     return builder.emit(REGISTRY["for_loop"], [*bounds, *consts, *carry], params)
 
@@ -333,6 +336,22 @@ def in_place_columns(a: Value) -> Any:
     return loop(0, 3, [a], body, symbol=symbol)
 
 
+def on_a_budget(x: Value, w: Value) -> Any:
+    """A loop of 20 turns that may keep 200 bytes, with an array and a constant."""
+
+    def body(i: Value, w: Value, x: Value) -> Value:
+        return (x * w).sin() + x * at_scalar(i)
+
+    return loop(2, 22, [x], body, [w], checkpoint=200)
+
+
+def kept_apart(x: Value, y: Value) -> Any:
+    """Part of a program that is computed again."""
+    part = region([x.type, y.type], lambda x, y: ((x * y).sin() * x, x.exp()))
+    a, b = checkpointed(x.builder, part, [x, y])
+    return a * b
+
+
 def cases() -> dict[str, Case]:
     """All of them by name."""
     x, m = draw(7), draw(5, 5, seed=1)
@@ -359,6 +378,8 @@ def cases() -> dict[str, Case]:
         "second_state": case(second_state, 0.4, 0.7),
         "inner_tape": case(inner_tape, 0.4, 0.7),
         "gathered": case(gathered, draw(5), 0.4),
+        "on_a_budget": case(on_a_budget, draw(3), draw(3, seed=1)),
+        "kept_apart": case(kept_apart, 0.4, 0.7),
         "in_place_columns": case(in_place_columns, diagonal),
     }
 

@@ -6,19 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from control_cases import Case, cases
+from control_cases import Case, at_scalar, cases, draw, loop
+from control_cases import case as case_of
 from derivative_laws import check_derivatives
 from law_backends import BACKENDS
 from op_cases import floats, run
 
+from wengert.ir.builder import Value
 from wengert.ir.compare import same
+from wengert.ir.ops import for_loop_snapshots
 from wengert.ir.parser import parse
 from wengert.ir.passes import pipeline
-from wengert.ir.program import Program
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint, to_text
 from wengert.ir.transforms.batch import batch
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.linearize import linearize
+from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.transpose import transpose, vjp
 from wengert.ir.verify import verify, verify_linear
 
@@ -136,3 +141,39 @@ def derive(case: Case, derived: str) -> tuple[Program, list[np.ndarray]]:
 def assert_close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], name: str) -> None:
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(x, y, 1e-10, 1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["unknown_turns", "newton", "collatz", "on_a_budget"])
+@pytest.mark.parametrize("room", [2, 3])
+def test_more_turns_than_snapshots(name: str, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks, several segments on each level, and a last one that is not full."""
+    monkeypatch.setattr(for_loop_snapshots, "_MOST", room)
+    monkeypatch.setattr(for_loop_snapshots, "_LEAST", room)
+    program, args = CASES[name]
+    for turns in (0, 1, 7, 8, 9, 29) if name == "unknown_turns" else (0,):
+        given = [np.array(turns) if a.dtype.kind == "i" else a for a in args]
+        check_derivatives(program, given, floats(given))
+
+
+@pytest.mark.parametrize("budget", [100, 400, 1000, 5000])
+def test_a_budget_bounds_what_is_kept(budget: int) -> None:
+    """The arrays of the reverse sweep that are larger than the state fit into the budget."""
+
+    def function(x: Value, w: Value) -> Value:
+        def body(i: Value, w: Value, x: Value) -> Value:
+            return (x * w).sin() + x * at_scalar(i)
+
+        return loop(0, 200, [x], body, [w], checkpoint=budget)
+
+    program, _ = case_of(function, draw(3), draw(3))
+    derived = default_pipeline(vjp(program, [True, True]).program)
+    boards = {
+        id(v.type): nbytes(v.type)
+        for e in equations(derived)
+        if e.op.name == "broadcast"
+        for v in e.outputs
+        if v.type.size > 3
+    }
+    tapes = [n for n in boards.values() if n > 24]
+    assert sum(tapes) <= max(budget, 2 * 24 * 8 * 2)
+    assert tapes

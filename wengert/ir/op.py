@@ -104,6 +104,8 @@ class Op:
     infer: Callable[..., tuple[TensorType, ...]]
     evaluate: Callable[..., Any]
     params: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    """Those of the params that an equation may lack; each rule has a default for them."""
     jvp: Callable[..., Sequence[Any]] | None = None
     linear: Callable[[frozenset[int]], bool] = lambda positions: False
     transpose: Callable[..., Sequence[Any]] | None = None

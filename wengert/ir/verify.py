@@ -91,7 +91,7 @@ def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols) -> None:
 
 
 def _check_params(eqn: Eqn, symbols: Symbols) -> None:
-    if eqn.params.keys() != set(eqn.op.params):
+    if set(eqn.params) | eqn.op.optional != set(eqn.op.params):
         raise VerificationError(
             f"'{eqn.op.name}' has params {sorted(eqn.params)}, but declares {sorted(eqn.op.params)}"
         )

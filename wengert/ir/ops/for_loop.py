@@ -45,6 +45,7 @@ def _infer(
     symbol: Symbol | None,
     reverse: bool,
     turns: int | None,
+    checkpoint: int | None = None,
 ) -> Types:
     check_index_type("for_loop", "the start", start)
     check_index_type("for_loop", "the stop", stop)
@@ -62,6 +63,7 @@ def _evaluate(
     symbol: Symbol | None,
     reverse: bool,
     turns: int | None,
+    checkpoint: int | None = None,
 ) -> Any:
     known, carry = operands[:consts], list(operands[consts:])
     indices = range(int(start), int(stop))
@@ -144,7 +146,8 @@ for_loop = register(
     Op(
         name="for_loop",
         family="control",
-        params=("symbol", "turns", "reverse", "consts", "body"),
+        params=("symbol", "turns", "reverse", "checkpoint", "consts", "body"),
+        optional=frozenset({"checkpoint"}),
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
@@ -159,6 +162,7 @@ for_loop = register(
         samples=for_loop_samples,
         doc="carry = body(i, *consts, *carry) for i = start, ..., stop-1, or down from there. "
         "Operands: start, stop, then `consts` constants, then the carry. `symbol` stands for i in "
-        "dimensions; `turns` is an upper bound of stop - start, or None.",
+        "dimensions; `turns` is an upper bound of stop - start, or None. `checkpoint` is the "
+        "number of bytes that the reverse sweep may keep of the turns; it computes the rest again.",
     )
 )

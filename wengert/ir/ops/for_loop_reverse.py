@@ -73,7 +73,7 @@ def backwards(outer: Builder, loop: Reversed, bars: Sequence[Value]) -> list[Val
     region = _backward(loop.body, loop.marks, consts, loop.live, loop.summed)
     operands = [*loop.inputs[:2], *known, *bars]
     reverse = not loop.params["reverse"]
-    params = {**loop.params, "body": region, "consts": len(known), "reverse": reverse}
+    params = loop.plain(body=region, consts=len(known), reverse=reverse)
     return outer.emit(REGISTRY["for_loop"], operands, params)
 
 

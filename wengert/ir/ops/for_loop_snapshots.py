@@ -1,16 +1,20 @@
-"""The reverse of a loop whose number of turns has no bound: from snapshots, in fixed memory.
+"""The reverse of a loop from snapshots, in fixed memory.
 
+For loops whose number of turns has no bound, and those with a budget (`checkpoint`).
 A segment of C turns is run again from a snapshot of the carried values, filling tapes, and then
 backwards. Snapshots of C segments, and of C groups of C segments, are made in the same way, by
 running from the snapshot before; so C^3 turns take room for 3 C states and are computed at most
 three times more than the loop itself, C turns once more. A longer loop is taken in blocks of C^3
-turns from its end, each of which is reached from the very start.
+turns from its end, each of which is reached from the very start. With a budget and a bound of the
+turns, C and the number of levels are the fewest levels that fit into the budget: the square root
+of the turns for two, the cube root for three, ...
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wengert.ir.builder import Builder, Value
@@ -24,8 +28,8 @@ from wengert.ir.ops.control_family import (
     read_row,
     write_row,
 )
-from wengert.ir.ops.for_loop_split import split
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.ops.for_loop_split import split, tape_row
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.separate import separate
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.transpose import pull_onto
@@ -37,9 +41,17 @@ _MOST, _LEAST = 64, 8
 _LEVELS = 2
 
 
+def _root(number: int, degree: int) -> int:
+    """The least integer whose power of this degree is at least the number."""
+    found = max(1, int(number ** (1 / degree)) - 1)
+    while found**degree < number:
+        found += 1
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """A for_loop being transposed.
+    """A for_loop being transposed; `room` is there once the schedule is made.
 
     `marks` says which inputs of the body are linear; `live` which carried values have cotangents,
     and `summed` which constants have.
@@ -52,6 +64,8 @@ class Reversed:
     marks: Sequence[bool]
     live: Sequence[bool]
     summed: Sequence[bool]
+    room: int = 0
+    """C, how many snapshots there is room for."""
 
     @property
     def const_marks(self) -> Sequence[bool]:
@@ -61,12 +75,10 @@ class Reversed:
     def carry_marks(self) -> Sequence[bool]:
         return self.marks[1 + self.consts :]
 
-    @property
-    def room(self) -> int:
-        """C: how many snapshots there is room for."""
-        state = chosen(self.body.inputs[1 + self.consts :], self.carry_marks, False)
-        size = sum(nbytes(v.type) for v in state)
-        return max(_LEAST, min(_MOST, _MEMORY // max(1, size)))
+    def plain(self, **changes: Any) -> dict[str, Any]:
+        """The params for a part of the loop, which has no budget of its own."""
+        params = {k: v for k, v in self.params.items() if k != "checkpoint"}
+        return {**params, **changes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +97,37 @@ class _Scope:
         return [self.start, self.stop, *self.consts]
 
 
+def _schedule(loop: Reversed) -> tuple[int, int]:
+    """C, and the number of levels of segments: as few as fit into the budget."""
+    body, turns, budget = loop.body, loop.params["turns"], loop.params.get("checkpoint")
+    state = chosen(body.inputs[1 + loop.consts :], loop.carry_marks, False)
+    size = sum(nbytes(v.type) for v in state)
+    if turns is None or budget is None:
+        return max(_LEAST, min(_MOST, _MEMORY // max(1, size))), _LEVELS
+    operands = tuple([Var(t) for t in body.in_types])
+    params = loop.plain(body=body, consts=loop.consts)
+    whole = Eqn(
+        REGISTRY["for_loop"], (operands[0], *operands), tuple(fresh(body.out_types)), params
+    )
+    row = tape_row(whole, (False, *loop.marks))
+    levels, room = 0, max(1, turns)
+    while (levels * size + row) * room > budget and room > 2:
+        levels += 1
+        room = _root(turns, levels + 1)
+    return room, levels
+
+
 def from_snapshots(outer: Builder, loop: Reversed, bars: Sequence[Value]) -> list[Value]:
     """Carries `bars`, cotangents and sums, from the loop's last turn to its first."""
     known = chosen(loop.inputs[2 : 2 + loop.consts], loop.const_marks, False)
     state = chosen(loop.inputs[2 + loop.consts :], loop.carry_marks, False)
     scope = _Scope(loop.inputs[0], loop.inputs[1], known)
-    turns = scope.stop - scope.start
-    block = loop.room ** (_LEVELS + 1)
+    turns = _difference(scope.stop, scope.start)
+    room, levels = _schedule(loop)
+    loop = replace(loop, room=room)
+    if room ** (levels + 1) >= (loop.params["turns"] or math.inf):
+        return _reverse(loop, levels, scope, (_zero(turns), turns), state, bars)
+    block = room ** (levels + 1)
     count = _groups(turns, block)
     given = [*scope.all(), *state, turns]
 
@@ -100,7 +136,7 @@ def from_snapshots(outer: Builder, loop: Reversed, bars: Sequence[Value]) -> lis
         *first, end = rest
         begin = k * block
         reached = _forward(loop, inner, k.builder.literal(0, k.dtype), begin, first, None)
-        return _reverse(loop, _LEVELS, inner, (begin, (begin + block).min(end)), reached, carry)
+        return _reverse(loop, levels, inner, (begin, (begin + block).min(end)), reached, carry)
 
     return emit_loop(outer, (_zero(turns), count), given, bars, body, reverse=True)
 
@@ -111,6 +147,12 @@ def _scope(values: list[Value], consts: int) -> tuple[_Scope, list[Value]]:
 
 def _zero(like: Value) -> Value:
     return like.builder.literal(0, like.dtype)
+
+
+def _difference(x: Value, y: Value) -> Value:
+    if isinstance(x.atom, Literal) and isinstance(y.atom, Literal):
+        return x.builder.literal(max(0, x.atom.value - y.atom.value), x.dtype)
+    return x - y
 
 
 def _groups(turns: Value, size: int) -> Value:
@@ -144,7 +186,7 @@ def _forward(
             live.update(eqn.inputs)
             kept.append(eqn)
     region = Program(tuple(chosen(body.inputs, marks, False)), tuple(kept[::-1]), tuple(outputs))
-    params = {**loop.params, "body": region, "consts": len(scope.consts), "turns": turns}
+    params = loop.plain(body=region, consts=len(scope.consts), turns=turns)
     operands = [*_range(loop, scope, begin, end), *scope.consts, *state]
     return scope.builder.emit(REGISTRY["for_loop"], operands, params)
 
@@ -172,7 +214,7 @@ def _reverse(
         saved = [write_row(board, v, s) for board, v in zip(saved, now, strict=True)]
         low = first + s * size
         high = (s + 1).lt(groups).select(low + size, low)  # nothing comes after the last one
-        bound = size if level == 1 else None
+        bound = size if level == 1 or loop.params["turns"] is not None else None
         return [*_forward(loop, inner, low, high, now, bound), *saved]
 
     saved = emit_loop(
@@ -210,7 +252,7 @@ def _leaf(
         for v, on in zip(body.inputs[1:], loop.marks[1:], strict=True)
     ]
     outputs = fresh(body.out_types)
-    params = {**loop.params, "body": body, "consts": consts, "turns": loop.room}
+    params = loop.plain(body=body, consts=consts, turns=loop.room)
     eqn = Eqn(REGISTRY["for_loop"], (low.atom, high.atom, *operands), tuple(outputs), params)
     parts = split(eqn, (False, False, *loop.marks[1:]), lambda atom: True)
     builder.eqns += parts.known

@@ -1,8 +1,9 @@
 """A for_loop apart: the primal loop, which also fills tapes, and the loop that is linear.
 
 A tape is an array with one entry for each turn; `ir.transforms.storage` decides what is on tape
-and what the linear loop computes again. Without a bound of the turns there can be no tape: then
-the linear loop carries the primal values too, and `for_loop_reverse` runs it from snapshots.
+and what the linear loop computes again. Without a bound of the turns there can be no tape, nor
+where it exceeds the budget (`checkpoint`): then the linear loop carries the primal values too, and
+`for_loop_snapshots` runs it from snapshots.
 """
 
 from __future__ import annotations
@@ -65,6 +66,23 @@ def split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Sp
 
 
 def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+    loop, apart, taped = _apart(eqn, tainted, free)
+    bound, budget = eqn.params["turns"], eqn.params.get("checkpoint")
+    kept = (bound or 0) * sum(nbytes(v.type) for v in taped)
+    if taped and (bound is None or (budget is not None and kept > budget)):
+        return _with_primal(loop, apart)
+    return _with_tapes(loop, apart, taped)
+
+
+def tape_row(eqn: Eqn, tainted: Sequence[bool]) -> int:
+    """The bytes that go onto tapes at each turn."""
+    return sum(nbytes(v.type) for v in _apart(eqn, tainted, lambda atom: True)[2])
+
+
+def _apart(
+    eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]
+) -> tuple[_Loop, Body, list[Var]]:
+    """The loop, its body apart, and the values to be stored at each turn."""
     body, consts = eqn.params["body"], eqn.params["consts"]
     marks = [False, *tainted[2:]]
     marks[1 + consts :] = carried(body, marks, 1 + consts, depending)
@@ -83,10 +101,7 @@ def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> S
     prices |= {v: nbytes(v.type) * turns for v in loop.part(loop.carry_inputs, False)}
     apart = separate_region(body, marks, loop.part(body.outputs, True), prices, turns)
     given = {body.inputs[0], *(v for v, _ in loop.consts)}
-    taped = [v for v in apart.plan.stored if v not in given]
-    if taped and eqn.params["turns"] is None:
-        return _with_primal(loop, apart)
-    return _with_tapes(loop, apart, taped)
+    return loop, apart, [v for v in apart.plan.stored if v not in given]
 
 
 def _with_primal(loop: _Loop, apart: Body) -> Split:
@@ -141,6 +156,8 @@ def _known_loop(
         *blank,
     )
     params = {**loop.eqn.params, "body": inner, "consts": len(consts)}
+    if tapes:
+        params.pop("checkpoint", None)
     results = (*loop.part(loop.eqn.outputs, False), *tapes)
     outer.eqns.append(Eqn(loop.eqn.op, inputs, results, params, loop.eqn.location))
 
@@ -187,5 +204,6 @@ def _linear_loop(
         *loop.part(loop.carry_operands, True),
     )
     params = {**loop.eqn.params, "body": region, "consts": len(operands)}
+    params.pop("checkpoint", None)
     outs = tuple(loop.part(loop.eqn.outputs, True))
     return Eqn(loop.eqn.op, inputs, outs, params, loop.eqn.location)

@@ -21,6 +21,8 @@ def hoist(eqn: Eqn, tainted: Sequence[bool] = ()) -> tuple[list[Eqn], Eqn]:
     What depends on `tainted` operands of the loop stays; what leaves becomes the last constants.
     """
     body, consts = eqn.params["body"], eqn.params["consts"]
+    if eqn.params.get("checkpoint") is not None and eqn.params["turns"] == 1:
+        return [], eqn  # a checkpoint: what it computes is not to be kept
     extra, bounds = (1, 2) if eqn.op.name == "for_loop" else (0, 0)
     names: dict[Atom, Atom] = dict(
         zip(body.inputs[extra : extra + consts], eqn.inputs[bounds : bounds + consts], strict=True)
