@@ -13,8 +13,21 @@ from wengert.errors import MutationError, ReadOnlyError
 X = np.arange(6.0)
 
 
+BACKENDS = ["reference", "cpu"]
+
+
+@pytest.fixture(params=BACKENDS, autouse=True)
+def backend(request: Any) -> Any:
+    """Each test runs on both back ends; the quick way of calling is only on one."""
+    global chosen
+    chosen = request.param
+
+
+chosen = "cpu"
+
+
 def compiled(f: Any, **options: Any) -> Any:
-    return wg.jit(f, backend="reference", **options)
+    return wg.jit(f, backend=chosen, **options)
 
 
 def change(x: Any, y: Any) -> Any:
@@ -226,6 +239,16 @@ def test_what_numpy_makes_of_constants_may_be_changed() -> None:
 def test_constants_stay(f: Any) -> None:
     with pytest.raises(TypeError):
         compiled(lambda x: f(x))(X)
+    np.testing.assert_array_equal(TABLE, np.arange(3.0))
+
+
+def test_compiled_functions_do_not_change_constants_of_a_trace() -> None:
+    inner = compiled(lambda t: t.fill(1))
+    inner(TABLE.copy())
+    inner(TABLE.copy())
+
+    with pytest.raises(MutationError):
+        compiled(lambda x: inner(TABLE))(X)
     np.testing.assert_array_equal(TABLE, np.arange(3.0))
 
 

@@ -205,6 +205,22 @@ def test_inner_limits_depend_on_outer_indices() -> None:
     assert checks(f, X) == 0
 
 
+def test_comparisons_that_intervals_decide() -> None:
+    def f(x: Any) -> Any:
+        def body(i: Any, s: Any) -> Any:
+            assert i > 0
+            assert i < N - 1
+            assert i != N
+            assert x[:i].shape == x[1 : i + 1].shape
+            assert x[:i].shape != x[: i - 1].shape
+            assert isinstance(i == 2, np.bool_) is isinstance(i, int)
+            return s + x[i]
+
+        return wg.fori_loop(1, N - 1, body, 0.0)
+
+    np.testing.assert_allclose(wg.jit(f)(X), X[1:-1].sum())
+
+
 @pytest.mark.parametrize(
     "f",
     [

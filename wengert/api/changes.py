@@ -19,7 +19,7 @@ from wengert.tracer.functions.assignment import refuse_constant, target
 from wengert.tracer.mutation import root, write
 from wengert.tracer.trace import Traced, lift
 
-MOST_WORK = 10_000
+MOST_WORK: Any = 10_000
 """How long to look for a common element of two arrays before they are said to overlap."""
 
 

@@ -13,6 +13,9 @@ values, and hands the leaves to the entry, which checks arrays by itself:
         o = entry(v3, v1)
         if o is NotImplemented: return NotImplemented
         return o[0]
+
+For a function that changes arguments it also sees to it that they are writeable and share no
+memory, and copies their new contents into them.
 """
 
 from __future__ import annotations
@@ -21,8 +24,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from wengert.api.signature import Call, Identity, is_static
 from wengert.tracer.pytree import TreeDef
+from wengert.tracer.stack import current
 from wengert.tracer.trace import Traced
 
 Fast = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -154,26 +160,46 @@ class _Writer:
     # result
 
     def call(self, entry: Callable[..., Any], traced: Traced) -> None:
+        self.changeable(traced)
         self.lines.append(f"o = {self.named(entry)}({', '.join(self.leaves)})")
         self.lines.append("if o is NotImplemented: return NotImplemented")
+        for position, k in enumerate(traced.changed, traced.results):
+            self.lines.append(f"{self.named(np.copyto)}({self.leaves[k]}, o[{position}])")
         tree = traced.out_tree
         flat = tree.kind is tuple and all(c.kind is None for c in tree.children)
-        if flat and not traced.static:
+        if flat and not traced.static and not traced.changed:
             self.lines.append("return o")
             return
         numbers = iter(range(tree.num_leaves))
         outputs = iter(range(tree.num_leaves))
         try:
-            self.lines.append(f"return {self.result(tree, traced.static, numbers, outputs)}")
+            self.lines.append(f"return {self.result(tree, traced, numbers, outputs)}")
         except _NoFastCallError:
-            self.lines.append(f"return {self.named(traced.unflatten)}(o)")
+            leaves = f"({''.join(f'{x}, ' for x in self.leaves)})"
+            self.lines.append(f"return {self.named(traced.unflatten)}(o, {leaves})")
 
-    def result(self, tree: TreeDef, static: dict[int, Any], numbers: Any, outputs: Any) -> str:
+    def changeable(self, traced: Traced) -> None:
+        """Arrays that the function changes must be writeable, and share no memory with others."""
+        array = self.named(np.ndarray) if traced.changed else ""
+        shares = self.named(np.may_share_memory) if traced.changed else ""
+        if traced.changed:  # while a function is traced, arrays that are not are its constants
+            self.require(f"{self.named(current)}() is None")
+        for k in traced.changed:
+            x = self.leaves[k]
+            self.require(f"type({x}) is {array} and {x}.flags.writeable")
+            for other, y in enumerate(self.leaves):
+                if other != k and (other > k or other not in traced.changed):
+                    self.require(f"type({y}) is not {array} or not {shares}({x}, {y})")
+
+    def result(self, tree: TreeDef, traced: Traced, numbers: Any, outputs: Any) -> str:
         kind: Any = tree.kind
         if kind is None:
             number = next(numbers)
+            if number in traced.same:
+                return self.leaves[traced.same[number]]
+            static = traced.static
             return self.named(static[number]) if number in static else f"o[{next(outputs)}]"
-        inner = [self.result(c, static, numbers, outputs) for c in tree.children]
+        inner = [self.result(c, traced, numbers, outputs) for c in tree.children]
         listed = "".join(f"{x}, " for x in inner)
         if kind is type(None):
             return "None"

@@ -63,19 +63,23 @@ def jit(
 
 @dataclass(slots=True, eq=False)
 class Specialisation:
-    """The program for one signature, and its executable once a call outside of traces needs it."""
+    """The program for one signature, and its executable once a call outside of traces needs it.
+
+    It is `aliased` if the program is for some arguments being the same array.
+    """
 
     call: Call
     traced: Traced
     executable: Any = None
     fast: Fast | None = None
+    aliased: bool = False
 
     def prepare(self, backend: str) -> Any:
         """Compiles the program unless that is done."""
         with LOCK:
             if self.executable is None:
                 made = compile_program(self.traced.program, backend)
-                if made.fast is not None and not self.changes:
+                if made.fast is not None and not self.aliased and not self.traced.written:
                     self.fast = fast_call(self.call, made.fast, self.traced)
                 self.executable = made
         return self.executable
@@ -143,6 +147,8 @@ class Jit:
         else:
             executable = found.executable or found.prepare(self._backend)
             outputs = executable(*args)
+            if found.fast is not None:
+                self._remember(found.fast, call)
         return finish(found.traced, args, outputs)
 
     def _remember(self, fast: Fast, call: Call) -> None:
@@ -154,7 +160,8 @@ class Jit:
 
     def _specialise(self, call: Call, same: tuple[int, ...] | None = None) -> Specialisation:
         """Traces the function for a signature; `same` says which arguments are one array."""
-        found = Specialisation(call.without_leaves(), self._trace(call, same))
+        traced = self._trace(call, same)
+        found = Specialisation(call.without_leaves(), traced, aliased=same is not None)
         if found.traced.captured:
             return found  # belongs to the trace around this call alone
         with LOCK:

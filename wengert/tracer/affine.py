@@ -176,6 +176,30 @@ def difference_bounds(x: Any, y: Any) -> Interval | None:
     return None if form is None else _extent(form)
 
 
+def compared(name: str, x: Any, y: Any) -> bool | None:
+    """The outcome of comparing two integers in a loop, where their intervals decide it."""
+    if not any(level.symbols for level in _levels(current())):
+        return None
+    if not (_is_integer(x) and _is_integer(y)):
+        return None
+    found = difference_bounds(x, y)
+    if found is None:
+        return None
+    low, high = found
+    outcomes = {"less": (high < 0, low >= 0), "less_equal": (high <= 0, low > 0),
+                "greater": (low > 0, high <= 0), "greater_equal": (low >= 0, high < 0),
+                "equal": (low == high == 0, high < 0 or low > 0),
+                "not_equal": (high < 0 or low > 0, low == high == 0)}  # fmt: skip
+    surely, never = outcomes[name]
+    return True if surely else (False if never else None)
+
+
+def _is_integer(x: Any) -> bool:
+    if isinstance(x, Tracer):
+        return not x.type.shape and x.type.dtype.kind == "i"
+    return isinstance(x, int) and not isinstance(x, bool)
+
+
 def _rule_of(var: Var) -> Interval | None:
     """The interval of a value that is no affine function, from the equation that gives it."""
     for level in _levels(current()):

@@ -132,28 +132,28 @@ def applied(
     """
     if key in CHANGING:
         return implementation(*args, **kwargs)
-    if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, args, kwargs):
+    if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, *args, **kwargs):
         kwargs.pop("copy", None)
         if len(args) > 1 and isinstance(args[1], Tracer) and key in SEVERAL:
             return tuple(of_function(implementation, x, (), {}) for x in args)
         return of_function(implementation, args[0], args[1:], kwargs, key in LOCKED)
-    out, args = _split_out(implementation, args, kwargs)
+    out, arguments = _split_out(implementation, args, kwargs)
     if out is not None:
         _writable(out, getattr(plain, "__name__", str(key)))
-    result = known_result(plain, args, kwargs)
+    result = known_result(plain, arguments, kwargs)
     if result is NotImplemented:
-        result = implementation(*args, **kwargs)
+        result = implementation(*arguments, **kwargs)
     return _stored(out, result, "same_kind")
 
 
-def _copies(key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _copies(key: Any, x: Tracer, *rest: Any, copy: Any = None, **options: Any) -> bool:
     """Whether a function that mostly gives views makes a copy here."""
     if key is np.diag:  # a matrix from a vector is new
-        return args[0].ndim != 2
+        return x.ndim != 2
     if key not in (np.ravel, "ravel"):
-        return bool(kwargs.get("copy"))
-    order = args[1] if len(args) > 1 else kwargs.get("order", "C")
-    flags = layout(args[0]).flags  # unlike reshape, ravel takes only contiguous arrays as they are
+        return bool(copy)
+    order = rest[0] if rest else options.get("order", "C")
+    flags = layout(x).flags  # unlike reshape, ravel takes only contiguous arrays as they are
     return not (flags.f_contiguous if order == "F" else flags.c_contiguous)
 
 
@@ -173,7 +173,8 @@ def _split_out(
     place = _place_of_out(implementation)
     if place is None or len(args) <= place:
         return None, args
-    return args[place], (*args[:place], None, *args[place + 1 :])
+    given: Any = args[place]
+    return given, (*args[:place], None, *args[place + 1 :])
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.types import FLOAT64, INT64
+from wengert.tracer.affine import compared
 from wengert.tracer.array import Tracer, enter, is_weak
 from wengert.tracer.dispatch import known_result, missing
 from wengert.tracer.functions.assignment import update
@@ -90,6 +91,19 @@ def _install_binary(short: str, name: str, reflected: bool, in_place: bool) -> N
         setattr(Tracer, f"__i{short}__", update)
 
 
+def _install_comparison(short: str, name: str) -> None:
+    def compare(self: Tracer, other: Any) -> Any:
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented
+        if not self.type.shape and self.type.dtype.kind == "i":
+            known = compared(name, self, other)
+            if known is not None:
+                return np.bool_(known)
+        return enter(_operate, name, self, other)
+
+    setattr(Tracer, f"__{short}__", compare)
+
+
 def _install_unary(short: str, name: str) -> None:
     def unary(self: Tracer) -> Any:
         return enter(_operate, name, self)
@@ -100,7 +114,7 @@ def _install_unary(short: str, name: str) -> None:
 for _short, _name in _BINARY.items():
     _install_binary(_short, _name, reflected=True, in_place=_short != "divmod")
 for _short, _name in _COMPARE.items():
-    _install_binary(_short, _name, reflected=False, in_place=False)
+    _install_comparison(_short, _name)
 for _short, _name in _UNARY.items():
     _install_unary(_short, _name)
 
