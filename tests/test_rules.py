@@ -12,9 +12,9 @@ import wengert.ir.ops  # noqa: F401
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.passes.simplify import rules, simplify
-from wengert.ir.passes.splats import COMMUTATIVE
 from wengert.ir.program import Atom, Program
 from wengert.ir.rewrite import Node, Rewriter, Rule, rewrite
+from wengert.ir.transforms.cse import COMMUTATIVE
 from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, type_of
 from wengert.ir.verify import verify
 
@@ -37,6 +37,7 @@ INPUTS: dict[str, Any] = {
     "v": RNG.standard_normal(3),
     "w": RNG.standard_normal(4),
     "k": np.array([1, 3, 1]),
+    "q": np.int64(1),
     "b": RNG.random((2, 3)) < 0.5,
     "f": np.where(np.abs(SPECIAL) > 1e38, np.inf, SPECIAL).astype(np.float32),
     "h": np.zeros(12, np.float16),
@@ -70,6 +71,20 @@ def dot(x: Value, y: Value, contract: Any = ((1,), (0,)), batch: Any = ((), ()))
 
 Make = Callable[[Inputs], Value]
 ROWS = {"shape": (3, 4), "dims": (0,)}
+
+
+def window_add(a: Inputs, x: Value, v: Value) -> Value:
+    return x.window_add(v, a.q, steps=(1,))
+
+
+def window_set(a: Inputs, x: Value, v: Value) -> Value:
+    return x.window_set(v, a.q, steps=(1,))
+
+
+def written(a: Inputs) -> Value:
+    return window_set(a, a.w, a.v).window(a.q, sizes=(3,), steps=(1,))
+
+
 CASES: list[tuple[str, Make]] = [
     ("empty", lambda a: a.e.exp()),
     ("empty", lambda a: a.v.broadcast(shape=(0, 3), dims=(1,))),
@@ -178,7 +193,17 @@ CASES: list[tuple[str, Make]] = [
         "transpose_dot",
         lambda a: dot(a.t, a.t, ((2,), (2,)), ((0,), (0,))).transpose(perm=(2, 0, 1)),
     ),
-    ("add_scatter", lambda a: a.w + a.full(a.w, 0.0).scatter_add(a.v, a.k)),
+    ("add_update", lambda a: a.w + a.full(a.w, 0.0).scatter_add(a.v, a.k)),
+    ("add_update", lambda a: a.w + window_add(a, a.full(a.w, 0.0), a.v)),
+    ("add_to_cleared", lambda a: window_add(a, window_set(a, a.w, a.full(a.v, 0.0)), a.v)),
+    ("set_again", lambda a: window_set(a, window_set(a, a.w, a.v), a.v * 2.0)),
+    ("read_written", lambda a: a.w.window(a.q, sizes=(3,), steps=(1,)) + written(a)),
+    ("read_all", lambda a: a.w.window(a.number(0, INT64), sizes=(4,), steps=(1,))),
+    ("read_splat", lambda a: a.full(a.w, 2.0).window(a.q, sizes=(3,), steps=(1,))),
+    ("set_splat", lambda a: window_set(a, a.full(a.w, 2.0), a.full(a.v, 2.0))),
+    ("write_all", lambda a: a.w.window_set(a.w * 2.0, a.number(0, INT64), steps=(1,))),
+    ("write_all", lambda a: a.w.window_add(a.w * 2.0, a.number(0, INT64), steps=(1,))),
+    ("write_nothing", lambda a: window_add(a, a.w, a.full(a.v, 0.0))),
     ("transpose_dot", lambda a: dot(a.t, a.n, ((2,), (0,))).transpose(perm=(2, 0, 1))),
     ("reshape_reshape", lambda a: a.m.reshape(shape=(2, 6)).reshape(shape=(12,))),
     ("reshape_broadcast", lambda a: a.s.broadcast(shape=(3, 4), dims=()).reshape(shape=(12,))),

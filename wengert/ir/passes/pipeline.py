@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import VerificationError
-from wengert.ir.passes.cleanup import cse, dce
+from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.control import control
 from wengert.ir.passes.products import products
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
+from wengert.ir.transforms.cse import cse
 from wengert.ir.verify import verify
 
 

@@ -9,14 +9,7 @@ import numpy as np
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
-
-COMMUTATIVE = frozenset(
-    (
-        *("add", "mul", "max", "min", "fmax", "fmin", "eq", "ne", "bitand", "bitor", "bitxor"),
-        *("logaddexp", "logaddexp2", "hypot", "gcd", "lcm"),
-    )
-)
-"""Ops whose two operands may change places, to the last bit."""
+from wengert.ir.transforms.cse import COMMUTATIVE
 
 
 def elementwise(op: Op) -> bool:

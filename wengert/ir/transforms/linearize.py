@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wengert.ir.program import Program, Var
+from wengert.ir.program import Program, Var, regions
+from wengert.ir.transforms.cse import cse
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import free_atoms, separate
 
@@ -32,13 +33,16 @@ class Linearized:
 def linearize(program: Program, active: Sequence[bool]) -> Linearized:
     """Splits the JVP of `program` with respect to the active inputs."""
     pushed = jvp(program, active)
+    both = pushed.program
+    if any(True for e in both.eqns for _ in regions(e)):
+        both = cse(both)  # lest a loop stores a value twice
     count = len(program.inputs)
-    tangents = pushed.program.inputs[count:]
-    parts = separate(pushed.program.eqns, tangents)
-    outputs = pushed.program.outputs[: len(program.outputs)]
-    out_tangents = pushed.program.outputs[len(program.outputs) :]
+    tangents = both.inputs[count:]
+    parts = separate(both.eqns, tangents)
+    outputs = both.outputs[: len(program.outputs)]
+    out_tangents = both.outputs[len(program.outputs) :]
     residuals = free_atoms(parts.linear, out_tangents, tangents)
-    primal = Program(pushed.program.inputs[:count], tuple(parts.known), (*outputs, *residuals))
+    primal = Program(both.inputs[:count], tuple(parts.known), (*outputs, *residuals))
     rest = Program((*residuals, *tangents), tuple(parts.linear), out_tangents)
     return Linearized(primal, rest, len(residuals), pushed.out_active)
 
