@@ -12,6 +12,7 @@ from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.control import control
 from wengert.ir.passes.products import products
+from wengert.ir.passes.rows import fuse_rows
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
@@ -53,12 +54,13 @@ CSE = Pass("cse", "computes equal equations once", cse)
 SIMPLIFY = Pass("simplify", "algebraic rules and constant folding", simplify)
 CONTROL = Pass("control", "takes constants out of loops, and loops of one turn apart", control)
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
+FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
 )
 
 PASSES: dict[str, Pass] = {
-    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, DROP_STOP_GRADIENT)
+    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, DROP_STOP_GRADIENT)
 }
 
 # Before lowering. Dead code goes first, so that the others do not work on it. CSE comes before
@@ -66,7 +68,10 @@ PASSES: dict[str, Pass] = {
 # simplification makes equal equations and leaves dead ones, which the last two remove. Products
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
 # anything looks into those.
-DEFAULT = (DCE, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL, PRODUCTS, CSE, DCE)
+DEFAULT = (
+    *(DCE, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL),
+    *(PRODUCTS, FUSE_ROWS, CSE, DCE),
+)
 
 PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}
 
