@@ -28,7 +28,7 @@ VIEWS: list[Any] = [
     lambda x: np.array_split(x, 3)[2], lambda x: np.hsplit(x, 2)[0], lambda x: np.unstack(x)[1],
     lambda x: x[np.array([0, 1])], lambda x: x.copy(), lambda x: x.flatten(), lambda x: x.astype(float),
     lambda x: x + 0, lambda x: +x, lambda x: x[...], lambda x: np.real(x),
-    lambda x: x.squeeze(), lambda x: x.view() if isinstance(x, np.ndarray) else x[...], lambda x: x[()],
+    lambda x: x.squeeze(), lambda x: x.view(), lambda x: x[()],
     lambda x: np.matrix_transpose(x), lambda x: x.mT[1:], lambda x: x[1:2, 1:2].reshape(()), lambda x: x.reshape(3, 4),
     lambda x: x.reshape(3, 4, copy=True), lambda x: np.ravel(x[:, 1:]), lambda x: np.ravel(x[1:]),
 ]  # fmt: skip
@@ -61,6 +61,19 @@ def test_read_only_views_see_writes() -> None:
     for g in (np.diagonal, np.diag, lambda x: np.broadcast_to(x, (2, 3, 4))):
         with pytest.raises(ReadOnlyError, match="copy"):
             run(lambda x, g=g: g(x).fill(0), M)
+
+
+def test_flat() -> None:
+    def f(x: Any) -> Any:
+        x.flat[3] = 7
+        x.T.flat[1:3] += 1
+        total = 0.0
+        for v in x[:, 1].flat:
+            total = total * 2 + v
+        x[0].flat = 2
+        return total
+
+    alike(f, M)
 
 
 def test_swaps_and_rebinding() -> None:

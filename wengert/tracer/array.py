@@ -207,11 +207,6 @@ class Tracer:
         """The imaginary part: zeros."""
         return self * 0
 
-    @property
-    def flat(self) -> Iterator[Any]:
-        """The elements in row-major order."""
-        return iter(self.ravel())
-
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         # above this module in the import order, and loaded long before a trace can be open
         return importlib.import_module("wengert.numpy")

@@ -27,7 +27,7 @@ from wengert.tracer.tables import (
     UFUNCS,
     VIEWS,
 )
-from wengert.tracer.views import layout, of_function
+from wengert.tracer.views import flat, layout, of_function
 
 
 def missing(message: str) -> NoReturn:
@@ -237,6 +237,10 @@ def _setitem(self: Tracer, index: Any, value: Any) -> None:
     enter(METHODS["__setitem__"], self, index, value)
 
 
+def _set_flat(self: Tracer, values: Any) -> None:
+    enter(METHODS["__setitem__"], flat(self), slice(None), values)
+
+
 def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if any(isinstance(x, Selection) for x in inputs):
         return NotImplemented
@@ -251,6 +255,7 @@ def _array_function(self: Tracer, func: Any, types: Any, args: Any, kwargs: Any)
 
 for _name, _protocol in (
     ("to_device", _to_device),
+    ("flat", property(lambda self: enter(flat, self), _set_flat)),
     ("__getitem__", _getitem),
     ("__setitem__", _setitem),
     ("__array_ufunc__", _array_ufunc),

@@ -9,6 +9,7 @@ reordered, left out (length 1) or new. Windows of windows are windows of the sam
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -438,6 +439,12 @@ def _narrowed(window: Window, parts: Sequence[Part]) -> Window:
     found = window.part(parts)
     assert found is not None, "an empty part of an axis of length 1"
     return found
+
+
+def flat(x: Tracer) -> Tracer:
+    """The elements in row-major order, to be read and written whatever the order in memory is."""
+    size = functools.reduce(operator.mul, x.type.shape, 1)
+    return view(x, Reshaped((size,), x.type.shape), (size,))
 
 
 # which reshapes are views
