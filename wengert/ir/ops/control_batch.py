@@ -22,7 +22,7 @@ from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.ops.control_family import chosen
 from wengert.ir.ops.structural_family import Batched, in_front
-from wengert.ir.program import Eqn, Program
+from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.rewrite import map_regions
 from wengert.ir.transforms.batch import batch, spread
 from wengert.ir.transforms.storage import is_safe, nbytes, work
@@ -164,7 +164,7 @@ def _loop(
     body, consts = params["body"], params["consts"]
     inputs = body.inputs[len(body.inputs) - len(flags) :]
     first = [False] * (len(body.inputs) - len(flags))
-    state = sum(nbytes(v.type) for v in chosen(inputs[consts:], flags[consts:]))
+    state = sum(_touched(body, v) for v in chosen(inputs[consts:], flags[consts:]))
     way = _way(body, (*first, *flags), state, size)
     if way == "whole":
         return whole(values, size), list(flags[consts:])
@@ -180,6 +180,30 @@ def _way(body: Program, flags: Flags, state: int, size: int) -> str:
     if not _side_by_side(batch(body, flags, LANES).program) or state > _SMALL:
         return "apart"
     return "blocks" if size >= 2 * LANES else "whole"
+
+
+def _touched(body: Program, var: Var) -> int:
+    """The bytes of a carried value that a turn works on: parts, if it only reads and writes those.
+
+    The arrays that a loop fills with a row at each turn, tapes for instance, are large, and no
+    state.
+    """
+    parts = 0
+    names: set[Atom] = {var}
+    for eqn in body.eqns:
+        if names.isdisjoint(eqn.inputs):
+            continue
+        if not names.isdisjoint(eqn.inputs[1:]) or eqn.op.name not in _PARTIAL:
+            return nbytes(var.type)
+        if eqn.op.name == "window":
+            parts += nbytes(eqn.outputs[0].type)
+        else:
+            parts += nbytes(eqn.inputs[1].type)
+            names.update(eqn.outputs)
+    return min(parts, nbytes(var.type)) or nbytes(var.type)
+
+
+_PARTIAL = frozenset({"window", "window_set", "window_add"})
 
 
 def _shares_product(body: Program, flags: Flags) -> bool:
