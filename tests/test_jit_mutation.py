@@ -276,3 +276,32 @@ def test_known_elements_in_loops_that_change_them() -> None:
     found = compiled(f)(X)
     assert found[:2] == (s, u)
     np.testing.assert_array_equal(found[2], t)
+
+
+def test_arrays_that_may_be_an_argument_or_another() -> None:
+    def swapped(x: Any, y: Any) -> Any:
+        if x[0] > 0:
+            x, y = y, x
+        return x - 2 * y
+
+    def changed(x: Any, y: Any) -> Any:
+        if x[0] > 0:
+            x, y = y, x
+        x[0] = 1
+
+    def copied(x: Any, y: Any) -> Any:
+        z = x.copy()
+        if x[0] > 0:
+            z = z * 2
+        z[0] = 7
+        x, y = (y, x) if y[1] > 0 else (x, y)
+        x = x.copy()
+        x[1] = 3
+        return x, z
+
+    x, y = X + 1, -X
+    np.testing.assert_array_equal(compiled(swapped)(x, y), swapped(x, y))
+    for found, wanted in zip(compiled(copied)(x, y), copied(x, y), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(MutationError, match=r"'x' may be an argument.*x\.copy\(\)"):
+        compiled(changed)(x, y)

@@ -16,6 +16,7 @@ from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import checked, lift, wrap
+from wengert.tracer.mutation import join
 from wengert.tracer.pytree import TreeDef, flatten
 from wengert.tracer.stack import Trace, open_trace, opened, user_location
 from wengert.tracer.trace import Abstract
@@ -86,7 +87,12 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
         for k, arm in enumerate(arms)
     ]
     found = iter(emit_branch(parent, index, [a.trace for a in arms], outputs))
-    return [plan.finish(found) for plan in plans]
+    results = [plan.finish(found) for plan in plans]
+    for name, plan, result in zip(labels.names, plans, results, strict=True):
+        for leaf, x in zip(plan.leaves, flatten(result)[0], strict=False):
+            if isinstance(leaf, _Leaf) and isinstance(x, Tracer):
+                join(x, leaf.values, name)
+    return results
 
 
 @dataclass(frozen=True, slots=True)

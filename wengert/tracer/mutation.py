@@ -6,6 +6,7 @@ A view has no contents of its own: it is read and written through its base.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,23 @@ def root(tracer: Tracer) -> Tracer:
     while tracer.base is not None:
         tracer = tracer.base
     return tracer
+
+
+def join(result: Tracer, values: Sequence[Any], name: str) -> None:
+    """Makes the result of a branch read-only if one of the `values` that it may be is an argument.
+
+    Its contents are a copy, and the caller, who sees the argument, would miss what is done to it.
+    """
+    for x in values:
+        if not (isinstance(x, Tracer) and x.mutable):
+            continue
+        whole = root(x)
+        if id(whole) in whole.owner.arguments:
+            result.locked = (
+                f"{name} may be an argument of the function or another array, by a condition that "
+                "is known only at run time, so it cannot be changed in place; change a copy of it "
+                "(x = x.copy()), or make the condition static (static_argnums)"
+            )
 
 
 def forget(tracer: Tracer) -> None:

@@ -35,6 +35,8 @@ class Trace:
     those traces whose elements were known and were used while tracing: if such an array is also in
     `written` and this is the body of a loop, it must be traced again with the elements unknown.
 
+    `arguments` are those of the function, whose callers see what is done to them.
+
     `symbols` maps the variables of loop indices to what stands for them in shapes, `limits` the
     symbols to the affine forms of their least and greatest values.
     """
@@ -44,6 +46,7 @@ class Trace:
         "_producers",
         "_scanned",
         "alive",
+        "arguments",
         "assumed",
         "builder",
         "captured",
@@ -68,6 +71,7 @@ class Trace:
         self.limits: dict[Symbol, tuple[Form, Form]] = {}
         self.checks: dict[Any, Value] = {}
         self.alive = True
+        self.arguments: dict[int, Tracer] = {}
         self._producers: dict[Var, Eqn] = {}
         self._scanned = 0
         self._origins: dict[Var, Tracer] = {}

@@ -86,6 +86,7 @@ def trace(
     with opened(name or getattr(fun, "__name__", "function")) as here:
         builder = here.builder
         tracers = [wrap(builder.input(a.type), a.weak) for a in args]
+        here.arguments.update((id(t), t) for t in tracers)
         result = _call(fun, tracers)
         leaves, tree = flatten(result)
         static = {i: x for i, x in enumerate(leaves) if keep_static and _is_static(x)}

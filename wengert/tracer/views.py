@@ -303,7 +303,7 @@ def frame(x: Tracer) -> tuple[Tracer, Window]:
     return x, Window.whole(x.type.shape)
 
 
-def view(base: Tracer, lens: Lens, shape: Shape, locked: bool = False) -> Tracer:
+def view(base: Tracer, lens: Lens, shape: Shape, locked: bool | str = False) -> Tracer:
     """An array that sees `base` through a lens.
 
     Its contents are written now, unless the elements of the base are known: so a view stands at

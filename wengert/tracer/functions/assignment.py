@@ -71,6 +71,8 @@ def refuse_constant(array: Any, what: str) -> None:
 def target(x: Any, what: str) -> Tracer:
     """`x`, if it is an array that may be changed in place."""
     if isinstance(x, Tracer):
+        if isinstance(x.locked, str):
+            raise MutationError(f"{what}: {x.locked}")
         if x.locked:
             raise ReadOnlyError(
                 f"{what}: the array is a read-only view (as np.diagonal and np.broadcast_to give); "
