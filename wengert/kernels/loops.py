@@ -48,9 +48,10 @@ class Space(enum.StrEnum):
 
 
 class Kind(enum.StrEnum):
-    """How a loop runs."""
+    """How a loop runs; the turns of an ORDERED one wait for one another."""
 
     SERIAL = "serial"
+    ORDERED = "ordered"
     PARALLEL = "parallel"
     UNROLL = "unroll"
 

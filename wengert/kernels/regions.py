@@ -133,7 +133,8 @@ class _Region:
         if self.alternates(moves, near, consts):
             loop = self.alternating(inside, moves, (index, low, high))
         else:
-            whole = Loop(index, low, high, (*inside, *self.moved(moves, near)))
+            kind = Kind.ORDERED if found is None else Kind.SERIAL
+            whole = Loop(index, low, high, (*inside, *self.moved(moves, near)), kind)
             loop = [whole] if found is None else self.threaded(whole, found)
         return self.around(near, loop)
 
@@ -412,7 +413,7 @@ class _Region:
         last = (*_at(s, body, index, s.sub(high, 1)), *self.moved(moves, ()))
         statements: list[Stmt] = []
         if not half.is_const or half.attr > 0:
-            statements.append(Loop(pair, s.int(0), half, both))
+            statements.append(Loop(pair, s.int(0), half, both, Kind.ORDERED))
         if not count.is_const:
             odd = s.and_(s.gt(count, 0), s.eq(s.and_(count, s.int(1)), 1))
             statements.append(If(odd, last))

@@ -108,7 +108,8 @@ def in_turn(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     def one(statement: Stmt) -> Stmt:
         match statement:
             case Loop():
-                return replace(statement, body=in_turn(statement.body), kind=Kind.SERIAL)
+                kind = Kind.SERIAL if statement.kind is Kind.PARALLEL else statement.kind
+                return replace(statement, body=in_turn(statement.body), kind=kind)
             case If(condition, then, otherwise):
                 return If(condition, in_turn(then), in_turn(otherwise))
             case While(before, condition, inner):

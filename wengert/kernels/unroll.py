@@ -44,7 +44,9 @@ def _is_stage(loop: Loop) -> bool:
 
 
 def _short(loop: Loop, stores: bool) -> bool:
-    if loop.kind is not Kind.SERIAL or not (loop.start.is_const and loop.stop.is_const):
+    if loop.kind not in (Kind.SERIAL, Kind.ORDERED) or not (
+        loop.start.is_const and loop.stop.is_const
+    ):
         return False
     turns = loop.stop.attr - loop.start.attr
     if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):

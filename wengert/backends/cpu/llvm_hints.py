@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wengert.backends.cpu.llvm_expr import Module
-from wengert.kernels.loops import Accumulate, Kind, Loop, Stmt
+from wengert.kernels.loops import Accumulate, Kind, Loop, Stmt, While
+from wengert.kernels.statements import walk
 
 # A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
 # machine's window is too small to overlap the long chains of one iteration with those of the next.
@@ -14,9 +15,14 @@ LONG_BODY, LONG_LOOP = 80, 256
 # results of all chunks, say, added up at the end).
 SHORT_RUN, SHORT_LOOP = 512, 64
 
+# Short bodies whose iterations wait for one another are written out so many times: they cannot be
+# vectorised, and then the loop's own counting and branching is a good part of the work.
+SMALL_BODY, COPIES = 48, 4
+
 _FULL = '!"llvm.loop.unroll.full"'
 # On its own this also keeps the vectoriser from interleaving.
 _NO_UNROLL = '!"llvm.loop.unroll.disable"'
+_COPIES = f'!"llvm.loop.unroll.count", i32 {COPIES}'
 _NO_VECTOR = '!"llvm.loop.vectorize.enable", i1 false'
 # Iterations that do not wait for one another overlap in the machine without being interleaved.
 _ONE = '!"llvm.loop.interleave.count", i32 1'
@@ -47,6 +53,8 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
         return _attached(module, _FULL)
     if not _innermost(loop.body):
         return ""
+    if loop.kind is Kind.ORDERED and lines <= SMALL_BODY:
+        return _attached(module, _COPIES)
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
         return "" if any(map(_waits, loop.body)) else _attached(module, _ONE)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * is_masked(module, loop, lines))
@@ -58,7 +66,7 @@ def _waits(stmt: Stmt) -> bool:
 
 
 def _innermost(body: tuple[Stmt, ...]) -> bool:
-    return not any(isinstance(stmt, Loop) for stmt in body)
+    return not any(isinstance(stmt, Loop | While) for stmt in walk(body))
 
 
 def _attached(module: Module, *properties: str) -> str:
