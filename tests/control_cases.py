@@ -352,6 +352,54 @@ def kept_apart(x: Value, y: Value) -> Any:
     return a * b
 
 
+def overwritten_later(x: Value) -> Any:
+    """x[i-1] = sin(x[i]) * x[i+1]: what a turn reads the next ones write."""
+    return loop(
+        1, 6, [x], lambda i, x: put(x, at(x, i).sin() * at(x, i + 1), i - 1), symbol=Symbol(1, 5)
+    )
+
+
+def overwritten_below(x: Value) -> Any:
+    """The same in a loop that runs down."""
+    return loop(
+        1,
+        6,
+        [x],
+        lambda i, x: put(x, at(x, i).sin() * at(x, i - 1), i + 1),
+        symbol=Symbol(1, 5),
+        reverse=True,
+    )
+
+
+def nonlinear_sweeps(x: Value) -> Any:
+    """What is final in a sweep is overwritten by the next one."""
+    sweep = Symbol(1, 6)
+
+    def body(k: Value, x: Value) -> Any:
+        return loop(1, 7, [x], lambda i, x: put(x, at(x, i - 1).sin() * at(x, i), i), symbol=sweep)
+
+    return loop(0, 3, [x], body, symbol=Symbol(0, 2))
+
+
+def cholesky(a: Value) -> Any:
+    """Cholesky's method, column by column, with triangular lengths."""
+    outer, inner = Symbol(0, 3), Symbol(1, 3)
+    size = Dim.make({outer: 1}, 0)
+
+    def entry(i: Value, j: Value, a: Value, low: Value) -> Value:
+        left = part(low, (i, 0), (1, size)) * part(low, (j, 0), (1, size))
+        value = (at(a, i, j) - left.reduce_sum(axes=(0, 1))) / at(low, j, j)
+        return put(low, value, i, j)
+
+    def column(j: Value, a: Value, low: Value) -> Any:
+        head = part(low, (j, 0), (1, size))
+        pivot = (at(a, j, j) - (head * head).reduce_sum(axes=(0, 1))).sqrt()
+        low = put(low, pivot, j, j)
+        return loop(j + 1, 4, [low], entry, [j, a], symbol=inner, turns=3)
+
+    return loop(0, 4, [a * 0.0], column, [a], symbol=outer)
+
+
 def cases() -> dict[str, Case]:
     """All of them by name."""
     x, m = draw(7), draw(5, 5, seed=1)
@@ -380,6 +428,10 @@ def cases() -> dict[str, Case]:
         "gathered": case(gathered, draw(5), 0.4),
         "on_a_budget": case(on_a_budget, draw(3), draw(3, seed=1)),
         "kept_apart": case(kept_apart, 0.4, 0.7),
+        "overwritten_later": case(overwritten_later, x),
+        "overwritten_below": case(overwritten_below, x),
+        "nonlinear_sweeps": case(nonlinear_sweeps, x),
+        "cholesky": case(cholesky, diagonal),
         "in_place_columns": case(in_place_columns, diagonal),
     }
 

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Program
-from wengert.ir.types import FLOAT64, INT64, TensorType
+from wengert.ir.types import FLOAT64, INT64, Symbol, TensorType
 
 INDEX = TensorType(INT64, ())
 
@@ -141,7 +141,11 @@ class Generator:
         stop = int(self.rng.integers(start, self.n + 1))
         reverse = bool(self.rng.random() < 0.3)
         builder = state[0].builder
-        return for_loop(builder, start, stop, consts, state, turn, reverse=reverse)
+        turns = stop - start if self.rng.random() < 0.8 else None
+        symbol = Symbol(start, max(start, stop - 1))
+        return for_loop(
+            builder, start, stop, consts, state, turn, reverse=reverse, turns=turns, symbol=symbol
+        )
 
     def branch(
         self, state: list[Value], known: list[Value], indices: list[Value], depth: int

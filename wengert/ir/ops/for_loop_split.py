@@ -23,8 +23,10 @@ from wengert.ir.ops.control_family import (
     write_row,
 )
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.transforms.affine import around, enter, form_around, inside
+from wengert.ir.transforms.final import Finals, final_reads
 from wengert.ir.transforms.hoist import hoist
-from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
+from wengert.ir.transforms.separate import Body, Parts, Split, repeat, separate_region
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.taint import carried, depending
 
@@ -99,8 +101,24 @@ def _apart(
     prices: dict[Var, int | None] = {body.inputs[0]: None}
     prices |= {v: None if free(a) else nbytes(a.type) for v, a in loop.consts}
     prices |= {v: nbytes(v.type) * turns for v in loop.part(loop.carry_inputs, False)}
-    apart = separate_region(body, marks, loop.part(body.outputs, True), prices, turns)
-    given = {body.inputs[0], *(v for v, _ in loop.consts)}
+    around_it = {a: f for a in eqn.inputs if (f := form_around(a)) is not None}
+    forms, symbol = inside(around_it, eqn)
+    known_carry = [k for k, on in enumerate(loop.carry) if not on]
+
+    def redirect(parts: Parts) -> Finals:
+        return final_reads(eqn, forms, symbol, parts.known, parts.linear, known_carry)
+
+    with around(enter(forms, body.eqns)):
+        apart = separate_region(
+            body,
+            marks,
+            loop.part(body.outputs, True),
+            prices,
+            turns,
+            redirect,
+            lambda k: None if free(eqn.outputs[k]) else nbytes(eqn.outputs[k].type),
+        )
+    given = {body.inputs[0], *(v for v, _ in loop.consts), *apart.finals.values()}
     return loop, apart, [v for v in apart.plan.stored if v not in given]
 
 
@@ -178,7 +196,8 @@ def _linear_loop(
     builder = Builder(location=loop.eqn.location)
     index, start = Var(INDEX), Var(INDEX)
     boards = fresh([t.type for t in tapes])
-    consts = [*loop.consts, *loop.linear_consts]
+    finals = [(v, loop.eqn.outputs[k]) for k, v in apart.finals.items()]
+    consts = [*loop.consts, *finals, *loop.linear_consts]
     inner = fresh([v.type for v, _ in consts])
     carry = fresh([v.type for v in loop.part(loop.carry_inputs, True)])
     env: dict[Atom, Atom] = {body.inputs[0]: index}

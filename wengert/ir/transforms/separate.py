@@ -7,11 +7,12 @@ what the linear ones read: the residuals, for a loop a tape with one entry for e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.transforms.final import Finals
 from wengert.ir.transforms.storage import Plan, plan, work
 from wengert.ir.transforms.taint import depending, tainted_outputs
 
@@ -86,6 +87,10 @@ class Body:
 
     parts: Parts
     plan: Plan
+    finals: Mapping[int, Var]
+
+
+Redirect = Callable[[Parts], Finals]
 
 
 def separate_region(
@@ -94,17 +99,26 @@ def separate_region(
     outputs: Sequence[Atom],
     prices: Mapping[Var, int | None],
     turns: int,
+    redirect: Redirect | None = None,
+    final_price: Callable[[int], int | None] = lambda k: None,
 ) -> Body:
     """Splits a region whose marked inputs are tainted; `outputs` are what its linear part gives.
 
     `prices` says what it costs to keep each of the other inputs for the linear part, None for
-    nothing; `turns` is how often the region runs.
+    nothing; `turns` is how often the region runs. `redirect` finds reads that may be of carried
+    arrays as they are at the end, for `final_price`.
     """
     tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
     free = [v for v, price in prices.items() if price is None]
     parts = separate(region.eqns, tainted, free)
-    needed = free_atoms(parts.linear, outputs, tainted)
-    return Body(parts, plan(parts.known, needed, prices, turns))
+    if redirect is None:
+        needed = free_atoms(parts.linear, outputs, tainted)
+        return Body(parts, plan(parts.known, needed, prices, turns), {})
+    finals = redirect(parts)
+    prices = {**prices, **{v: final_price(k) for k, v in finals.names.items()}}
+    needed = free_atoms(finals.linear, outputs, tainted)
+    parts = Parts(parts.known, finals.linear, parts.tainted)
+    return Body(parts, plan(finals.known, needed, prices, turns), finals.names)
 
 
 def repeat(builder: Builder, eqns: Sequence[Eqn], env: dict[Atom, Atom], checked: bool) -> None:

@@ -1,0 +1,65 @@
+"""Derivatives and batches of random programs of loops, branches and updates in place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from derivative_laws import check_derivatives
+from loop_programs import Generator
+from op_cases import run
+
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.program import Program
+from wengert.ir.transforms.batch import batch
+from wengert.ir.transforms.transpose import vjp
+from wengert.ir.verify import verify
+
+SEEDS = range(40)
+over_seeds = pytest.mark.parametrize("seed", SEEDS)
+
+
+def drawn(seed: int) -> tuple[Program, list[np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    program = Generator(rng, n=4, depth=2 + seed % 2).program()
+    return program, [np.asarray(rng.uniform(-1, 1, t.shape)) for t in program.in_types]
+
+
+@over_seeds
+def test_forward_reverse_and_differences_agree(seed: int) -> None:
+    program, args = drawn(seed)
+    check_derivatives(program, args, range(len(args)))
+
+
+@over_seeds
+def test_passes_keep_the_meaning_of_derivatives(seed: int) -> None:
+    program, args = drawn(seed)
+    derived = vjp(program, [True] * len(args)).program
+    rng = np.random.default_rng(seed)
+    extra = [np.asarray(rng.standard_normal(t.shape)) for t in derived.in_types[len(args) :]]
+    changed = default_pipeline(derived)
+    verify(changed)
+    pairs = zip(run(changed, [*args, *extra]), run(derived, [*args, *extra]), strict=True)
+    for x, y in pairs:
+        np.testing.assert_allclose(x, y, 1e-9, 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 4))
+def test_derivatives_of_derivatives(seed: int) -> None:
+    program, args = drawn(seed)
+    derived = vjp(program, [True] * len(args)).program
+    rng = np.random.default_rng(seed)
+    extra = [np.asarray(rng.standard_normal(t.shape)) for t in derived.in_types[len(args) :]]
+    check_derivatives(derived, [*args, *extra], range(len(args)))
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 2))
+def test_batches_agree_with_single_calls(seed: int) -> None:
+    program, args = drawn(seed)
+    rows = [np.stack([a, a * 0.5, a * -0.9]) for a in args]
+    mapped = batch(program, [True] * len(args), 3)
+    verify(mapped.program)
+    found = run(mapped.program, rows)
+    for k in range(3):
+        expected = run(program, [np.asarray(r[k]) for r in rows])
+        for x, on, y in zip(found, mapped.out_batched, expected, strict=True):
+            np.testing.assert_allclose(x[k] if on else x, y, 1e-12, 1e-12)
