@@ -197,6 +197,7 @@ CASES: list[tuple[str, Make]] = [
     ("add_update", lambda a: a.w + window_add(a, a.full(a.w, 0.0), a.v)),
     ("add_to_cleared", lambda a: window_add(a, window_set(a, a.w, a.full(a.v, 0.0)), a.v)),
     ("set_again", lambda a: window_set(a, window_set(a, a.w, a.v), a.v * 2.0)),
+    ("set_read", lambda a: window_set(a, a.w, a.w.window(a.q, sizes=(3,), steps=(1,)))),
     ("read_written", lambda a: a.w.window(a.q, sizes=(3,), steps=(1,)) + written(a)),
     ("read_all", lambda a: a.w.window(a.number(0, INT64), sizes=(4,), steps=(1,))),
     ("read_splat", lambda a: a.full(a.w, 2.0).window(a.q, sizes=(3,), steps=(1,))),

@@ -58,6 +58,16 @@ def set_again(r: Rewriter, n: Node) -> Atom | None:
     return r.emit("window_set", maker.inputs[0], *n.inputs[1:], **n.params)
 
 
+def set_read(r: Rewriter, n: Node) -> Atom | None:
+    """window_set(x, window(x)) -> x, for one window."""
+    maker = r.maker(n.inputs[1], "window")
+    if maker is None or maker.inputs[0] is not n.inputs[0]:
+        return None
+    starts = zip(n.inputs[2:], maker.inputs[1:], strict=True)
+    same = n.params["steps"] == maker.params["steps"]
+    return n.inputs[0] if same and all(a is b or same_literal(a, b) for a, b in starts) else None
+
+
 def read_written(r: Rewriter, n: Node) -> Atom | None:
     """window(window_set(x, v)) -> v, for one window."""
     maker = r.maker(n.inputs[0], "window_set")
@@ -108,6 +118,6 @@ def set_splat(r: Rewriter, n: Node) -> Atom | None:
 TABLE: dict[str, tuple[Rule, ...]] = {
     "add": (add_update,),
     "window": (read_all, read_written, read_splat),
-    "window_set": (write_nothing, write_all, set_splat, set_again),
+    "window_set": (write_nothing, write_all, set_splat, set_read, set_again),
     "window_add": (write_nothing, write_all, add_to_cleared),
 }
