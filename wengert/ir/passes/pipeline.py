@@ -14,6 +14,7 @@ from wengert.ir.passes.control import control
 from wengert.ir.passes.products import products
 from wengert.ir.passes.rows import fuse_rows
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
+from wengert.ir.passes.sink import sink
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
 from wengert.ir.transforms.cse import cse
@@ -55,12 +56,13 @@ SIMPLIFY = Pass("simplify", "algebraic rules and constant folding", simplify)
 CONTROL = Pass("control", "takes constants out of loops, and loops of one turn apart", control)
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
 FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
+SINK = Pass("sink", "moves additions into the branch that adds something", sink)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
 )
 
 PASSES: dict[str, Pass] = {
-    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, DROP_STOP_GRADIENT)
+    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK, DROP_STOP_GRADIENT)
 }
 
 # Before lowering. Dead code goes first, so that the others do not work on it. CSE comes before
@@ -70,7 +72,7 @@ PASSES: dict[str, Pass] = {
 # anything looks into those.
 DEFAULT = (
     *(DCE, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL),
-    *(PRODUCTS, FUSE_ROWS, CSE, DCE),
+    *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE),
 )
 
 PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}
