@@ -170,7 +170,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 def _choose(
     index: Any, branches: Sequence[Callable[..., Any]], operands: Any, labels: Labels
 ) -> Any:
-    arms = [trace_arm(lambda f=f: (convert(f)(*operands),), function_name(f)) for f in branches]
+    arms = [trace_arm(lambda f=f: [convert(f)(*operands)], function_name(f)) for f in branches]
     return branch(index, arms, labels)[0]
 
 

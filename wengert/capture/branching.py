@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
-from wengert.capture.undefined import Undefined
+from wengert.capture.undefined import Maybe, Undefined
 from wengert.errors import CaptureError, ShapeError, located
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType
@@ -42,7 +42,7 @@ class Arm:
     """A traced arm and the values that it gives, flattened."""
 
     trace: Trace
-    values: Sequence[Any]
+    values: list[Any]
     flat: list[tuple[list[Any], TreeDef]] = field(default_factory=list[Any])
 
 
@@ -63,7 +63,7 @@ def truth_index(condition: Any) -> Value:
     return truth.to(INT64)
 
 
-def trace_arm(thunk: Callable[[], Sequence[Any]], name: str) -> Arm:
+def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:
     """Runs one arm in a trace of its own."""
     with opened(name) as here:
         arm = Arm(here, thunk())
@@ -110,6 +110,7 @@ class _Plan:
     known: Any
     tree: TreeDef | None = None
     leaves: Sequence[Any] = ()
+    maybe: tuple[Undefined, str] | None = None
 
     @property
     def outputs(self) -> list[_Leaf]:
@@ -118,9 +119,13 @@ class _Plan:
     def finish(self, found: Any) -> Any:
         if self.tree is None:
             return self.known
-        return self.tree.unflatten(
+        value = self.tree.unflatten(
             [wrap(next(found), x.kind.weak) if isinstance(x, _Leaf) else x for x in self.leaves]
         )
+        if self.maybe is None:
+            return value
+        missing, flag = self.maybe
+        return Maybe(missing.name, missing.reason, value, flag)
 
 
 def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
@@ -132,8 +137,13 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
     missing = [isinstance(v, Undefined) for v in values]
     if all(missing):
         return _Plan(first)
+    maybe: tuple[Undefined, str] | None = None
     if any(missing) and name not in labels.lenient:
-        return _Plan(_absent(name, missing, labels))
+        absent = _absent(name, missing, labels)
+        flag = _flag(arms, missing, labels)
+        if flag is None:
+            return _Plan(absent)
+        maybe = (absent, flag)
     present = missing.index(False)
     tree = arms[present].flat[i][1]
     rows: list[Sequence[Any]] = []
@@ -145,7 +155,17 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
             _differ(name, values, labels)
         rows.append(leaves)
     leaves = [_leaf(name, column, labels) for column in zip(*rows, strict=True)]
-    return _Plan(None, tree, leaves)
+    return _Plan(None, tree, leaves, maybe)
+
+
+def _flag(arms: Sequence[Arm], missing: Sequence[bool], labels: Labels) -> str | None:
+    """A flag that is set in just the arms where a result has a value."""
+    for i, name in enumerate(labels.names):
+        if name.startswith("'_wg_"):
+            values = [arm.values[i] for arm in arms]
+            if all(v is (not m) for v, m in zip(values, missing, strict=True)):
+                return name.strip("'")
+    return None
 
 
 def _placeholder(x: Any) -> Any:
@@ -165,7 +185,7 @@ def _absent(name: str, missing: Sequence[bool], labels: Labels) -> Undefined:
     arm = labels.arms[missing.index(True)]
     k = missing.index(False)
     where = _line(labels, k, name)
-    return Undefined(name, f"it is assigned{where}, but not {arm}")
+    return Undefined(name.strip("'"), f"it is assigned{where}, but not {arm}")
 
 
 def _line(labels: Labels, k: int, name: str) -> str:

@@ -85,43 +85,74 @@ def _replaced(label: str) -> Any:
     return located(error, user_location())
 
 
-def settle_buffers(state: LoopState, found: Rotation, leaves: list[Any], turns: int | None) -> None:
-    """Puts the arrays of before the loop in the place of results that are the same arrays."""
+def settle_buffers(
+    state: LoopState, found: Rotation, leaves: list[Any], turns: int | Value | None
+) -> None:
+    """Puts the arrays of before the loop in the place of results that are the same arrays.
+
+    `turns` is the number of turns, or None if that is not known even at run time.
+    """
+    cycles: list[list[int]] = []
     for i in found.moves:
-        before = state.slots[i].before
-        if not isinstance(before, Tracer) or not before.mutable:
-            continue
-        target: int | None = i
-        if found.moves[i] != i:
-            target = _after(found.moves, i, turns)
-        if target is None:
-            if found.changed and not _is_new(before):
-                raise located(
-                    CaptureError(
-                        f"'{state.slots[i].label}' and another array change places in a loop whose "
-                        "number of turns is known only at run time; copy them before the loop"
-                    ),
-                    user_location(),
-                )
-            continue
-        original = state.slots[target].before
-        if original.type == leaves[i].type:
-            if found.changed:
-                write(original, leaves[i].value)
-            leaves[i] = original
+        if not any(i in cycle for cycle in cycles):
+            cycles.append(_cycle(found.moves, i))
+    for cycle in cycles:
+        originals = [state.slots[i].before for i in cycle]
+        if all(isinstance(x, Tracer) and x.mutable for x in originals):
+            _settle(state, cycle, found.changed, leaves, turns)
+
+
+def _settle(
+    state: LoopState,
+    cycle: list[int],
+    changed: bool,
+    leaves: list[Any],
+    turns: int | Value | None,
+) -> None:
+    """Slot cycle[p] holds after n turns the array that slot cycle[p + n] held before."""
+    originals = [state.slots[i].before for i in cycle]
+    results = [leaves[i] for i in cycle]
+    size = len(cycle)
+    if any(x.type != y.type for x, y in zip(originals, results, strict=True)):
+        return
+    if size == 1 or isinstance(turns, int):
+        shift = 0 if size == 1 else int(turns or 0) % size
+        for p, i in enumerate(cycle):
+            array = originals[(p + shift) % size]
+            if changed:
+                write(array, results[p].value)
+            leaves[i] = array
+        return
+    if not changed or all(map(_is_new, originals)):
+        return
+    if turns is None or len({x.type for x in originals}) > 1:
+        raise located(
+            CaptureError(
+                f"'{state.slots[cycle[0]].label}' and another array change places in a loop whose "
+                "number of turns cannot be known before it runs; copy them before the loop"
+            ),
+            user_location(),
+        )
+    phase = turns.max(0).mod(size)
+    for q, array in enumerate(originals):
+        value = results[q].value
+        for shift in range(1, size):
+            value = (
+                phase.eq(shift)
+                .broadcast(shape=array.shape, dims=())
+                .select(results[(q - shift) % size].value, value)
+            )
+        write(array, value)
+
+
+def _cycle(moves: dict[int, int], i: int) -> list[int]:
+    found = [i]
+    while moves[found[-1]] != i:
+        found.append(moves[found[-1]])
+    return found
 
 
 def _is_new(x: Tracer) -> bool:
     """Whether an array was made by the traced program rather than given to it."""
     atom = x.contents().atom if x.base is None else None
     return isinstance(atom, Var) and x.owner.producer(atom) is not None
-
-
-def _after(moves: dict[int, int], i: int, turns: int | None) -> int | None:
-    """The slot whose array slot i holds after some turns."""
-    if turns is None:
-        return None
-    order = [i]
-    while moves[order[-1]] != i:
-        order.append(moves[order[-1]])
-    return order[turns % len(order)]

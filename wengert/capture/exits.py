@@ -38,6 +38,7 @@ class Exits:
 
     def __init__(self) -> None:
         self.stops: dict[ast.stmt, list[str]] = {}
+        self.guards: dict[ast.stmt, list[str]] = {}
         self.used: set[str] = set()
         self._count = 0
 
@@ -87,38 +88,32 @@ class Exits:
 
     def _branch(self, s: ast.If, rest: Sequence[ast.stmt], loop: Loop | None, out: Block) -> None:
         """An `if` with exits inside, and what follows it."""
-        then, other = self.block(s.body, loop), self.block(s.orelse, loop)
-        flags = then.flags | other.flags
-        out.flags |= flags
-        if then.always and other.always:
-            out.always = True
-        elif not flags:  # one raises
-            out.body.append(_if(s, then.body, other.body))
-            following = self.block(rest, loop)
-            out.body += following.body
-            out.flags |= following.flags
-            out.always = following.always
-            return
+        body_leaves, else_leaves = leaves(s.body), leaves(s.orelse)
+        # what follows belongs to the part that does not leave, so that it needs no flag
+        if body_leaves and not else_leaves:
+            then, other, rest = self.block(s.body, loop), self.block([*s.orelse, *rest], loop), []
+        elif else_leaves and not body_leaves:
+            then, other, rest = self.block([*s.body, *rest], loop), self.block(s.orelse, loop), []
         else:
-            following = self.block(rest, loop)
-            out.flags |= following.flags
-            out.always = following.always and (then.always or other.always)
-            if then.always:
-                other.body += self.guard(following.body, other.flags)
-            elif other.always:
-                then.body += self.guard(following.body, then.flags)
-            else:
-                out.body.append(_if(s, then.body, other.body))
-                out.body += self.guard(following.body, flags)
-                return
+            then, other = self.block(s.body, loop), self.block(s.orelse, loop)
+        flags = then.flags | other.flags
         out.body.append(_if(s, then.body, other.body))
+        out.flags |= flags
+        out.always = then.always and other.always
+        if rest and not out.always:
+            following = self.block(rest, loop)
+            out.body += self.guard(following.body, flags)
+            out.flags |= following.flags
+            out.always = following.always and not flags
 
     def guard(self, body: list[ast.stmt], flags: set[str]) -> list[ast.stmt]:
         """Statements that run unless one of the flags is set."""
         if not body or not flags:
             return body
         self.used |= flags
-        return [_if_not(sorted(flags), body)]
+        made = _if_not(sorted(flags), body)
+        self.guards[made] = sorted(flags)
+        return [made]
 
     def statement(self, s: ast.stmt, loop: Loop | None) -> Block | ast.If:
         """One statement; an `if` with exits is handed back, for it needs what follows it."""
@@ -143,6 +138,7 @@ class Exits:
         return Block([s])
 
     def _loop(self, s: ast.While | ast.For, around: Loop | None) -> Block:
+        endless = _is_endless(s)
         self._count += 1
         loop = Loop(f"_wg_broke{self._count}", f"_wg_skipped{self._count}")
         inner = self.block(s.body, loop)
@@ -166,7 +162,7 @@ class Exits:
             following = self.block(orelse, around)
             out += self.guard(following.body, set(stops)) if stops else following.body
             flags |= following.flags
-        return Block(out, flags)
+        return Block(out, flags, endless)
 
     def _other(self, s: ast.stmt, loop: Loop | None) -> Block:
         """try, with and match: their parts are lowered by themselves."""
@@ -181,6 +177,36 @@ class Exits:
             flags |= found.flags
         always = isinstance(s, (ast.With, ast.AsyncWith)) and lowered[0].always
         return Block([s], flags, always)
+
+
+def leaves(body: Sequence[ast.stmt]) -> bool:
+    """Whether control never reaches the end of these statements."""
+    for s in body:
+        if isinstance(s, (ast.Return, ast.Break, ast.Continue, ast.Raise)):
+            return True
+        if isinstance(s, ast.If) and leaves(s.body) and leaves(s.orelse):
+            return True
+        if isinstance(s, (ast.With, ast.AsyncWith)) and leaves(s.body):
+            return True
+        if _is_endless(s):
+            return True
+    return False
+
+
+def _is_endless(s: ast.stmt) -> bool:
+    """`while True` without a break of its own."""
+    if not (isinstance(s, ast.While) and isinstance(s.test, ast.Constant) and s.test.value):
+        return False
+    pending: list[ast.AST] = list(s.body)
+    while pending:
+        n = pending.pop()
+        if isinstance(n, ast.Break):
+            return False
+        if not isinstance(n, (*SCOPES, ast.While, ast.For)):
+            pending.extend(ast.iter_child_nodes(n))
+        elif isinstance(n, (ast.While, ast.For)):
+            pending.extend(n.orelse)
+    return True
 
 
 def _has_exits(body: Sequence[ast.stmt]) -> bool:

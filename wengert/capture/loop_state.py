@@ -18,7 +18,7 @@ from wengert.capture.info import Info
 from wengert.capture.journal import Journal, Location
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Rebound, Unstable
-from wengert.capture.undefined import Undefined
+from wengert.capture.undefined import Maybe, Undefined, contents
 from wengert.errors import CaptureError, ShapeError, UndefinedVariableError, WengertError, located
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim
@@ -125,7 +125,7 @@ class LoopState:
 
     # a turn
 
-    def enter(self, here: Trace) -> tuple[list[Value], list[Tracer]]:
+    def enter(self, here: Trace, in_turn: bool = True) -> tuple[list[Value], list[Tracer]]:
         """Gives the variables their values at the start of a turn: inputs of the region."""
         values_in = [here.builder.input(s.kind.type) for s in self.slots]
         inputs = [entry(v, s.kind, here) for v, s in zip(values_in, self.slots, strict=True)]
@@ -142,6 +142,9 @@ class LoopState:
                 values.append(e.before)
             else:
                 values.append(e.tree.unflatten(leaves))
+        for i, e in enumerate(self.entries):
+            if in_turn and e.name in self.variables.info.stops:
+                values[i] = False  # or there would be no more turn
         self.variables.write(values)
         return values_in, inputs
 
@@ -149,7 +152,7 @@ class LoopState:
         """The values at the end of a turn."""
         after = self.variables.read()
         for value in after:
-            for x in flatten(value)[0]:
+            for x in flatten(contents(value))[0]:
                 if isinstance(x, Tracer) and x.owner is here:
                     here.read(x)  # a view is read while its trace is open
         return after
@@ -192,10 +195,12 @@ class LoopState:
     def _first_value(self, i: int, e: Entry, value: Any) -> None:
         """A variable that has its first value from the body."""
         lenient = e.name in self.variables.info.lenient
-        if isinstance(value, Undefined) or not self.variables.needed(i)[1]:
+        maybe = isinstance(value, Maybe)
+        if (isinstance(value, Undefined) and not maybe) or not self.variables.needed(i)[1]:
             return
-        if not (self.runs or lenient):
+        if not (self.runs or lenient or maybe):
             return
+        value = contents(value)
         leaves, _ = flatten(value)
         labels = paths(value)
         for j, x in enumerate(leaves):
@@ -210,7 +215,7 @@ class LoopState:
             value_in(here, x, s.kind.type.dtype) for s, x in zip(self.slots, leaves, strict=True)
         ]
         for s in self.last:
-            x = flatten(after[s.variable])[0][s.leaf]
+            x = flatten(contents(after[s.variable]))[0][s.leaf]
             found.append(value_in(here, x, s.kind.type.dtype))
         return found
 
@@ -236,6 +241,10 @@ class LoopState:
                 return e.before
             assert e.tree is not None
             return e.tree.unflatten([leaves.get(j, x) for j, x in enumerate(e.leaves)])
+        if isinstance(after, Maybe):
+            kept, tree = flatten(after.value)
+            value = tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])
+            return Maybe(after.name, after.reason, value, after.flag)
         if isinstance(after, Undefined):
             return e.before
         _, later = self.variables.needed(i)

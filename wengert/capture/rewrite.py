@@ -342,7 +342,7 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored([*s.body, *s.orelse])
         lines = (lines_of(s.orelse), lines_of(s.body))
-        info = self._info(s, names, lines=lines)
+        info = self._info(s, names, lines=lines, unless=tuple(self.exits.guards.get(s, ())))
         body = self.block(s.body)
         after_body, self.assigned = self.assigned, set(before)
         orelse = self.block(s.orelse)
@@ -363,7 +363,7 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored([s.target, *s.body])
         stops = self.exits.stops.get(s, [])
-        info = self._info(s, names, lines=(lines_of([s.target, *s.body]),), leaves=bool(stops))
+        info = self._info(s, names, lines=(lines_of([s.target, *s.body]),), stops=tuple(stops))
         start = self._unpack(s.target, ast.Name("_wg_item", ast.Load()))
         body = [*start, *self.block(s.body)]
         self.assigned = before
@@ -390,7 +390,7 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored(s.body)
         stops = self.exits.stops.get(s, [])
-        info = self._info(s, names, lines=(lines_of(s.body),), leaves=bool(stops))
+        info = self._info(s, names, lines=(lines_of(s.body),), stops=tuple(stops))
         test = self.visit(s.test)
         body = self.block(s.body)
         self.assigned = before

@@ -84,7 +84,7 @@ class Runtime:
     @staticmethod
     def defined(x: Any) -> Any:
         """A variable that is read; raises UndefinedVariableError if it has no value."""
-        return undefined(x) if type(x) is Undefined else x
+        return undefined(x) if isinstance(x, Undefined) else x
 
     # expressions
 

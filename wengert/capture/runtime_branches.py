@@ -7,7 +7,7 @@ them is a result of a branch.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from wengert.capture.exits import RESULT
 from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled
 from wengert.capture.loop_state import Variables
+from wengert.capture.undefined import Maybe
 from wengert.tracer.array import Tracer
+from wengert.tracer.pytree import flatten
 from wengert.tracer.stack import open_trace
 
 Thunk = Callable[[], Any]
@@ -38,6 +40,7 @@ def run_branch(
         arms = [_arm(part, variables, before) for part in (other, then)]
         if len(variables.places) == count:
             break  # otherwise objects are changed: they are variables from now on
+    _resolve(arms[0], info.unless)
     names = [_label(n) for n in variables.names]
     labels = Labels(
         names,
@@ -52,6 +55,14 @@ def run_branch(
     for place in variables.places:
         changes(place.owner, place.key, place.is_attribute)
     variables.write(results)
+
+
+def _resolve(arm: Arm, flags: Sequence[str]) -> None:
+    """In the part of `if not flag` where the flag is set, what depends on it has its value."""
+    for i, value in enumerate(arm.values):
+        if isinstance(value, Maybe) and [value.flag] == list(flags):
+            arm.values[i] = value.value
+            arm.flat[i] = flatten(value.value)
 
 
 def _label(name: str) -> str:

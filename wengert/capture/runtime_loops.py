@@ -89,7 +89,7 @@ class For:
     def limits(self) -> tuple[Any, Any, bool]:
         """Start and stop of the index, and whether it runs downwards."""
         items = self.items
-        if isinstance(items, Range) and items.step in (1, -1) and type(items.step) is int:
+        if isinstance(items, Range) and type(items.step) is int and abs(items.step) == 1:
             if items.step == 1:
                 return items.start + self.first, items.stop, False
             return items.stop + 1, items.start + 1 - self.first, True
@@ -324,8 +324,8 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
         )  # fmt: skip
     width = len(state.slots) + len(state.last)
     leaves: list[Any] = wrapped(found[:width], [*state.slots, *state.last])
-    exact = count - loop.first if count is not None and turn.stop is None else None
-    settle_buffers(state, buffers, leaves, exact)
+    exact: Any = count - loop.first if count is not None else last - first
+    settle_buffers(state, buffers, leaves, exact if turn.stop is None else None)
     _finish(loop.variables, state, leaves, turn)
     turn.lists.close(found[width:])
 
@@ -389,7 +389,7 @@ def run_while(
             return
         if not condition:
             return
-        tries = (turns == 0 and info.leaves) or turns in WHILE_ATTEMPTS
+        tries = (turns == 0 and bool(info.stops)) or turns in WHILE_ATTEMPTS
         if tries and current() is not None and _try_while(info, test, body, variables, get):
             return
         body()
@@ -453,7 +453,7 @@ def _while(
         raise CaptureError(turn.lists.unbounded())
     with journaled() as journal, opened(f"the condition in line {info.line}") as where:
         try:
-            test_inputs, _ = state.enter(where)
+            test_inputs, _ = state.enter(where, in_turn=False)
             condition = test()
             if tentative and (not isinstance(condition, Tracer) or _is_plain(turn, state)):
                 raise Plain

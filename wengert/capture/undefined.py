@@ -21,6 +21,22 @@ class Undefined:
         return f"<{self.name} has no value>"
 
 
+class Maybe(Undefined):
+    """A variable that has a value if a flag of the rewriter is set: it was left by `break`."""
+
+    __slots__ = ("flag", "value")
+
+    def __init__(self, name: str, reason: str, value: Any, flag: str) -> None:
+        super().__init__(name, reason)
+        self.value = value
+        self.flag = flag
+
+
+def contents(x: Any) -> Any:
+    """What a variable may hold."""
+    return x.value if isinstance(x, Maybe) else x
+
+
 def undefined(x: Undefined) -> NoReturn:
     """Raises UndefinedVariableError for the variable."""
     why = x.reason or "it is not assigned before this line"
