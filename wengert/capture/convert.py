@@ -11,7 +11,6 @@ import ast
 import functools
 import inspect
 import os
-import sys
 import sysconfig
 import types
 from collections.abc import Callable
@@ -22,8 +21,7 @@ from wengert.capture import runtime_calls
 from wengert.capture.rewrite import rewritten
 from wengert.capture.runtime import Runtime
 from wengert.capture.source import function_node
-from wengert.errors import EndlessRecursionError, TracerConversionError, located
-from wengert.tracer.stack import raised_at
+from wengert.errors import EndlessRecursionError, Location, TracerConversionError, located
 
 Function = Callable[..., Any]
 RUNTIME = "_wg"
@@ -106,7 +104,7 @@ def _rewrite(code: types.CodeType) -> _Form | None:
     if node is None or isinstance(node, ast.AsyncFunctionDef):
         return None
     infos: list[Any] = []
-    body = rewritten(node, infos, _class_name(code.co_qualname))
+    body = rewritten(node, infos, _class_name(code.co_qualname), frozenset(code.co_freevars))
     free = [ast.arg(name) for name in (RUNTIME, *code.co_freevars)]
     args = ast.arguments([], free, None, [], [], None, [])
     factory = ast.copy_location(ast.FunctionDef("_wg_factory", args, [body], []), body)
@@ -192,20 +190,23 @@ def _explained(f: types.FunctionType) -> Function:
 
 
 def _endless(error: RecursionError) -> Exception:
-    counts: dict[str, int] = {}
+    """The error of a recursion without end, at the line that recurs most often."""
+    places: dict[Location, int] = {}
     trail = error.__traceback__
     while trail is not None:
         code = trail.tb_frame.f_code
-        if _is_users(code.co_filename):
-            counts[code.co_name] = counts.get(code.co_name, 0) + 1
+        if _is_users(code.co_filename) and not code.co_filename.startswith("<"):
+            place = Location(code.co_filename, trail.tb_lineno, code.co_name)
+            places[place] = places.get(place, 0) + 1
         trail = trail.tb_next
-    name = max(counts, key=lambda n: counts[n]) if counts else "a function"
+    most = max(places, key=lambda p: places[p]) if places else None
+    name = most.function if most else "a function"
     found = EndlessRecursionError(
-        f"'{name}' calls itself more than {sys.getrecursionlimit()} levels deep while it is "
-        "traced. The condition that ends a recursion must be known while tracing (static_argnums); "
-        "otherwise write it as a loop"
+        f"'{name}' calls itself more than {max(places.values(), default=0)} levels deep while it "
+        "is traced. The condition that ends a recursion must be known while tracing "
+        "(static_argnums); otherwise write it as a loop"
     )
-    return located(found, raised_at(error))
+    return located(found, most)
 
 
 runtime_calls.converted = converted

@@ -14,8 +14,8 @@ class Info:
     read later on, `at_start` are read in a turn before it assigns them, `updated` are only changed
     by augmented assignment, and `lenient` are flags of the rewriter, which may lack a value.
     `appended` are lists that a loop's body appends to. `lines` has for each part (the branches, or
-    the body) the lines where variables are assigned. `stops`
-    are the flags at which a loop ends, `unless` has the flags in `if not flag`. `memo` is what earlier runs have found out.
+    the body) the lines where variables are assigned. `stops` are the flags at which a loop ends,
+    `unless` has the flags in `if not flag`. `memo` is what earlier runs have found out.
     """
 
     line: int

@@ -60,7 +60,9 @@ _OPERATORS = {
 class Rewriter(Expressions):
     """Rewrites one function; `infos` collects what the runtime has to know."""
 
-    def __init__(self, infos: list[Any], class_name: str = "") -> None:
+    def __init__(
+        self, infos: list[Any], class_name: str = "", bound: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(class_name, None)
         self.infos = infos
         self.outer: set[str] = set()  # nonlocal and global names by declaration
@@ -70,6 +72,7 @@ class Rewriter(Expressions):
         self.exits = Exits()
         self.inits: dict[str, None] = {}
         self.own: set[str] = set()
+        self.bound = bound  # all names that are not global
         self.temporaries = 0
 
     # functions
@@ -93,6 +96,7 @@ class Rewriter(Expressions):
                 self.outer.update(n.names)
                 if isinstance(n, ast.Global):
                     self.globals.update(n.names)
+        self.bound |= (self.own | set(stored(body))) - self.globals
         head = [s for s in body if is_head(s)]
         rest = [s for s in body if not is_head(s)]
         if not rest:
@@ -123,11 +127,19 @@ class Rewriter(Expressions):
         """A generator or coroutine: its control flow stays Python's."""
         return [super(Rewriter, self).visit(s) for s in body]
 
+    def visit_If(self, node: Any) -> Any:
+        """A branch or loop of a generator."""
+        self.generic_visit(node)
+        node.test = runtime("known", node.test)
+        return placed(node, node)
+
+    visit_While = visit_If
+
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """A nested function."""
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
         node.args = self.arguments(node.args)
-        inner = Rewriter(self.infos, self.class_name)
+        inner = Rewriter(self.infos, self.class_name, self.bound)
         inner.assigned = set()
         # variables of this function that it reads are checked there
         node.body = inner.nested(node, self.unsure - self.assigned)
@@ -203,15 +215,25 @@ class Rewriter(Expressions):
         """Assigns to a name, an item or an attribute."""
         if isinstance(target, ast.Subscript):
             index = index_of(self.visit(target.slice))
-            made = runtime("setitem", self.visit(target.value), index, value)
+            made = runtime("setitem", self._owner(target.value), index, value)
         elif isinstance(target, ast.Attribute):
             name = number(self.mangled(target.attr))
-            made = runtime("setattr", self.visit(target.value), name, value)
+            made = runtime("setattr", self._owner(target.value), name, value)
         else:
             self._mangle(target)
             self.assigned.update(stored([target]))
             return [ast.Assign([target], value)]
         return [ast.Expr(made)]
+
+    def _owner(self, node: ast.expr) -> ast.expr:
+        """An object that is changed: a global one may only be changed by what is known."""
+        root = node
+        while isinstance(root, (ast.Subscript, ast.Attribute)):
+            root = root.value
+        made = self.visit(node)
+        if isinstance(root, ast.Name) and root.id not in self.bound:
+            return runtime("global_", made, number(root.id))
+        return made
 
     def _unpack(self, target: ast.expr, value: ast.expr) -> list[ast.stmt]:
         """Assigns to a pattern that holds items or attributes."""
@@ -249,7 +271,7 @@ class Rewriter(Expressions):
             read = self.visit(ast.copy_location(ast.Name(target.id, ast.Load()), target))
             made = runtime("augment", symbol, read, self.visit(s.value))
             return self._store(target, made)
-        owner = self.visit(target.value)
+        owner = self._owner(target.value)
         if isinstance(target, ast.Subscript):
             index = index_of(self.visit(target.slice))
             made = runtime("augment_item", symbol, owner, index, self.visit(s.value))
@@ -268,7 +290,7 @@ class Rewriter(Expressions):
             and not call.keywords
             and not isinstance(call.args[0], ast.Starred)
         ):
-            made = runtime("append", self.visit(call.func.value), self.visit(call.args[0]))
+            made = runtime("append", self._owner(call.func.value), self.visit(call.args[0]))
             return ast.Expr(made)
         s.value = self.visit(s.value)
         return s
@@ -463,7 +485,9 @@ class Rewriter(Expressions):
         return [*self._pending, *more]
 
 
-def rewritten(node: Function, infos: list[Any], class_name: str) -> ast.stmt:
+def rewritten(
+    node: Function, infos: list[Any], class_name: str, free: frozenset[str] = frozenset()
+) -> ast.stmt:
     """A factory of the rewritten function: a function of its free variables and the runtime."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         node.decorator_list = []
@@ -472,7 +496,7 @@ def rewritten(node: Function, infos: list[Any], class_name: str) -> ast.stmt:
     node.args.kw_defaults = [
         None if d is None else ast.Constant(None) for d in node.args.kw_defaults
     ]
-    rewriter = Rewriter(infos, class_name)
+    rewriter = Rewriter(infos, class_name, free)
     rewriter.arguments(node.args)
     made = rewriter.function(node)
     if isinstance(made, ast.Lambda):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import runtime_branches, runtime_loops
-from wengert.capture.journal import changes, changes_structure, is_conditional, made
+from wengert.capture.journal import active, changes, changes_structure, is_conditional, made
 from wengert.capture.lists import append
 from wengert.capture.runtime_calls import call
 from wengert.capture.undefined import Undefined, undefined
@@ -116,6 +116,19 @@ class Runtime:
         """`not x`"""
         return runtime_branches.not_(concrete(x))
 
+    @staticmethod
+    def global_(x: Any, name: str) -> Any:
+        """A global object that is about to be changed: not in a region, it would not be undone."""
+        if active() is not None and not isinstance(x, np.ndarray):
+            raise located(
+                CaptureError(
+                    f"the global '{name}', a {type(x).__name__}, is changed in a loop or branch "
+                    "that is compiled; return the new value instead"
+                ),
+                user_location(),
+            )
+        return x
+
     # items and attributes
 
     @staticmethod
@@ -172,6 +185,21 @@ class Runtime:
         Runtime.setattr(x, name, Runtime.augment(symbol, getattr(x, name), value))
 
     # statements
+
+    @staticmethod
+    def known(test: Any) -> Any:
+        """A condition in a generator, which Python runs."""
+        test = concrete(test)
+        if isinstance(test, Tracer):
+            raise located(
+                CaptureError(
+                    "a generator (a function with yield) runs in Python, and this condition is "
+                    "known only when the compiled program runs; write a function that fills an "
+                    "array or list in a loop, or make the condition static (static_argnums)"
+                ),
+                user_location(),
+            )
+        return test
 
     @staticmethod
     def assert_(test: Any, message: Thunk) -> None:

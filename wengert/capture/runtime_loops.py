@@ -120,7 +120,10 @@ def run_for(
     count = items.count
     loop = For(info, items, body, Variables(info, get, set_), get, stop)
     if type(count) is not int:
-        _capture_for(loop, None)
+        try:
+            _capture_for(loop, None)
+        except Unstable as unstable:
+            raise unstable.error from None
         return
     while count - loop.first >= FEWEST_TURNS:
         found = _attempt(loop, count)
