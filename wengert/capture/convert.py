@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wengert.capture import runtime_calls
-from wengert.capture.rewrite import rewritten
+from wengert.capture.factory import rewritten
 from wengert.capture.runtime import Runtime
 from wengert.capture.source import function_node
 from wengert.errors import EndlessRecursionError, Location, TracerConversionError, located

@@ -48,7 +48,6 @@ from wengert.capture.rewrite_syntax import (
     placed,
     with_simple_tests,
 )
-from wengert.capture.source import Function
 
 _OPERATORS = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
@@ -483,22 +482,3 @@ class Rewriter(Expressions):
 
     def _flush(self, more: list[ast.stmt]) -> list[ast.stmt]:
         return [*self._pending, *more]
-
-
-def rewritten(
-    node: Function, infos: list[Any], class_name: str, free: frozenset[str] = frozenset()
-) -> ast.stmt:
-    """A factory of the rewritten function: a function of its free variables and the runtime."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        node.decorator_list = []
-        node.name = "_wg_function"  # its own name stays a global one
-    node.args.defaults = [ast.Constant(None) for _ in node.args.defaults]
-    node.args.kw_defaults = [
-        None if d is None else ast.Constant(None) for d in node.args.kw_defaults
-    ]
-    rewriter = Rewriter(infos, class_name, free)
-    rewriter.arguments(node.args)
-    made = rewriter.function(node)
-    if isinstance(made, ast.Lambda):
-        made = ast.copy_location(ast.Expr(made), made)
-    return made
