@@ -10,6 +10,7 @@ import pytest
 from loop_programs import Generator, for_loop, if_else, integer, real, while_loop
 
 from wengert.backends import cpu
+from wengert.errors import OutOfBoundsError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.op import REGISTRY
@@ -206,3 +207,39 @@ def test_rows_that_are_all_written_are_not_filled_first(reverse: bool) -> None:
         outs = for_loop(builder, 0, 6, [x], [y, rest], turn, reverse=reverse)
         text = check(Builder(builder.inputs, list(builder.eqns)).finish(outs))
         assert ("= 0.0" in text) == (rows == 7)
+
+
+def sum_from() -> Program:
+    """The sum of x[start + i] for i below count, with checks."""
+    builder = Builder()
+    x = builder.input(real_type(8))
+    first, count = (builder.input(TensorType(INT64, ())) for _ in range(2))
+
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        place = (c[1] + i).check_index(size=8, axis=0)
+        return [k[0] + one(c[0], place)]
+
+    zero = builder.literal(0.0, FLOAT64)
+    return builder.finish(for_loop(builder, 0, count, [x, first], [zero], turn))
+
+
+def test_indices_that_walk_are_checked_at_the_ends() -> None:
+    program = sum_from()
+    for first, count in ((0, 8), (3, 5), (-8, 8), (-3, 6), (7, 0), (70, 0)):
+        text = check(program, [np.arange(8.0), np.int64(first), np.int64(count)])
+    assert text.count("check") == 1 and text.count("ordered for ") == 2
+
+
+@pytest.mark.parametrize(("first", "count", "bad"), [(3, 6, 8), (-9, 2, -9), (2**62, 1, 2**62)])
+def test_the_index_that_fails_is_named(first: int, count: int, bad: int) -> None:
+    program = sum_from()
+    lowered = lower(program)
+    run = cpu.compile(
+        lambda: lowered.loops,
+        key=None,
+        in_types=program.in_types,
+        out_types=program.out_types,
+        constants=lowered.constants,
+    )
+    with pytest.raises(OutOfBoundsError, match=f"index {bad} is out of bounds for axis 0"):
+        run(np.arange(8.0), np.int64(first), np.int64(count))

@@ -23,6 +23,7 @@ from wengert.kernels.homes import replaced
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.materialise import Plan
 from wengert.kernels.pull import Pull, Reader
+from wengert.kernels.ranges import checked_at_ends
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.scalar_maths import has_loops, one_at_a_time
 from wengert.kernels.schedule import CHUNK_WORK, MAX_CHUNKS
@@ -136,6 +137,8 @@ class _Region:
             kind = Kind.ORDERED if found is None else Kind.SERIAL
             whole = Loop(index, low, high, (*inside, *self.moved(moves, near)), kind)
             loop = [whole] if found is None else self.threaded(whole, found)
+            if loop == [whole]:
+                loop = checked_at_ends(self.s, whole)
         return self.around(near, loop)
 
     def threaded(self, loop: Loop, found: Independent) -> list[Stmt]:

@@ -102,6 +102,17 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
                 pass
 
 
+def changed(body: Sequence[Stmt]) -> frozenset[Buffer]:
+    """The buffers that `body` writes."""
+    found: set[Buffer] = set()
+    for statement in walk(body):
+        if isinstance(statement, Store):
+            found.add(statement.buffer)
+        elif isinstance(statement, Gemm):
+            found.add(statement.out.buffer)
+    return frozenset(found)
+
+
 def in_turn(body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     """`body` with all of its parallel loops run one turn after the other."""
 

@@ -311,7 +311,8 @@ def _check_element(ctx: ElementContext, index: tuple[Expr, ...]) -> Expr:
 
 def _check_requirement(ctx: ElementContext, index: tuple[Expr, ...]) -> Requirement:
     s, i, size, axis = ctx.s, ctx.read(0, index), ctx.params["size"], ctx.params["axis"]
-    inside = s.and_(s.ge(i, -size), s.lt(i, size))
+    # -size <= i < size in one comparison of unsigned numbers, as others have wrapped around
+    inside = s.lt(s.cast(s.add(i, size), np.uint64), s.const(2 * size, np.uint64))
     message = _OUT_OF_BOUNDS.format(value="{value}", axis=axis, size=size)
     return Requirement(inside, i, "OutOfBoundsError", message)
 
