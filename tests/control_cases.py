@@ -400,6 +400,18 @@ def cholesky(a: Value) -> Any:
     return loop(0, 4, [a * 0.0], column, [a], symbol=outer)
 
 
+def shortest_paths(d: Value) -> Any:
+    """Floyd's method on an array so large that its comparisons share bytes."""
+
+    def body(k: Value, d: Value) -> Value:
+        n = d.shape[0]
+        column = part(d, (0, k), (n, 1)).reshape(shape=(n,)).broadcast(shape=d.shape, dims=(0,))
+        row = part(d, (k, 0), (1, n)).reshape(shape=(n,)).broadcast(shape=d.shape, dims=(1,))
+        return d.min(column + row)
+
+    return loop(0, 3, [d], body)
+
+
 def cases() -> dict[str, Case]:
     """All of them by name."""
     x, m = draw(7), draw(5, 5, seed=1)
@@ -431,6 +443,7 @@ def cases() -> dict[str, Case]:
         "overwritten_later": case(overwritten_later, x),
         "overwritten_below": case(overwritten_below, x),
         "nonlinear_sweeps": case(nonlinear_sweeps, x),
+        "shortest_paths": case(shortest_paths, draw(17, 17)),
         "cholesky": case(cholesky, diagonal),
         "in_place_columns": case(in_place_columns, diagonal),
     }

@@ -18,10 +18,9 @@ from wengert.ir.ops.control_family import (
     board_type,
     chosen,
     fresh,
-    read_row,
     reads,
-    write_row,
 )
+from wengert.ir.ops.tapes import Group, groups, read, row_type, write
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.affine import around, enter, form_around, inside
 from wengert.ir.transforms.final import Finals, final_reads
@@ -136,15 +135,16 @@ def _with_tapes(loop: _Loop, apart: Body, taped: Sequence[Var]) -> Split:
     """The primal loop stores the values in `taped`, and the linear loop reads them."""
     builder = Builder(location=loop.eqn.location)
     turns = max(1, loop.eqn.params["turns"] or 0)
-    tapes = fresh([board_type(turns, v.type) for v in taped])
+    rows = groups(taped)
+    tapes = fresh([board_type(turns, row_type(row)) for row in rows])
     has_primal = bool(taped) or not all(loop.carry)
     if has_primal:
-        _known_loop(builder, loop, apart, taped, tapes)
-    return Split(builder.eqns, [_linear_loop(loop, apart, taped, tapes, has_primal)])
+        _known_loop(builder, loop, apart, rows, tapes)
+    return Split(builder.eqns, [_linear_loop(loop, apart, rows, tapes, has_primal)])
 
 
 def _known_loop(
-    outer: Builder, loop: _Loop, apart: Body, taped: Sequence[Var], tapes: Sequence[Var]
+    outer: Builder, loop: _Loop, apart: Body, rows: Sequence[Group], tapes: Sequence[Var]
 ) -> None:
     """Appends the primal loop, if it has anything to carry."""
     body = loop.body
@@ -154,8 +154,7 @@ def _known_loop(
     builder = Builder(eqns=list(apart.parts.known), location=loop.eqn.location)
     place = _place(builder, loop, body.inputs[0], start)
     written = [
-        write_row(Value(builder, board), Value(builder, v), place)
-        for board, v in zip(boards, taped, strict=True)
+        write(Value(builder, board), row, place) for board, row in zip(boards, rows, strict=True)
     ]
     outputs = (*loop.part(body.outputs, False), *(w.atom for w in written))
     consts = [*loop.consts, (start, loop.start)]
@@ -190,7 +189,7 @@ def _place(builder: Builder, loop: _Loop, index: Var, start: Var) -> Value:
 
 
 def _linear_loop(
-    loop: _Loop, apart: Body, taped: Sequence[Var], tapes: Sequence[Var], has_primal: bool
+    loop: _Loop, apart: Body, rows: Sequence[Group], tapes: Sequence[Var], has_primal: bool
 ) -> Eqn:
     body, parts = loop.body, apart.parts
     builder = Builder(location=loop.eqn.location)
@@ -203,10 +202,10 @@ def _linear_loop(
     env: dict[Atom, Atom] = {body.inputs[0]: index}
     env |= {v: w for (v, _), w in zip(consts, inner, strict=True)}
     env |= dict(zip(loop.part(loop.carry_inputs, True), carry, strict=True))
-    if taped:
+    if rows:
         place = _place(builder, loop, index, start)
-        for board, v in zip(boards, taped, strict=True):
-            env[v] = read_row(Value(builder, board), v.type, place).atom
+        for board, row in zip(boards, rows, strict=True):
+            env |= read(Value(builder, board), row, place)
     checks = any(e.op.check is not None for e in parts.known)
     again = parts.known if checks and not has_primal else apart.plan.again
     repeat(builder, again, env, has_primal)

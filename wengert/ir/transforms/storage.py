@@ -28,8 +28,10 @@ _OUTSIDE = 8
 _SMALL = 64
 """What is neither pointwise nor a sum is computed again if it has at most this many elements."""
 _SUM = 4096
+_FEW = 16
 _PRODUCT = 512
-"""Sums of at most this many terms, and products of this many factors, are computed again."""
+"""Sums of at most this many terms, or few for each result, and products of this many factors are
+computed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def work(eqn: Eqn) -> int | None:
         return sum(_size(v.type) for v in eqn.outputs) * op.cost
     form = op.form(tuple([a.type for a in eqn.inputs]), **eqn.params)
     if isinstance(form, Reduction):
-        return size if size <= _SUM else None
+        terms = size // max(1, _size(eqn.outputs[0].type))
+        return size if size <= _SUM or terms <= _FEW else None
     if isinstance(form, Contraction):
         terms = math.prod(int(eqn.inputs[0].type.shape[a]) for a in form.contract[0])
         count = 2 * _size(eqn.outputs[0].type) * terms
