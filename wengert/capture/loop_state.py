@@ -100,6 +100,7 @@ class LoopState:
         self.before = before
         self.runs = runs  # whether there is at least one turn
         self.rebound = rebound
+        self.tentative = False  # Python could run a turn instead
         self.entries: list[Entry] = []
         self.slots: list[Slot] = []
         self.last: list[Slot] = []  # what the last turn leaves in variables without value before
@@ -196,6 +197,9 @@ class LoopState:
         """A variable that has its first value from the body."""
         lenient = e.name in self.variables.info.lenient
         maybe = isinstance(value, Maybe)
+        lost = isinstance(value, Undefined) and not maybe and value.reason
+        if lost and self.tentative and all(self.variables.needed(i)):
+            raise Unstable(_lost(e.name))
         if (isinstance(value, Undefined) and not maybe) or not self.variables.needed(i)[1]:
             return
         if not (self.runs or lenient or maybe):

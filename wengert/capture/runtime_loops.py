@@ -446,6 +446,7 @@ def _while(
     before = variables.read()
     for _ in range(MOST_ATTEMPTS):
         state = LoopState(variables, before, runs, rebound)
+        state.tentative = tentative
         turn = _stable(loop, state, before)
         if turn is not None:
             break
