@@ -13,13 +13,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from wengert.errors import MissingRuleError, TracerConversionError
+from wengert.errors import MissingRuleError, ShapeError, TracerConversionError
+from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import overwrite, refuse_constant, target
 from wengert.tracer.functions.masks import Selection
 from wengert.tracer.mutation import adopt, all_known, stripped
 from wengert.tracer.tables import (
     CHANGING,
+    FIXED,
     FUNCTIONS,
     LOCKED,
     METHODS,
@@ -130,6 +132,11 @@ def applied(
 
     `key` is what it has in the tables, `plain` NumPy's own.
     """
+    if key in FIXED and _moving((args, kwargs)):
+        raise ShapeError(
+            f"np.{getattr(plain, '__name__', key)} needs arrays whose lengths do not depend on the "
+            "indices of loops; use slices and arithmetic, or the whole array and a condition"
+        )
     if key in CHANGING:
         return implementation(*args, **kwargs)
     if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, *args, **kwargs):
@@ -155,6 +162,22 @@ def _copies(key: Any, x: Tracer, *rest: Any, copy: Any = None, **options: Any) -
     order = rest[0] if rest else options.get("order", "C")
     flags = layout(x).flags  # unlike reshape, ravel takes only contiguous arrays as they are
     return not (flags.f_contiguous if order == "F" else flags.c_contiguous)
+
+
+def _moving(x: Any) -> bool:
+    """Whether a length of any array depends on loop indices."""
+    if isinstance(x, Tracer):
+        return Dim in map(type, x.type.shape)
+    if isinstance(x, dict):
+        return any(map(_moving, x.values()))
+    return isinstance(x, tuple | list) and any(map(_moving, x))
+
+
+FIXED.update(
+    (np.convolve, np.correlate, np.interp, np.delete, np.insert, np.polyval, np.cross, np.resize,
+     np.linalg.cross, np.choose, "choose", np.unstack, np.gradient, np.putmask, np.place,
+     np.fill_diagonal, np.block, np.partition, np.corrcoef, np.cov, np.vander, np.diagflat, np.kron)
+)  # fmt: skip
 
 
 SEVERAL = (np.atleast_1d, np.atleast_2d, np.atleast_3d)

@@ -33,6 +33,9 @@ implementations must write nothing but slices, reversals, transposes, reshapes a
 CHANGING: set[Any] = set()
 """Functions, and names of methods, that change an array in place."""
 
+FIXED: set[Any] = set()
+"""Functions that need arrays whose lengths do not depend on the indices of loops."""
+
 LOCKED: set[Any] = set()
 """Those of `VIEWS` whose results are read-only."""
 

@@ -23,7 +23,7 @@ from wengert.ir.ops.structural_family import (
     unary_samples,
 )
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import Shape, TensorType
+from wengert.ir.types import Dim, Shape, TensorType
 
 Index = tuple[Expr, ...]
 Array = np.ndarray[Any, Any]
@@ -211,7 +211,8 @@ def _slice_infer(x: TensorType, *, start: Shape, stop: Shape, step: Shape) -> tu
     if not len(start) == len(stop) == len(step) == x.ndim:
         raise ShapeError(f"slice of {x} takes {x.ndim} bounds, got {start}, {stop}, {step}")
     for a, b, k, n in zip(start, stop, step, x.shape, strict=True):
-        if not (0 <= a <= b <= n and k >= 1):
+        room = n.least if isinstance(n, Dim) and not isinstance(b, Dim) else n
+        if not (0 <= a <= b <= room and k >= 1):
             raise ShapeError(
                 f"slice: {start} to {stop} with steps {step} is not within {x}; bounds must be "
                 "0 <= start <= stop <= size, and steps at least 1"
@@ -220,7 +221,9 @@ def _slice_infer(x: TensorType, *, start: Shape, stop: Shape, step: Shape) -> tu
 
 
 def _lengths(start: Shape, stop: Shape, step: Shape) -> Shape:
-    return tuple(-(-(b - a) // k) for a, b, k in zip(start, stop, step, strict=True))
+    return tuple(
+        b - a if k == 1 else -(-(b - a) // k) for a, b, k in zip(start, stop, step, strict=True)
+    )
 
 
 def _slice_evaluate(x: Array, *, start: Shape, stop: Shape, step: Shape) -> Array:

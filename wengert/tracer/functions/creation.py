@@ -117,6 +117,11 @@ def linspace(
     count = integer(num, "num")
     if count < 0:
         raise ArgumentError(f"Number of samples, {count}, must be non-negative.")
+    if type(count) is Dim:
+        raise TracerConversionError(
+            "num of np.linspace must be known; use start + step * np.arange(n) for a length that "
+            "depends on the index of a loop"
+        )
     first, last = operand(start), operand(stop)
     loop = result_type(first, last, operand(float(count)))
     result = loop if dtype is None else supported_dtype(dtype)

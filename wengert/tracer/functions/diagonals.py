@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.types import Dim
 from wengert.tracer.functions.operands import (
     integer,
     iota,
@@ -37,6 +38,15 @@ def diagonal_of(value: Value, offset: int, axis1: int, axis2: int) -> Value:
     m, n = value.shape[i], value.shape[j]
     lead = tuple(value.shape[d] for d in rest)
     matrix = transpose(value, [*rest, i, j])
+    if Dim in map(type, (m, n)):
+        if m != n or offset:
+            raise ShapeError(
+                f"a diagonal of an array of shape {value.shape}, whose lengths depend on the "
+                "indices of loops, can only be the main one of a square"
+            )
+        index = iota((m,), 0)
+        front = transpose(value, [i, j, *rest]).gather(index, index)
+        return transpose(front, [*range(1, front.ndim), 0])
     length = max(0, min(m + min(offset, 0), n - max(offset, 0)))
     flat = reshape(matrix, (*lead, m * n))
     if length == 0:

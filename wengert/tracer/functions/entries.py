@@ -16,7 +16,7 @@ from wengert.ir.builder import Value
 from wengert.ir.types import INT64, Dim, Shape
 from wengert.tracer.affine import bounds, difference, difference_bounds
 from wengert.tracer.array import Tracer
-from wengert.tracer.functions.operands import holds_tracers, integer, materialise, operand
+from wengert.tracer.functions.operands import fit, holds_tracers, integer, materialise, operand
 from wengert.tracer.lift import lift
 from wengert.tracer.mutation import known
 from wengert.tracer.stack import open_trace
@@ -167,7 +167,7 @@ def _items(entry: Any, shape: Shape, axis: int, arrays: bool) -> list[Any]:
     if isinstance(entry, Value):
         return [Fancy(entry, axis, size=shape[axis])]
     if entry.dtype.kind != "b":
-        return [Fancy(in_range(entry, shape[axis], axis), axis, size=shape[axis])]
+        return [Fancy(known_positions(entry, shape[axis], axis), axis, size=shape[axis])]
     return _mask(entry, shape, axis)
 
 
@@ -195,6 +195,19 @@ def _mask(entry: Any, shape: Shape, axis: int) -> list[Any]:
     ]
 
 
+def known_positions(positions: Any, n: int, axis: int) -> Any:
+    """Known positions in range; Values, where the length of the axis depends on loop indices."""
+    if type(n) is not Dim:
+        return in_range(positions, n, axis)
+    flat = [int(p) for p in positions.ravel()]
+    if all(0 <= p < n.least for p in flat):
+        return positions
+    found = [materialise(index_value(lift(p), n, axis), INT64) for p in flat]
+    rows = [f.broadcast(shape=(1,), dims=()) for f in found]
+    whole = rows[0] if len(rows) == 1 else rows[0].concat(*rows[1:], axis=0)
+    return whole if positions.ndim == 1 else whole.reshape(shape=positions.shape)
+
+
 def in_range(positions: Any, n: int, axis: int) -> Any:
     """Known positions with negative ones counted from the end; OutOfBoundsError for others."""
     wrong = positions[(positions < -n) | (positions >= n)]
@@ -211,20 +224,32 @@ def in_range(positions: Any, n: int, axis: int) -> Any:
 def index_value(position: Value, n: int, axis: int) -> int | Tracer:
     """A traced integer as an index in range: checked at run time, unless it provably is."""
     trace = open_trace()
-    last = difference(n, 1)
     interval = bounds(position)
-    if interval is not None and last is not None:
-        low, high = interval
-        room = difference_bounds(last, position)
-        if low >= 0 and room is not None and room[0] >= 0:
+    if interval is not None:
+        room = difference_bounds(difference(n, 1), position)
+        if interval[0] >= 0 and room is not None and room[0] >= 0:
             return Tracer(trace, position)
-        if high < 0 and type(n) is int and low >= -n:
-            return Tracer(trace, position + n)
+        room = difference_bounds(position.neg(), n) if interval[1] < 0 else None
+        if room is not None and room[1] <= 0:
+            return Tracer(trace, position.add(lift(n)))
     key = (position.atom, n, axis)
     found = trace.checks.get(key)
     if found is None:
-        found = trace.checks[key] = position.check_index(size=n, axis=axis)
+        found = trace.checks[key] = checked_positions(position, n, axis)
     return Tracer(trace, found)
+
+
+def checked_positions(positions: Value, n: int, axis: int) -> Value:
+    """Traced positions with negative ones counted from the end, checked at run time.
+
+    Where the length depends on loop indices, those out of range are made to be out of its greatest
+    length as well.
+    """
+    if type(n) is Dim:
+        length = fit(lift(n), positions.shape)
+        places = positions.lt(0).select(positions.add(length), positions)
+        positions = places.lt(0).bitor(places.ge(length)).select(int(n), places)
+    return positions.check_index(size=int(n), axis=axis)
 
 
 # slices

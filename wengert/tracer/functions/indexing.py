@@ -15,12 +15,13 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, OutOfBoundsError
 from wengert.ir.builder import Value
-from wengert.ir.types import INT64
+from wengert.ir.types import INT64, Dim
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.entries import (
     Fancy,
     NewAxis,
     Whole,
+    checked_positions,
     in_range,
     is_known,
     mask_entry,
@@ -30,6 +31,7 @@ from wengert.tracer.functions.masks import masked
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
+    fit,
     flat_or_axis,
     iota,
     materialise,
@@ -42,6 +44,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.shapes import cut, joined
+from wengert.tracer.lift import lift
 from wengert.tracer.mutation import adopt, known
 from wengert.tracer.stack import open_trace
 from wengert.tracer.tables import function, method
@@ -207,7 +210,7 @@ def gathered(value: Value, axes: tuple[int, ...], items: Sequence[Fancy], target
 def positions_of(item: Fancy, size: int) -> Value:
     """Positions along an axis as a Value, checked at run time if they are traced."""
     if isinstance(item.positions, Value):
-        return item.positions.check_index(size=size, axis=item.axis)
+        return checked_positions(item.positions, size, item.axis)
     return materialise(item.positions, INT64)
 
 
@@ -274,7 +277,7 @@ def _taken(indices: Any, n: int, axis: int, mode: str) -> Fancy:
     x = operand(indices)
     if x.dtype.kind not in "biu" and not (x.known and np.size(x.value) == 0):
         raise InputTypeError(f"indices must be integers, got {x.dtype}")
-    if x.known:
+    if x.known and type(n) is not Dim:
         numbers = np.asarray(x.value).astype(np.int64)
         if numbers.size and n == 0:
             raise OutOfBoundsError("cannot do a non-empty take from an empty axes.")
@@ -285,10 +288,11 @@ def _taken(indices: Any, n: int, axis: int, mode: str) -> Fancy:
         found = in_range(numbers, n, axis)
         return Fancy(found, axis, "int" if found.ndim == 0 else "array")
     value = materialise(x, INT64)
+    length = fit(lift(n), value.shape)
     if mode == "wrap":
-        value = value.mod(n)
+        value = value.mod(length)
     elif mode == "clip":
-        value = value.max(0).min(n - 1)
+        value = value.max(0).min(length.sub(1))
     return Fancy(value, axis)
 
 

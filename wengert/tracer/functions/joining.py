@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import DType, supported_dtype
+from wengert.ir.types import Dim, DType, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     Operand,
@@ -207,6 +207,11 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     value = materialise(ary)
     position = normal_axis(axis, value.ndim)
     n = value.shape[position]
+    if type(n) is Dim:
+        raise ShapeError(
+            "an axis whose length depends on the index of a loop cannot be split in parts; use "
+            "slices"
+        )
     if isinstance(indices_or_sections, int | np.integer | Tracer):
         count = integer(indices_or_sections, "the number of sections")
         if count <= 0:

@@ -231,10 +231,25 @@ def reshape(value: Value, shape: Shape) -> Value:
     shape = tuple(shape)
     if value.shape == shape:
         return value
+    if Dim in map(type, value.shape) or Dim in map(type, shape):
+        _check_moving(value.shape, shape)
     latest = value.builder.eqns[-1] if value.builder.eqns else None
     if latest is not None and latest.op.name == "reshape" and latest.outputs[0] is value.atom:
         value = Value(value.builder, latest.inputs[0])
     return value if value.shape == shape else value.reshape(shape=shape)
+
+
+def _check_moving(have: Shape, wanted: Shape) -> None:
+    """Raises ShapeError where lengths depend on loop indices and the sizes may differ."""
+    sides = [[n for n in shape if type(n) is Dim or n != 1] for shape in (have, wanted)]
+    same = sides[0] == sides[1]
+    if not same and max(sum(type(n) is Dim for n in side) for side in sides) < 2:
+        same = math.prod(sides[0]) == math.prod(sides[1])
+    if not same:
+        raise ShapeError(
+            f"an array of shape {have} cannot take the shape {wanted}: two lengths that depend on "
+            "the indices of loops cannot be joined to one axis, nor one be split"
+        )
 
 
 def spread(value: Value, shape: Shape, axes: Sequence[int]) -> Value:

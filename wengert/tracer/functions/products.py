@@ -266,7 +266,11 @@ def inner(a: Any, b: Any, /) -> Any:
 @function(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """The dot product of all elements."""
-    x, y = (reshape(v, (size_of(v.shape),)) for v in values(a, b))
+    x, y = values(a, b)
+    if x.shape == y.shape:
+        every = tuple(range(x.ndim))
+        return wrapped(contracted_axes(x, y, every, every, "vdot"))
+    x, y = (reshape(v, (size_of(v.shape),)) for v in (x, y))
     return wrapped(contracted_axes(x, y, (0,), (0,), "vdot"))
 
 

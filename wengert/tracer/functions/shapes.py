@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import ArgumentError, AxisRangeError, DTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, Shape, supported_dtype
+from wengert.tracer.affine import bounds
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -29,7 +30,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.lift import dimension
+from wengert.tracer.lift import dimension, lift
 from wengert.tracer.tables import function, method, views
 
 # on values
@@ -39,10 +40,27 @@ def cut(value: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:
     """`value[..., start:stop:step, ...]` along one axis, for 0 <= start <= stop <= n, step >= 1."""
     if (start, stop, step) == (0, value.shape[axis], 1):
         return value
+    if step == 1 and any(type(n) is Dim for n in (*value.shape, start, stop)):
+        return _moving_cut(value, axis, start, stop)
     starts, stops = [0] * value.ndim, list(value.shape)
     steps = [1] * value.ndim
     starts[axis], stops[axis], steps[axis] = start, stop, step
     return value.slice(start=tuple(starts), stop=tuple(stops), step=tuple(steps))
+
+
+def _moving_cut(value: Value, axis: int, start: int, stop: int) -> Value:
+    """The same where lengths depend on loop indices."""
+    interval = bounds(stop - start)
+    rest = bounds(value.shape[axis] - stop)
+    if interval is None or interval[0] < 0 or rest is None or rest[0] < 0:
+        raise ShapeError(
+            f"elements {start} to {stop} of an axis of length {value.shape[axis]} may not be there "
+            "in every turn of the loop"
+        )
+    sizes = list(value.shape)
+    sizes[axis] = stop - start
+    starts = [lift(start if d == axis else 0) for d in range(value.ndim)]
+    return value.window(*starts, sizes=tuple(sizes), steps=(1,) * value.ndim)
 
 
 def joined(parts: Sequence[Value], axis: int) -> Value:
@@ -359,7 +377,10 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def rolled(value: Value, shift: int, axis: int) -> Value:
     """np.roll along one axis: its two parts exchanged."""
     n = value.shape[axis]
-    shift = shift % n if n else 0
+    if type(n) is not Dim:
+        shift = shift % n if n else 0
+    elif shift < 0:
+        shift += n
     if shift == 0:
         return value
     return joined([cut(value, axis, n - shift, n), cut(value, axis, 0, n - shift)], axis)
