@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.program import Var
 from wengert.ir.types import INT64, Dim, Shape, TensorType
@@ -353,6 +354,8 @@ def of_function(
     else:
         recipe = _remembered(implementation, x.type, key)
     several, ways = recipe
+    if None in ways:
+        return implementation(x, *args, **kwargs)
     found = [_followed(x, steps, locked) for steps in ways]
     return found[0] if several is None else several(found)
 
@@ -372,13 +375,14 @@ def _recipe(implementation: Callable[..., Any], kind: TensorType, args: Any, kwa
         return None, [_steps(trace, source, result)]
 
 
-def _steps(trace: Trace, source: Value, result: Tracer) -> tuple[Step, ...]:
+def _steps(trace: Trace, source: Value, result: Tracer) -> tuple[Step, ...] | None:
+    """The equations from `source` to `result`; None if that is no view of it."""
     steps: list[Step] = []
     atom = result.value.atom
     while atom is not source.atom:
-        assert isinstance(atom, Var)
-        eqn = trace.producer(atom)
-        assert eqn is not None and eqn.op.name in _STEPS, eqn
+        eqn = trace.producer(atom) if isinstance(atom, Var) else None
+        if eqn is None or eqn.op.name not in _STEPS:
+            return None
         steps.append((eqn.op.name, eqn.params))
         atom = eqn.inputs[0]
     return tuple(reversed(steps))
@@ -443,6 +447,11 @@ def _narrowed(window: Window, parts: Sequence[Part]) -> Window:
 
 def flat(x: Tracer) -> Tracer:
     """The elements in row-major order, to be read and written whatever the order in memory is."""
+    if sum(type(n) is Dim for n in x.type.shape) > 1:
+        raise ShapeError(
+            f"x.flat of an array of shape {x.type.shape}, with two lengths that depend on the "
+            "indices of loops, is not available; use x[i, j]"
+        )
     size = functools.reduce(operator.mul, x.type.shape, 1)
     return view(x, Reshaped((size,), x.type.shape), (size,))
 

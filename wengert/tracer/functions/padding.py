@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.types import Dim
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.operands import holds_tracers, materialise, normal_axis, wrapped
 from wengert.tracer.tables import function
@@ -45,6 +46,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     widths = widths_of(pad_width, value.ndim)
     if mode in ("constant", "empty"):
         return wrapped(_constant(value, widths, kwargs.pop("constant_values", 0)))
+    if any(type(n) is Dim for n in value.shape):
+        raise ShapeError(
+            f"np.pad with mode {mode!r} needs lengths that do not depend on the indices of loops"
+        )
     if mode not in (*FROM_WITHIN, *UNSUPPORTED) and not callable(mode):
         raise ArgumentError(f"mode '{mode}' is not supported")
     if mode not in FROM_WITHIN:

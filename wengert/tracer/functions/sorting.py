@@ -19,6 +19,7 @@ from wengert.ir.op import REGISTRY
 from wengert.ir.types import INT64, Shape
 from wengert.tracer.functions.assignment import overwrite, target
 from wengert.tracer.functions.operands import (
+    assemble,
     flat_or_axis,
     integer,
     iota,
@@ -30,6 +31,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.statistics import mean
+from wengert.tracer.lift import dimension, lift
 from wengert.tracer.loops import for_loop
 from wengert.tracer.tables import changing, function, method
 
@@ -77,20 +79,21 @@ def _placed(x: Value, places: Value) -> Value:
 
 def _merged(keys: Value) -> Value:
     builder, shape = keys.builder, keys.shape
-    passes = (shape[1] - 1).bit_length()
+    passes = (int(shape[1]) - 1).bit_length()
+    size = lift(shape[1])
 
     def merge(level: Value, consts: list[Value], carry: list[Value]) -> list[Value]:
         runs, order = carry
-        places = _merged_places(runs, level, passes)
+        places = _merged_places(runs, level, passes, consts[0])
         return [_placed(runs, places), _placed(order, places)]
 
-    return for_loop(0, passes, [], [keys, _iota(builder, shape, 1)], merge)[1]
+    return for_loop(0, passes, [size], [keys, _iota(builder, shape, 1)], merge)[1]
 
 
-def _merged_places(keys: Value, level: Value, steps: int) -> Value:
+def _merged_places(keys: Value, level: Value, steps: int, size: Value) -> Value:
     """Where each element goes when neighbouring runs of 2**level elements are merged."""
     builder, shape = keys.builder, keys.shape
-    n = shape[1]
+    n = size.broadcast(shape=shape, dims=())
     one = builder.literal(1, INT64)
     width = one.shl(level).broadcast(shape=shape, dims=())
     i = _iota(builder, shape, 1)
@@ -99,27 +102,26 @@ def _merged_places(keys: Value, level: Value, steps: int) -> Value:
     end = middle.add(width).min(n)
     left = i.lt(middle)
     low, high = left.select(middle, start), left.select(end, middle)
-    found = _search(keys, left, low, high, steps)
+    found = _search(keys, left, low, high, steps, n)
     rank = i.sub(left.select(start, middle))
     return start.add(rank).add(found.sub(low))
 
 
-def _search(keys: Value, left: Value, low: Value, high: Value, steps: int) -> Value:
+def _search(keys: Value, left: Value, low: Value, high: Value, steps: int, n: Value) -> Value:
     """For each element the end of those of its neighbouring run that come before it."""
-    n = keys.shape[1]
 
     def step(i: Value, consts: list[Value], carry: list[Value]) -> list[Value]:
-        x, from_left = consts
+        x, from_left, length = consts
         first, last = carry
         middle = first.add(last).floordiv(2)
-        other = x.gather(_iota(x.builder, x.shape, 0), middle.min(n - 1))
+        other = x.gather(_iota(x.builder, x.shape, 0), middle.min(length.sub(1)))
         # of equal elements those of the left run come first
         before = from_left.select(_less(other, x), _less(x, other).bitnot())
         before = before.bitand(first.lt(last))
         searching = first.lt(last).bitand(before.bitnot())
         return [before.select(middle.add(1), first), searching.select(middle, last)]
 
-    return for_loop(0, steps, [keys, left], [low, high], step)[0]
+    return for_loop(0, steps, [keys, left, n], [low, high], step)[0]
 
 
 # along an axis
@@ -204,16 +206,11 @@ def median(
     if n == 0:
         raise ArgumentError("np.median of no elements")
     ordered = sorted_along(value, position)
-    low, high = (n - 1) // 2, n // 2 + 1
-    cuts = [(0, m, 1) for m in ordered.shape]
-    cuts[position] = (low, high, 1)
-    start, stop, step = (tuple(part) for part in zip(*cuts, strict=True))
-    middle = mean(wrapped(ordered.slice(start=start, stop=stop, step=step)), axis=position)
+    count = dimension(n)
+    places = [(count - 1) // 2, count // 2]
+    middle = mean(np.take(wrapped(ordered), wrapped(assemble(places)), position), position)
     if value.dtype.kind == "f":
-        cuts[position] = (n - 1, n, 1)
-        start, stop, step = (tuple(part) for part in zip(*cuts, strict=True))
-        last = wrapped(ordered.slice(start=start, stop=stop, step=step))
-        last = wrapped(reshape(materialise(last), middle.shape))
+        last = np.take(wrapped(ordered), -1, position)
         middle = np.where(np.isnan(last), last, middle)
     if not keepdims:
         return middle
