@@ -26,7 +26,7 @@ from wengert.kernels.pull import Pull, Reader
 from wengert.kernels.ranges import checked_at_ends
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.scalar_maths import has_loops, one_at_a_time
-from wengert.kernels.schedule import CHUNK_WORK, MAX_CHUNKS
+from wengert.kernels.schedule import CHUNK_WORK, INNER_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
 from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, work
 
@@ -154,7 +154,11 @@ class _Region:
         return self.chunked(loop.index, loop.start.attr, loop.stop.attr, chunks, body)
 
     def chunks(self, turns: int, body: Sequence[Stmt]) -> int:
-        return min(turns, MAX_CHUNKS, turns * work(body) // CHUNK_WORK)
+        """Into how many chunks independent turns are cut; 1 if that is not worth the threads."""
+        total = turns * work(body)
+        if not self.block.top and total < INNER_WORK:
+            return 1
+        return min(turns, MAX_CHUNKS, total // CHUNK_WORK)
 
     def chunked(
         self, index: Index, low: int, high: int, chunks: int, body: tuple[Stmt, ...]

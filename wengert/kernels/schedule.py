@@ -39,6 +39,9 @@ from wengert.kernels.unroll import unroll
 # A chunk has at least this much work (vector instructions per lane), some ten microseconds.
 CHUNK_WORK = 40_000
 MAX_CHUNKS = 64
+# Inside a loop of the program, threads are called together at each turn, which takes as long as
+# some 100,000 vector instructions where the machine has other things to do.
+INNER_WORK = 128 * CHUNK_WORK
 # Partial results of all chunks together take at most this many bytes.
 PARTIAL_BYTES = 8 << 20
 # A loop is cut into at most this many parts, and code grows to at most this many nodes by it.
@@ -66,7 +69,8 @@ def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
         return tuple(st for x in nest.before for st in _tidy(s, x))
     loop, *edges = tile(s, _collapse(s, nest.loop))
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
-    chunks = _chunks(nest, loop) if threads and _is_whole(loop) else 1
+    large = threads and _is_whole(loop) and loop.index.extent * work(loop.body) >= INNER_WORK
+    chunks = _chunks(nest, loop) if large else 1
     if chunks <= 1:
         return (*nest.before, *_split(s, loop), *nest.after)
     return tuple(st for kernel in _chunked(s, nest, loop, chunks) for st in kernel.body)
