@@ -20,8 +20,8 @@ from wengert.errors import (
 )
 from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer
-from wengert.tracer.lift import checked, is_weak
-from wengert.tracer.pytree import TreeDef, flatten, paths
+from wengert.tracer.lift import checked, is_weak, lift, wrap
+from wengert.tracer.pytree import TreeDef, flatten, paths, tree_map
 from wengert.tracer.stack import user_location
 from wengert.tracer.trace import Abstract
 
@@ -108,6 +108,21 @@ def name_paths(tree: Any, root: str) -> list[str]:
     return [f"{root} {p[1:].replace(']', '', 1)}" for p in paths(tree)]
 
 
+def own(tree: Any) -> Any:
+    """An argument whose traced arrays may be changed without changing the caller's."""
+
+    def copied(x: Any) -> Any:
+        if not isinstance(x, Tracer) or not x.ndim:
+            return x
+        copy = wrap(lift(x), x.weak)
+        copy.made = True
+        return copy
+
+    if not any(isinstance(x, Tracer) for x in flatten(tree)[0]):
+        return tree
+    return tree_map(copied, tree)
+
+
 @dataclass(frozen=True, slots=True)
 class Selected:
     """The arguments that a transform works on, flattened; the others stay as they are.
@@ -124,14 +139,14 @@ class Selected:
     kwargs: dict[str, Any]
 
     def close(self, fun: Callable[..., Any]) -> Callable[..., Any]:
-        """`fun` as a function of the leaves alone."""
+        """`fun` as a function of the leaves alone; it may change its other arguments, too."""
 
         def closed(*leaves: Any) -> Any:
             chosen = self.tree.unflatten(leaves)
-            args = list(self.args)
+            args = [x if k in self.positions else own(x) for k, x in enumerate(self.args)]
             for position, value in zip(self.positions, chosen, strict=True):
                 args[position] = value
-            return convert(fun)(*args, **self.kwargs)
+            return convert(fun)(*args, **{k: own(v) for k, v in self.kwargs.items()})
 
         closed.__name__ = function_name(fun)
         return closed
