@@ -11,6 +11,7 @@ from wengert.ir.builder import Value
 from wengert.ir.types import Dim
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.operands import holds_tracers, materialise, normal_axis, wrapped
+from wengert.tracer.lift import lift
 from wengert.tracer.tables import function
 
 FROM_WITHIN = ("edge", "reflect", "symmetric", "wrap")
@@ -94,4 +95,8 @@ def _constant(value: Value, widths: list[tuple[int, int]], constants: Any) -> Va
 def _bordered(value: Value, widths: list[tuple[int, int]], number: Any) -> Value:
     fill = materialise(number, value.dtype)
     low, high = (tuple(w[side] for w in widths) for side in (0, 1))
+    if any(type(n) is Dim for n in value.shape):
+        shape = tuple(n + a + b for n, a, b in zip(value.shape, low, high, strict=True))
+        whole = fill.broadcast(shape=shape, dims=())
+        return whole.window_set(value, *map(lift, low), steps=(1,) * value.ndim)
     return value.pad(fill, low=low, high=high, interior=(0,) * value.ndim)

@@ -66,9 +66,28 @@ def _moving_cut(value: Value, axis: int, start: int, stop: int) -> Value:
 def joined(parts: Sequence[Value], axis: int) -> Value:
     """Values one after the other along `axis`; empty ones are left out."""
     full_parts = [p for p in parts if p.shape[axis] != 0] or list(parts[:1])
+    if len(full_parts) > 1 and any(type(p.shape[axis]) is Dim for p in full_parts):
+        return _joined_moving(full_parts, axis)
     return (
         full_parts[0] if len(full_parts) == 1 else full_parts[0].concat(*full_parts[1:], axis=axis)
     )
+
+
+def _joined_moving(parts: Sequence[Value], axis: int) -> Value:
+    """The same where lengths depend on loop indices: each is written to its place."""
+    shape = list(parts[0].shape)
+    shape[axis] = sum(p.shape[axis] for p in parts)
+    return placed(parts, axis, parts[0].builder.full(tuple(shape), 0, parts[0].dtype))
+
+
+def placed(parts: Sequence[Value], axis: int, whole: Value) -> Value:
+    """`whole` with parts written over it, one after the other along an axis."""
+    offset = 0
+    for part in parts:
+        starts = [lift(offset if d == axis else 0) for d in range(part.ndim)]
+        whole = whole.window_set(part, *starts, steps=(1,) * part.ndim)
+        offset = offset + part.shape[axis]
+    return whole
 
 
 def target_shape(shape: Any, size: int, what: Shape) -> Shape:
