@@ -9,6 +9,7 @@ import numpy as np
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, FLOAT64, INT64
+from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.joining import concatenate
 from wengert.tracer.functions.operands import (
     Operand,
@@ -25,7 +26,6 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
-from wengert.tracer.functions.shapes import cut, joined
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function
 

@@ -9,6 +9,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim
+from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.operands import (
     integer,
     iota,
@@ -22,7 +23,6 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
-from wengert.tracer.functions.shapes import cut
 from wengert.tracer.tables import function, method, views
 
 

@@ -17,6 +17,7 @@ from wengert.errors import ArgumentError, InputTypeError, OutOfBoundsError
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, Dim
 from wengert.tracer.array import Tracer
+from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.entries import (
     Fancy,
     NewAxis,
@@ -43,7 +44,6 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.functions.shapes import cut, joined
 from wengert.tracer.lift import lift
 from wengert.tracer.mutation import adopt, known
 from wengert.tracer.stack import open_trace

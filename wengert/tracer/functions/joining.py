@@ -12,6 +12,7 @@ from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, DType, supported_dtype
 from wengert.tracer.array import Tracer
+from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -28,7 +29,7 @@ from wengert.tracer.functions.operands import (
     size_of,
     wrapped,
 )
-from wengert.tracer.functions.shapes import at_least, cut, joined
+from wengert.tracer.functions.shapes import at_least
 from wengert.tracer.tables import function, method, views
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
+from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.joining import concatenate
 from wengert.tracer.functions.operands import (
@@ -26,7 +27,6 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.products import contracted_axes
-from wengert.tracer.functions.shapes import cut
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function, method
 
