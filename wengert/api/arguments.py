@@ -21,6 +21,7 @@ from wengert.errors import (
 from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import checked, is_weak, lift, wrap
+from wengert.tracer.mutation import adopt
 from wengert.tracer.pytree import TreeDef, flatten, paths, tree_map
 from wengert.tracer.stack import user_location
 from wengert.tracer.trace import Abstract
@@ -109,16 +110,18 @@ def name_paths(tree: Any, root: str) -> list[str]:
 
 
 def own(tree: Any) -> Any:
-    """An argument whose traced arrays may be changed without changing the caller's."""
+    """An argument whose arrays may be changed without changing the caller's."""
 
     def copied(x: Any) -> Any:
-        if not isinstance(x, Tracer) or not x.ndim:
+        if not isinstance(x, Tracer):
+            return adopt(x)
+        if not x.ndim:
             return x
         copy = wrap(lift(x), x.weak)
         copy.made = True
         return copy
 
-    if not any(isinstance(x, Tracer) for x in flatten(tree)[0]):
+    if not any(isinstance(x, (Tracer, np.ndarray)) for x in flatten(tree)[0]):
         return tree
     return tree_map(copied, tree)
 

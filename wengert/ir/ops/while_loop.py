@@ -23,7 +23,7 @@ from wengert.ir.ops.control_family import (
 from wengert.ir.ops.control_samples import while_loop_samples
 from wengert.ir.ops.for_loop import moving_carry
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.transforms.separate import Split
+from wengert.ir.transforms.separate import Split, separate
 from wengert.ir.transforms.taint import carried, depending
 from wengert.ir.types import BOOL, INT64, TensorType
 
@@ -116,7 +116,9 @@ def _counting(
 ) -> Eqn:
     """The primal loop, which carries the number of turns too."""
     before = Var(INDEX)
-    builder = Builder(inputs=[*chosen(body.inputs, marks, False), before], eqns=list(body.eqns))
+    # a branch that gives values and tangents has to come apart first
+    known = separate(body.eqns, chosen(body.inputs, marks)).known
+    builder = Builder(inputs=[*chosen(body.inputs, marks, False), before], eqns=list(known))
     after = Value(builder, before) + 1
     outputs = chosen(body.outputs, marks[consts:], False)
     needed = _needed(builder.eqns, outputs, after.atom)
