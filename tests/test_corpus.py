@@ -1,0 +1,141 @@
+"""Plain Python functions, unchanged: compiled and differentiated, against themselves.
+
+Each function of the corpus runs as plain Python and compiled; results and mutated arguments agree.
+Gradients are compared with complex steps or central differences of the plain function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from corpus import (
+    branches,
+    branches_in_loops,
+    dynamic_programming,
+    exits,
+    factorisations,
+    filters,
+    for_loops,
+    functions,
+    graphs,
+    in_place,
+    integer_codes,
+    integration,
+    matrix_iterations,
+    mutation,
+    prefixes,
+    python_builtins,
+    series,
+    simulations,
+    solvers,
+    sorting,
+    state,
+    triangular,
+    views,
+)
+from corpus.case import Case
+from corpus_laws import (
+    Scalar,
+    assert_gradient,
+    assert_same_outcome,
+    called,
+    count_equations,
+    plain_gradient,
+)
+
+import wengert as wg
+
+FILES = (
+    branches,
+    branches_in_loops,
+    dynamic_programming,
+    exits,
+    factorisations,
+    filters,
+    for_loops,
+    functions,
+    graphs,
+    in_place,
+    integer_codes,
+    integration,
+    matrix_iterations,
+    mutation,
+    prefixes,
+    python_builtins,
+    series,
+    simulations,
+    solvers,
+    sorting,
+    state,
+    triangular,
+    views,
+)
+CASES = [case for file in FILES for case in file.CASES]
+DRAWS = 4
+
+
+def table(cases: list[Case], slow: bool = False) -> list[Any]:
+    """The cases as parameters of a test, the slow ones marked."""
+    return [
+        pytest.param(c, id=c.name, marks=pytest.mark.slow if slow or c.slow else ()) for c in cases
+    ]
+
+
+DIFFERENTIABLE = [c for c in CASES if c.diff]
+CAPTURED = [c for c in CASES if c.captured]
+
+
+def test_the_corpus_is_large() -> None:
+    names = [c.name for c in CASES]
+    assert len(names) == len(set(names)) >= 90
+    assert len(DIFFERENTIABLE) >= 60
+
+
+@pytest.mark.parametrize("case", table(CASES))
+def test_values_and_mutated_arguments(case: Case) -> None:
+    compiled = wg.jit(case.fn)
+    for seed in range(DRAWS):
+        arguments = case.draw(seed)
+        assert_same_outcome(
+            called(compiled, arguments), called(case.fn, arguments), case.value_rtol
+        )
+
+
+@pytest.mark.parametrize("case", table(DIFFERENTIABLE))
+def test_compiled_gradient(case: Case) -> None:
+    scalars = [Scalar.of(case, seed) for seed in range(2)]
+    gradient = wg.jit(wg.grad(scalars[0].function()))
+    for scalar in scalars:
+        found = wg.tree_leaves(gradient(scalar.point, scalar.rest))
+        assert_gradient(found, plain_gradient(scalar), case.rtol)
+
+
+@pytest.mark.parametrize("case", table(DIFFERENTIABLE, slow=True))
+def test_gradient(case: Case) -> None:
+    scalar = Scalar.of(case)
+    found = wg.grad(scalar.function())(scalar.point, scalar.rest)
+    assert_gradient(wg.tree_leaves(found), plain_gradient(scalar), case.rtol)
+
+
+@pytest.mark.parametrize("case", table(DIFFERENTIABLE))
+def test_tangent(case: Case) -> None:
+    scalar = Scalar.of(case)
+    function, rest = scalar.function(), scalar.rest
+    rng = np.random.default_rng(5)
+    direction = wg.tree_map(lambda x: rng.normal(size=np.shape(x))[()], scalar.point)
+    value, found = wg.jvp(lambda *point: function(point, rest), scalar.point, direction)
+    np.testing.assert_allclose(value, function(scalar.point, scalar.rest), rtol=case.value_rtol)
+    slopes = plain_gradient(scalar)
+    expected = sum(np.sum(s * d) for s, d in zip(slopes, wg.tree_leaves(direction), strict=True))
+    scale = sum(
+        np.sum(np.abs(s * d)) for s, d in zip(slopes, wg.tree_leaves(direction), strict=True)
+    )
+    np.testing.assert_allclose(found, expected, rtol=case.rtol, atol=case.rtol * max(scale, 1.0))
+
+
+@pytest.mark.parametrize("case", table(CAPTURED))
+def test_loops_are_captured(case: Case) -> None:
+    once, twice = (wg.make_ir(case.fn)(*case.draw(n=n)) for n in (case.n, 2 * case.n))
+    assert count_equations(once.program) == count_equations(twice.program)
