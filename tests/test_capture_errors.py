@@ -1,0 +1,681 @@
+"""Bad input to captured loops and branches: typed errors that name the user's line, and no harm.
+
+Every error derives from the built-in one that Python or NumPy would raise, and after it nothing
+that the caller owns has changed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert import errors
+
+TABLE = np.array([1.0, 2.0, 3.0])
+COUNTS = {"calls": 0}
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def line_of(fun: Callable[..., Any], text: str) -> int:
+    """The number of the line of this file in which `fun` has `text`."""
+    lines, first = inspect.getsourcelines(fun)
+    (found,) = [first + i for i, line in enumerate(lines) if text in line]
+    return found
+
+
+def fails(
+    error: type[Exception], fun: Callable[..., Any], *args: Any, says: str, line: str = ""
+) -> str:
+    """Checks an error's type, text and line, and that no argument has changed."""
+    compiled = wg.jit(fun)
+    before = wg.tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, args)
+    table = TABLE.copy()
+    with pytest.raises(error, match=says) as found:
+        compiled(*args)
+    assert isinstance(found.value, errors.WengertError)
+    message = str(found.value)
+    place = f"{Path(__file__).name}:" + (str(line_of(fun, line)) if line else "")
+    assert place in message, message
+    for x, old in zip(wg.tree_leaves(args), wg.tree_leaves(before), strict=True):
+        np.testing.assert_array_equal(x, old)
+    np.testing.assert_array_equal(TABLE, table)
+    return message
+
+
+# indices
+
+
+def sum_too_far(x, n):
+    total = 0.0
+    for i in range(n):
+        x[0] = 7.0
+        total += x[i]  # here
+    return total
+
+
+def store_too_far(x, places):
+    for i in range(len(places)):
+        x[places[i]] = 1.0  # here
+
+
+def column_too_far(a, j):
+    total = 0.0
+    for i in range(a.shape[0]):
+        total += a[i, j]  # here
+    return total
+
+
+def too_far_below(x, n):
+    i = n
+    total = 0.0
+    while i > -6:
+        total += x[i]  # here
+        i -= 1
+    return total
+
+
+def too_far_in_a_branch(x, i):
+    if x[0] > 0:
+        y = x[i]  # here
+    else:
+        y = x[0]
+    return y
+
+
+def too_far_in_a_helper(x, places):
+    total = 0.0
+    for p in places:
+        total += pick(x, p)
+    return total
+
+
+def pick(x, p):
+    return x[p] * 2.0  # here
+
+
+X = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("fun", "args", "says", "where"),
+    [
+        (sum_too_far, (X, np.int64(6)), "index 5 is out of bounds.*size 5", sum_too_far),
+        (sum_too_far, (X, np.int64(60)), "index 5 is out of bounds.*size 5", sum_too_far),
+        (store_too_far, (X, np.array([0, -6, 2])), "index -6 is out of bounds", store_too_far),
+        (
+            column_too_far,
+            (np.ones((3, 4)), np.int64(4)),
+            "index 4 is out of bounds for axis 1 with size 4",
+            column_too_far,
+        ),
+        (too_far_below, (X, np.int64(2)), "index -6 is out of bounds", too_far_below),
+        (too_far_in_a_branch, (X, np.int64(8)), "index 8 is out of bounds", too_far_in_a_branch),
+        (too_far_in_a_helper, (X, np.array([0, 9])), "index 9 is out of bounds", pick),
+    ],
+)
+def test_an_index_out_of_bounds(fun: Any, args: Any, says: str, where: Any) -> None:
+    message = fails(IndexError, fun, *args, says=says)
+    assert f"{Path(__file__).name}:{line_of(where, '# here')}" in message
+    with pytest.raises(IndexError, match=f"index {says.split()[1]} "):
+        fun(*[x.copy() for x in args])  # as Python says it
+
+
+def test_an_index_in_the_branch_not_taken_is_no_error() -> None:
+    compiled = wg.jit(too_far_in_a_branch)
+    assert compiled(-X, np.int64(8)) == -1.0
+    assert compiled(X, np.int64(-5)) == 1.0
+
+
+def test_a_program_goes_on_after_an_index_error() -> None:
+    compiled = wg.jit(sum_too_far)
+    x = X.copy()
+    with pytest.raises(IndexError):
+        compiled(x, np.int64(6))
+    np.testing.assert_array_equal(x, X)
+    assert compiled(x, np.int64(5)) == 21.0
+    assert x[0] == 7.0
+
+
+def test_the_gradient_checks_indices_too() -> None:
+    gradient = wg.jit(wg.grad(lambda x, places: sum_of_places(x, places)))
+    np.testing.assert_array_equal(gradient(X, np.array([0, 0, 4])), [4.0, 0, 0, 0, 10.0])
+    with pytest.raises(errors.OutOfBoundsError, match="index 5 is out of bounds"):
+        gradient(X, np.array([0, 5, 4]))
+
+
+def sum_of_places(x, places):
+    total = 0.0
+    for i in range(len(places)):
+        total += x[places[i]] ** 2
+    return total
+
+
+# variables that are not always defined
+
+
+def defined_in_one_branch(x):
+    if x > 0:
+        y = x * 2.0
+    return y  # here
+
+
+def defined_in_an_else(x):
+    if x > 0:
+        z = 1.0
+    else:
+        y = x
+        z = y
+    return y + z  # here
+
+
+def defined_in_a_loop_that_may_not_run(x, n):
+    for i in range(n):
+        last = x[i]
+    return last  # here
+
+
+def loop_variable_of_a_loop_that_may_not_run(x, n):
+    total = 0.0
+    for i in range(n):
+        total += x[i]
+    return total * i  # here
+
+
+def defined_in_while(x):
+    while x < 1.0:
+        y = x
+        x = x * 2.0
+    return x + y  # here
+
+
+def deleted_in_one_branch(x):
+    y = x
+    if x > 0:
+        del y
+    return y  # here
+
+
+@pytest.mark.parametrize(
+    ("fun", "args", "name"),
+    [
+        (defined_in_one_branch, (1.5,), "y"),
+        (defined_in_an_else, (1.5,), "y"),
+        (defined_in_a_loop_that_may_not_run, (X, np.int64(2)), "last"),
+        (loop_variable_of_a_loop_that_may_not_run, (X, np.int64(2)), "i"),
+        (defined_in_while, (0.5,), "y"),
+        (deleted_in_one_branch, (1.5,), "y"),
+    ],
+)
+def test_a_variable_that_is_perhaps_undefined(fun: Any, args: Any, name: str) -> None:
+    fails(UnboundLocalError, fun, *args, says=f"'{name}'", line="# here")
+
+
+def test_an_undefined_variable_that_is_not_used_is_no_error() -> None:
+    def fun(x):
+        if x > 0:
+            y = x * 2.0
+            z = y + 1.0
+        else:
+            z = x
+        return z
+
+    compiled = wg.jit(fun)
+    assert compiled(1.0) == 3.0
+    assert compiled(-1.0) == -1.0
+
+
+# what does not fit together
+
+
+def shapes_differ_between_branches(x):
+    if x[0] > 0:
+        y = x
+    else:
+        y = x[:2]
+    return y
+
+
+def shapes_differ_between_expressions(x):
+    return x if x[0] > 0 else x.sum()
+
+
+def results_differ_in_shape(x):
+    if x[0] > 0:
+        return x[1:]
+    return x
+
+
+def structures_differ_between_branches(x):
+    if x[0] > 0:
+        y = (x[0], x[1])
+    else:
+        y = (x[0], x[1], x[2])
+    return y
+
+
+def array_or_none(x):
+    if x[0] > 0:
+        y = x
+    else:
+        y = None
+    return y
+
+
+def array_or_text(x):
+    if x[0] > 0:
+        y = "positive"
+    else:
+        y = "negative"
+    return y
+
+
+def state_grows(x, n):
+    y = x[:1]
+    for _ in range(n):
+        y = np.concatenate([y, x[:1]])
+    return y
+
+
+def state_becomes_an_array(x, n):
+    y = 0.0
+    for _ in range(n):
+        y = y + x
+    return y
+
+
+def tuple_grows(x, n):
+    y = (x[0],)
+    for i in range(n):
+        y = (*y, x[i])
+    return y
+
+
+@pytest.mark.parametrize(
+    ("error", "fun", "args", "says"),
+    [
+        (ValueError, shapes_differ_between_branches, (X,), r"'y'.*5.*2"),
+        (ValueError, shapes_differ_between_expressions, (X,), r"5"),
+        (ValueError, results_differ_in_shape, (X,), r"4.*5|5.*4"),
+        ((TypeError, ValueError), structures_differ_between_branches, (X,), "'y'"),
+        ((TypeError, ValueError), array_or_none, (X,), "'y'.*None"),
+        ((TypeError, ValueError), array_or_text, (X,), "'y'"),
+        ((TypeError, ValueError), state_grows, (X, np.int64(3)), r"'y'.*1.*2"),
+        ((TypeError, ValueError), state_becomes_an_array, (X, np.int64(3)), r"'y'.*5"),
+        ((TypeError, ValueError), tuple_grows, (X, np.int64(3)), "'y'"),
+    ],
+)
+def test_types_that_do_not_fit(error: Any, fun: Any, args: Any, says: str) -> None:
+    fails(error, fun, *args, says=says)
+
+
+@pytest.mark.parametrize("x", [1.5, -1.5])
+def test_dtypes_of_branches_are_promoted(x: float) -> None:
+    def fun(x):
+        y = 1
+        if x > 0:
+            y = x
+        z = np.float32(2) if x > 1 else 3
+        return y, z, 1 if x > 0 else True
+
+    y, z, flag = wg.jit(fun)(x)
+    assert (y.dtype, z.dtype, flag.dtype) == (np.float64, np.float32, np.int64)
+    assert (y, z, flag) == fun(x)
+
+
+def test_a_state_that_grows_a_known_number_of_times_is_unrolled() -> None:
+    def fun(x):
+        y = x[:1]
+        for k in range(6):
+            y = np.concatenate([y, x[:1] * k])
+        return y
+
+    np.testing.assert_array_equal(wg.jit(fun)(X), fun(X))
+
+
+# arrays that cannot be written
+
+
+def writes(x):
+    for i in range(len(x)):
+        x[i] = x[i] * 2.0  # here
+
+
+def test_a_read_only_argument() -> None:
+    x = X.copy()
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        writes(x)
+    message = fails(ValueError, writes, x, says="read-only")
+    assert "x" in message
+
+
+def test_a_read_only_argument_that_is_only_read() -> None:
+    x = X.copy()
+    x.flags.writeable = False
+    assert wg.jit(lambda x: x.sum())(x) == 15.0
+
+
+def test_a_view_that_numpy_does_not_let_write() -> None:
+    def fun(a):
+        np.diagonal(a)[0] = 1.0  # here
+
+    fails(ValueError, fun, np.ones((3, 3)), says="read-only", line="# here")
+
+
+def stores_in_a_global(x):
+    for i in range(3):
+        TABLE[i] = x[i]  # here
+
+
+def adds_to_a_global(x):
+    TABLE[:] += x[:3]  # here
+    return x
+
+
+def sorts_a_global(x):
+    TABLE.sort()  # here
+    return x + TABLE[0]
+
+
+def out_is_a_global(x):
+    np.add(x[:3], 1.0, out=TABLE)  # here
+
+
+def operator_on_a_global(x):
+    table = TABLE
+    table *= x[:3]  # here
+    return table
+
+
+def view_of_a_global(x):
+    row = TABLE[1:]
+    row[0] = x[0]  # here
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        stores_in_a_global,
+        adds_to_a_global,
+        sorts_a_global,
+        out_is_a_global,
+        operator_on_a_global,
+        view_of_a_global,
+    ],
+)
+def test_a_global_array_is_not_changed(fun: Any) -> None:
+    fails(errors.WengertError, fun, X, says="TABLE|constant|captured|global", line="# here")
+
+
+def counts_its_calls(x):
+    for i in range(len(x)):
+        if x[i] > 1.0:
+            COUNTS["calls"] += 1  # here
+    return x
+
+
+def test_a_global_dict_changed_under_a_traced_condition() -> None:
+    calls = COUNTS["calls"]
+    fails(errors.WengertError, counts_its_calls, X, says="calls|COUNTS|dict|item", line="# here")
+    assert COUNTS["calls"] == calls
+
+
+# recursion, loops without end
+
+
+def endless(x):
+    return endless(x + 1.0) * 2.0
+
+
+def endless_under_a_traced_condition(x):
+    if x < 100.0:
+        return endless_under_a_traced_condition(x + 1.0)
+    return x
+
+
+@pytest.mark.parametrize("fun", [endless, endless_under_a_traced_condition])
+def test_recursion_without_end(fun: Any) -> None:
+    fails(RecursionError, fun, 1.0, says=fun.__name__)
+    assert wg.jit(lambda x: x + 1.0)(1.0) == 2.0, "no trace stays open"
+
+
+ENDLESS = """
+import sys, time
+import numpy as np
+import wengert as wg
+
+def f(x):
+    y = x[0]
+    while y > 0:
+        y = y + {change}
+        x[1] = y
+    return y
+
+compiled = wg.jit(f)
+x = np.ones(3)
+compiled(-x)
+print("ready", flush=True)
+try:
+    compiled(x)
+except KeyboardInterrupt:
+    print("interrupted", x.tolist(), flush=True)
+    assert compiled(-np.ones(3)) == -1.0
+    print("alive", flush=True)
+"""
+
+
+def test_ctrl_c_interrupts_a_loop_without_end(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(textwrap.dedent(ENDLESS.format(change="1.0")))
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert out.split("\n")[:2] == ["interrupted [1.0, 1.0, 1.0]", "alive"]
+
+
+# what is not captured
+
+
+def generated(x):
+    for i in range(len(x)):
+        yield x[i] * 2.0
+
+
+def sums_a_generator(x):
+    total = 0.0
+    for value in generated(x):
+        total += value
+    return total
+
+
+def generator_with_a_traced_condition(x):
+    def positive():
+        for value in x:
+            if value > 0:
+                yield value  # here
+
+    return sum(positive())
+
+
+def try_around_arithmetic(x):
+    try:
+        y = np.sin(x) * 2.0
+    except ValueError:
+        y = x
+    finally:
+        z = x + 1.0
+    return y + z
+
+
+def try_around_a_loop(x):
+    total = 0.0
+    try:
+        for i in range(len(x)):
+            total += x[i] * i
+    except IndexError:
+        total = -1.0
+    return total
+
+
+def with_around_a_loop(x):
+    total = 0.0
+    with np.errstate(all="ignore"):
+        for value in x:
+            total += np.sqrt(value)
+    return total
+
+
+@pytest.mark.parametrize(
+    "fun", [sums_a_generator, try_around_arithmetic, try_around_a_loop, with_around_a_loop]
+)
+def test_generators_and_try_run_in_python(fun: Any) -> None:
+    np.testing.assert_allclose(wg.jit(fun)(X), fun(X), rtol=1e-12)
+    gradient = wg.grad(lambda x: np.sum(fun(x)))(X)
+    shifted = [np.sum(fun(X + h)) for h in (1e-6, -1e-6)]
+    np.testing.assert_allclose(gradient.sum(), (shifted[0] - shifted[1]) / 2e-6, rtol=1e-5)
+
+
+def catches_a_traced_condition(x):
+    try:
+        if x[0] > 0:
+            raise ValueError("positive")  # here
+        y = x
+    except ValueError:
+        y = -x
+    return y
+
+
+def raises_under_a_traced_condition(x):
+    if x[0] > 0:
+        raise ValueError("positive")  # here
+    return x
+
+
+def test_what_needs_a_concrete_condition_says_so() -> None:
+    fails(errors.WengertError, generator_with_a_traced_condition, X, says="generator|yield")
+    fails(errors.WengertError, catches_a_traced_condition, X, says="try|raise")
+    fails(errors.WengertError, raises_under_a_traced_condition, X, says="raise|np.where|traced")
+
+
+def fails_an_assertion(x):
+    for value in x:
+        assert value < 4.0, "too large"  # here
+    return x
+
+
+def test_an_assertion_on_traced_values() -> None:
+    compiled = wg.jit(fails_an_assertion)
+    np.testing.assert_array_equal(compiled(X[:3]), X[:3])
+
+
+def test_a_failed_assertion_on_concrete_values() -> None:
+    def fun(x, n: int):
+        assert n > 3, "n is too small"
+        return x * n
+
+    with pytest.raises(AssertionError, match="n is too small"):
+        wg.jit(fun)(X, 2)
+
+
+def slice_of_traced_length(x, k):
+    return x[:k] * 2.0  # here
+
+
+def test_a_length_that_depends_on_data() -> None:
+    message = fails(
+        errors.WengertError, slice_of_traced_length, X, np.int64(2), says="np.where|mask"
+    )
+    assert str(line_of(slice_of_traced_length, "# here")) in message
+
+
+def sorts_by_python(x):
+    return sorted(x)  # here
+
+
+def indexes_a_list(x, k):
+    names = [1.0, 2.0, 3.0]
+    return x * names[k]  # here
+
+
+@pytest.mark.parametrize(
+    ("fun", "args", "says"),
+    [
+        (sorts_by_python, (X,), r"np\.sort"),
+        (indexes_a_list, (X, np.int64(1)), r"np\.array|wg\.numpy|array"),
+    ],
+)
+def test_python_functions_that_need_numbers(fun: Any, args: Any, says: str) -> None:
+    fails(TypeError, fun, *args, says=says, line="# here")
+
+
+def test_source_that_cannot_be_read() -> None:
+    scope: dict[str, Any] = {}
+    exec("def f(x):\n    y = x * 2.0\n    return y if y > 0 else x\n", scope)
+    with pytest.raises(errors.TracerConversionError, match=r"source.*wg\.cond|wg\.cond.*source"):
+        wg.jit(scope["f"])(1.0)
+    exec("def g(x):\n    return x * 2.0\n", scope)
+    assert wg.jit(scope["g"])(1.0) == 2.0
+
+
+# after errors
+
+
+def test_two_arguments_one_error() -> None:
+    """An error late in the program leaves what was written before it as it was."""
+
+    def fun(x, y, i):
+        x[:] = 0.0
+        y += x[i]
+        return y
+
+    x, y = X.copy(), X.copy()
+    fails(IndexError, fun, x, y, np.int64(11), says="index 11")
+    compiled = wg.jit(fun)
+    compiled(x, y, np.int64(1))
+    np.testing.assert_array_equal(x, np.zeros(5))
+
+
+def test_overlapping_arguments_are_refused_or_right() -> None:
+    def fun(x, y):
+        for i in range(len(x)):
+            x[i] = y[i] + 1.0
+
+    base, plain = np.arange(6.0), np.arange(6.0)
+    compiled = wg.jit(fun)
+    compiled(base[:3], base[3:])
+    fun(plain[:3], plain[3:])
+    np.testing.assert_array_equal(base, plain)
+    shared, plain = np.arange(4.0), np.arange(4.0)
+    compiled(shared, shared)
+    fun(plain, plain)
+    np.testing.assert_array_equal(shared, plain)
+    before = base.copy()
+    with pytest.raises(errors.WengertError, match="overlap|memory"):
+        compiled(base[1:4], base[0:3])
+    np.testing.assert_array_equal(base, before)
