@@ -96,9 +96,9 @@ class Scalar:
     weights: tuple[Any, ...]
 
     @staticmethod
-    def of(case: Case, seed: int = 0) -> Scalar:
+    def of(case: Case, seed: int = 0, n: int | None = None) -> Scalar:
         """The scalar function for the arguments of `seed`."""
-        arguments = case.draw(seed)
+        arguments = case.draw(seed, n)
         outcome = called(case.fn, arguments)
         mutated = tuple(changed(arguments, outcome.arguments))
         rng = np.random.default_rng(99)

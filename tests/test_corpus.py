@@ -42,6 +42,7 @@ from corpus_laws import (
     assert_same_outcome,
     called,
     count_equations,
+    fresh,
     plain_gradient,
 )
 
@@ -122,10 +123,12 @@ def test_gradient(case: Case) -> None:
 @pytest.mark.parametrize("case", table(DIFFERENTIABLE))
 def test_tangent(case: Case) -> None:
     scalar = Scalar.of(case)
-    function, rest = scalar.function(), scalar.rest
+    function = scalar.function()
     rng = np.random.default_rng(5)
     direction = wg.tree_map(lambda x: rng.normal(size=np.shape(x))[()], scalar.point)
-    value, found = wg.jvp(lambda *point: function(point, rest), scalar.point, direction)
+    value, found = wg.jvp(
+        lambda *point: function(point, fresh(scalar.rest)), scalar.point, direction
+    )
     np.testing.assert_allclose(value, function(scalar.point, scalar.rest), rtol=case.value_rtol)
     slopes = plain_gradient(scalar)
     expected = sum(np.sum(s * d) for s, d in zip(slopes, wg.tree_leaves(direction), strict=True))
@@ -139,3 +142,13 @@ def test_tangent(case: Case) -> None:
 def test_loops_are_captured(case: Case) -> None:
     once, twice = (wg.make_ir(case.fn)(*case.draw(n=n)) for n in (case.n, 2 * case.n))
     assert count_equations(once.program) == count_equations(twice.program)
+
+
+@pytest.mark.parametrize("case", table([c for c in CAPTURED if c.diff]))
+def test_gradients_of_loops_are_loops(case: Case) -> None:
+    counts = []
+    for n in (case.n, 2 * case.n):
+        scalar = Scalar.of(case, n=n)
+        gradient = wg.make_ir(wg.grad(scalar.function()))(scalar.point, scalar.rest)
+        counts.append(count_equations(gradient.program))
+    assert counts[0] == counts[1]

@@ -193,7 +193,7 @@ CASES = [
     Case(early_return_then_loop, vector, 8, (0,), captured=True),
     Case(guard_against_nan, lambda r, n: (r.choice([np.nan, np.inf, 1.5]),), 1),
     Case(where_with_a_safe_branch, vector, 8, (0,), captured=True, differences=True),
-    Case(flags, vector, 5, captured=True),
+    Case(flags, vector, 8, captured=True),
     Case(toggles, vector, 8, (0,), captured=True),
     Case(concrete_choice, lambda r, n: (r.normal(size=n), "cos", 0.3), 4, (0,)),
     Case(odd_or_even_turns, vector, 9, (0,), captured=True),

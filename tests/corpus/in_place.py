@@ -202,7 +202,14 @@ CASES = [
     Case(stores_columns, lambda r, n: (r.normal(size=(3, n)),), 6, (0,), captured=True),
     Case(truncates_on_store, vector, 4),
     Case(integer_arrays, integers, 8, captured=True),
-    Case(scatter_with_given_places, lambda r, n: (r.normal(size=n), r.permutation(n)), 6, (0,), True, differences=True),
+    Case(
+        scatter_with_given_places,
+        lambda r, n: (r.normal(size=n), r.permutation(n)),
+        6,
+        (0,),
+        True,
+        differences=True,
+    ),
     Case(
         gathers_with_stored_places,
         lambda r, n: (r.normal(size=4), r.integers(0, 4, n)),

@@ -208,7 +208,7 @@ CASES = [
     Case(gram_schmidt, tall, 5, (0,), captured=True, differences=True),
     Case(modified_gram_schmidt, tall, 5, (0,), captured=True, differences=True),
     Case(givens_rotations, tall, 5, (0,), captured=True, slow=True, differences=True),
-    Case(jacobi_rotations, symmetric, 5, (0,), captured=True, slow=True),
+    Case(jacobi_rotations, symmetric, 6, (0,), captured=True, slow=True),
     Case(gauss_jordan_inverse, lambda r, n: (dominant(r, n),), 6, (0,), captured=True),
     Case(gauss_seidel, system_and_turns, 6, (0, 1), captured=True, differences=True),
     Case(jacobi_iteration, system, 4, (0, 1), rtol=1e-5),
