@@ -80,7 +80,7 @@ def column_too_far(a, j):
 def too_far_below(x, n):
     i = n
     total = 0.0
-    while i > -6:
+    while i > -7:
         total += x[i]  # here
         i -= 1
     return total
