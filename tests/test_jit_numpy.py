@@ -208,8 +208,8 @@ def test_long_chains_are_cut() -> None:
     """The loops of a long chain and of its gradient have bounded bodies; no work is lost."""
 
     def chain(x: Any) -> Any:
-        for _ in range(300):
-            x = np.sin(x) * 1.01
+        for factor in [1.01] * 300:  # a list, whose loop stays Python
+            x = np.sin(x) * factor
         return np.sum(x)
 
     x = np.linspace(0, 3, 5)
