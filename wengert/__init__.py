@@ -11,6 +11,7 @@ from typing import Any
 from wengert import errors
 from wengert.api import (
     ShapeDtypeStruct,
+    checkpoint,
     cond,
     eval_shape,
     float0,
@@ -58,6 +59,7 @@ _FILLED = (_ops, _functions)
 __all__ = [
     "ShapeDtypeStruct",
     "__version__",
+    "checkpoint",
     "cond",
     "errors",
     "eval_shape",

@@ -1,6 +1,7 @@
 """The public transforms."""
 
 from wengert.api.arguments import ShapeDtypeStruct, float0
+from wengert.api.checkpoint import checkpoint
 from wengert.api.control import cond, fori_loop, map, scan, switch, while_loop  # noqa: A004
 from wengert.api.derivatives import (
     grad,
@@ -20,6 +21,7 @@ from wengert.api.stages import eval_shape, make_ir
 
 __all__ = [
     "ShapeDtypeStruct",
+    "checkpoint",
     "cond",
     "eval_shape",
     "float0",
