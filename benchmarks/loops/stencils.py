@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.loops import memory
 from benchmarks.loops.twins import numba_twin
 from benchmarks.workload import Function, Workload
 
@@ -166,6 +167,7 @@ WORKLOADS = (
         by_hand={"numba": numba_twin(jacobi_pull, sweep_into, jacobi_buffers)},
         targets={"jax": 3},
         compile_targets={},
+        extras=memory.EXTRAS,
     ),
     Workload(
         "loops/gauss_seidel/value",
