@@ -1,4 +1,4 @@
-"""What reverse mode of the sweeps needs beyond its arguments and results, with and without a budget.
+"""What reverse mode of the sweeps needs beyond arguments and results, with and without a budget.
 
 Jacobi's sweeps are linear, and keep nothing at all. So the budget is tried on sweeps that are not
 (each new element goes through a sine), written as a scan, whose `checkpoint` is the budget.
