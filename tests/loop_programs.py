@@ -1,105 +1,234 @@
-"""Random functions in plain Python: loops, branches, in-place updates and views of three arrays."""
+"""Random programs of loops, branches and updates in place, to compare lowered with evaluated ones.
+
+A program carries two matrices, a vector and two scalars through nested loops. Each step reads
+elements, rows or columns, computes, and writes to a window, adds to one or replaces a whole array;
+old versions are sometimes read after the update, and turns sometimes exchange arrays.
+"""
 
 from __future__ import annotations
 
-import importlib.util
-import random
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-N = 6
-PAD = "    "
+import numpy as np
+
+from wengert.ir.builder import Builder, Value
+from wengert.ir.op import REGISTRY
+from wengert.ir.program import Program
+from wengert.ir.types import FLOAT64, INT64, Symbol, TensorType
+
+INDEX = TensorType(INT64, ())
 
 
-def index(r: random.Random, loops: list[str]) -> str:
-    """An index in range, by a loop's index if there is one."""
-    if not loops or r.random() < 0.3:
-        return str(r.randrange(-N, N))
-    v = r.choice(loops)
-    forms = [v, v, f"{v} - 1", f"-{v} - 1", f"({v} + 2) % {N}", f"{v} // 2", f"p[{v}]"]
-    return r.choice([*forms, f"{N - 1} - {v}"])
+def integer(like: Value, value: int) -> Value:
+    return like.builder.literal(value, INT64)
 
 
-def expression(r: random.Random, loops: list[str], depth: int = 0) -> str:
-    """A scalar."""
-    i = lambda: index(r, loops)  # noqa: E731
-    options = [
-        f"x[{i()}]", f"a[{i()}, {i()}]", f"{r.uniform(-2, 2):.2f}", f"np.sin(x[{i()}])", f"y[{i()}]",
-        f"a[{i()}].max()", "s", f"(a[:, {i()}] @ x)",
-    ]  # fmt: skip
-    if depth < 2:
-        parts = [expression(r, loops, depth + 1) for _ in range(4)]
-        options += [f"({parts[0]} + {parts[1]})", f"({parts[2]} * 0.5 - {parts[3]})"]
-    if loops:
-        v = r.choice(loops)
-        options += [f"x[:{v}].sum()", f"(a[{v}, {v}:] @ y[{v}:])", f"np.mean(x[{v}:])"]
-        options += [f"(x[{v}] if x[{v}] > y[0] else y[{v}])"]
-    return r.choice(options)
+def real(like: Value, value: float) -> Value:
+    return like.builder.literal(value, FLOAT64)
 
 
-def simple(r: random.Random, loops: list[str]) -> list[str]:
-    """A statement or a few, without loops and branches."""
-    i, e = lambda: index(r, loops), lambda: expression(r, loops)
-    options = [
-        [f"x[{i()}] = {e()}"], [f"a[{i()}, {i()}] = {e()}"], [f"x[{i()}] += {e()}"], [f"a[{i()}] = x * 0.5"],
-        [f"a[:, {i()}] *= 0.9"], [f"row = a[{i()}]", f"row[{i()}] = {e()}", "row *= 0.8"],
-        [f"s = s * 0.5 + {e()}"], ["x[1:-1] = (x[:-2] + x[2:]) * 0.5"], ["x[x > 1.5] = 0.25"],
-        ["t = a.T", f"t[{i()}] = y"], ["y[:] = x"], [f"z = np.zeros({N})", f"z[{i()}] = {e()}", "x += z"],
-        [f"np.add(x, y, out=a[{i()}])"], [f"a[[{r.randrange(N)}, {r.randrange(N)}], {i()}] = {e()}"],
-        ["flat = a.reshape(-1)", f"flat[{i()}] = {e()}"], [f"np.add.at(x, [0, {r.randrange(N)}, 0], {e()})"],
-        ["x[::2] = y[1::2]", "a[::-1, 0] = x"],
-    ]  # fmt: skip
-    if loops:
-        v = r.choice(loops)
-        options += [[f"x[:{v}] += 0.1"], [f"a[{v}:, {v}] = y[{v}:]"]]
-        options += [[f"w = x[{v}:]", f"w[0] = {e()}", "w[:] = w * 0.7", "s = s + w.sum() / len(w)"]]
-    return r.choice(options)
+def for_loop(
+    builder: Builder,
+    start: Any,
+    stop: Any,
+    consts: list[Value],
+    carry: list[Value],
+    turn: Any,
+    **params: Any,
+) -> list[Value]:
+    """A loop whose body is `turn(i, consts, carry)`."""
+    inner = Builder()
+    types = (INDEX, *(v.type for v in consts), *(v.type for v in carry))
+    i, *rest = [inner.input(t) for t in types]
+    body = inner.finish(turn(i, rest[: len(consts)], rest[len(consts) :]))
+    bounds = [x if isinstance(x, Value) else builder.literal(x, INT64) for x in (start, stop)]
+    given = {"symbol": None, "reverse": False, "turns": None, **params}
+    return builder.emit(
+        REGISTRY["for_loop"],
+        [*bounds, *consts, *carry],
+        {"body": body, "consts": len(consts), **given},
+    )
 
 
-def block(r: random.Random, loops: list[str], count: int) -> list[str]:
-    """Statements of a body."""
-    lines: list[str] = []
-    for _ in range(count):
-        kind = r.random()
-        if kind < 0.12:
-            condition = f"if x[{index(r, loops)}] > {expression(r, loops)}:"
-            lines += [condition, *(PAD + line for line in simple(r, loops))]
-            if r.random() < 0.5:
-                lines += ["else:", *(PAD + line for line in simple(r, loops))]
-        elif kind < 0.3 and len(loops) < 2:
-            lines += loop(r, loops, r.randint(1, 3))
+def if_else(condition: Value, operands: list[Value], then: Any, otherwise: Any) -> list[Value]:
+    """A branch whose regions are `then(operands)` and `otherwise(operands)`."""
+
+    def region(make: Any) -> Program:
+        inner = Builder()
+        return inner.finish(make([inner.input(v.type) for v in operands]))
+
+    index = condition.to(INT64)
+    params = {"branches": (region(otherwise), region(then))}
+    return condition.builder.emit(REGISTRY["branch"], [index, *operands], params)
+
+
+def while_loop(consts: list[Value], carry: list[Value], test: Any, turn: Any) -> list[Value]:
+    """A loop while `test(consts, carry)` holds."""
+
+    def region(make: Any) -> Program:
+        inner = Builder()
+        inputs = [inner.input(v.type) for v in (*consts, *carry)]
+        return inner.finish(make(inputs[: len(consts)], inputs[len(consts) :]))
+
+    cond = region(lambda c, k: [test(c, k)])
+    params = {"cond": cond, "body": region(turn), "consts": len(consts)}
+    return carry[0].builder.emit(REGISTRY["while_loop"], [*consts, *carry], params)
+
+
+@dataclass
+class Generator:
+    """Draws programs; `n` is the length of every axis."""
+
+    rng: np.random.Generator
+    n: int = 5
+    depth: int = 2
+
+    def program(self) -> Program:
+        builder = Builder()
+        n = self.n
+        types = [TensorType(FLOAT64, s) for s in ((n, n), (n, n), (n,), (), ())]
+        state = [builder.input(t) for t in types]
+        known = [builder.input(t) for t in types[:3]]
+        zero = builder.literal(0, INT64)
+        return builder.finish(self.steps(state, known, [zero], self.depth))
+
+    def steps(
+        self, state: list[Value], known: list[Value], indices: list[Value], depth: int
+    ) -> list[Value]:
+        older = list(state)
+        for _ in range(int(self.rng.integers(1, 5))):
+            before = list(state)
+            state = self.step(state, known, indices, older, depth)
+            older = before if self.rng.random() < 0.3 else older
+        if self.rng.random() < 0.25:
+            state[0], state[1] = state[1], state[0]
+        return state
+
+    def step(
+        self,
+        state: list[Value],
+        known: list[Value],
+        indices: list[Value],
+        older: list[Value],
+        depth: int,
+    ) -> list[Value]:
+        kind = self.rng.choice(["write", "write", "whole", "scalar", "loop", "loop", "if"])
+        if kind == "loop" and depth:
+            return self.loop(state, known, indices, depth)
+        if kind == "if" and depth:
+            return self.branch(state, known, indices, depth)
+        state = list(state)
+        if kind == "whole":
+            target = int(self.rng.integers(0, 3))
+            state[target] = self.whole(state, known, target, older)
+        elif kind == "scalar":
+            state[3 + int(self.rng.integers(0, 2))] = self.scalar(state, known, indices, older)
         else:
-            lines += simple(r, loops)
-    return lines
+            target = int(self.rng.integers(0, 3))
+            state[target] = self.write(state, known, indices, older, target)
+        return state
 
+    def loop(
+        self, state: list[Value], known: list[Value], indices: list[Value], depth: int
+    ) -> list[Value]:
+        consts = [*known, *indices]
 
-def loop(r: random.Random, loops: list[str], count: int) -> list[str]:
-    """A loop whose bounds may be indices of outer ones."""
-    v = "ijk"[len(loops)]
-    start, stop = r.choice(["0", "1", *loops[-1:]]), r.choice([str(N), str(N - 1), *loops[-1:]])
-    body = block(r, [*loops, v], count)
-    return [f"for {v} in range({start}, {stop}):", *(PAD + line for line in body)]
+        def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+            return self.steps(k, c[:3], [*c[3:], i], depth - 1)
 
+        start = int(self.rng.integers(0, 2))
+        stop = int(self.rng.integers(start, self.n + 1))
+        reverse = bool(self.rng.random() < 0.3)
+        builder = state[0].builder
+        turns = stop - start if self.rng.random() < 0.8 else None
+        symbol = Symbol(start, max(start, stop - 1))
+        return for_loop(
+            builder, start, stop, consts, state, turn, reverse=reverse, turns=turns, symbol=symbol
+        )
 
-def source(seed: int) -> str:
-    """The text of a function of x[N], y[N], a[N, N] and a permutation p[N]."""
-    r = random.Random(seed)
-    lines = ["s = 0.0", *block(r, [], r.randint(0, 2)), *loop(r, [], r.randint(1, 4))]
-    if r.random() < 0.5:
-        lines += ["x, y = y, x", *loop(r, [], r.randint(1, 3))]
-    lines.append("return s, x.sum()")
-    body = "\n".join(PAD + line for line in lines)
-    return f"import numpy as np\n\n\ndef f(x, y, a, p):\n{body}\n"
+    def branch(
+        self, state: list[Value], known: list[Value], indices: list[Value], depth: int
+    ) -> list[Value]:
+        condition = state[3].gt(state[4])
+        operands = [*known, *indices, *state]
+        count = len(indices)
 
+        def region(ops: list[Value]) -> list[Value]:
+            inner = list(ops[3 + count :])
+            return self.steps(inner, ops[:3], ops[3 : 3 + count], depth - 1)
 
-def load(seed: int, folder: Path) -> Callable[..., Any]:
-    """The function, from a file, so that its source can be read."""
-    path = folder / f"program{seed}.py"
-    path.write_text(source(seed))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.f
+        keep = self.rng.random() < 0.4
+        return if_else(
+            condition, operands, region, (lambda ops: list(ops[3 + count :])) if keep else region
+        )
+
+    def place(self, indices: list[Value]) -> Value:
+        """A loop index, or its mirror image."""
+        i = indices[int(self.rng.integers(0, len(indices)))]
+        return integer(i, self.n - 1) - i if self.rng.random() < 0.3 else i
+
+    def scalar(
+        self, state: list[Value], known: list[Value], indices: list[Value], older: list[Value]
+    ) -> Value:
+        sources = [*state, *known, older[int(self.rng.integers(0, 3))]]
+        x = self.element(sources[int(self.rng.integers(0, len(sources)))], indices)
+        y = self.element(sources[int(self.rng.integers(0, len(sources)))], indices)
+        return (x * real(x, 0.5) + y * real(x, 0.25)).sin()
+
+    def element(self, x: Value, indices: list[Value]) -> Value:
+        if not x.ndim:
+            return x
+        starts = [self.place(indices) for _ in range(x.ndim)]
+        one = (1,) * x.ndim
+        return x.window(*starts, sizes=one, steps=one).reshape(shape=())
+
+    def row(self, x: Value, indices: list[Value]) -> Value:
+        """A vector: a row or column of a matrix, or the vector itself."""
+        if x.ndim < 2:
+            return x
+        n, zero, i = self.n, integer(x, 0), self.place(indices)
+        if self.rng.random() < 0.5:
+            return x.window(i, zero, sizes=(1, n), steps=(1, 1)).reshape(shape=(n,))
+        return x.window(zero, i, sizes=(n, 1), steps=(1, 1)).reshape(shape=(n,))
+
+    def whole(
+        self, state: list[Value], known: list[Value], target: int, older: list[Value]
+    ) -> Value:
+        if target == 2:
+            return (state[2] * real(state[2], 0.5)).sin() + self.row(
+                known[0], [integer(state[2], 1)]
+            )
+        source = (state[0], state[1], known[0], older[target])[int(self.rng.integers(0, 4))]
+        if self.rng.random() < 0.3:
+            source = source.transpose(perm=(1, 0))
+        return (source + state[target] * real(source, 0.5)).sin()
+
+    def write(
+        self,
+        state: list[Value],
+        known: list[Value],
+        indices: list[Value],
+        older: list[Value],
+        target: int,
+    ) -> Value:
+        x = state[target]
+        op = str(self.rng.choice(["window_set", "window_add"]))
+        choice = self.rng.random()
+        if choice < 0.5:
+            one = (1,) * x.ndim
+            v = self.scalar(state, known, indices, older).reshape(shape=one)
+            starts = [self.place(indices) for _ in range(x.ndim)]
+        elif x.ndim == 2 and choice < 0.8:
+            v = self.row(state[int(self.rng.integers(0, 3))], indices).reshape(shape=(1, self.n))
+            v = (
+                v + self.scalar(state, known, indices, older).broadcast(shape=v.shape, dims=())
+            ).sin()
+            starts = [self.place(indices), integer(x, 0)]
+        else:
+            sizes = tuple(int(s) for s in self.rng.integers(1, self.n + 1, x.ndim))
+            source = state[int(self.rng.integers(0, 2))] if x.ndim == 2 else state[2]
+            first = [integer(x, int(self.rng.integers(0, self.n - s + 1))) for s in sizes]
+            v = source.window(*first, sizes=sizes, steps=(1,) * x.ndim).sin()
+            starts = [integer(x, int(self.rng.integers(0, self.n - s + 1))) for s in sizes]
+        return getattr(x, op)(v, *starts, steps=(1,) * x.ndim)

@@ -104,6 +104,8 @@ def fails_an_assertion(x):
 def test_an_assertion_on_traced_values() -> None:
     compiled = wg.jit(fails_an_assertion)
     np.testing.assert_array_equal(compiled(X[:3]), X[:3])
+    fails(AssertionError, fails_an_assertion, X, says="too large", line="# here")
+    np.testing.assert_array_equal(compiled(X[1:3]), X[1:3])
 
 
 def test_a_failed_assertion_on_concrete_values() -> None:
@@ -191,3 +193,14 @@ def test_overlapping_arguments_are_refused_or_right() -> None:
     with pytest.raises(errors.WengertError, match="overlap|memory"):
         compiled(base[1:4], base[0:3])
     np.testing.assert_array_equal(base, before)
+
+
+def asserts_in_an_arm(x):
+    if x[0] > 0:
+        assert x[1] > 0, "alone in its arm"  # here
+    return x
+
+
+def test_an_assertion_that_is_all_a_branch_does() -> None:
+    np.testing.assert_array_equal(wg.jit(asserts_in_an_arm)(X), X)
+    fails(AssertionError, asserts_in_an_arm, np.array([1.0, -1.0]), says="alone", line="# here")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loop_programs import N, load
+from plain_programs import N, load
 
 import wengert as wg
 
