@@ -42,6 +42,10 @@ class AxisRangeError(WengertError, ValueError, IndexError):
     """An axis outside the array's dimensions (as `numpy.exceptions.AxisError`)."""
 
 
+class AssertionFailedError(WengertError, AssertionError):
+    """An `assert` of the user's that did not hold when the program ran."""
+
+
 class OutOfBoundsError(WengertError, IndexError):
     """An index outside its axis."""
 

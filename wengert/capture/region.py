@@ -13,8 +13,8 @@ from typing import Any
 from wengert.errors import CaptureError
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
-from wengert.ir.program import Atom, Program, Var
-from wengert.ir.types import INT64, Symbol, TensorType
+from wengert.ir.program import Atom, Program, Var, can_fail
+from wengert.ir.types import BOOL, INT64, Symbol, TensorType
 from wengert.tracer.array import Tracer
 from wengert.tracer.stack import Trace
 
@@ -63,6 +63,12 @@ def _atoms(values: Sequence[Value]) -> list[Atom]:
     return [v.atom for v in values]
 
 
+def _only_fails(*regions: Trace) -> bool:
+    """Whether regions that have no results check something: then a truth value is carried."""
+    fails = any(can_fail(eqn) for region in regions for eqn in region.builder.eqns)
+    return fails and not _written(*regions)
+
+
 def emit_for(
     parent: Trace,
     region: Trace,
@@ -79,6 +85,9 @@ def emit_for(
     params: dict[str, Any] | None = None,
 ) -> list[Value]:
     """A for_loop with the state `inputs` to `outputs`, entered with `operands`; its last state."""
+    if not outputs and _only_fails(region):
+        inputs = outputs = [region.builder.input(TensorType(BOOL, ()))]
+        operands = [parent.builder.literal(True, BOOL)]
     constants, written = _split(region)
     known, arrays = _entries(region, constants), _entries(region, written)
     body = _program(
@@ -140,6 +149,8 @@ def emit_branch(
     parent: Trace, index: Value, regions: Sequence[Trace], outputs: Sequence[Sequence[Value]]
 ) -> list[Value]:
     """A branch between regions that give `outputs`, of the same types."""
+    if not outputs[0] and _only_fails(*regions):
+        outputs = [[region.builder.literal(True, BOOL)] for region in regions]
     captured, written = _captured(*regions), list(_written(*regions).values())
     captured.update({id(t): t for t in written})
     tracers = list(captured.values())

@@ -16,7 +16,8 @@ from wengert.capture.journal import active, changes, changes_structure, is_condi
 from wengert.capture.lists import append
 from wengert.capture.runtime_calls import call
 from wengert.capture.undefined import Undefined, undefined
-from wengert.errors import CaptureError, located
+from wengert.errors import CaptureError, WengertError, located
+from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
 from wengert.tracer.lift import lift, wrap
@@ -24,6 +25,22 @@ from wengert.tracer.mutation import known
 from wengert.tracer.stack import current, user_location
 
 Thunk = Callable[[], Any]
+
+
+def _require(test: Tracer, message: Thunk) -> None:
+    """The condition of an assertion as part of the program."""
+    if test.type.shape:
+        raise CaptureError(
+            f"the truth of an array with shape {test.type.shape} is ambiguous; use .all() or .any()"
+        )
+    try:
+        text = message()
+    except WengertError:  # it shows traced values, whose numbers are not known yet
+        text = None
+    condition = lift(test)
+    holds = condition if condition.dtype == BOOL else condition.ne(0)
+    holds.require(message="the assertion does not hold" if text is None else str(text))
+
 
 _IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.iadd,
@@ -203,9 +220,11 @@ class Runtime:
 
     @staticmethod
     def assert_(test: Any, message: Thunk) -> None:
-        """`assert test, message()`; one on traced values is not checked."""
+        """`assert test, message()`; one on traced values is checked when the program runs."""
         test = concrete(test)
-        if not isinstance(test, Tracer) and not test:
+        if isinstance(test, Tracer):
+            enter(_require, test, message)
+        elif not test:
             text = message()
             raise AssertionError(text) if text is not None else AssertionError
 
