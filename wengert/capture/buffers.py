@@ -116,7 +116,7 @@ def _settle(
     if any(x.type != y.type for x, y in zip(originals, results, strict=True)):
         return
     if size == 1 or isinstance(turns, int):
-        shift = 0 if size == 1 else int(turns or 0) % size
+        shift = turns % size if isinstance(turns, int) else 0
         for p, i in enumerate(cycle):
             array = originals[(p + shift) % size]
             if changed:

@@ -167,7 +167,9 @@ def append(target: Any, value: Any) -> None:
     tracker = journal.lists.get(id(target))
     if tracker is None:
         changes_structure(target, "append")
-    tracker.append(target, value)
+        target.append(value)
+    else:
+        tracker.append(target, value)
 
 
 def rows_of(stack: Tracer, weak: bool) -> list[Tracer]:

@@ -174,9 +174,8 @@ class Expressions(ast.NodeTransformer):
             return self._made(node)
         return self.generic_visit(node)  # pyright: ignore[reportReturnType]
 
-    visit_Dict = visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = lambda self, node: (
-        self._made(node)
-    )
+    visit_Dict = visit_Set = _made
+    visit_ListComp = visit_DictComp = visit_SetComp = _made
 
     # other scopes
 

@@ -151,7 +151,7 @@ def _cast(x: Any, kind: Any) -> Any:
 
 def _joining(function: Any) -> Function:
     """np.array and np.stack of a list that a loop has filled"""
-    plain = CREATION.get(function, function)
+    plain: Function = CREATION.get(function) or function
 
     def joined(items: Any, *args: Any, **options: Any) -> Any:
         whole = assembled(items) if not args and current() is not None else None

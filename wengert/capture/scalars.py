@@ -77,7 +77,7 @@ def rounded(x: Any, digits: Any = None) -> Any:
         return round(x) if digits is None else round(x, digits)
     if digits is None and not (isinstance(x, Tracer) and x.shape):
         return enter(_truncated, x, "rint")
-    result = np.round(x, digits or 0)
+    result: Any = np.round(x, digits or 0)
     return wrap(result.value, x.weak) if isinstance(x, Tracer) else result
 
 
