@@ -196,6 +196,7 @@ WORKLOADS = (
         {"plain": lambda: floyd_warshall_sum, "jax": jax_floyd_warshall_sum},
         weighted_roads,
         mode="grad",
+        targets={"jax": 10},
         compile_targets={},
     ),
     Workload(
