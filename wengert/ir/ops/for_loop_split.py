@@ -22,7 +22,7 @@ from wengert.ir.ops.control_family import (
 )
 from wengert.ir.ops.tapes import Group, groups, read, row_type, write
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.transforms.affine import around, enter, form_around, inside
+from wengert.ir.transforms.affine import around, enter, inside, surroundings
 from wengert.ir.transforms.final import Finals, final_reads
 from wengert.ir.transforms.hoist import hoist
 from wengert.ir.transforms.separate import Body, Parts, Split, repeat, separate_region
@@ -100,14 +100,13 @@ def _apart(
     prices: dict[Var, int | None] = {body.inputs[0]: None}
     prices |= {v: None if free(a) else nbytes(a.type) for v, a in loop.consts}
     prices |= {v: nbytes(v.type) * turns for v in loop.part(loop.carry_inputs, False)}
-    around_it = {a: f for a in eqn.inputs if (f := form_around(a)) is not None}
-    forms, symbol = inside(around_it, eqn)
+    scope, symbol = inside(surroundings(), eqn)
     known_carry = [k for k, on in enumerate(loop.carry) if not on]
 
     def redirect(parts: Parts) -> Finals:
-        return final_reads(eqn, forms, symbol, parts.known, parts.linear, known_carry)
+        return final_reads(eqn, scope, symbol, parts.known, parts.linear, known_carry)
 
-    with around(enter(forms, body.eqns)):
+    with around(enter(scope, body.eqns)):
         apart = separate_region(
             body,
             marks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wengert.ir.program import Atom, Eqn, Literal
 from wengert.ir.types import INT64, Dim, Symbol
@@ -39,56 +39,81 @@ class Form:
         rest = Form({s: c for s, c in self.terms.items() if s is not symbol}, self.const)
         return rest.plus(form, coefficient) if coefficient else self
 
-    @property
-    def least(self) -> int:
-        """The least value it takes, by the bounds of the indices."""
-        return self.const + sum(c * (s.low if c > 0 else s.high) for s, c in self.terms.items())
-
 
 Forms = dict[Atom, Form]
 Side = Form | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is known of int64 scalars at a place of the program.
+
+    `ranges` are the first and the last value of the indices of the loops around it, the outermost
+    first, in the indices of loops further out.
+    """
+
+    forms: Forms = field(default_factory=dict[Atom, Form])
+    ranges: Mapping[Symbol, tuple[Side, Side]] = field(
+        default_factory=dict[Symbol, tuple[Side, Side]]
+    )
+
+    def form(self, atom: Atom) -> Side:
+        """The form of a value."""
+        if isinstance(atom, Literal):
+            return Form({}, atom.value) if type(atom.value) is int else None
+        return self.forms.get(atom)
+
+    def least(self, form: Form) -> int:
+        """A value that a form never falls below, by the ranges of the indices."""
+        inner = next((s for s in reversed([*self.ranges]) if s in form.terms), None)
+        if inner is None:
+            ends = [c * (s.low if c > 0 else s.high) for s, c in form.terms.items()]
+            return form.const + sum(ends)
+        rising = form.terms[inner] > 0
+        end = self.ranges[inner][0 if rising else 1]
+        bound = form.substituted(inner, Form({}, inner.low if rising else inner.high))
+        found = self.least(bound)
+        if end is None or inner in end.terms:
+            return found
+        return max(found, self.least(form.substituted(inner, end)))
+
+
 Box = tuple[tuple[Side, Side], ...]
 """For each axis the first element and the one after the last; None where that is not known."""
 
-_around: ContextVar[Forms] = ContextVar("forms of values around a region", default={})  # noqa: B039
+_around: ContextVar[Scope] = ContextVar("the scope around a region", default=Scope())  # noqa: B039
 
 
 @contextmanager
-def around(forms: Forms) -> Generator[None]:
-    """Splits regions inside with the forms of the values around them at hand."""
-    token = _around.set(forms)
+def around(scope: Scope) -> Generator[None]:
+    """Splits regions inside with what is known around them at hand."""
+    token = _around.set(scope)
     try:
         yield
     finally:
         _around.reset(token)
 
 
-def form_around(atom: Atom) -> Form | None:
-    """The form of an operand of the region that is being taken apart."""
-    return _form(_around.get(), atom)
-
-
-def _form(forms: Forms, atom: Atom) -> Form | None:
-    if isinstance(atom, Literal):
-        return Form({}, atom.value) if type(atom.value) is int else None
-    return forms.get(atom)
+def surroundings() -> Scope:
+    """What is known around the region that is being taken apart."""
+    return _around.get()
 
 
 def _of_dim(dim: int) -> Form:
     return Form(dict(dim.terms), dim.const) if isinstance(dim, Dim) else Form({}, dim)
 
 
-def enter(forms: Forms, eqns: Iterable[Eqn]) -> Forms:
+def enter(scope: Scope, eqns: Iterable[Eqn]) -> Scope:
     """Adds the forms of what equations compute."""
     for eqn in eqns:
         out = eqn.outputs[0] if len(eqn.outputs) == 1 else None
         if out is None or out.type.shape or out.type.dtype != INT64:
             continue
-        operands = [_form(forms, a) for a in eqn.inputs]
+        operands = [scope.form(a) for a in eqn.inputs]
         found = _computed(eqn.op.name, operands)
         if found is not None:
-            forms[out] = found
-    return forms
+            scope.forms[out] = found
+    return scope
 
 
 def _computed(name: str, operands: Sequence[Form | None]) -> Form | None:
@@ -107,25 +132,31 @@ def _computed(name: str, operands: Sequence[Form | None]) -> Form | None:
             return None
 
 
-def inside(forms: Forms, eqn: Eqn) -> tuple[Forms, Symbol]:
-    """The forms at the entry of a for_loop's body, and the symbol that its index has there."""
+def inside(scope: Scope, eqn: Eqn) -> tuple[Scope, Symbol]:
+    """What is known at the entry of a for_loop's body, and the symbol that its index has there."""
     body, consts = eqn.params["body"], eqn.params["consts"]
     symbol = eqn.params["symbol"] or Symbol(-_FAR, _FAR)
-    inner: Forms = {body.inputs[0]: Form({symbol: 1}, 0)}
+    forms: Forms = {body.inputs[0]: Form({symbol: 1}, 0)}
     for var, atom in zip(body.inputs[1 : 1 + consts], eqn.inputs[2 : 2 + consts], strict=True):
-        found = _form(forms, atom)
+        found = scope.form(atom)
         if found is not None:
-            inner[var] = found
-    return inner, symbol
+            forms[var] = found
+    return Scope(forms, {**scope.ranges, symbol: _ends(scope, eqn)}), symbol
+
+
+def _ends(scope: Scope, eqn: Eqn) -> tuple[Side, Side]:
+    """The least and the greatest index of a for_loop."""
+    stop = scope.form(eqn.inputs[1])
+    return scope.form(eqn.inputs[0]), None if stop is None else stop.shifted(-1)
 
 
 def window_box(
-    forms: Forms, starts: Sequence[Atom], sizes: Sequence[int], steps: Sequence[int]
+    scope: Scope, starts: Sequence[Atom], sizes: Sequence[int], steps: Sequence[int]
 ) -> Box:
     """The box of a window."""
     box: list[tuple[Side, Side]] = []
     for atom, size, step in zip(starts, sizes, steps, strict=True):
-        start = _form(forms, atom)
+        start = scope.form(atom)
         if start is None:
             box.append((None, None))
             continue
@@ -135,10 +166,9 @@ def window_box(
     return tuple(box)
 
 
-def over_turns(box: Box, eqn: Eqn, symbol: Symbol, forms: Forms) -> Box:
+def over_turns(box: Box, eqn: Eqn, symbol: Symbol, scope: Scope) -> Box:
     """The box of all turns of a for_loop, from the box of one."""
-    first, stop = (_form(forms, a) for a in eqn.inputs[:2])
-    last = None if stop is None else stop.shifted(-1)
+    first, last = _ends(scope, eqn)
 
     def extreme(side: Side, low: bool) -> Side:
         if side is None or symbol not in side.terms:
@@ -149,18 +179,20 @@ def over_turns(box: Box, eqn: Eqn, symbol: Symbol, forms: Forms) -> Box:
     return tuple([(extreme(low, True), extreme(high, False)) for low, high in box])
 
 
-def never_meet(x: Box, y: Box, symbol: Symbol, later: int) -> bool:
+def never_meet(x: Box, y: Box, symbol: Symbol, later: int, scope: Scope) -> bool:
     """Whether box x at one turn shares no element with y at a later one.
 
     `later` is 1 if the index grows from turn to turn, -1 if it falls, 0 for the same turn.
     """
     return any(
-        _apart(b[0], a[1], symbol, later, 1) or _apart(b[1], a[0], symbol, later, -1)
+        _apart(b[0], a[1], symbol, later, 1, scope) or _apart(b[1], a[0], symbol, later, -1, scope)
         for a, b in zip(x, y, strict=True)
     )
 
 
-def _apart(later_side: Side, side: Side, symbol: Symbol, later: int, sign: int) -> bool:
+def _apart(
+    later_side: Side, side: Side, symbol: Symbol, later: int, sign: int, scope: Scope
+) -> bool:
     """Whether sign * (later_side - side) >= 0, the index of `later_side` being further on."""
     if later_side is None or side is None:
         return False
@@ -168,18 +200,18 @@ def _apart(later_side: Side, side: Side, symbol: Symbol, later: int, sign: int) 
     if growth < 0:
         return False
     ahead = later_side.shifted(later_side.terms.get(symbol, 0) * later)
-    return ahead.plus(side, -1).times(sign).least >= 0
+    return scope.least(ahead.plus(side, -1).times(sign)) >= 0
 
 
 __all__ = [
     "Box",
     "Form",
-    "Forms",
+    "Scope",
     "around",
     "enter",
-    "form_around",
     "inside",
     "never_meet",
     "over_turns",
+    "surroundings",
     "window_box",
 ]

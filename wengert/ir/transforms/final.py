@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wengert.ir.program import Atom, Eqn, Program, Var, regions
 from wengert.ir.transforms.affine import (
     Box,
-    Forms,
+    Scope,
     enter,
     inside,
     never_meet,
@@ -39,7 +39,7 @@ class Finals:
 
 def final_reads(
     loop: Eqn,
-    forms: Forms,
+    scope: Scope,
     symbol: Symbol,
     known: Sequence[Eqn],
     linear: Sequence[Eqn],
@@ -47,23 +47,23 @@ def final_reads(
 ) -> Finals:
     """Redirects the reads of carried arrays that may come after the loop.
 
-    `forms` are those of the body's values; `carry` the positions of known carried values.
+    `scope` is what is known inside the body; `carry` the positions of known carried values.
     """
     body: Program = loop.params["body"]
     first = len(body.inputs) - len(body.outputs)
-    enter(forms, known)
+    enter(scope, known)
     names: dict[int, Var] = {}
     for k in carry:
         var = body.inputs[first + k]
         if not var.type.shape or not var.type.is_static:
             continue
-        chain = _chain(var, body.outputs[k], known, forms)
+        chain = _chain(var, body.outputs[k], known, scope)
         if chain is None or not chain.writes:
             continue
         final = Var(var.type)
-        safe = _Safe(chain, symbol, -1 if loop.params["reverse"] else 1)
-        new_known = [_read(e, safe, final, forms) for e in known]
-        new_linear = [_read_inside(e, safe, final, forms) for e in linear]
+        safe = _Safe(chain, symbol, -1 if loop.params["reverse"] else 1, scope)
+        new_known = [_read(e, safe, final, scope) for e in known]
+        new_linear = [_read_inside(e, safe, final, scope) for e in linear]
         if any(
             a is not b for a, b in zip((*new_known, *new_linear), (*known, *linear), strict=True)
         ):
@@ -80,7 +80,7 @@ class _Chain:
     writes: list[list[Box]]
 
 
-def _chain(var: Var, last: Atom, eqns: Sequence[Eqn], forms: Forms) -> _Chain | None:
+def _chain(var: Var, last: Atom, eqns: Sequence[Eqn], scope: Scope) -> _Chain | None:
     """From the version on entry to the one that is given on; None if it is not that simple."""
     current: Atom = var
     chain = _Chain({var: 0}, [])
@@ -89,11 +89,11 @@ def _chain(var: Var, last: Atom, eqns: Sequence[Eqn], forms: Forms) -> _Chain | 
             continue
         if eqn.op.name in _WRITES and eqn.inputs[0] is current:
             sizes = eqn.inputs[1].type.shape
-            boxes = [window_box(forms, eqn.inputs[2:], sizes, eqn.params["steps"])]
+            boxes = [window_box(scope, eqn.inputs[2:], sizes, eqn.params["steps"])]
             following = eqn.outputs[0]
         elif eqn.op.name == "for_loop" and current in eqn.inputs[2 + eqn.params["consts"] :]:
             k = eqn.inputs[2 + eqn.params["consts"] :].index(current)
-            inner = _loop_writes(eqn, k, forms)
+            inner = _loop_writes(eqn, k, scope)
             if inner is None:
                 return None
             boxes, following = inner, eqn.outputs[k]
@@ -105,16 +105,16 @@ def _chain(var: Var, last: Atom, eqns: Sequence[Eqn], forms: Forms) -> _Chain | 
     return chain if current is last else None
 
 
-def _loop_writes(eqn: Eqn, k: int, forms: Forms) -> list[Box] | None:
+def _loop_writes(eqn: Eqn, k: int, scope: Scope) -> list[Box] | None:
     """The boxes that an inner loop writes of what it carries at position k."""
     body: Program = eqn.params["body"]
-    inner, symbol = inside(forms, eqn)
+    inner, symbol = inside(scope, eqn)
     enter(inner, body.eqns)
     var = body.inputs[len(body.inputs) - len(body.outputs) + k]
     chain = _chain(var, body.outputs[k], body.eqns, inner)
     if chain is None:
         return None
-    return [over_turns(box, eqn, symbol, forms) for boxes in chain.writes for box in boxes]
+    return [over_turns(box, eqn, symbol, scope) for boxes in chain.writes for box in boxes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,7 @@ class _Safe:
     chain: _Chain
     symbol: Symbol
     later: int
+    scope: Scope
 
     def __call__(self, version: Atom, box: Box) -> bool:
         """Whether a box of a version is never written after it."""
@@ -130,29 +131,29 @@ class _Safe:
             return False
         rest = [w for boxes in self.chain.writes[number:] for w in boxes]
         every = [w for boxes in self.chain.writes for w in boxes]
-        return all(never_meet(box, w, self.symbol, 0) for w in rest) and all(
-            never_meet(box, w, self.symbol, self.later) for w in every
+        return all(never_meet(box, w, self.symbol, 0, self.scope) for w in rest) and all(
+            never_meet(box, w, self.symbol, self.later, self.scope) for w in every
         )
 
 
-def _read(eqn: Eqn, safe: _Safe, final: Var, forms: Forms) -> Eqn:
+def _read(eqn: Eqn, safe: _Safe, final: Var, scope: Scope) -> Eqn:
     if eqn.op.name != "window" or eqn.inputs[0] not in safe.chain.versions:
         return eqn
-    box = window_box(forms, eqn.inputs[1:], eqn.params["sizes"], eqn.params["steps"])
+    box = window_box(scope, eqn.inputs[1:], eqn.params["sizes"], eqn.params["steps"])
     if not safe(eqn.inputs[0], box):
         return eqn
     inputs = (final, *eqn.inputs[1:])
     return Eqn(eqn.op, inputs, eqn.outputs, eqn.params, eqn.location)
 
 
-def _read_inside(eqn: Eqn, safe: _Safe, final: Var, forms: Forms) -> Eqn:
+def _read_inside(eqn: Eqn, safe: _Safe, final: Var, scope: Scope) -> Eqn:
     """A linear loop that reads a version as one of its constants."""
     if not any(True for _ in regions(eqn)):
         return eqn
     inputs = list(eqn.inputs)
     for position, atom in enumerate(inputs):
         if atom in safe.chain.versions:
-            boxes = _boxes(eqn, position, forms)
+            boxes = _boxes(eqn, position, scope)
             if boxes is not None and all(safe(atom, box) for box in boxes):
                 inputs[position] = final
     if all(a is b for a, b in zip(inputs, eqn.inputs, strict=True)):
@@ -160,12 +161,12 @@ def _read_inside(eqn: Eqn, safe: _Safe, final: Var, forms: Forms) -> Eqn:
     return Eqn(eqn.op, tuple(inputs), eqn.outputs, eqn.params, eqn.location)
 
 
-def _boxes(eqn: Eqn, position: int, forms: Forms) -> list[Box] | None:
+def _boxes(eqn: Eqn, position: int, scope: Scope) -> list[Box] | None:
     """The boxes that a loop reads of a constant; None if it does anything else with it."""
     if eqn.op.name != "for_loop" or not 2 <= position < 2 + eqn.params["consts"]:
         return None
     body: Program = eqn.params["body"]
-    inner, symbol = inside(forms, eqn)
+    inner, symbol = inside(scope, eqn)
     enter(inner, body.eqns)
     var = body.inputs[position - 1]
     if var in body.outputs:
@@ -182,5 +183,5 @@ def _boxes(eqn: Eqn, position: int, forms: Forms) -> list[Box] | None:
                 boxes = _boxes(each, place, inner)
             if boxes is None:
                 return None
-            found += [over_turns(box, eqn, symbol, forms) for box in boxes]
+            found += [over_turns(box, eqn, symbol, scope) for box in boxes]
     return found

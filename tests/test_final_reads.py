@@ -1,0 +1,93 @@
+"""Reads that give the same after the loop: what they save, and that no other is taken for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from benchmarks.loops.factors import cholesky_square, lu_square
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.kernels.lower import lower
+
+SIZE = 5
+Place = Callable[[Any, Any, int], Any]
+# Lengths that depend on the loops too: all of them are from 0 to n.
+PLACES: tuple[Place, ...] = (
+    lambda i, j, n: i,
+    lambda i, j, n: j,
+    lambda i, j, n: n - 1 - i,
+    lambda i, j, n: n - 1 - j,
+    lambda i, j, n: 1,
+)
+RANGES: tuple[Callable[[Any, int], tuple[Any, Any]], ...] = (
+    lambda i, n: (0, i),
+    lambda i, n: (i, n),
+    lambda i, n: (i + 1, n),
+    lambda i, n: (0, n - i),
+    lambda i, n: (n - i, n),
+    lambda i, n: (0, n),
+)
+
+
+def memory(fun: Callable[..., Any], *args: Any) -> int:
+    """The bytes of temporaries of a compiled function."""
+    program = wg.make_ir(fun)(*args).program
+    return lower(default_pipeline(program)).loops.arena
+
+
+@pytest.mark.parametrize("square", [cholesky_square, lu_square])
+def test_factors_keep_a_few_matrices(square: Callable[..., Any]) -> None:
+    n = 60
+    a = np.full((n, n), 0.1) + n * np.eye(n)
+    assert memory(wg.grad(square), a, np.ones((n, n))) <= 4 * 8 * n * n
+
+
+def drawn(seed: int) -> Callable[[Any], Any]:
+    """A loop with two loops inside that write elements and read elements, rows and columns.
+
+    They read so much that one copy of the array is less than a tape.
+    """
+    rng = np.random.default_rng(seed)
+
+    def place() -> Place:
+        return PLACES[rng.integers(len(PLACES))]
+
+    one, two = [RANGES[rng.integers(len(RANGES))] for _ in range(2)]
+    r1, c1, r2, c2, r3, k3, r4, c4, k5, c5, r6, k6 = [place() for _ in range(12)]
+    down = bool(rng.integers(2))
+
+    def f(a: Any) -> Any:
+        x = a.copy()
+        n = x.shape[0]
+        for step in range(n):
+            i = n - 1 - step if down else step
+            first, stop = one(i, n)
+            for j in range(first, stop):
+                row, column = x[r3(i, j, n), : k3(i, j, n)], x[k5(i, j, n) :, c5(i, j, n)]
+                sums = np.sum(row * row) * np.sum(column * column)
+                x[r1(i, j, n), c1(i, j, n)] = 0.8 * x[r2(i, j, n), c2(i, j, n)] - 0.1 * sums
+            first, stop = two(i, n)
+            for j in range(first, stop):
+                row, column = x[r6(i, j, n), k6(i, j, n) :], x[:i, r4(i, j, n)]
+                x[r4(i, j, n), c4(i, j, n)] -= 0.2 * np.sum(row * row) * np.sum(column * x[j, :i])
+        return np.sum(np.cos(x))
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_triangles_have_the_gradient_of_the_complex_step(seed: int) -> None:
+    fun = drawn(seed)
+    a = np.random.default_rng(seed + 1000).uniform(0.4, 1.1, (SIZE, SIZE))
+    expected = np.empty_like(a)
+    for at in np.ndindex(a.shape):
+        moved = a.astype(complex)
+        moved[at] += 1e-30j
+        expected[at] = fun(moved).imag / 1e-30
+    np.testing.assert_allclose(wg.grad(fun)(a), expected, rtol=1e-9, atol=1e-11)
+    if seed % 6 == 0:
+        np.testing.assert_allclose(wg.jit(wg.grad(fun))(a), expected, rtol=1e-9, atol=1e-11)
