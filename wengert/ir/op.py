@@ -30,8 +30,9 @@ called with `outs` None and gives (outputs, tangents), as one loop computes both
 
 - `taint(marks, spread, **params) -> marks`: which outputs depend on the marked operands, where
   `spread(region, marks)` tells this of a region.
-- `split(eqn, tainted, free) -> Split`: the equation apart, into what depends on the tainted
-  operands and what does not; `ir.transforms.separate` has the details.
+- `split(eqn, tainted, price) -> Split`: the equation apart, into what depends on the tainted
+  operands and what does not, `price(atom)` being the bytes that it costs to keep a value;
+  `ir.transforms.separate` has the details.
 """
 
 from __future__ import annotations

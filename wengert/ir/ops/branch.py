@@ -26,8 +26,7 @@ from wengert.ir.ops.control_family import (
 from wengert.ir.ops.control_samples import branch_samples
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
-from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
-from wengert.ir.transforms.storage import nbytes
+from wengert.ir.transforms.separate import Body, Price, Split, repeat, separate_region
 from wengert.ir.transforms.taint import depending, reached
 from wengert.ir.transforms.transpose import pull_onto
 from wengert.ir.types import TensorType
@@ -81,7 +80,7 @@ def _jvp(
 # the two sides
 
 
-def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     """Each branch apart; what their linear parts need comes out of the known ones in slots."""
     regions: tuple[Program, ...] = eqn.params["branches"]
     marks = list(tainted[1:])
@@ -90,9 +89,7 @@ def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> S
     bodies: list[Body] = []
     for region in regions:
         known = chosen(region.inputs, marks, False)
-        prices = {
-            v: None if free(a) else nbytes(a.type) for v, a in zip(known, operands, strict=True)
-        }
+        prices = {v: price(a) for v, a in zip(known, operands, strict=True)}
         bodies.append(separate_region(region, marks, chosen(region.outputs, outs), prices, 1))
     types, places = _slots(
         [

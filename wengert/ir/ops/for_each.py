@@ -29,8 +29,7 @@ from wengert.ir.ops.control_samples import for_each_samples
 from wengert.ir.ops.structural_family import Batched
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.transforms.jvp import jvp
-from wengert.ir.transforms.separate import Body, Split, repeat, separate_region
-from wengert.ir.transforms.storage import nbytes
+from wengert.ir.transforms.separate import Body, Price, Split, repeat, separate_region
 from wengert.ir.transforms.taint import depending, reached
 from wengert.ir.transforms.transpose import pull_onto
 from wengert.ir.types import TensorType
@@ -99,14 +98,12 @@ def _jvp(
     return results[: len(active)], [next(pushed) if on else None for on in active]
 
 
-def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     """The known part stacks what the linear part reads of each row."""
     body, consts, size = (eqn.params[name] for name in ("body", "consts", "size"))
     outs = depending(body, tainted)
     prices: dict[Var, int | None] = {
-        v: None if free(a) else nbytes(a.type)
-        for v, a, on in zip(body.inputs, eqn.inputs, tainted, strict=True)
-        if not on
+        v: price(a) for v, a, on in zip(body.inputs, eqn.inputs, tainted, strict=True) if not on
     }
     apart = separate_region(body, tainted, chosen(body.outputs, outs), prices, size)
     stored = [v for v in apart.plan.stored if v not in prices]

@@ -8,7 +8,7 @@ where it exceeds the budget (`checkpoint`): then the linear loop carries the pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.affine import around, enter, inside, surroundings
 from wengert.ir.transforms.final import Finals, final_reads
 from wengert.ir.transforms.hoist import hoist
-from wengert.ir.transforms.separate import Body, Parts, Split, repeat, separate_region
+from wengert.ir.transforms.separate import Body, Parts, Price, Split, repeat, separate_region
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.taint import carried, depending
 
@@ -57,17 +57,17 @@ class _Loop:
         return self.eqn.inputs[-len(self.carry) :]
 
 
-def split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+def split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     """The primal loop and the linear one, and before them what is the same at every turn."""
     before, left = hoist(eqn, tainted)
     more = [False] * (len(left.inputs) - len(eqn.inputs))
     first = 2 + eqn.params["consts"]
-    parts = _split(left, [*tainted[:first], *more, *tainted[first:]], free)
+    parts = _split(left, [*tainted[:first], *more, *tainted[first:]], price)
     return Split([*before, *parts.known], parts.linear)
 
 
-def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
-    loop, apart, taped = _apart(eqn, tainted, free)
+def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
+    loop, apart, taped = _apart(eqn, tainted, price)
     bound, budget = eqn.params["turns"], eqn.params.get("checkpoint")
     kept = (bound or 0) * sum(nbytes(v.type) for v in taped)
     if taped and (bound is None or (budget is not None and kept > budget)):
@@ -77,12 +77,10 @@ def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> S
 
 def tape_row(eqn: Eqn, tainted: Sequence[bool]) -> int:
     """The bytes that go onto tapes at each turn."""
-    return sum(nbytes(v.type) for v in _apart(eqn, tainted, lambda atom: True)[2])
+    return sum(nbytes(v.type) for v in _apart(eqn, tainted, lambda atom: None)[2])
 
 
-def _apart(
-    eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]
-) -> tuple[_Loop, Body, list[Var]]:
+def _apart(eqn: Eqn, tainted: Sequence[bool], price: Price) -> tuple[_Loop, Body, list[Var]]:
     """The loop, its body apart, and the values to be stored at each turn."""
     body, consts = eqn.params["body"], eqn.params["consts"]
     marks = [False, *tainted[2:]]
@@ -98,7 +96,7 @@ def _apart(
     )
     turns = _GUESS if eqn.params["turns"] is None else max(1, eqn.params["turns"])
     prices: dict[Var, int | None] = {body.inputs[0]: None}
-    prices |= {v: None if free(a) else nbytes(a.type) for v, a in loop.consts}
+    prices |= {v: price(a) for v, a in loop.consts}
     prices |= {v: nbytes(v.type) * turns for v in loop.part(loop.carry_inputs, False)}
     scope, symbol = inside(surroundings(), eqn)
     known_carry = [k for k, on in enumerate(loop.carry) if not on]
@@ -114,7 +112,7 @@ def _apart(
             prices,
             turns,
             redirect,
-            lambda k: None if free(eqn.outputs[k]) else nbytes(eqn.outputs[k].type),
+            lambda k: price(eqn.outputs[k]),
         )
     given = {body.inputs[0], *(v for v, _ in loop.consts), *apart.finals.values()}
     return loop, apart, [v for v in apart.plan.stored if v not in given]

@@ -23,7 +23,7 @@ from wengert.ir.ops.control_family import (
 from wengert.ir.ops.control_samples import while_loop_samples
 from wengert.ir.ops.for_loop import moving_carry
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.transforms.separate import Split, separate
+from wengert.ir.transforms.separate import Price, Split, separate
 from wengert.ir.transforms.taint import carried, depending
 from wengert.ir.types import BOOL, INT64, TensorType
 
@@ -93,7 +93,7 @@ def _jvp(
     return results[: len(body.outputs)], [next(pushed) if on else None for on in marks[consts:]]
 
 
-def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> Split:
+def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     """The primal loop counts its turns; the linear one is a for_loop that makes as many."""
     cond, body, consts = (eqn.params[name] for name in ("cond", "body", "consts"))
     marks = [*tainted[:consts], *carried(body, tainted, consts, depending)]
@@ -107,7 +107,7 @@ def _split(eqn: Eqn, tainted: Sequence[bool], free: Callable[[Atom], bool]) -> S
     loop = REGISTRY["for_loop"]
     again = Eqn(loop, (Literal(0, INT64), turns, *eqn.inputs), outs, params, eqn.location)
     assert loop.split is not None
-    parts: Split = loop.split(again, (False, False, *marks), free)
+    parts: Split = loop.split(again, (False, False, *marks), price)
     return Split([_counting(eqn, marks, turns, cond, body, consts)], parts.linear)
 
 

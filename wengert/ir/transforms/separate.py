@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.transforms.final import Finals
-from wengert.ir.transforms.storage import Plan, plan, work
+from wengert.ir.transforms.storage import Plan, in_bytes, nbytes, plan, work
 from wengert.ir.transforms.taint import depending, tainted_outputs
+
+Price = Callable[[Atom], int | None]
+"""The bytes to store at each run of a region to have a known value in the linear part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +38,25 @@ class Parts:
 
 
 def separate(
-    eqns: Sequence[Eqn], tainted: Iterable[Var], free: Iterable[Var] | None = None
+    eqns: Sequence[Eqn],
+    tainted: Iterable[Var],
+    prices: Mapping[Var, int | None] | None = None,
+    turns: int = 1,
 ) -> Parts:
     """Splits equations by what depends on the `tainted` values.
 
-    `free` values, and what is computed from them cheaply, are there for the linear part at no
-    cost: constants of a loop, say. Without it every known value is.
+    Known values cost the linear part what `prices` says of inputs and what their bytes are
+    otherwise; without prices they are there at no cost. The regions inside choose by this what
+    they store.
     """
     marked: set[Atom] = set(tainted)
-    cheap: set[Atom] | None = None if free is None else set(free)
+    ledger = _Ledger(prices, turns)
     known: list[Eqn] = []
     linear: list[Eqn] = []
 
-    def is_free(atom: Atom) -> bool:
-        return cheap is None or isinstance(atom, Literal) or atom in cheap
-
     def keep(eqn: Eqn) -> None:
         known.append(eqn)
-        if cheap is not None and work(eqn) is not None and all(map(is_free, eqn.inputs)):
-            cheap.update(eqn.outputs)
+        ledger.enter(eqn)
 
     for eqn in eqns:
         marks = [a in marked for a in eqn.inputs]
@@ -65,11 +68,40 @@ def separate(
         if eqn.op.split is None:
             linear.append(eqn)
             continue
-        parts: Split = eqn.op.split(eqn, marks, is_free)
+        parts: Split = eqn.op.split(eqn, marks, ledger.price)
         for part in parts.known:
             keep(part)
         linear += parts.linear
     return Parts(known, linear, frozenset(marked))
+
+
+class _Ledger:
+    """What it costs at each run of a region to have its values in the linear part, in bytes.
+
+    What a loop only reads is stored once for all of its turns, and each bears its share.
+    """
+
+    def __init__(self, prices: Mapping[Var, int | None] | None, turns: int) -> None:
+        self.is_kept = prices is None
+        self.costs: dict[Atom, int | None] = {}
+        for var, price in (prices or {}).items():
+            self.costs[var] = None if price is None else -(-price // turns)
+
+    def price(self, atom: Atom) -> int | None:
+        """The bytes to store for a value at each run; None if it is there anyway."""
+        if self.is_kept or isinstance(atom, Literal):
+            return None
+        return self.costs.get(atom, nbytes(atom.type))
+
+    def enter(self, eqn: Eqn) -> None:
+        """What comes cheaply from other values costs at most what they do."""
+        effort = work(eqn)
+        if self.is_kept or effort is None:
+            return
+        given = [p for a in dict.fromkeys(eqn.inputs) if (p := self.price(a)) is not None]
+        for var in eqn.outputs:
+            total = sum(given) + in_bytes(effort)
+            self.costs[var] = min(total, nbytes(var.type)) if given else None
 
 
 def free_atoms(
@@ -109,8 +141,7 @@ def separate_region(
     arrays as they are at the end, for `final_price`.
     """
     tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
-    free = [v for v, price in prices.items() if price is None]
-    parts = separate(region.eqns, tainted, free)
+    parts = separate(region.eqns, tainted, prices, turns)
     if redirect is None:
         needed = free_atoms(parts.linear, outputs, tainted)
         return Body(parts, plan(parts.known, needed, prices, turns), {})

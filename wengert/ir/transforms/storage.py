@@ -129,6 +129,11 @@ def plan(
     return _read_off(known, targets, makers, graph.sink_side("primal", "linear"))
 
 
+def in_bytes(effort: int) -> int:
+    """How many bytes could be stored for as much as so many operations cost."""
+    return effort * _OPERATION // _BYTE
+
+
 def _cost(total: int) -> int:
     """What it costs to store so many bytes in all."""
     return total * _BYTE * (1 if total <= _CACHE else _OUTSIDE)

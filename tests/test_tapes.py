@@ -1,4 +1,4 @@
-"""Reads that give the same after the loop: what they save, and that no other is taken for one."""
+"""What the reverse sweep of a loop keeps: memory, and gradients of loops that keep little."""
 
 from __future__ import annotations
 
@@ -44,6 +44,30 @@ def test_factors_keep_a_few_matrices(square: Callable[..., Any]) -> None:
     n = 60
     a = np.full((n, n), 0.1) + n * np.eye(n)
     assert memory(wg.grad(square), a, np.ones((n, n))) <= 4 * 8 * n * n
+
+
+def pairs(p: Any, mass: Any) -> Any:
+    """A loop over pairs at every step, on differences of what the step begins with."""
+    p = p.copy()
+    n = mass.size
+    v = np.zeros(n)
+    for _ in range(20):
+        half = 0.5 * p
+        for i in range(n):
+            for j in range(i):
+                d = half[i] - half[j]
+                v[i] -= mass[j] * d / (1.0 + d * d)
+                v[j] += mass[i] * d / (1.0 + d * d)
+        p += 0.01 * v
+    return np.sum(p * p)
+
+
+def test_pairs_keep_what_they_are_made_of() -> None:
+    """The positions of each step are stored, and no difference of two of them."""
+    n = 30
+    p, mass = np.linspace(-1.0, 1.0, n), np.ones(n)
+    assert memory(wg.grad(pairs, (0, 1)), p, mass) <= (20 + 12) * n * 8
+    wg.testing.check_grads(pairs, (p[::8], mass[::8]), order=2)
 
 
 def drawn(seed: int) -> Callable[[Any], Any]:
