@@ -22,6 +22,7 @@ from typing import Any
 
 from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm_ops import emit_op
+from wengert.backends.cpu.llvm_scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOAT64, INT64
@@ -79,12 +80,16 @@ class Module:
 
 @dataclass(slots=True)
 class Scope:
-    """A stretch of code: its lines so far, and the values that hold in it."""
+    """A stretch of code: its lines so far, and the values that hold in it.
+
+    `is_scalar` says that it runs one number at a time, never as vector code.
+    """
 
     label: str
     loop: Index | None = None
     mutated: frozenset[Place] = NOTHING
     lets_loads_out: bool = False
+    is_scalar: bool = False
     lines: list[str] = field(default_factory=list[str])
     known: dict[Expr, str] = field(default_factory=dict[Expr, str])
     readers: dict[Place, list[Expr]] = field(default_factory=dict[Place, "list[Expr]"])
@@ -294,11 +299,19 @@ class Body:
         elif x.op in MATHS:
             name = self._known(self.module.expansion(x))
         else:
-            name = emit_op(self, x, [self._known(a) for a in x.args])
+            name = self._operation(x, [self._known(a) for a in x.args])
         self.target = previous
         home.known[x] = name
         for place in self.reads(x):
             home.readers.setdefault(place, []).append(x)
+
+    def _operation(self, x: Expr, args: list[str]) -> str:
+        if self.target.is_scalar and self.module.target.masks:
+            test = tested_for_zero(x)
+            name = None if test is None else self.lookup(test)
+            if name is not None:
+                return unless_zero(self, x, name, args[2])
+        return emit_op(self, x, args)
 
     def _known(self, x: Expr) -> str:
         name = self.lookup(x)
@@ -342,7 +355,7 @@ class Body:
         position = next(i for i, s in enumerate(self.scopes) if s is home)
         inner, self.scopes = self.scopes[position + 1 :], self.scopes[: position + 1]
         inside, after = self.fresh("guarded"), self.fresh("joined")
-        branch = self.push(Scope(inside))
+        branch = self.push(Scope(inside, is_scalar=self.scopes[-1].is_scalar))
         name = self.value(value)
         self.pop()
         home.lines.append(f"  br i1 {self._known(condition)}, label %{inside}, label %{after}")

@@ -292,7 +292,8 @@ class KernelPrinter:
         checks = any(isinstance(s, Check | While) for s in inner)
         label, index = body.fresh("loop"), body.fresh("%i")
         first, last = body.value(stmt.start), body.value(stmt.stop)
-        body.push(Scope(label, stmt.index, self._changed(inner), runs and not checks))
+        scalar = stmt.kind is Kind.ORDERED or any(map(_stays_loop, inner))
+        body.push(Scope(label, stmt.index, self._changed(inner), runs and not checks, scalar))
         body.indices[stmt.index] = index
         self._set_range(stmt)
         self._statements(stmt.body)
@@ -411,7 +412,7 @@ class KernelPrinter:
         then, otherwise, after = (body.fresh(n) for n in ("then", "else", "end"))
         branches: list[Scope] = []
         for label, statements in ((then, stmt.then), (otherwise, stmt.otherwise)):
-            body.push(Scope(label))
+            body.push(Scope(label, is_scalar=body.scopes[-1].is_scalar))
             self._statements(statements)
             branches.append(body.pop())
         outer = body.scopes[-1]
@@ -427,11 +428,11 @@ class KernelPrinter:
         counter = body.fresh("%turns")
         self.entry.append(f"  {counter} = alloca i64")
         body.line(f"store i64 0, ptr {counter}")
-        scope = body.push(Scope(head, Index(0), changed))
+        scope = body.push(Scope(head, Index(0), changed, is_scalar=True))
         self._statements(stmt.before)
         condition = body.value(stmt.condition)
         body.line(f"br i1 {condition}, label %{turn}, label %{after}")
-        inner = body.push(Scope(turn))
+        inner = body.push(Scope(turn, is_scalar=True))
         self._poll(counter)
         self._statements(stmt.body)
         body.line(f"br label %{head}")
@@ -477,6 +478,11 @@ class KernelPrinter:
         scope.lines += self.exit
         body.line("ret i64 1")
         body.start_block(scope, fine)
+
+
+def _stays_loop(stmt: Stmt) -> bool:
+    """Whether a statement is a loop in machine code too, so that none around it is of vectors."""
+    return isinstance(stmt, While) or (isinstance(stmt, Loop) and stmt.kind is not Kind.UNROLL)
 
 
 _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
