@@ -14,6 +14,7 @@ from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.emit import Emitter
+from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import (
     Assign,
     Buffer,
@@ -88,7 +89,7 @@ def lower(program: Program) -> Lowered:
                 steps.append(Kernel(str(stage.kind), stage.product))
             elif stage.kind not in GIVEN:
                 steps.extend(schedule(context.s, emitter.kernel(root)))
-    steps = merged(steps)
+    steps = along_inner_loops(context.s, merged(steps))
     offsets, size = arena(steps)
     loops = LoopProgram(
         inputs,
