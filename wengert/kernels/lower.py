@@ -32,6 +32,7 @@ from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.schedule import inner, schedule
 from wengert.kernels.segments import too_large
 from wengert.kernels.stages import StageKind, nodes
+from wengert.kernels.standing import standing_sums
 from wengert.kernels.statements import expressions, in_turn
 from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
@@ -89,7 +90,7 @@ def lower(program: Program) -> Lowered:
                 steps.append(Kernel(str(stage.kind), stage.product))
             elif stage.kind not in GIVEN:
                 steps.extend(schedule(context.s, emitter.kernel(root)))
-    steps = along_inner_loops(context.s, merged(steps))
+    steps = along_inner_loops(context.s, standing_sums(context.s, merged(steps)))
     offsets, size = arena(steps)
     loops = LoopProgram(
         inputs,
