@@ -10,6 +10,7 @@ from wengert.backends import cpu
 from wengert.ir.program import Program
 from wengert.kernels.interpret import interpret
 from wengert.kernels.lower import lower
+from wengert.kernels.verify import verify
 
 Arrays = Sequence[np.ndarray]
 Backend = Callable[[Program, Arrays], Arrays]
@@ -35,4 +36,12 @@ def native(program: Program, args: Arrays) -> Arrays:
     return [np.asarray(out) for out in compiled(*args)]
 
 
-BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native}
+def grid(program: Program, args: Arrays) -> Arrays:
+    """Lowers to loops for a grid of threads and interprets those, turns of any order reversed."""
+    lowered = lower(program, grid=True)
+    verify(lowered.loops)
+    flat = interpret(lowered.loops, args, lowered.constants, reversed)
+    return [a.reshape(t.shape) for a, t in zip(flat, program.out_types, strict=True)]
+
+
+BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native, "grid": grid}
