@@ -39,6 +39,8 @@ class Body:
         self.indices: dict[Index, str] = {}
         self.pointers: dict[Buffer, str] = {}
         self.registers: dict[Register, str] = {}
+        self.renamed: dict[Expr, str] = {}  # loads whose values are at hand
+        self.slots: dict[Buffer, str] = {}  # local buffers kept in registers: the current element
         self._count = 0
         self._reads: dict[Expr, frozenset[Place]] = {}
 
@@ -55,6 +57,10 @@ class Body:
         """Begins a block; what is `written` in it is unknown from its first line on."""
         self.forget(written)
         self.line(f"{head} {{".lstrip())
+        self.scopes.append(Scope(self.scopes[-1].depth + 1))
+
+    def reopen(self) -> None:
+        """Goes on in a block that the line before has opened."""
         self.scopes.append(Scope(self.scopes[-1].depth + 1))
 
     def close(self, tail: str = "}") -> None:
@@ -104,6 +110,8 @@ class Body:
             args = node.args
             if node.op is ScalarOp.GUARD:
                 args = (args[0], args[2])  # the value is computed under its condition
+            elif node in self.renamed or (node.op is ScalarOp.LOAD and node.attr in self.slots):
+                args = ()
             missing = [a for a in args if self.lookup(a) is None]
             if missing:
                 stack.extend(missing)
@@ -127,7 +135,7 @@ class Body:
 
     def _text(self, x: Expr) -> str:
         if x.op is ScalarOp.LOAD:
-            return self.load(x.attr, self.value(x.args[0]))
+            return self.loaded(x)
         kind = self.kind(x)
         args = [self._operand(x, a, k) for k, a in enumerate(x.args)]
         if x.op is ScalarOp.GUARD:
@@ -147,11 +155,20 @@ class Body:
     def _compares_wide(self, x: Expr) -> bool:
         return any(self.kind(a) != "int" for a in x.args)
 
-    def load(self, buffer: Buffer, offset: str) -> str:
-        element = f"{self.pointers[buffer]}[{offset}]"
+    def loaded(self, x: Expr) -> str:
+        """The text of a load."""
+        if x in self.renamed:
+            return self.renamed[x]
+        if x.attr in self.slots:
+            return self.slots[x.attr]
+        return self.of_memory(x.attr, f"{self.pointers[x.attr]}[{self.value(x.args[0])}]")
+
+    def of_memory(self, buffer: Buffer, element: str) -> str:
+        """The value of an element in memory."""
         return f"wg_from_half({element})" if buffer.dtype == FLOAT16 else element
 
     def stored(self, buffer: Buffer, value: str) -> str:
+        """A value as an element of memory."""
         return f"wg_to_half({value})" if buffer.dtype == FLOAT16 else value
 
     def _is_hazard(self, x: Expr) -> bool:

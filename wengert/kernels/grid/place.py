@@ -37,7 +37,7 @@ from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, renamed, walk
 
 # A team has a thread for each of these many turns, and sizes between these.
-TURNS_PER_THREAD = 4
+TURNS_PER_THREAD = 16
 SMALLEST_TEAM = 32
 LARGEST_TEAM = 1_024
 # A team of one block gives way to one of the whole grid where it shares out more turns than this.
@@ -202,7 +202,7 @@ def team_locals(body: Sequence[Stmt]) -> list[Buffer]:
 
 def team_size(lanes: int, teams: int) -> int:
     """Threads for a team that shares out `lanes` turns; more where there are few teams."""
-    wanted = lanes if teams < 256 else lanes // TURNS_PER_THREAD
+    wanted = lanes // 4 if teams < 256 else lanes // TURNS_PER_THREAD
     size = SMALLEST_TEAM
     while size < wanted and size < LARGEST_TEAM:
         size *= 2

@@ -1,14 +1,21 @@
 // What the scalar vocabulary means where C++ leaves it open: NumPy's answers, as on the CPU.
 // Compiled by NVRTC and by g++ alike.
 
-template <class T> WG_DEVICE T wg_infinity();
-template <> WG_DEVICE float wg_infinity<float>() { return __builtin_huge_valf(); }
-template <> WG_DEVICE double wg_infinity<double>() { return __builtin_huge_val(); }
-template <class T> WG_DEVICE T wg_nan();
-template <> WG_DEVICE float wg_nan<float>() { return __builtin_nanf(""); }
-template <> WG_DEVICE double wg_nan<double>() { return __builtin_nan(""); }
+template <class To, class From> WG_DEVICE To wg_bits(From x) {
+  static_assert(sizeof(To) == sizeof(From), "a change of type, not of size");
+  To y;
+  memcpy(&y, &x, sizeof(To));
+  return y;
+}
 
-template <class T> WG_DEVICE T wg_not_a_number(T x) { return x != x; }
+template <class T> WG_DEVICE T wg_infinity();
+template <> WG_DEVICE float wg_infinity<float>() { return wg_bits<float>(0x7f800000u); }
+template <> WG_DEVICE double wg_infinity<double>() {
+  return wg_bits<double>(0x7ff0000000000000ULL);
+}
+template <class T> WG_DEVICE T wg_nan();
+template <> WG_DEVICE float wg_nan<float>() { return wg_bits<float>(0x7fc00000u); }
+template <> WG_DEVICE double wg_nan<double>() { return wg_bits<double>(0x7ff8000000000000ULL); }
 
 // A zero divisor gives 0, and the quotient of the least number by -1 wraps.
 template <class T> WG_DEVICE T wg_idiv(T x, T y) {
@@ -61,13 +68,6 @@ template <class F> WG_DEVICE int wg_to_int32(F x) {
 template <class F> WG_DEVICE unsigned long long wg_to_uint64(F x) {
   if (x < F(9223372036854775808.0)) return (unsigned long long)wg_to_int64(x);
   return (unsigned long long)wg_to_int64(x - F(9223372036854775808.0)) ^ 0x8000000000000000ULL;
-}
-
-template <class To, class From> WG_DEVICE To wg_bits(From x) {
-  static_assert(sizeof(To) == sizeof(From), "a change of type, not of size");
-  To y;
-  __builtin_memcpy(&y, &x, sizeof(To));
-  return y;
 }
 
 // The derivative of lgamma: the asymptotic series (Abramowitz and Stegun 6.3.18) above 10, reached
