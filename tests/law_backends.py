@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wengert.backends import cpu
+from wengert.backends import cpu, cuda
+from wengert.backends.cuda.host import HostDevice
 from wengert.ir.program import Program
 from wengert.kernels.interpret import interpret
 from wengert.kernels.lower import lower
@@ -44,4 +46,15 @@ def grid(program: Program, args: Arrays) -> Arrays:
     return [a.reshape(t.shape) for a, t in zip(flat, program.out_types, strict=True)]
 
 
+def shim(program: Program, args: Arrays) -> Arrays:
+    """Compiles CUDA kernels with g++ and runs each thread as a fiber."""
+    lowered = lower(program, grid=True)
+    compiled = cuda.compile_for(
+        HostDevice(), lowered.loops, program.in_types, program.out_types, lowered.constants
+    )
+    return [np.asarray(out) for out in compiled(*args)]
+
+
 BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native, "grid": grid}
+if shutil.which("g++"):
+    BACKENDS["cuda"] = shim

@@ -37,7 +37,6 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.recursion import deep_recursion
 
-
 # Loops whose turns may run in any order.
 ANY_ORDER = (Kind.PARALLEL, Kind.GRID, Kind.BLOCK, Kind.LANES)
 

@@ -132,7 +132,5 @@ def _region(context: Context, program: Program, inputs: Inputs) -> Block:
         else:
             made = emitter.kernel(root)
             plain = context.grid
-            body.extend(
-                as_emitted(made).body if plain else inner(context.s, made, inputs.threads)
-            )
+            body.extend(as_emitted(made).body if plain else inner(context.s, made, inputs.threads))
     return Block(unroll(context.s, body, inside=True, stores=True), staged.outputs)

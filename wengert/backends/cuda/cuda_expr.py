@@ -147,9 +147,7 @@ class Body:
         text = self.lookup(arg) or self.value(arg)
         if arg.dtype != INT64 or self.kind(arg) != "int":
             return text
-        wide = (
-            self._compares_wide(x) if x.op in COMPARISONS else self.kind(x) != "int"
-        )
+        wide = self._compares_wide(x) if x.op in COMPARISONS else self.kind(x) != "int"
         return f"(long long){text}" if wide and x.op is not ScalarOp.CAST else text
 
     def _compares_wide(self, x: Expr) -> bool:

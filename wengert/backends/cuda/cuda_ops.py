@@ -20,7 +20,7 @@ def _infix(sign: str, wrapping: str, bools: str) -> Rule:
     def rule(x: Expr, args: list[str], kind: str) -> str:
         if x.dtype.kind == "b":
             return f"{args[0]} {bools} {args[1]}"
-        if x.dtype.kind == "f" or kind == "int" and x.dtype.itemsize == 8:
+        if x.dtype.kind == "f" or (kind == "int" and x.dtype.itemsize == 8):
             return f"{args[0]} {sign} {args[1]}"
         return f"{wrapping}<{kind}>({args[0]}, {args[1]})"
 
@@ -112,7 +112,7 @@ def _cast(x: Expr, args: list[str], kind: str) -> str:
 def _half_of(source: str, value: str) -> str:
     """To float16 in one rounding: doubles and wide integers go by rounding to odd."""
     wide = source in ("float64", "int32", "uint32", "int64", "uint64")
-    return f"wg_to_half_odd((double){value})" if wide else f"wg_to_half((float){value})"
+    return f"wg_to_half((double){value})" if wide else f"wg_to_half((float){value})"
 
 
 def _to_integer(target: str, itemsize: int, value: str, kind: str) -> str:

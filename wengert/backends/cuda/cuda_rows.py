@@ -118,12 +118,7 @@ def _again(body: Sequence[Stmt], loops: Sequence[Loop]) -> list[Expr]:
     siblings = _siblings(body, loops)
     for loop in siblings:
         exprs = [e for st in loop.body for e in own_expressions(st)]
-        guarded = {
-            n
-            for g in nodes(exprs)
-            if g.op is ScalarOp.GUARD
-            for n in nodes((g.args[1],))
-        }
+        guarded = {n for g in nodes(exprs) if g.op is ScalarOp.GUARD for n in nodes((g.args[1],))}
         for node in nodes(exprs):
             fine = node.op is ScalarOp.LOAD and loop.index in node.indices and node not in guarded
             if fine and node.attr not in written:

@@ -257,7 +257,9 @@ class Team:
             body.open("" if exact else f"if ({first} < {row.turns})")
         else:
             step = size * width
-            body.open(f"for (int {first} = lane * {width}; {first} < {row.turns}; {first} += {step})")
+            body.open(
+                f"for (int {first} = lane * {width}; {first} < {row.turns}; {first} += {step})"
+            )
         if bad:
             body.line(f"{bad} = 1;")
         self.vector_turn(loop, row, first, kept if keeps else None)

@@ -36,9 +36,7 @@ def touched(statement: Stmt) -> list[Buffer]:
 def changes(body: Sequence[Stmt]) -> set[Place]:
     """The buffers and registers that statements change."""
     found: set[Place] = set(changed(body))
-    found.update(
-        st.register for st in walk(body) if isinstance(st, Declare | Assign | Accumulate)
-    )
+    found.update(st.register for st in walk(body) if isinstance(st, Declare | Assign | Accumulate))
     return found
 
 

@@ -123,5 +123,3 @@ class _Wide:
         known = self.thread.body.scopes[-1].known
         for node in [x for x in known if self.index in x.indices]:
             del known[node]
-
-

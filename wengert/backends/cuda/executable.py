@@ -76,8 +76,7 @@ class Executable:
         types = self.signature.in_types
         if len(leaves) != len(types):
             raise TypeError(
-                f"the compiled program takes {len(types)} arrays, "
-                f"but was called with {len(leaves)}"
+                f"the compiled program takes {len(types)} arrays, but was called with {len(leaves)}"
             )
         return [self._address(leaf, t, k) for k, (leaf, t) in enumerate(zip(leaves, types))]
 

@@ -182,5 +182,3 @@ class Plan:
             return None
         self.device.upload(address, np.zeros(2, np.int64))
         return int(record[0]) - 1, int(record[1])
-
-

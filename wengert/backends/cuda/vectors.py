@@ -128,5 +128,3 @@ def is_multiple(x: Expr, width: int) -> bool:
             return all(is_multiple(a, width) for a in x.args)
         case _:
             return False
-
-

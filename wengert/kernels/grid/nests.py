@@ -135,4 +135,3 @@ def as_sum(body: Sequence[Stmt], uses: Uses) -> Sum | None:
     if set(combines) - {st.register for st in opened}:
         return None
     return Sum(opened, tuple(loops), inner, tuple(body[at + 1 :]), combines)
-

@@ -194,9 +194,7 @@ def team_locals(body: Sequence[Stmt]) -> list[Buffer]:
                 lane_counts.setdefault(buffer, set()).add(own[buffer])
     inside = count_uses((body,))
     return [
-        b
-        for b in inside
-        if b.space is Space.LOCAL and inside[b] not in lane_counts.get(b, set())
+        b for b in inside if b.space is Space.LOCAL and inside[b] not in lane_counts.get(b, set())
     ]
 
 
@@ -212,9 +210,7 @@ def team_size(lanes: int, teams: int) -> int:
 def strides(body: Sequence[Stmt], outer: Index) -> tuple[int, int]:
     """How many accesses walk by one with a shared-out index, and how many with `outer`."""
     own = across = 0
-    lanes = {
-        st.index for st in walk(body) if isinstance(st, Loop) and st.kind is Kind.LANES
-    }
+    lanes = {st.index for st in walk(body) if isinstance(st, Loop) and st.kind is Kind.LANES}
     for offset in _offsets(body):
         terms = linear(offset).terms
         own += any(abs(c) == 1 and _walks(t, lanes) for t, c in terms.items())
