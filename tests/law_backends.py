@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -56,5 +55,3 @@ def shim(program: Program, args: Arrays) -> Arrays:
 
 
 BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native, "grid": grid}
-if shutil.which("g++"):
-    BACKENDS["cuda"] = shim

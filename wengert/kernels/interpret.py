@@ -1,8 +1,8 @@
 """The interpreter of the loop IR: plain Python over NumPy scalars. Slow, obvious, the oracle.
 
 Arithmetic is that of NumPy scalars of each expression's dtype, so rounding is the machine's.
-Loads and stores are bounds-checked. PARALLEL loops, and those of a grid, may be run in any order (`order`), which shows
-races.
+Loads and stores are bounds-checked. PARALLEL loops, and those of a grid, may be run in any order
+(`order`), which shows races.
 """
 
 from __future__ import annotations

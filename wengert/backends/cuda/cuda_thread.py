@@ -1,4 +1,4 @@
-"""What one thread does, as C++: a turn of a GRID or LANES loop, or all of a kernel of one thread."""
+"""What one thread does, as C++: a turn of a GRID or LANES loop, or a whole kernel."""
 
 from __future__ import annotations
 

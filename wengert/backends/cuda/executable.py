@@ -78,7 +78,9 @@ class Executable:
             raise TypeError(
                 f"the compiled program takes {len(types)} arrays, but was called with {len(leaves)}"
             )
-        return [self._address(leaf, t, k) for k, (leaf, t) in enumerate(zip(leaves, types))]
+        return [
+            self._address(leaf, t, k) for k, (leaf, t) in enumerate(zip(leaves, types, strict=True))
+        ]
 
     def _address(self, leaf: Any, kind: TensorType, position: int) -> int:
         shape, dtype = getattr(leaf, "shape", ()), getattr(leaf, "dtype", None)
