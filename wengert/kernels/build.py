@@ -43,8 +43,7 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 
     Outputs of the whole program (`top`) have buffers of their own kind.
     """
-    calls = gemm_operands if top or not context.grid else _no_operands
-    found = plan(program, calls, inputs.mutable)
+    found = plan(program, gemm_operands, inputs.mutable)
     return _Build(program, found, context, inputs, top).run()
 
 
@@ -55,10 +54,6 @@ def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
         return []
     dims = contraction_dims(form, types)
     return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.strides() is not None]
-
-
-def _no_operands(eqn: Eqn, form: Form) -> list[Atom]:
-    return []
 
 
 @dataclass(slots=True)
@@ -162,17 +157,12 @@ class _Build:
                 self.scan(eqn, form, buffer)
             case Scatter() | Update():
                 self.update(eqn, form, buffer)
-            case Contraction() if self.is_call(form, eqn):
+            case Contraction() if is_call(form, [a.type for a in eqn.inputs]):
                 self.gemm(eqn, form, buffer)
             case Contraction():
                 self.contract(eqn, form, buffer)
             case _:
                 self.map(eqn, buffer)
-
-    def is_call(self, form: Contraction, eqn: Eqn) -> bool:
-        """Whether a contraction becomes a library call."""
-        here = self.top or not self.shared.grid
-        return here and is_call(form, [a.type for a in eqn.inputs])
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape
@@ -347,7 +337,7 @@ class _Build:
     def gemm(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
         dims = contraction_dims(form, [a.type for a in eqn.inputs])
         lhs, rhs = (self.operand(a, d) for a, d in zip(eqn.inputs, dims, strict=True))
-        statements = product(self.s, buffer, lhs, rhs, dims, whole=self.shared.grid)
+        statements = product(self.s, buffer, lhs, rhs, dims)
         self.stages.append(
             Stage(
                 StageKind.GEMM,

@@ -97,11 +97,6 @@ def independent(
     return Independent(tuple(private))
 
 
-def distinct(index: Index, offsets: Sequence[Expr]) -> bool:
-    """Whether accesses at these offsets, in a body without loops, meet in no two turns."""
-    return _Turns(index).apart(offsets)
-
-
 def _accesses(body: Sequence[Stmt]) -> Iterator[tuple[Buffer, Expr]]:
     exprs: list[Expr] = []
     for statement in walk(body):

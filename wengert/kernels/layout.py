@@ -67,7 +67,9 @@ class _Walk:
         stride = strides.pop()
         if strides or stride < 2 or buffer.size % stride or stride == buffer.size:
             return None
-        if not any(loop is not None and loop.kind is Kind.SERIAL for _, loop in self.accesses):
+        if not any(
+            loop is not None and loop.kind in (Kind.SERIAL, Kind.FREE) for _, loop in self.accesses
+        ):
             return None
         fits = all(x not in self.fills and _parts(x, stride) is not None for x, _ in self.accesses)
         return stride if fits else None

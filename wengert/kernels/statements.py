@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import MATHS, Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -66,6 +66,36 @@ def _mapped(
         case Gemm(out, lhs, rhs, m, n, k):
             out, lhs, rhs = (replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs))
             return Gemm(out, lhs, rhs, expr(m), n, k)
+
+
+def map_loops(
+    body: Sequence[Stmt],
+    change: Callable[[Loop, Mapping[Index, Loop]], Sequence[Stmt] | None],
+    around: Mapping[Index, Loop] | None = None,
+) -> tuple[Stmt, ...]:
+    """`body` with what `change` gives for each loop, from a loop and all around it and itself.
+
+    Where it gives None the loops inside are looked at.
+    """
+
+    def one(statement: Stmt) -> Sequence[Stmt]:
+        match statement:
+            case Loop():
+                inside = {**(around or {}), statement.index: statement}
+                found = change(statement, inside)
+                if found is not None:
+                    return found
+                return (replace(statement, body=map_loops(statement.body, change, inside)),)
+            case If(condition, then, otherwise):
+                parts = (map_loops(x, change, around) for x in (then, otherwise))
+                return (If(condition, *parts),)
+            case While(before, condition, inner):
+                first, rest = (map_loops(x, change, around) for x in (before, inner))
+                return (While(first, condition, rest),)
+            case _:
+                return (statement,)
+
+    return tuple(new for statement in body for new in one(statement))
 
 
 def own_expressions(statement: Stmt) -> tuple[Expr, ...]:

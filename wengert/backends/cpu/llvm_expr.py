@@ -82,7 +82,8 @@ class Module:
 class Scope:
     """A stretch of code: its lines so far, and the values that hold in it.
 
-    `is_scalar` says that it runs one number at a time, never as vector code.
+    `is_scalar` says that it runs one number at a time, never as vector code. `group` marks what
+    a loop of independent turns accesses.
     """
 
     label: str
@@ -90,6 +91,7 @@ class Scope:
     mutated: frozenset[Place] = NOTHING
     lets_loads_out: bool = False
     is_scalar: bool = False
+    group: str = ""
     lines: list[str] = field(default_factory=list[str])
     known: dict[Expr, str] = field(default_factory=dict[Expr, str])
     readers: dict[Place, list[Expr]] = field(default_factory=dict[Place, "list[Expr]"])
@@ -322,7 +324,8 @@ class Body:
         buffer: Buffer = x.attr
         address = self.address(buffer, self._known(x.args[0]))
         kind = memory_type(buffer.dtype)
-        loaded = self.op(f"load {kind}, ptr {address}, align {buffer.dtype.itemsize}")
+        mark = self.target.group
+        loaded = self.op(f"load {kind}, ptr {address}, align {buffer.dtype.itemsize}{mark}")
         return self.op(f"icmp ne i8 {loaded}, 0") if buffer.dtype.kind == "b" else loaded
 
     def address(self, buffer: Buffer, offset: str) -> str:
@@ -355,7 +358,7 @@ class Body:
         position = next(i for i, s in enumerate(self.scopes) if s is home)
         inner, self.scopes = self.scopes[position + 1 :], self.scopes[: position + 1]
         inside, after = self.fresh("guarded"), self.fresh("joined")
-        branch = self.push(Scope(inside, is_scalar=self.scopes[-1].is_scalar))
+        branch = self.push(Scope(inside, is_scalar=home.is_scalar, group=home.group))
         name = self.value(value)
         self.pop()
         home.lines.append(f"  br i1 {self._known(condition)}, label %{inside}, label %{after}")

@@ -41,7 +41,26 @@ def is_masked(module: Module, loop: Loop, lines: int) -> bool:
     return module.target.masks and long and loop.kind is not Kind.UNROLL and _innermost(loop.body)
 
 
-def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
+def is_scalar(loop: Loop) -> bool:
+    """Whether a loop's own statements run one number at a time, never as vector code."""
+    return loop.kind is Kind.ORDERED or any(map(_stays_loop, walk(loop.body)))
+
+
+def _stays_loop(stmt: Stmt) -> bool:
+    """Whether a statement is a loop in machine code too, so that none around it is of vectors."""
+    return isinstance(stmt, While) or (isinstance(stmt, Loop) and stmt.kind is not Kind.UNROLL)
+
+
+def access_group(module: Module, loop: Loop) -> str:
+    """A mark for what a loop of independent turns accesses; empty for others."""
+    if loop.kind is not Kind.FREE or not _innermost(loop.body):
+        return ""
+    number = len(module.metadata)
+    module.metadata.append(f"!{number} = distinct !{{}}")
+    return f", !llvm.access.group !{number}"
+
+
+def loop_hint(module: Module, loop: Loop, lines: int, rare: bool, group: str = "") -> str:
     """What to write after the branch that closes `loop`, whose body has `lines` instructions.
 
     A rare loop hardly ever runs, or has one or two iterations (the edges of an array, say), and is
@@ -53,6 +72,8 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool) -> str:
         return _attached(module, _FULL)
     if not _innermost(loop.body):
         return ""
+    if group:
+        return _attached(module, f'!"llvm.loop.parallel_accesses", {group.split()[-1]}')
     if loop.kind is Kind.ORDERED and lines <= SMALL_BODY:
         return _attached(module, _COPIES)
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:

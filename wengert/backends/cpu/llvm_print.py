@@ -17,7 +17,7 @@ from collections.abc import Callable
 from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
-from wengert.backends.cpu.llvm_hints import is_masked, is_short, loop_hint
+from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_types import memory_type, value_type
@@ -292,8 +292,9 @@ class KernelPrinter:
         checks = any(isinstance(s, Check | While) for s in inner)
         label, index = body.fresh("loop"), body.fresh("%i")
         first, last = body.value(stmt.start), body.value(stmt.stop)
-        scalar = stmt.kind is Kind.ORDERED or any(map(_stays_loop, inner))
-        body.push(Scope(label, stmt.index, self._changed(inner), runs and not checks, scalar))
+        scope = Scope(label, stmt.index, self._changed(inner), runs and not checks)
+        scope.is_scalar, scope.group = is_scalar(stmt), access_group(body.module, stmt)
+        body.push(scope)
         body.indices[stmt.index] = index
         self._set_range(stmt)
         self._statements(stmt.body)
@@ -309,7 +310,7 @@ class KernelPrinter:
         once = len(self.body.scopes) == 1 and "%chunk" not in self.body.indices.values()
         short = once and is_short(stmt, len(scope.lines))
         rare = edge or short or id(stmt.body) in self.rare
-        hint = loop_hint(self.body.module, stmt, len(scope.lines), rare)
+        hint = loop_hint(self.body.module, stmt, len(scope.lines), rare, scope.group)
         length = constant_length(self.body.module.builder, stmt)
         lines = scope.lines
         counted = length is not None or is_masked(self.body.module, stmt, len(lines))
@@ -364,7 +365,8 @@ class KernelPrinter:
             value = body.op(f"zext i1 {value} to i8")
         address = body.address(stmt.buffer, offset)
         kind = memory_type(stmt.buffer.dtype)
-        body.line(f"store {kind} {value}, ptr {address}, align {stmt.buffer.dtype.itemsize}")
+        mark = f"{stmt.buffer.dtype.itemsize}{body.scopes[-1].group}"
+        body.line(f"store {kind} {value}, ptr {address}, align {mark}")
         body.forget((body.place(stmt.buffer),))
 
     def _declare(self, stmt: Declare) -> None:
@@ -412,7 +414,8 @@ class KernelPrinter:
         then, otherwise, after = (body.fresh(n) for n in ("then", "else", "end"))
         branches: list[Scope] = []
         for label, statements in ((then, stmt.then), (otherwise, stmt.otherwise)):
-            body.push(Scope(label, is_scalar=body.scopes[-1].is_scalar))
+            around = body.scopes[-1]
+            body.push(Scope(label, is_scalar=around.is_scalar, group=around.group))
             self._statements(statements)
             branches.append(body.pop())
         outer = body.scopes[-1]
@@ -478,11 +481,6 @@ class KernelPrinter:
         scope.lines += self.exit
         body.line("ret i64 1")
         body.start_block(scope, fine)
-
-
-def _stays_loop(stmt: Stmt) -> bool:
-    """Whether a statement is a loop in machine code too, so that none around it is of vectors."""
-    return isinstance(stmt, While) or (isinstance(stmt, Loop) and stmt.kind is not Kind.UNROLL)
 
 
 _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {

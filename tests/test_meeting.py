@@ -1,0 +1,113 @@
+"""Loops in three parts around the turn that changes what all turns read, and loops freed of ifs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from benchmarks.loops.tables import floyd_warshall, floyd_warshall_sum
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.kernels.loops import If, Kind, Loop
+from wengert.kernels.lower import lower
+from wengert.kernels.statements import walk
+
+SIZE = 17
+PLACES = (
+    lambda k, i, j, n: (i, j),
+    lambda k, i, j, n: (i, j),
+    lambda k, i, j, n: (i, k),
+    lambda k, i, j, n: (k, j),
+    lambda k, i, j, n: (k, i),
+    lambda k, i, j, n: (j, i),
+    lambda k, i, j, n: (k, k),
+    lambda k, i, j, n: (i, n - 1 - j),
+    lambda k, i, j, n: (n - 1 - i, j),
+)
+WRITES = PLACES[:4]
+
+
+def inner_loops(fun: Callable[..., Any], *args: Any) -> list[Loop]:
+    """The loops without loops inside, of the kernel that has the deepest ones."""
+    steps = lower(default_pipeline(wg.make_ir(fun)(*args).program)).loops.steps
+    return [
+        loop
+        for step in steps[1:]
+        for loop in walk(step.body)
+        if isinstance(loop, Loop) and not any(isinstance(st, Loop) for st in walk(loop.body))
+    ]
+
+
+def test_shortest_paths_wait_for_no_turn() -> None:
+    d = np.random.default_rng(0).uniform(1, 9, (20, 20))
+    loops = inner_loops(floyd_warshall, d)
+    assert [loop.kind for loop in loops] == [Kind.FREE, Kind.FREE]
+    assert not any(isinstance(st, If) for loop in loops for st in loop.body)
+    np.testing.assert_array_equal(wg.jit(floyd_warshall)(d), floyd_warshall(d))
+
+
+def test_a_negative_cycle_changes_what_all_turns_read() -> None:
+    d = np.random.default_rng(1).uniform(-2, 5, (18, 18))
+    np.testing.assert_allclose(wg.jit(floyd_warshall)(d), floyd_warshall(d), rtol=1e-12)
+
+
+def test_the_gradient_of_shortest_paths() -> None:
+    rng = np.random.default_rng(2)
+    d, weights = rng.uniform(1, 9, (18, 18)), rng.uniform(1, 2, (18, 18))
+    found = wg.jit(wg.grad(floyd_warshall_sum))(d, weights)
+    for at in [(0, 1), (3, 3), (17, 2), (9, 16)]:
+        step = np.zeros_like(d)
+        step[at] = 1e-6
+        high, low = (floyd_warshall_sum(d + x, weights) for x in (step, -step))
+        np.testing.assert_allclose(found[at], (high - low) / 2e-6, rtol=1e-6, atol=1e-6)
+
+
+def drawn(seed: int) -> Callable[[Any], Any]:  # noqa: C901
+    """A table that three loops change at random places, in each turn or in some."""
+    rng = np.random.default_rng(seed)
+
+    def place() -> Any:
+        return PLACES[rng.integers(len(PLACES))]
+
+    p1, p2, p3, p4 = (place() for _ in range(4))
+    w1, w2 = (WRITES[rng.integers(len(WRITES))] for _ in range(2))
+    kind = rng.integers(4)
+    upper = bool(rng.integers(2))
+
+    def f(a: Any) -> Any:
+        d = a.copy()
+        n = d.shape[0]
+        for k in range(n):
+            for i in range(n):
+                for j in range(k if upper else 0, n):
+                    if kind == 0:
+                        d[w1(k, i, j, n)] = 0.5 * d[p1(k, i, j, n)] + 0.4 * d[p2(k, i, j, n)]
+                    elif kind == 1:
+                        over = 0.6 * d[p1(k, i, j, n)] + 0.3 * d[p2(k, i, j, n)]
+                        if over < d[w1(k, i, j, n)]:
+                            d[w1(k, i, j, n)] = over
+                    elif kind == 2:
+                        part = 0.01 * d[p1(k, i, j, n)]
+                        d[w1(k, i, j, n)] -= part
+                        d[w2(k, i, j, n)] += part
+                    else:
+                        if d[p1(k, i, j, n)] > d[p2(k, i, j, n)]:
+                            part = 0.1 * d[p3(k, i, j, n)]
+                            d[p3(k, i, j, n)] = 0.2
+                            d[w1(k, i, j, n)] += part
+                            d[w2(k, i, j, n)] += part
+                        else:
+                            d[p4(k, i, j, n)] -= 0.001
+        return d
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_random_tables_are_those_of_python(seed: int) -> None:
+    fun = drawn(seed)
+    a = np.random.default_rng(seed).uniform(0.5, 1.5, (SIZE, SIZE))
+    np.testing.assert_allclose(wg.jit(fun)(a), fun(a), rtol=1e-11, atol=1e-12)

@@ -1,0 +1,83 @@
+"""What the bounds of loops say about offsets: whether two accesses can be of the same element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wengert.ir.scalar import Affine, Index, affine
+from wengert.kernels.loops import Loop
+
+Around = Mapping[Index, Loop]
+"""The loops around a place, the outermost first."""
+
+
+def plus(x: Affine, y: Affine, factor: int = 1) -> Affine:
+    """x + factor * y."""
+    terms = dict(x.terms)
+    for index, coefficient in y.terms.items():
+        terms[index] = terms.get(index, 0) + factor * coefficient
+    return Affine(x.const + factor * y.const, {i: c for i, c in terms.items() if c})
+
+
+def least(x: Affine, around: Around) -> float:
+    """A number that x never falls below, by the bounds of the loops, the inner ones first."""
+    inner = next((i for i in reversed([*around]) if i in x.terms), None)
+    if inner is None:
+        return x.const if not x.terms else -float("inf")
+    factor, loop = x.terms[inner], around[inner]
+    rest = Affine(x.const, {i: c for i, c in x.terms.items() if i is not inner})
+    end = affine(loop.start) if factor > 0 else affine(loop.stop)
+    plain = Affine(0 if factor > 0 else inner.extent, {})
+    ends = [plain] if end is None or inner in end.terms else [plain, end]
+    shift = 0 if factor > 0 else -factor
+    return max(least(plus(rest, e, factor), around) for e in ends) + shift
+
+
+def differ(x: Affine, y: Affine, around: Around) -> bool:
+    """Whether two offsets differ at every turn of the loops around them.
+
+    All of x's lie above y's or below them, or so do their places in rows of the same length.
+    """
+    above = plus(x, y, -1)
+    if _positive(above, around) or _positive(_negated(above), around):
+        return True
+    lengths = {abs(c) for c in above.terms.values()} - {1}
+    return any(_within_rows(above, length, around) for length in lengths)
+
+
+def _within_rows(x: Affine, length: int, around: Around) -> bool:
+    """Whether x is between two multiples of a length."""
+    terms = {i: r for i, c in x.terms.items() if (r := _remainder(c, length))}
+    const = _remainder(x.const, length)
+    for shift in (-length, 0, length):
+        place = Affine(const + shift, terms)
+        if _positive(place, around) and _positive(plus(Affine(length, {}), place, -1), around):
+            return True
+    return False
+
+
+def _remainder(x: int, length: int) -> int:
+    """The remainder nearest to 0."""
+    return (x + length // 2) % length - length // 2
+
+
+def _positive(x: Affine, around: Around) -> bool:
+    return least(x, around) > 0
+
+
+def _negated(x: Affine) -> Affine:
+    return plus(Affine(0, {}), x, -1)
+
+
+def same_turn(x: Affine, y: Affine, loop: Loop) -> bool:
+    """Whether two accesses of a loop are of the same element in the same turn only, or never."""
+    step = x.terms.get(loop.index, 0)
+    if not step or y.terms.get(loop.index) != step:
+        return False
+    apart = plus(x, y, -1)
+    if not apart.terms and abs(apart.const) < abs(step):
+        return True
+    length = abs(step) * loop.index.extent  # at least, of a row that the loop goes along
+    return all(
+        abs(c) >= length and c % length == 0 for c in (*apart.terms.values(), apart.const) if c
+    )
