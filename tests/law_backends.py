@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wengert.backends import cpu
+from wengert.backends import cpu, cuda
+from wengert.backends.cuda.host import HostDevice
 from wengert.ir.program import Program
 from wengert.kernels.interpret import interpret
 from wengert.kernels.lower import lower
+from wengert.kernels.verify import verify
 
 Arrays = Sequence[np.ndarray]
 Backend = Callable[[Program, Arrays], Arrays]
@@ -35,4 +37,21 @@ def native(program: Program, args: Arrays) -> Arrays:
     return [np.asarray(out) for out in compiled(*args)]
 
 
-BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native}
+def grid(program: Program, args: Arrays) -> Arrays:
+    """Lowers to loops for a grid of threads and interprets those, turns of any order reversed."""
+    lowered = lower(program, grid=True)
+    verify(lowered.loops)
+    flat = interpret(lowered.loops, args, lowered.constants, reversed)
+    return [a.reshape(t.shape) for a, t in zip(flat, program.out_types, strict=True)]
+
+
+def shim(program: Program, args: Arrays) -> Arrays:
+    """Compiles CUDA kernels with g++ and runs each thread as a fiber."""
+    lowered = lower(program, grid=True)
+    compiled = cuda.compile_for(
+        HostDevice(), lowered.loops, program.in_types, program.out_types, lowered.constants
+    )
+    return [np.asarray(out) for out in compiled(*args)]
+
+
+BACKENDS: dict[str, Backend] = {"loops": loops, "cpu": native, "grid": grid}

@@ -24,7 +24,7 @@ TEXT = "program(%0: float64[3]) { %1: float64[3] = mul(%0, 1.0) return %1 }"
 
 def test_defaults() -> None:
     home = Path("~/.cache").expanduser() / "wengert"
-    assert from_environment({}) == Config(False, None, True, home, None, True, 0)
+    assert from_environment({}) == Config(False, None, True, home, "gpu", None, True, 0)
 
 
 def test_each_variable_is_read() -> None:
@@ -34,7 +34,7 @@ def test_each_variable_is_read() -> None:
         "WENGERT_CHECK_BOUNDS": "0", "WENGERT_DEBUG": "2",
     }  # fmt: skip
     assert env.keys() == VARIABLES
-    assert from_environment(env) == Config(True, Path("/d"), False, Path("/c"), 3, False, 2)
+    assert from_environment(env) == Config(True, Path("/d"), False, Path("/c"), "gpu", 3, False, 2)
     assert from_environment({"XDG_CACHE_HOME": "/x"}).cache_dir == Path("/x/wengert")
 
 

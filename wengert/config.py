@@ -18,8 +18,9 @@ class Config:
 
     `verify`: check programs after every pass, and loop programs after lowering. `dump`: the folder
     that gets every stage, or None.
-    `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `num_threads`: how
-    many threads native code may use, or None for the default. `check_bounds`: whether indices known
+    `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `cuda_device`: what
+    plays the CUDA back end's device, "gpu" or "host". `num_threads`: how many threads native code
+    may use, or None for the default. `check_bounds`: whether indices known
     only at run time are checked. `debug`: how much to say (0-2).
     """
 
@@ -27,6 +28,7 @@ class Config:
     dump: Path | None
     cache: bool
     cache_dir: Path
+    cuda_device: str
     num_threads: int | None
     check_bounds: bool
     debug: int
@@ -46,6 +48,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         dump=Path(dump).expanduser() if dump else None,
         cache=_flag(env, "WENGERT_CACHE", True),
         cache_dir=_cache_dir(env),
+        cuda_device=_choice(env, "WENGERT_CUDA_DEVICE", ("gpu", "host")),
         num_threads=_integer(env, "WENGERT_NUM_THREADS", None, 1),
         check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
         debug=_integer(env, "WENGERT_DEBUG", 0, 0) or 0,
@@ -68,6 +71,13 @@ def _integer(env: Mapping[str, str], name: str, default: int | None, least: int)
     if not text.isdecimal() or int(text) < least:
         raise ValueError(f"{name}={text!r} is not an integer of at least {least}")
     return int(text)
+
+
+def _choice(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = env.get(name, "").strip() or choices[0]
+    if text not in choices:
+        raise ValueError(f"{name}={text!r} is none of {', '.join(choices)}")
+    return text
 
 
 def _cache_dir(env: Mapping[str, str]) -> Path:

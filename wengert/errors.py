@@ -117,3 +117,23 @@ def located(error: WengertError, location: Location | None) -> WengertError:
         error.args = (f"{error}{at(location)}", *error.args[1:])
         error.location = location
     return error
+
+
+class DeviceError(WengertError, RuntimeError):
+    """Something of a device's own went wrong; the CPU back end still works."""
+
+
+class DeviceUnavailableError(DeviceError):
+    """There is no device, driver, library or compiler to run a program with."""
+
+
+class DeviceMemoryError(DeviceError, MemoryError):
+    """The device has not enough memory left."""
+
+
+class CompileError(DeviceError):
+    """A device's compiler refused a program's kernels."""
+
+
+class LaunchError(DeviceError):
+    """A kernel could not be launched, or failed."""

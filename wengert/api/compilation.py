@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LOCK = threading.RLock()
 """Held while a program is compiled; no user code runs under it."""
 
-BACKENDS = ("cpu", "reference")
+BACKENDS = ("cpu", "cuda", "reference")
 DEFAULT = "cpu"
 
 
@@ -47,21 +47,21 @@ def compile_program(program: Program, backend: str) -> Any:
     with LOCK:
         if backend == "reference":
             return engine.compile(lambda: default_pipeline(program))
-        return _compile_loops(engine, program)
+        return _compile_loops(engine, program, grid=backend == "cuda")
 
 
-def _compile_loops(engine: Any, program: Program) -> Any:
+def _compile_loops(engine: Any, program: Program, grid: bool) -> Any:
     constants: list[np.ndarray[Any, Any]] = []
     early: Lowered | None = None
     if any(e.op.name == "constant" for e in equations(program)):
         # their order is known only after lowering, and passes drop some of them
-        early = lower_program(program)
+        early = lower_program(program, grid)
         constants.extend(early.constants)
 
     def loops() -> LoopProgram:
         if early is not None:
             return early.loops
-        lowered = lower_program(program)
+        lowered = lower_program(program, grid)
         constants.extend(lowered.constants)
         return lowered.loops
 
@@ -74,7 +74,7 @@ def _compile_loops(engine: Any, program: Program) -> Any:
     )
     note(1, f"{len(program.eqns)} equations ready to run in {made.compile_seconds * 1e3:.0f} ms")
     if dumping():
-        dump("source", "ll", lambda: made.llvm)
+        dump("source", "cu" if grid else "ll", lambda: made.llvm)
     return made
 
 
@@ -84,10 +84,10 @@ def _key(program: Program) -> str:
     return fingerprint(program) + places
 
 
-def lower_program(program: Program) -> Lowered:
-    """The loop program after the default passes."""
+def lower_program(program: Program, grid: bool = False) -> Lowered:
+    """The loop program after the default passes; for a grid of threads on request."""
     kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
-    lowered: Lowered = kernels.lower(default_pipeline(program))
+    lowered: Lowered = kernels.lower(default_pipeline(program), grid)
     if dumping():
         dump("lowered", "kernels", lambda: loops_text(lowered.loops))
     return lowered

@@ -78,7 +78,7 @@ class Lowered:
 
     @functools.cached_property
     def _kernels(self) -> Any:
-        return lower_program(self.program).loops
+        return lower_program(self.program, self.backend == "cuda").loops
 
     @property
     def kernels(self) -> Stage:
@@ -92,7 +92,7 @@ class Lowered:
 
     @property
     def source(self) -> Stage:
-        """The source that the back end hands to its compiler: LLVM text."""
+        """The source that the back end hands to its compiler: LLVM text or CUDA C++."""
         return Stage(self._of_native("source").llvm)
 
     @property

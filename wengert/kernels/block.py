@@ -24,11 +24,14 @@ LOCAL_SIZE = 4_096
 class Context:
     """What all blocks of one program share.
 
-    `block` lowers the region of a loop or branch to statements.
+    `block` lowers the region of a loop or branch to statements. With `grid` the program is for a
+    grid of threads: loops stay whole, maths functions are the device's own, and regions call no
+    library.
     """
 
     s: ScalarBuilder
     block: Callable[[Context, Program, Inputs], Block]
+    grid: bool = False
     failures: list[Failure] = field(default_factory=list[Failure])
     constants: list[tuple[Buffer, Array]] = field(default_factory=list[tuple[Buffer, Array]])
 

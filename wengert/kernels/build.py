@@ -43,7 +43,8 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 
     Outputs of the whole program (`top`) have buffers of their own kind.
     """
-    found = plan(program, gemm_operands, inputs.mutable)
+    calls = gemm_operands if top or not context.grid else _no_operands
+    found = plan(program, calls, inputs.mutable)
     return _Build(program, found, context, inputs, top).run()
 
 
@@ -54,6 +55,10 @@ def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
         return []
     dims = contraction_dims(form, types)
     return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.strides() is not None]
+
+
+def _no_operands(eqn: Eqn, form: Form) -> list[Atom]:
+    return []
 
 
 @dataclass(slots=True)
@@ -157,12 +162,17 @@ class _Build:
                 self.scan(eqn, form, buffer)
             case Scatter() | Update():
                 self.update(eqn, form, buffer)
-            case Contraction() if is_call(form, [a.type for a in eqn.inputs]):
+            case Contraction() if self.is_call(form, eqn):
                 self.gemm(eqn, form, buffer)
             case Contraction():
                 self.contract(eqn, form, buffer)
             case _:
                 self.map(eqn, buffer)
+
+    def is_call(self, form: Contraction, eqn: Eqn) -> bool:
+        """Whether a contraction becomes a library call."""
+        here = self.top or not self.shared.grid
+        return here and is_call(form, [a.type for a in eqn.inputs])
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape
@@ -337,7 +347,7 @@ class _Build:
     def gemm(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
         dims = contraction_dims(form, [a.type for a in eqn.inputs])
         lhs, rhs = (self.operand(a, d) for a, d in zip(eqn.inputs, dims, strict=True))
-        statements = product(self.s, buffer, lhs, rhs, dims)
+        statements = product(self.s, buffer, lhs, rhs, dims, whole=self.shared.grid)
         self.stages.append(
             Stage(
                 StageKind.GEMM,

@@ -107,23 +107,36 @@ def is_call(form: Contraction, types: Sequence[TensorType]) -> bool:
 
 
 def product(
-    s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, dims: tuple[Dims, Dims]
+    s: ScalarBuilder,
+    out: Buffer,
+    lhs: Operand,
+    rhs: Operand,
+    dims: tuple[Dims, Dims],
+    whole: bool = False,
 ) -> tuple[Stmt, ...]:
-    """The statements of a contraction: one call, or loops over blocks of rows or the batch."""
+    """The statements of a contraction: one call, or loops over blocks of rows or the batch.
+
+    With `whole` nothing is cut into shares: the library has all of the device's threads.
+    """
     left, right = dims
     m, n = left.size(left.free), right.size(right.free)
     k = left.size(left.contract)
     extents = [left.shape[a] for a in left.batch]
     if prod(extents) == 1:
-        return _by_rows(s, out, lhs, rhs, (m, n, k))
-    return _by_batch(s, out, lhs, rhs, (m, n, k), extents)
+        return _by_rows(s, out, lhs, rhs, (m, n, k), whole)
+    return _by_batch(s, out, lhs, rhs, (m, n, k), extents, whole)
 
 
 def _by_rows(
-    s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, sizes: tuple[int, int, int]
+    s: ScalarBuilder,
+    out: Buffer,
+    lhs: Operand,
+    rhs: Operand,
+    sizes: tuple[int, int, int],
+    whole: bool,
 ) -> tuple[Stmt, ...]:
     m = sizes[0]
-    size = -(-m // _shares(prod(sizes), m // 32))
+    size = m if whole else -(-m // _shares(prod(sizes), m // 32))
     if size == m:
         return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
     block = Index(-(-m // size))
@@ -141,6 +154,7 @@ def _by_batch(
     rhs: Operand,
     sizes: tuple[int, int, int],
     extents: Sequence[int],
+    whole: bool,
 ) -> tuple[Stmt, ...]:
     batch = Index(prod(extents))
     at = s.index(batch)
@@ -151,7 +165,7 @@ def _by_batch(
     ]
     call = _call(s, out, lhs, rhs, sizes, offsets, s.int(sizes[0]))
     size = -(-batch.extent // _shares(batch.extent * prod(sizes), batch.extent))
-    if size == batch.extent:
+    if whole or size == batch.extent:
         return (Loop(batch, s.int(0), s.int(batch.extent), (call,)),)
     run = Index(-(-batch.extent // size))
     start = s.mul(s.index(run), size)

@@ -1,8 +1,8 @@
 """The interpreter of the loop IR: plain Python over NumPy scalars. Slow, obvious, the oracle.
 
 Arithmetic is that of NumPy scalars of each expression's dtype, so rounding is the machine's.
-Loads and stores are bounds-checked. PARALLEL loops may be run in any order (`order`), which
-shows races.
+Loads and stores are bounds-checked. PARALLEL loops, and those of a grid, may be run in any order
+(`order`), which shows races.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.recursion import deep_recursion
+
+# Loops whose turns may run in any order.
+ANY_ORDER = (Kind.PARALLEL, Kind.GRID, Kind.BLOCK, Kind.LANES)
 
 
 def _truncating(divide: Callable[[int, int], int]) -> Callable[[Any, Any], Any]:
@@ -231,7 +234,7 @@ class Machine:
 
     def loop(self, loop: Loop, memo: dict[int, Any]) -> None:
         turns = range(int(self.value(loop.start, memo)), int(self.value(loop.stop, memo)))
-        for turn in self.order(turns) if loop.kind is Kind.PARALLEL else turns:
+        for turn in self.order(turns) if loop.kind in ANY_ORDER else turns:
             self.indices[loop.index] = turn
             self.run(loop.body)
 

@@ -14,6 +14,16 @@ Grammar
                 | Check(condition, code, value)   fail the whole call unless the condition holds
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
 
+For a grid of threads (`kernels/grid`) loops have further kinds, and a kernel says how many threads
+work together on what it does:
+- GRID: each turn is the work of one thread. Such a loop is all there is of its kernel.
+- BLOCK: each turn is the work of a team of `Kernel.threads` threads, which all run its body. It is
+  all there is of its kernel. A kernel that has neither is the work of one team.
+- LANES, in a team's body: the turns are shared out to the threads of the team. What a turn adds to
+  registers that are declared outside is combined over the team at the end of the loop. All other
+  statements of the body are run by every thread with the same values; stores by one of them.
+In the order of a serial loop each of these means the same, so the interpreter knows none of them.
+
 Invariants
 - Expressions are pure; a LOAD reads the buffer's value at the point where its statement runs.
 - A Loop runs index = start, start+1, ..., stop-1; start and stop are int64 expressions that do
@@ -58,6 +68,9 @@ class Kind(enum.StrEnum):
     ORDERED = "ordered"
     PARALLEL = "parallel"
     UNROLL = "unroll"
+    GRID = "grid"
+    BLOCK = "block"
+    LANES = "lanes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,10 +196,16 @@ Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """One native function; `name` is for people."""
+    """One native function; `name` is for people.
+
+    On a grid, `threads` is the size of a team (1 for GRID loops). A `wide` kernel's one team is
+    made of all threads of a grid whose blocks have so many.
+    """
 
     name: str
     body: tuple[Stmt, ...]
+    threads: int = 1
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

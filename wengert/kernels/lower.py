@@ -14,7 +14,8 @@ from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
-from wengert.kernels.emit import Emitter
+from wengert.kernels.emit import Emitter, Nest
+from wengert.kernels.grid.place import place
 from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import (
     Assign,
@@ -77,13 +78,14 @@ def _straight(step: Kernel) -> bool:
     return all(isinstance(st, Store | Check | Declare | Assign) for st in step.body)
 
 
-def lower(program: Program) -> Lowered:
-    """The loop program that computes `program`."""
+def lower(program: Program, grid: bool = False) -> Lowered:
+    """The loop program that computes `program`; for a grid of threads on request."""
     with deep_recursion():
-        context = Context(ScalarBuilder(), _region)
+        context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])
         given = dict(zip(program.inputs, inputs, strict=True))
-        staged = build(program, context, Inputs(given, {}, frozenset(), {}, Space.TEMP), top=True)
+        first = Inputs(given, {}, frozenset(), {}, Space.TEMP, threads=not grid)
+        staged = build(program, context, first, top=True)
         emitter = Emitter(context.s, staged.stages)
         steps: list[Kernel] = []
         for root in nest(staged.stages):
@@ -91,10 +93,15 @@ def lower(program: Program) -> Lowered:
             if stage.product:
                 steps.append(Kernel(str(stage.kind), stage.product))
             elif stage.kind not in GIVEN:
-                steps.extend(schedule(context.s, emitter.kernel(root)))
-    steps = standing_sums(context.s, around_meetings(context.s, merged(steps)))
-    steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
-    offsets, size = arena(steps)
+                made = emitter.kernel(root)
+                steps.extend([as_emitted(made)] if grid else schedule(context.s, made))
+        if grid:
+            used = (*staged.outputs, *inputs, *(b for b, _ in context.constants))
+            steps = place(context.s, merged(steps), used)
+        else:
+            steps = standing_sums(context.s, around_meetings(context.s, merged(steps)))
+            steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
+    offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(
         inputs,
         tuple(b for b, _ in context.constants),
@@ -109,6 +116,12 @@ def lower(program: Program) -> Lowered:
     return Lowered(loops, tuple(array for _, array in context.constants))
 
 
+def as_emitted(nest: Nest) -> Kernel:
+    """A fused loop nest with all of its loops serial."""
+    loop = () if nest.loop is None else (nest.loop,)
+    return Kernel(nest.name, (*nest.before, *loop, *nest.after))
+
+
 def _region(context: Context, program: Program, inputs: Inputs) -> Block:
     """The statements of a loop's or a branch's region."""
     staged = build(program, context, inputs)
@@ -120,5 +133,7 @@ def _region(context: Context, program: Program, inputs: Inputs) -> Block:
             given = stage.product if inputs.threads else in_turn(stage.product)
             body.extend(given)
         else:
-            body.extend(inner(context.s, emitter.kernel(root), inputs.threads))
+            made = emitter.kernel(root)
+            plain = context.grid
+            body.extend(as_emitted(made).body if plain else inner(context.s, made, inputs.threads))
     return Block(unroll(context.s, body, inside=True, stores=True), staged.outputs)

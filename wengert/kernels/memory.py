@@ -14,10 +14,14 @@ ALIGNMENT = 64
 Lifetime = tuple[int, int]
 
 
-def arena(steps: Sequence[Kernel]) -> tuple[dict[Buffer, int], int]:
-    """The offset of each TEMP buffer in bytes, and the arena's size: first fit by lifetime."""
+def arena(steps: Sequence[Kernel], takeover: bool = True) -> tuple[dict[Buffer, int], int]:
+    """The offset of each TEMP buffer in bytes, and the arena's size: first fit by lifetime.
+
+    Unless `takeover`, no buffer stands where another dies in the same kernel: that rests on the
+    order of turns, which a grid of threads has not got.
+    """
     lifetimes = _lifetimes(steps)
-    heirs = _heirs(steps, lifetimes)
+    heirs = _heirs(steps, lifetimes) if takeover else {}
     taken_over = set(heirs.values())
     lines = [_line(b, heirs) for b in lifetimes if b not in taken_over]
     offsets: dict[Buffer, int] = {}

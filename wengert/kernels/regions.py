@@ -130,7 +130,7 @@ class _Region:
         found = independent(index, turn.body, near) if not moves else None
         inside = turn.body
         if found is None or has_loops(inside):
-            inside = one_at_a_time(self.s, inside)
+            inside = self.in_turn(inside)
         if self.alternates(moves, near, consts):
             loop = self.alternating(inside, moves, (index, low, high))
         else:
@@ -138,7 +138,7 @@ class _Region:
             whole = Loop(index, low, high, (*inside, *self.moved(moves, near)), kind)
             loop = [whole] if found is None else self.threaded(whole, found)
             if loop == [whole]:
-                loop = checked_at_ends(self.s, whole)
+                loop = [whole] if self.block.shared.grid else checked_at_ends(self.s, whole)
         return self.around(near, loop)
 
     def threaded(self, loop: Loop, found: Independent) -> list[Stmt]:
@@ -199,7 +199,7 @@ class _Region:
         turn, _ = self.region(body, known, body.inputs, near, {}, symbols)
         moves = [(w, t) for w, t in zip(near, turn.outputs, strict=True) if w is not t]
         condition = self.s.load(test.outputs[0], self.s.int(0))
-        before, inside = (one_at_a_time(self.s, x.body) for x in (test, turn))
+        before, inside = (self.in_turn(x.body) for x in (test, turn))
         loop = While(before, condition, (*inside, *self.moved(moves, near)))
         return self.around(near, [loop])
 
@@ -271,7 +271,11 @@ class _Region:
             for st in self.transfer(home, out, s.mul(row, out.size))
         ]
         rows = (*inner.body, *stores)
-        return self.spread(index, one_at_a_time(s, rows) if has_loops(rows) else rows)
+        return self.spread(index, self.in_turn(rows) if has_loops(rows) else rows)
+
+    def in_turn(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
+        """Statements that run one number at a time, with the maths functions that are best then."""
+        return body if self.block.shared.grid else one_at_a_time(self.s, body)
 
     def row_reader(self, atom: Atom, row: Expr) -> Reader:
         return lambda place: self.block.pull.read(atom, (row, *place))

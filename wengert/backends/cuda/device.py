@@ -57,7 +57,7 @@ class MatMulSpec:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the compiler says of one kernel: registers per thread, bytes spilled and on the stack."""
+    """What the compiler says of one kernel: registers per thread, and bytes of memory."""
 
     name: str
     registers: int

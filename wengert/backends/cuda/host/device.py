@@ -1,0 +1,152 @@
+"""The host as a CUDA device: kernels compiled by g++, a fiber for each thread, NumPy arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec
+from wengert.backends.cuda.host.build import build
+from wengert.errors import DeviceMemoryError, LaunchError
+
+ALIGNMENT = 256
+# Blocks of a cooperative launch: enough to show what goes wrong between blocks.
+COOPERATIVE_BLOCKS = 3
+_MEETS = re.compile(r"\bwg_(sync|warp_sync|grid_sync|shuffle\w*|\w+_reduce)\b")
+
+
+@dataclass(slots=True, eq=False)
+class HostMemory:
+    """Memory of the process."""
+
+    array: Array
+    address: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A kernel of a library: its address, and whether its threads meet."""
+
+    library: ctypes.CDLL
+    address: int
+    meets: bool
+
+
+@dataclass(slots=True)
+class HostDevice:
+    """Runs kernels on the CPU, in an order of threads that follows from `seed`."""
+
+    seed: int = 1
+    sanitize: bool = False
+    name: str = "host"
+    launches: int = field(default=0, init=False)
+
+    def load(self, source: str, kernels: Sequence[KernelSpec]) -> Sequence[Any]:
+        if not kernels:
+            return []
+        library = build(source, self.sanitize)
+        library.wg_report.restype = ctypes.c_char_p
+        texts = _texts(source)
+        return [self._loaded(library, k.name, texts[k.name]) for k in kernels]
+
+    def _loaded(self, library: ctypes.CDLL, name: str, text: str) -> Loaded:
+        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+        assert address is not None
+        return Loaded(library, address, _MEETS.search(text) is not None)
+
+    def allocate(self, nbytes: int) -> HostMemory:
+        try:
+            array = np.empty(nbytes + ALIGNMENT, np.uint8)
+        except MemoryError as error:
+            raise DeviceMemoryError(
+                f"the host device has no {nbytes} bytes left; use smaller arrays"
+            ) from error
+        start = -array.ctypes.data % ALIGNMENT
+        own = array[start : start + nbytes]
+        return HostMemory(own, own.ctypes.data if nbytes else array.ctypes.data, nbytes)
+
+    def upload(self, address: int, array: Array) -> None:
+        if array.nbytes:
+            ctypes.memmove(address, array.ctypes.data, array.nbytes)
+
+    def download(self, array: Array, address: int) -> None:
+        if array.nbytes:
+            ctypes.memmove(array.ctypes.data, address, array.nbytes)
+
+    def copy(self, target: int, source: int, nbytes: int) -> None:
+        if nbytes:
+            ctypes.memmove(target, source, nbytes)
+
+    def launch(self, handle: Loaded, spec: KernelSpec, parameters: Any) -> None:
+        self.launches += 1
+        blocks = min(spec.blocks, COOPERATIVE_BLOCKS) if spec.cooperative else spec.blocks
+        mode = 2 if spec.cooperative else int(handle.meets)
+        failed = handle.library.wg_launch(
+            ctypes.c_void_p(handle.address),
+            len(parameters),
+            parameters,
+            blocks,
+            spec.threads,
+            spec.shared,
+            mode,
+            ctypes.c_uint64(self.seed + self.launches),
+        )
+        if failed:
+            report = handle.library.wg_report().decode()
+            raise LaunchError(f"kernel {spec.name} of the host device failed: {report}")
+
+    def matmul(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
+        shapes = ((spec.m, spec.k), (spec.k, spec.n), (spec.m, spec.n))
+        strides = (spec.lhs, spec.rhs, spec.out)
+        lhs, rhs, out = (
+            _matrices(spec, at, shape, stride, step)
+            for at, shape, stride, step in zip(addresses, shapes, strides, spec.steps, strict=False)
+        )
+        bias = _matrices(spec, addresses[3], (1, spec.n), (0, 1), 0)[0] if len(addresses) > 3 else 0
+        out[...] = _epilogue(spec.epilogue, np.matmul(lhs, rhs) + bias)
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        return run
+
+    def address_of(self, array: Any) -> int | None:
+        fine = isinstance(array, np.ndarray) and array.flags.c_contiguous
+        return array.ctypes.data if fine and array.ctypes.data % 16 == 0 else None
+
+    def empty(self, memory: HostMemory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        size = int(np.prod(shape, dtype=np.int64))
+        return memory.array[: size * dtype.itemsize].view(dtype).reshape(shape)
+
+
+def _texts(source: str) -> dict[str, str]:
+    """The text of each kernel by its name."""
+    parts = re.split(r"WG_KERNEL\((\w+), \d+\)", source)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _matrices(
+    spec: MatMulSpec, address: int, shape: tuple[int, int], strides: tuple[int, int], step: int
+) -> Array:
+    size = spec.dtype.itemsize
+    reach = (spec.batch - 1) * step + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    flat = np.ctypeslib.as_array(
+        ctypes.cast(address, ctypes.POINTER(ctypes.c_uint8)), ((reach + 1) * size,)
+    ).view(spec.dtype)
+    return np.lib.stride_tricks.as_strided(
+        flat, (spec.batch, *shape), tuple(size * s for s in (step, *strides))
+    )
+
+
+def _epilogue(name: str, x: Array) -> Array:
+    if name.endswith("relu"):
+        return np.maximum(x, 0)
+    if name.endswith("gelu"):
+        # the form with tanh, as cublasLt's
+        inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+        return 0.5 * x * (1 + np.tanh(inner))
+    return x

@@ -1,0 +1,184 @@
+"""Launch plans: a program as a list of launches and products over one table of addresses.
+
+A plan is made once per program and device. It owns the device memory of constants, temporaries
+(one arena) and the failure record. A call fills in where its inputs and outputs are and then
+launches kernels from argument arrays that were built beforehand: a kernel's parameters are
+pointers into the table of addresses, so nothing is packed per call.
+
+Where a program has no checks, launches can be recorded (a CUDA graph): recordings are kept for the
+last few sets of addresses, since in a steady loop inputs and outputs come back in the same places.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.backends.cuda.cuda_print import Printed, print_kernel
+from wengert.backends.cuda.device import Device, MatMulSpec, Memory
+from wengert.backends.cuda.products import Product, as_products
+from wengert.backends.cuda.source import source_text
+from wengert.kernels.grid.place import is_product
+from wengert.kernels.loops import Buffer, LoopProgram
+
+Array = np.ndarray[Any, Any]
+
+# A set of addresses is recorded when it comes the second time; so many recordings are kept.
+RECORDINGS = 4
+# What wide kernels meet at: a counter, and a part for each of at most so many blocks.
+MEETING_BYTES = 256 + 8 * 1024
+FAILURE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A program in CUDA C++, and its steps: kernels and products in their order."""
+
+    source: str
+    kernels: tuple[Printed, ...]
+    steps: tuple[Printed | Product, ...]
+    checks: bool
+
+
+def print_program(program: LoopProgram) -> Text:
+    """The text of a program that was lowered for a grid."""
+    checks = bool(program.failures)
+    steps: list[Printed | Product] = []
+    for step in program.steps:
+        if is_product(step):
+            steps.extend(as_products(step))
+        elif step.body:
+            steps.append(print_kernel(step, f"wg_kernel{len(steps)}", checks))
+    kernels = tuple(s for s in steps if isinstance(s, Printed))
+    return Text(source_text([k.text for k in kernels]), kernels, tuple(steps), checks)
+
+
+@dataclass(slots=True)
+class _Launch:
+    handle: Any
+    printed: Printed
+    parameters: Any
+
+
+@dataclass(slots=True)
+class _Call:
+    spec: MatMulSpec
+    slots: tuple[int, ...]
+    shifts: tuple[int, ...]
+
+
+class Plan:
+    """A program on a device; call `run` with the addresses of inputs and outputs."""
+
+    def __init__(
+        self, program: LoopProgram, text: Text, constants: Sequence[Array], device: Device
+    ) -> None:
+        self.device = device
+        self.program = program
+        self.checks = text.checks
+        self.memory: list[Memory] = []
+        self.slots: dict[Buffer | str, int] = {}
+        self.recordings: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._layout(program, constants, text)
+        handles = device.load(text.source, [k.spec for k in text.kernels])
+        known = dict(zip(map(id, text.kernels), handles, strict=True))
+        self.steps: list[_Launch | _Call] = [
+            self._launch(s, known[id(s)]) if isinstance(s, Printed) else self._product(s)
+            for s in text.steps
+        ]
+
+    def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
+        """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
+        own = dict.fromkeys([*program.inputs, *program.outputs])
+        names: list[Buffer | str] = [*own, *program.constants, *program.offsets]
+        names += ["failure", "meeting"]
+        self.slots = {name: k for k, name in enumerate(names)}
+        self.table = (ctypes.c_uint64 * len(names))()
+        arena = self._allocate(program.arena)
+        for buffer, offset in program.offsets.items():
+            self.table[self.slots[buffer]] = arena + offset
+        for buffer, array in zip(program.constants, constants, strict=True):
+            address = self._allocate(array.nbytes)
+            self.device.upload(address, np.ascontiguousarray(array))
+            self.table[self.slots[buffer]] = address
+        if text.checks:
+            self.table[self.slots["failure"]] = self._zeros(FAILURE_BYTES)
+        if any(k.wide for k in text.kernels):
+            self.table[self.slots["meeting"]] = self._zeros(MEETING_BYTES)
+
+    def _allocate(self, nbytes: int) -> int:
+        if nbytes == 0:
+            return 0
+        self.memory.append(self.device.allocate(nbytes))
+        return self.memory[-1].address
+
+    def _zeros(self, nbytes: int) -> int:
+        address = self._allocate(nbytes)
+        self.device.upload(address, np.zeros(nbytes, np.uint8))
+        return address
+
+    def _launch(self, printed: Printed, handle: Any) -> _Launch:
+        names: list[Buffer | str] = [*printed.buffers]
+        names += ["failure"] * printed.checks + ["meeting"] * printed.wide
+        base = ctypes.addressof(self.table)
+        places = [base + 8 * self.slots[name] for name in names]
+        return _Launch(handle, printed, (ctypes.c_void_p * max(1, len(places)))(*places))
+
+    def _product(self, product: Product) -> _Call:
+        slots = tuple(self.slots[b] for b in product.buffers)
+        return _Call(product.spec, slots, product.shifts)
+
+    def address(self, buffer: Buffer) -> int:
+        """Where a buffer is whose memory is the plan's."""
+        return self.table[self.slots[buffer]]
+
+    # running
+
+    def run(self, addresses: Sequence[int]) -> None:
+        """Launches everything; `addresses` are those of inputs, then of distinct outputs."""
+        key = tuple(addresses)
+        recorded = self.recordings.get(key)
+        if recorded is not None:
+            self.recordings.move_to_end(key)
+            recorded()
+            return
+        self.table[: len(key)] = key
+        seen = key in self.recordings
+        if seen and not self.checks:
+            recorded = self.device.record(self._issue)
+            self.recordings[key] = recorded
+            if recorded is not None:
+                recorded()
+                return
+        self._issue()
+        self._remember(key)
+
+    def _remember(self, key: tuple[int, ...]) -> None:
+        self.recordings.setdefault(key, None)
+        while len(self.recordings) > RECORDINGS:
+            self.recordings.popitem(last=False)
+
+    def _issue(self) -> None:
+        for step in self.steps:
+            if isinstance(step, _Launch):
+                self.device.launch(step.handle, step.printed.spec, step.parameters)
+            else:
+                at = [self.table[k] + b for k, b in zip(step.slots, step.shifts, strict=True)]
+                self.device.matmul(step.spec, at)
+
+    def failure(self) -> tuple[int, int] | None:
+        """The number and the value of the check that failed, after the program has run."""
+        if not self.checks:
+            return None
+        record = np.zeros(2, np.int64)
+        address = self.table[self.slots["failure"]]
+        self.device.download(record, address)
+        if record[0] == 0:
+            return None
+        self.device.upload(address, np.zeros(2, np.int64))
+        return int(record[0]) - 1, int(record[1])

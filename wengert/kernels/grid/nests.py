@@ -1,0 +1,137 @@
+"""Nests of loops as one loop, and other rearrangements that change no meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
+from wengert.ir.types import INT64
+from wengert.kernels.grid.registers import is_rectangular, perfect
+from wengert.kernels.grid.turns import Order, Uses, classify
+from wengert.kernels.loops import Accumulate, Declare, Kind, Loop, Register, Stmt
+from wengert.kernels.rebuild import Rewriter, from_affine
+from wengert.kernels.statements import map_statements, walk
+
+
+def extent(loop: Loop) -> int | None:
+    """The number of turns, if it is known."""
+    if loop.start.is_const and loop.stop.is_const:
+        return max(0, loop.stop.attr - loop.start.attr)
+    return None
+
+
+def extents(loops: Sequence[Loop]) -> list[int] | None:
+    """The numbers of turns of a rectangular nest, if all are known."""
+    if not is_rectangular(loops):
+        return None
+    found = [extent(loop) for loop in loops]
+    return [e for e in found if e is not None] if None not in found else None
+
+
+def flat(
+    s: ScalarBuilder, loops: Sequence[Loop], body: Sequence[Stmt], at: Expr
+) -> tuple[Stmt, ...]:
+    """The body of a nest of known extents in its turn number `at`, counted in order.
+
+    Where an offset walks through several loops as if they were one, no division is needed.
+    """
+    counts = extents(loops)
+    assert counts is not None
+    indices = [loop.index for loop in loops]
+    firsts = [loop.start for loop in loops]
+
+    def rule(expr: Expr) -> Expr | None:
+        if expr.indices.isdisjoint(indices):
+            return expr
+        function = affine(expr) if expr.dtype == INT64 else None
+        if function is None:
+            return None
+        terms = dict(function.terms)
+        steps = [terms.pop(index, 0) for index in indices]
+        total = from_affine(s, Affine(function.const, terms))
+        for step, first in zip(steps, firsts, strict=True):
+            total = s.add(total, s.mul(first, step))
+        for low, high in _runs(steps, counts):
+            place = s.idiv(at, s.int(prod(counts[high + 1 :])))
+            if low:
+                place = s.irem(place, s.int(prod(counts[low : high + 1])))
+            total = s.add(s.mul(place, steps[high]), total)
+        return total
+
+    return map_statements(body, Rewriter(s, rule))
+
+
+def _runs(steps: Sequence[int], counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and last positions of loops that an offset walks through as if they were one."""
+    low = 0
+    for k in range(len(steps)):
+        ends = k + 1 == len(steps) or steps[k] != steps[k + 1] * counts[k + 1]
+        if ends:
+            if steps[k]:
+                yield low, k
+            low = k + 1
+
+
+def one_loop(
+    s: ScalarBuilder, loops: Sequence[Loop], body: Sequence[Stmt], kind: Kind = Kind.SERIAL
+) -> Loop:
+    """A rectangular nest as one loop, if its extents are known; else its outermost loop."""
+    known = extents(loops)
+    if len(loops) == 1 or known is None:
+        inner = tuple(body)
+        for loop in reversed(loops[1:]):
+            inner = (Loop(loop.index, loop.start, loop.stop, inner, loop.kind),)
+        first = loops[0]
+        return Loop(first.index, first.start, first.stop, inner, kind)
+    index = Index(prod(known))
+    return Loop(index, s.int(0), s.int(index.extent), flat(s, loops, body, s.index(index)), kind)
+
+
+def chain(loop: Loop, uses: Uses, order: Order) -> tuple[list[Loop], tuple[Stmt, ...]]:
+    """The outermost loops of a perfect nest that all have the given order, and their body."""
+    loops, body = perfect(loop)
+    depth = 0
+    while depth < len(loops) and classify(loops[depth], uses).order is order:
+        depth += 1
+    while depth > 1 and extents(loops[:depth]) is None:
+        depth -= 1
+    return loops[:depth], loops[depth - 1].body if depth else body
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Registers, a nest of loops that adds to them, and what is done with the results."""
+
+    opened: tuple[Declare, ...]
+    loops: tuple[Loop, ...]
+    body: tuple[Stmt, ...]
+    closed: tuple[Stmt, ...]
+    combines: Mapping[Register, str]
+
+
+def as_sum(body: Sequence[Stmt], uses: Uses) -> Sum | None:
+    """`body` as a sum, if that is all it is and the number of summands is known."""
+    at = next((k for k, st in enumerate(body) if isinstance(st, Loop)), None)
+    if at is None or not all(isinstance(st, Declare) for st in body[:at]):
+        return None
+    loop = body[at]
+    assert isinstance(loop, Loop)
+    if any(isinstance(st, Loop) for st in body[at + 1 :]):
+        return None
+    found = classify(loop, uses)
+    if found.order is not Order.REDUCTION or found.private:
+        return None
+    loops, inner = chain(loop, uses, Order.REDUCTION)
+    if extents(loops) is None:
+        return None
+    opened = tuple(st for st in body[:at] if isinstance(st, Declare))
+    combines = {
+        st.register: st.combine
+        for st in walk(inner)
+        if isinstance(st, Accumulate) and st.register in found.sums
+    }
+    if set(combines) - {st.register for st in opened}:
+        return None
+    return Sum(opened, tuple(loops), inner, tuple(body[at + 1 :]), combines)
