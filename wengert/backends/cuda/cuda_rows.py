@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wengert.backends.cuda.vectors import Vectors, find_vectors, narrowed
 from wengert.ir.scalar import Expr, ScalarOp
@@ -56,9 +56,14 @@ def whole(loop: Loop) -> int:
     return 0
 
 
-def vectors_of(loop: Loop, width: int) -> Vectors | None:
-    """The vector accesses of a loop, no wider than `width`."""
-    return narrowed(loop.body, loop.index, width) if width > 1 else None
+def vectors_of(loop: Loop, row: Row) -> Vectors | None:
+    """The vector accesses to memory of a loop over a row."""
+    found = narrowed(loop.body, loop.index, row.width) if row.width > 1 else None
+    if found is None:
+        return None
+    loads = tuple(n for n in found.loads if n.attr not in row.buffers)
+    stores = tuple(st for st in found.stores if st.buffer not in row.buffers)
+    return replace(found, loads=loads, stores=stores)
 
 
 def _row(body: Sequence[Stmt], turns: int, loops: Sequence[Loop], threads: int) -> Row:

@@ -270,7 +270,7 @@ class Team:
     def vector_turn(self, loop: Loop, row: Row, first: str, kept: Kept | None) -> None:
         body, local = self.body, self.turn_locals(loop)
         slot = f"u * {row.width}" if kept is not None else ""
-        vectors = vectors_of(loop, row.width)
+        vectors = vectors_of(loop, row)
         if vectors is not None and vectors.width == row.width:
             print_vector(self.thread, loop.body, loop.index, first, vectors, local, kept, slot)
             return

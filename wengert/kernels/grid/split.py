@@ -15,9 +15,9 @@ from wengert.kernels.grid.nests import Sum, extents, flat
 from wengert.kernels.loops import Accumulate, Buffer, Declare, Loop, Space, Stmt, Store
 
 # So many threads keep a large device busy.
-BUSY = 1 << 16
+BUSY = 1 << 18
 # A chunk has at least this many summands.
-CHUNK = 512
+CHUNK = 32
 # Threads of a team that work on one chunk together.
 TEAM = 256
 MAX_CHUNKS = 1_024
@@ -26,7 +26,7 @@ MAX_CHUNKS = 1_024
 def chunks(results: int, summands: int, together: bool) -> int:
     """Into how many chunks each of `results` sums is cut; those of a team are longer."""
     workers = results * (min(TEAM, summands) if together else 1)
-    least = CHUNK * (8 if together else 1)
+    least = CHUNK * (128 if together else 1)
     wanted = min(BUSY // max(1, workers), summands // least, MAX_CHUNKS)
     return max(1, wanted)
 
