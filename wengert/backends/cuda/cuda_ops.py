@@ -137,13 +137,9 @@ def _bitcast(x: Expr, args: list[str], kind: str) -> str:
 CALLS = {
     **{n: n for n in ("sin", "cos", "tan", "asin", "acos", "atan", "exp", "exp2", "log", "log2")},
     **{n: n for n in ("log10", "pow", "erf", "erfc", "lgamma", "tgamma")},
-    "gammaln": "lgamma",
+    "gammaln": "wg_gammaln",
     "gamma": "tgamma",
     "psi": "wg_digamma",
-    "j0": "j0",
-    "j1": "j1",
-    "y0": "y0",
-    "y1": "y1",
 }
 
 
@@ -214,7 +210,7 @@ RULES: dict[ScalarOp, Rule] = {
     ScalarOp.POW: _maths("pow"),
     ScalarOp.CBRT: _maths("cbrt"),
     ScalarOp.ERF: _maths("erf"),
-    ScalarOp.ERFC: _maths("erfc"),
+    ScalarOp.ERFC: _maths("wg_erfc"),
 }
 
 

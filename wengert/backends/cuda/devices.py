@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib
-from typing import Any
 
 from wengert.backends.cuda.device import Device
+from wengert.backends.cuda.host import HostDevice
 from wengert.config import config
-
-_MODULES = {"gpu": "driver", "host": "host"}
+from wengert.errors import DeviceUnavailableError
 
 
 def device() -> Device:
@@ -22,6 +20,10 @@ def device() -> Device:
 
 @functools.cache
 def _device(kind: str) -> Device:
-    module: Any = importlib.import_module(f"wengert.backends.cuda.{_MODULES[kind]}")
-    found: Device = module.find_device()
-    return found
+    if kind == "host":
+        return HostDevice()
+    raise DeviceUnavailableError(
+        "wengert cannot run programs on a GPU yet: it makes and tests their kernels, but has no "
+        "driver that launches them. Use backend='cpu', or WENGERT_CUDA_DEVICE=host, which runs the "
+        "same kernels on the CPU, slowly"
+    )

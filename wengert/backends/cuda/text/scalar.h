@@ -76,10 +76,8 @@ WG_DEVICE double wg_digamma(double x) {
   if (x == 0.0) return copysign(wg_infinity<double>(), -x);
   double shift = 0.0;
   if (x < 0.0) {
-    double whole = floor(x);
-    if (whole == x) return wg_nan<double>();
-    double part = x - whole;
-    shift = -3.14159265358979323846 / tan(3.14159265358979323846 * part);
+    if (floor(x) == x) return wg_nan<double>();
+    shift = -3.14159265358979323846 / tan(3.14159265358979323846 * (x - rint(x)));
     x = 1.0 - x;
   }
   double sum = 0.0;
@@ -92,6 +90,16 @@ WG_DEVICE double wg_digamma(double x) {
       - q * (691.0 / 32760 - q * (1.0 / 12)))))));
   return shift + sum + log(x) - 0.5 * r - series;
 }
+
+// SciPy's answers, which the CPU gives: infinity at subnormal numbers, and -infinity at -infinity.
+WG_DEVICE double wg_gammaln(double x) {
+  if (fabs(x) < 2.2250738585072014e-308) return wg_infinity<double>();
+  return x == -wg_infinity<double>() ? x : lgamma(x);
+}
+
+// In float64: the C library's erfcf is off by units in the last place where it underflows.
+WG_DEVICE float wg_erfcf(float x) { return (float)erfc((double)x); }
+WG_DEVICE double wg_erfc(double x) { return erfc(x); }
 
 // The first failed check of a program: its number plus one, and the value it shows.
 WG_DEVICE void wg_fail(long long* failure, long long code, long long value) {

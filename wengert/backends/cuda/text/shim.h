@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 using std::isnan;
 
@@ -60,25 +61,18 @@ static Kernel kernel;
 static void** parameters;
 static int parameter_count;
 
-#define WG_P(k) parameters[k]
-#define WG_P8(k) WG_P(k), WG_P(k + 1), WG_P(k + 2), WG_P(k + 3), WG_P(k + 4), WG_P(k + 5), \
-                 WG_P(k + 6), WG_P(k + 7)
-#define WG_P32(k) WG_P8(k), WG_P8(k + 8), WG_P8(k + 16), WG_P8(k + 24)
 // All parameters are pointers, so a call with more of them than a kernel takes is harmless.
+constexpr int MANY = 1024;
+template <size_t... K> static void call_with(std::index_sequence<K...>) {
+  ((void (*)(decltype((void)K, (void*)nullptr)...))kernel)(parameters[K]...);
+}
 static void call_kernel() {
-  using P = void*;
   if (parameter_count <= 8)
-    ((void (*)(P, P, P, P, P, P, P, P))kernel)(WG_P8(0));
-  else if (parameter_count <= 32)
-    ((void (*)(P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
-               P, P, P, P))kernel)(WG_P32(0));
+    call_with(std::make_index_sequence<8>());
+  else if (parameter_count <= 64)
+    call_with(std::make_index_sequence<64>());
   else
-    ((void (*)(P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
-               P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
-               P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
-               P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P,
-               P, P, P, P, P, P, P, P, P, P, P, P, P, P, P, P))kernel)(
-        WG_P32(0), WG_P32(32), WG_P32(64), WG_P32(96));
+    call_with(std::make_index_sequence<MANY>());
 }
 
 // switch_stack(save, load): keeps the callee-saved registers on the stack that it leaves.
@@ -129,8 +123,10 @@ static bool complain(const char* what, const Block& block, int waiting, int othe
 static bool open_warp(Block& block, size_t first) {
   size_t last = first + 32 < block.fibers.size() ? first + 32 : block.fibers.size();
   int waiting = 0, others = 0;
-  for (size_t k = first; k < last; ++k)
+  for (size_t k = first; k < last; ++k) {
+    if (block.fibers[k].state == READY) return true;  // not all of them have run yet
     block.fibers[k].state == AT_WARP ? ++waiting : ++others;
+  }
   if (waiting == 0) return true;
   if (others) return complain("a barrier of their warp", block, waiting, others);
   for (size_t k = first; k < last; ++k) block.fibers[k].state = READY;
@@ -167,13 +163,23 @@ static bool open_barriers(std::vector<Block>& blocks) {
   return true;
 }
 
+// The fibers that can run, of all warps or of about half of them: some warps run far ahead, so that
+// a barrier of the block shows where one is missing.
+static void choose(std::vector<Block>& blocks, std::vector<Fiber*>& order, bool all) {
+  order.clear();
+  for (Block& block : blocks)
+    for (size_t first = 0; first < block.fibers.size(); first += 32) {
+      if (!all && next_random() % 2) continue;
+      for (size_t k = first; k < first + 32 && k < block.fibers.size(); ++k)
+        if (block.fibers[k].state == READY) order.push_back(&block.fibers[k]);
+    }
+}
+
 static bool run(std::vector<Block>& blocks) {
   std::vector<Fiber*> order;
   for (;;) {
-    order.clear();
-    for (Block& block : blocks)
-      for (Fiber& fiber : block.fibers)
-        if (fiber.state == READY) order.push_back(&fiber);
+    choose(blocks, order, false);
+    if (order.empty()) choose(blocks, order, true);
     if (order.empty()) {
       bool over = true;
       for (Block& block : blocks) over = over && count(block, DONE) == (int)block.fibers.size();
@@ -218,9 +224,10 @@ static bool run_blocks(int first, int number, int shared_bytes) {
 }
 
 // For kernels without barriers: one thread after the other, on this stack.
-static void run_plain() {
+static void run_plain(int shared_bytes) {
   Block block;
-  block.shared = nullptr;
+  std::vector<unsigned char> shared(shared_bytes + 64, 0xff);
+  block.shared = (unsigned char*)(((uintptr_t)shared.data() + 63) & ~(uintptr_t)63);
   Fiber only{};
   only.block = &block;
   running = &only;
@@ -247,12 +254,12 @@ static std::mutex lock;
 extern "C" int wg_launch(void* kernel, int count, void** parameters, int blocks, int threads,
                          int shared, int mode, uint64_t seed) {
   std::lock_guard<std::mutex> guard(wg_host::lock);
-  static void* padded[128];
-  if (count > 128) {
+  static void* padded[wg_host::MANY];
+  if (count > wg_host::MANY) {
     snprintf(wg_host::report, sizeof(wg_host::report), "a kernel has %d parameters", count);
     return 1;
   }
-  for (int k = 0; k < 128; ++k) padded[k] = k < count ? *(void**)parameters[k] : nullptr;
+  for (int k = 0; k < wg_host::MANY; ++k) padded[k] = k < count ? *(void**)parameters[k] : nullptr;
   wg_host::kernel = (wg_host::Kernel)kernel;
   wg_host::parameters = padded;
   wg_host::parameter_count = count;
@@ -260,7 +267,7 @@ extern "C" int wg_launch(void* kernel, int count, void** parameters, int blocks,
   wg_host::grid_blocks = blocks;
   wg_host::random_state = seed * 2654435761u + 88172645463325252ull;
   if (mode == 0) {
-    wg_host::run_plain();
+    wg_host::run_plain(shared);
     return 0;
   }
   if (mode == 2) return wg_host::run_blocks(0, blocks, shared) ? 0 : 1;

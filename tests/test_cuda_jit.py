@@ -1,0 +1,161 @@
+"""`backend="cuda"` from the user's side, on the host device."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import test_corpus
+from corpus.case import Case
+from corpus_laws import Scalar, assert_gradient, assert_same_outcome, called, plain_gradient
+
+import wengert as wg
+from wengert.config import config
+from wengert.errors import DeviceUnavailableError
+
+if shutil.which("g++") is None:
+    pytest.skip("g++ is not installed", allow_module_level=True)
+
+RNG = np.random.default_rng(0)
+SOME = test_corpus.CASES[::8]
+
+
+@pytest.fixture(autouse=True)
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("WENGERT_CUDA_DEVICE", "host")
+    config.cache_clear()
+    yield
+    monkeypatch.undo()
+    config.cache_clear()
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("width", [5, 64, 96, 1024])
+def test_softmax_and_its_gradient(width: int) -> None:
+    x = RNG.normal(size=(6, width)).astype(np.float32)
+    f = wg.jit(softmax, backend="cuda")
+    np.testing.assert_allclose(f(x), softmax(x), rtol=1e-5)
+    g = wg.jit(wg.grad(lambda x: (softmax(x) ** 2).sum()), backend="cuda")
+    expected = wg.jit(wg.grad(lambda x: (softmax(x) ** 2).sum()))(x)
+    np.testing.assert_allclose(g(x), expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("shape", [(70, 300), (1, 40_000), (3000, 7)])
+def test_sums_are_cut_into_chunks(axis: int | None, shape: tuple[int, int]) -> None:
+    x = RNG.normal(size=shape)
+    f = wg.jit(lambda x: (x.sum(axis), (x * x).max(axis)), backend="cuda")
+    for found, expected in zip(f(x), (x.sum(axis), (x * x).max(axis)), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def test_results_have_the_same_bits_in_each_call() -> None:
+    x = RNG.normal(size=100_000).astype(np.float32)
+    f = wg.jit(lambda x: x.sum(), backend="cuda")
+    assert len({f(x).tobytes() for _ in range(3)}) == 1
+
+
+def test_products_and_training_steps() -> None:
+    w, x = RNG.normal(size=(32, 48)), RNG.normal(size=(64, 32))
+    f = wg.value_and_grad(lambda w, x: (np.tanh(x @ w) ** 2).mean())
+    value, slope = wg.jit(f, backend="cuda")(w, x)
+    expected = wg.jit(f)(w, x)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(slope, expected[1], rtol=1e-12)
+
+
+def test_batched_products() -> None:
+    x, y = RNG.normal(size=(5, 24, 32)), RNG.normal(size=(5, 32, 20))
+    np.testing.assert_allclose(wg.jit(np.matmul, backend="cuda")(x, y), x @ y, rtol=1e-12)
+
+
+def relax(grid: Any, sweeps: Any) -> Any:
+    for _ in range(sweeps):
+        new = grid.copy()
+        new[1:-1] = 0.5 * (grid[:-2] + grid[2:])
+        grid = new
+    return grid
+
+
+@pytest.mark.parametrize("size", [40, 20_000])
+def test_loops_stay_on_the_device(size: int) -> None:
+    """A small one is one block's work, a large one that of the whole grid."""
+    x = RNG.normal(size=size)
+    f = wg.jit(relax, backend="cuda", static_argnums=1)
+    np.testing.assert_allclose(f(x, 20), relax(x, 20), rtol=1e-12)
+    assert f.lower(x, 20).source.count("WG_KERNEL(") <= 6
+
+
+def test_a_batch_of_loops() -> None:
+    def walk(x: Any) -> Any:
+        for k in range(30):
+            x = x + 0.1 * np.sin(x) * k
+        return x
+
+    x = RNG.normal(size=50)
+    f = wg.vmap(wg.grad(walk))
+    np.testing.assert_allclose(wg.jit(f, backend="cuda")(x), wg.jit(f)(x), rtol=1e-10)
+
+
+def test_an_index_out_of_range_names_its_line_and_the_next_call_works() -> None:
+    f = wg.jit(lambda x, i: x[i] * 2, backend="cuda")
+    x = np.arange(5.0)
+    with pytest.raises(IndexError, match=r"7.*test_cuda_jit.py"):
+        f(x, np.array([1, 7]))
+    np.testing.assert_array_equal(f(x, np.array([1, 4])), [2.0, 8.0])
+
+
+def test_numbers_are_arguments_and_inputs_are_results() -> None:
+    f = wg.jit(lambda x, a: (x, x * a, x), backend="cuda")
+    x = np.arange(3.0)
+    for a in (2.0, 3.0, 4.0):
+        same, scaled, again = f(x, a)
+        np.testing.assert_array_equal(scaled, x * a)
+        np.testing.assert_array_equal(same, x)
+        assert not np.shares_memory(same, x)
+        assert not np.shares_memory(same, again)
+
+
+def test_arguments_are_changed_in_place() -> None:
+    def change(x: Any) -> Any:
+        x[1:] += x[:-1].copy()
+        return x.sum()
+
+    x, y = np.arange(6.0), np.arange(6.0)
+    assert wg.jit(change, backend="cuda")(x) == change(y)
+    np.testing.assert_array_equal(x, y)
+
+
+def test_the_source_is_cuda() -> None:
+    source = wg.jit(np.exp, backend="cuda").lower(np.ones(3)).source
+    assert "WG_KERNEL(wg_kernel0, 256)" in source
+    assert "exp(" in source
+
+
+def test_without_a_gpu_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENGERT_CUDA_DEVICE", "gpu")
+    config.cache_clear()
+    with pytest.raises(DeviceUnavailableError, match="WENGERT_CUDA_DEVICE=host"):
+        wg.jit(np.exp, backend="cuda")(np.ones(3))
+    np.testing.assert_allclose(wg.jit(np.exp)(np.ones(3)), np.e)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SOME, ids=lambda c: c.name)
+def test_plain_functions(case: Case) -> None:
+    compiled = wg.jit(case.fn, backend="cuda")
+    arguments = case.draw(0)
+    tolerance = max(case.value_rtol, 1e-11)
+    assert_same_outcome(called(compiled, arguments), called(case.fn, arguments), tolerance)
+    if case.diff:
+        scalar = Scalar.of(case, 0)
+        gradient = wg.jit(wg.grad(scalar.function()), backend="cuda")
+        found = wg.tree_leaves(gradient(scalar.point, scalar.rest))
+        assert_gradient(found, plain_gradient(scalar), case.rtol)
