@@ -56,6 +56,28 @@ def test_sums_are_cut_into_chunks(axis: int | None, shape: tuple[int, int]) -> N
         np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("shape", [(64, 96), (33, 70), (40, 5, 50)])
+def test_transposed_reads_go_through_tiles(shape: tuple[int, ...]) -> None:
+    x, order = RNG.normal(size=shape).astype(np.float32), (*range(1, len(shape)), 0)
+    f = wg.jit(lambda x: np.transpose(x, order) * 2, backend="cuda")
+    np.testing.assert_array_equal(f(x), np.transpose(x, order) * 2)
+    assert "block for" in f.lower(x).kernels
+
+
+def layer_norm(x: Any, gain: Any, shift: Any) -> Any:
+    centred = x - x.mean(axis=1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5) * gain + shift
+
+
+def test_sums_over_rows_are_made_in_chunks() -> None:
+    x, gain, shift = RNG.normal(size=(300, 64)), RNG.normal(size=64), RNG.normal(size=64)
+    f = wg.grad(lambda *args: (layer_norm(*args) ** 2).sum(), (0, 1, 2))
+    compiled = wg.jit(f, backend="cuda")
+    for found, expected in zip(compiled(x, gain, shift), wg.jit(f)(x, gain, shift), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+    assert "block for i1 in 0 : 75" in compiled.lower(x, gain, shift).kernels
+
+
 def test_results_have_the_same_bits_in_each_call() -> None:
     x = RNG.normal(size=100_000).astype(np.float32)
     f = wg.jit(lambda x: x.sum(), backend="cuda")

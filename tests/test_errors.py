@@ -301,7 +301,11 @@ def test_arguments_of_transforms() -> None:
     fails(errors.InputTypeError, wg.grad(total, has_aux=True), X, says=r"\(value, aux\)")
     fails(errors.InputTypeError, wg.grad, 3, says="needs a function")
     fails(errors.DifferentiationError, lambda: wg.grad(total, holomorphic=True), says="complex")
-    fails(errors.InputTypeError, lambda: wg.jit(total, backend="tpu"), says="'cpu', 'cuda', 'reference'")
+    fails(
+        errors.InputTypeError,
+        lambda: wg.jit(total, backend="tpu"),
+        says="'cpu', 'cuda', 'reference'",
+    )
     fails(errors.InputTypeError, lambda: wg.jacobian(total, mode="best"), says="auto")
     static = wg.jit(lambda x, n: x, static_argnums=1, backend="reference")
     fails(errors.InputTypeError, static, X, [1], says="static argument 1.*hashable")

@@ -47,8 +47,8 @@ def jit(
 
     A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
     as a constant otherwise. `donate_argnums` names arguments that are not used again; the CPU back
-    end makes no use of it. `backend` is "cpu" (the default), "cuda" for NVIDIA GPUs, or
-    "reference", the NumPy evaluator.
+    end makes no use of it. `backend` is "cpu" (the default), "cuda" (kernels for a
+    grid of threads; docs/cuda.md says what runs them), or "reference", the NumPy evaluator.
     Without `fun`, gives a decorator.
     """
     options = {

@@ -6,13 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
 from wengert.kernels.grid.registers import is_rectangular, perfect
 from wengert.kernels.grid.turns import Order, Uses, classify
 from wengert.kernels.loops import Accumulate, Declare, Kind, Loop, Register, Stmt
 from wengert.kernels.rebuild import Rewriter, from_affine
 from wengert.kernels.statements import map_statements, walk
+
+
+def replaced(s: ScalarBuilder, body: Sequence[Stmt], places: dict[Index, Expr]) -> tuple[Stmt, ...]:
+    """`body` with indices replaced by expressions."""
+
+    def rule(expr: Expr) -> Expr | None:
+        if expr.indices.isdisjoint(places):
+            return expr
+        return places.get(expr.attr) if expr.op is ScalarOp.INDEX else None
+
+    return map_statements(body, Rewriter(s, rule))
 
 
 def extent(loop: Loop) -> int | None:

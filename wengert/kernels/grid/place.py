@@ -14,10 +14,12 @@ from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.grid.nests import Sum, as_sum, chain, extents, one_loop
+from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
 from wengert.kernels.grid.split import chunks, cut
 from wengert.kernels.grid.team import Shared, has_lanes, share
+from wengert.kernels.grid.tile import THREADS, find_square, tiled
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses, linear, touched
 from wengert.kernels.loops import (
     Accumulate,
@@ -120,6 +122,12 @@ class _Placer:
                 assert isinstance(loop, Loop)
                 self.independent(name, loop)
                 return
+            chunked = in_chunks(self.s, body[0], self.uses)
+            if chunked is not None:
+                self.independent(name, chunked.chunks)
+                for total in chunked.totals:
+                    self.independent(f"{name}_combine", total)
+                return
         sum_ = as_sum(body, self.uses)
         if sum_ is None or not self.split(name, [], sum_, together=True):
             self.one_team(name, body)
@@ -131,6 +139,10 @@ class _Placer:
         together = self.is_teamwork(loops, shared)
         sum_ = None if whole else as_sum(body, self.uses)
         if sum_ is not None and self.split(name, loops, sum_, together):
+            return
+        square = None if together else find_square(loops, body)
+        if square is not None:
+            self.launches.append(Kernel(name, (tiled(self.s, loops, body, square),), THREADS))
             return
         if together:
             made = one_loop(self.s, loops, shared.body, Kind.BLOCK)
