@@ -19,6 +19,8 @@ from wengert.errors import DeviceUnavailableError
 if shutil.which("g++") is None:
     pytest.skip("g++ is not installed", allow_module_level=True)
 
+pytestmark = pytest.mark.slow  # each program takes g++ a third of a second
+
 RNG = np.random.default_rng(0)
 SOME = test_corpus.CASES[::8]
 
@@ -169,7 +171,6 @@ def test_without_a_gpu_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(wg.jit(np.exp)(np.ones(3)), np.e)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", SOME, ids=lambda c: c.name)
 def test_plain_functions(case: Case) -> None:
     compiled = wg.jit(case.fn, backend="cuda")

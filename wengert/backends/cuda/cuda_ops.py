@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wengert.backends.cuda.cuda_types import FLOAT16, value_type
+from wengert.backends.cuda.cuda_types import FLOAT16
 from wengert.errors import MissingRuleError
 from wengert.ir.scalar import Expr, ScalarOp
 
@@ -217,8 +217,3 @@ RULES: dict[ScalarOp, Rule] = {
 def print_op(x: Expr, args: list[str], kind: str) -> str:
     """The C++ text of an operation on operands given as texts."""
     return RULES[x.op](x, args, kind)
-
-
-def plain_type(x: Expr) -> str:
-    """The C type of an expression whose range is not known."""
-    return value_type(x.dtype)

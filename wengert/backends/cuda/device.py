@@ -1,8 +1,8 @@
 """The narrow interface between launch plans and whatever runs them.
 
-Two drivers implement it: `driver.py`, an NVIDIA GPU through CuPy, and `host/`, which compiles the
-very same kernel text with g++ and runs each CUDA thread as a fiber, so that everything above this
-interface is tested on machines without a GPU.
+`host/` implements it: it compiles the kernel text with g++ and runs each CUDA thread as a fiber, so
+that everything above this interface is tested on machines without a GPU. The driver of a GPU is to
+implement it for the very same text; it is not written yet.
 
 Addresses are plain ints. A kernel's parameters are all pointers, so a launch is described by the
 addresses that its parameters have: `Launch.arguments` says where each comes from.
@@ -37,7 +37,7 @@ class KernelSpec:
 
 @dataclass(frozen=True, slots=True)
 class MatMulSpec:
-    """out = epilogue(lhs @ rhs + bias), in row-major terms, for one dtype of all operands.
+    """out = lhs @ rhs, in row-major terms, for one dtype of all operands.
 
     Element (i, j) of an operand is at i * row + j * column, with one of the two strides 1 (and
     out's column). Batches follow one another at `batch` elements; a step of 0 repeats an operand.
@@ -52,7 +52,6 @@ class MatMulSpec:
     out: tuple[int, int]
     batch: int = 1
     steps: tuple[int, int, int] = (0, 0, 0)  # of lhs, rhs, out
-    epilogue: str = ""  # "", "bias", "relu", "gelu", "bias_relu", "bias_gelu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Device(Protocol):
         ...
 
     def matmul(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
-        """Runs a product on the addresses of lhs, rhs, out and, with a bias epilogue, bias."""
+        """Runs a product on the addresses of lhs, rhs and out."""
         ...
 
     def record(self, run: Any) -> Any:

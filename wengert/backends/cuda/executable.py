@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,13 @@ class Executable:
         self._outputs = program.outputs
         self._written = [b for b in dict.fromkeys(program.outputs) if b.space is Space.OUTPUT]
         self._numbers: dict[int, Any] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, *leaves: Any) -> tuple[Any, ...]:
+        with self._lock:  # the plan has one table of addresses, and one arena
+            return self._run(leaves)
+
+    def _run(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
         addresses = self._addresses(leaves)
         memory = {b: self.device.allocate(max(1, b.nbytes)) for b in self._written}
         known = dict(zip(self._inputs, addresses, strict=True))

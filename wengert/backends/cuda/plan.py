@@ -5,8 +5,9 @@ A plan is made once per program and device. It owns the device memory of constan
 launches kernels from argument arrays that were built beforehand: a kernel's parameters are
 pointers into the table of addresses, so nothing is packed per call.
 
-Where a program has no checks, launches can be recorded (a CUDA graph): recordings are kept for the
-last few sets of addresses, since in a steady loop inputs and outputs come back in the same places.
+Where a program has no checks, launches can be recorded, if the device can do that: recordings are
+kept for the last few sets of addresses, since in a steady loop inputs and outputs come back in the
+same places.
 """
 
 from __future__ import annotations
