@@ -47,7 +47,7 @@ def test_second_compilation_is_from_the_cache(folder: Path) -> None:
     _check(_negated(), False)
     _check(_negated(), True)
     assert _entry_file(folder).exists()
-    assert "fneg" in _negated().llvm
+    assert "fneg" in _negated().source
 
 
 def test_a_hit_does_not_lower(folder: Path) -> None:

@@ -102,7 +102,7 @@ def test_huge_arguments_under_an_accumulator() -> None:
 
 
 def scalar_fmas(made: Any) -> int:
-    module, _ = machine.optimized(executable(made).llvm)
+    module, _ = machine.optimized(executable(made).source)
     return len(re.findall(r"call \S+ @llvm\.fma\.f(?:32|64)\(", str(module)))
 
 
@@ -118,7 +118,7 @@ def test_one_copy_of_the_loop(name: str) -> None:
 def test_few_iterations_stay_scalar() -> None:
     """Partial results are added up once in a call."""
     made = build.chunked_sum(64_000, 64)
-    module, _ = machine.optimized(executable(made).llvm)
+    module, _ = machine.optimized(executable(made).source)
     final = str(module).split("@kernel1(")[1].split("\n}")[0]
     assert "fadd" in final
     assert " x double>" not in final

@@ -147,6 +147,19 @@ def test_numbers_are_arguments_and_inputs_are_results() -> None:
         assert not np.shares_memory(same, again)
 
 
+def test_recorded_calls_keep_to_their_own_arguments() -> None:
+    f = wg.jit(lambda x: np.tanh(x @ x) + x, backend="cuda")
+    x, y = RNG.normal(size=(2, 4, 4))
+    for argument in (x, x, x, y, x, y, x, y, y):
+        np.testing.assert_allclose(f(argument), np.tanh(argument @ argument) + argument)
+
+
+def test_arrays_in_another_byte_order_are_copied() -> None:
+    x = np.arange(5.0)
+    f = wg.jit(lambda x: x * 2, backend="cuda")
+    np.testing.assert_array_equal(f(x.astype(">f8")), f(x))
+
+
 def test_arguments_are_changed_in_place() -> None:
     def change(x: Any) -> Any:
         x[1:] += x[:-1].copy()

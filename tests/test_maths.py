@@ -120,7 +120,7 @@ def test_expansions_are_branch_free_and_avoid_slow_conversions(op: ScalarOp, dty
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", FUNCTIONS)
 def test_loops_are_vectorised(op: ScalarOp, dtype: str) -> None:
-    module, _ = machine.optimized(compiled(op, dtype, 4096).llvm)
+    module, _ = machine.optimized(compiled(op, dtype, 4096).source)
     packed = re.findall(r"@llvm\.fma\.v(\d+)f(?:32|64)\(", str(module))
     assert packed, f"no packed fma in the loop of {op}"
 

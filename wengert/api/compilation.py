@@ -74,7 +74,7 @@ def _compile_loops(engine: Any, program: Program, grid: bool) -> Any:
     )
     note(1, f"{len(program.eqns)} equations ready to run in {made.compile_seconds * 1e3:.0f} ms")
     if dumping():
-        dump("source", "cu" if grid else "ll", lambda: made.llvm)
+        dump("source", "cu" if grid else "ll", lambda: made.source)
     return made
 
 

@@ -93,7 +93,7 @@ class Lowered:
     @property
     def source(self) -> Stage:
         """The source that the back end hands to its compiler: LLVM text or CUDA C++."""
-        return Stage(self._of_native("source").llvm)
+        return Stage(self._of_native("source").source)
 
     @property
     def asm(self) -> Stage:

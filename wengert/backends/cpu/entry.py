@@ -23,6 +23,7 @@ from wengert.backends.cpu.executable import Signature
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.support import object_code, resolve
 from wengert.ir.types import TensorType
+from wengert.kernels.failed import failed
 
 _METH_FASTCALL = 0x80
 
@@ -52,7 +53,7 @@ def fast_entry(
         return None
 
     def fail(code: int, value: int) -> None:
-        raise signature.failed(code, value)
+        raise failed(signature.failures[code], value)
 
     words = specification(signature, main, constants, id(fail), release_gil)
     packed = struct.pack(f"<{len(words)}q", *words)

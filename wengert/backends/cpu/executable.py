@@ -12,6 +12,7 @@ import numpy as np
 
 from wengert import errors
 from wengert.ir.types import TensorType
+from wengert.kernels.failed import failed
 from wengert.kernels.loops import Failure
 
 ALIGNMENT = 64
@@ -26,13 +27,6 @@ class Signature:
     out_types: tuple[TensorType, ...]
     arena: int
     failures: tuple[Failure, ...]
-
-    def failed(self, code: int, value: int) -> Exception:
-        """The exception of a failed check."""
-        failure = self.failures[code]
-        kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
-        message = failure.message.replace("{value}", str(value))
-        return kind(message + errors.at(failure.location))
 
 
 @dataclass(slots=True, eq=False)
@@ -83,25 +77,19 @@ class Executable:
         start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
         failure = (ctypes.c_int64 * 2)(0, 0)
         if self._main(addresses, start, failure):
-            raise self.signature.failed(failure[0] - 1, failure[1])
+            raise failed(self.signature.failures[failure[0] - 1], failure[1])
         return tuple(a[()] if a.ndim == 0 else a for a in outputs)
 
     @property
-    def llvm(self) -> str:
+    def source(self) -> str:
         """The LLVM text, before optimisation."""
         return self.text()
 
     def asm(self) -> str:
         """The assembly that LLVM makes of it."""
         machine: Any = importlib.import_module("wengert.backends.cpu.machine")
-        text: str = machine.assembly(self.llvm)
+        text: str = machine.assembly(self.source)
         return text
-
-
-_BUILT_IN: dict[str, type[Exception]] = {
-    e.__name__: e
-    for e in (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError, ArithmeticError)
-}
 
 
 def _as_compiled(leaf: Any, kind: TensorType, position: int) -> np.ndarray[Any, Any]:

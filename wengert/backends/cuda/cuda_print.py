@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from wengert.backends.cuda.cuda_expr import Body
 from wengert.backends.cuda.cuda_team import Size, Team
-from wengert.backends.cuda.cuda_thread import Thread, index_type, touched
+from wengert.backends.cuda.cuda_thread import Thread, index_type
 from wengert.backends.cuda.cuda_types import memory_type
 from wengert.backends.cuda.cuda_vectors import print_vector
 from wengert.backends.cuda.device import KernelSpec
 from wengert.backends.cuda.vectors import Vectors, find_vectors
-from wengert.kernels.grid.place import team_locals
+from wengert.kernels.grid.team import team_locals
 from wengert.kernels.loops import Buffer, Kernel, Kind, Loop, Space
-from wengert.kernels.statements import changed, walk
+from wengert.kernels.statements import buffers, changed
 
 BLOCK = 256  # threads of a block where each does work of its own
 WARP = 32
@@ -58,7 +58,7 @@ class _Printer:
         self.name = name
         self.checks = checks
         self.body = Body()
-        used = dict.fromkeys(b for st in walk(kernel.body) for b in touched(st))
+        used = buffers(kernel.body)
         self.buffers = tuple(b for b in used if b.space is not Space.LOCAL)
         self.local = [b for b in used if b.space is Space.LOCAL]
         for k, buffer in enumerate(self.buffers):
@@ -156,7 +156,7 @@ class _Printer:
         kept = {b for row in team.rows.values() for b in row.buffers}
         shared = self.shared_memory([b for b in self.local if b in near - kept], threads, packed)
         if self.checks:
-            team.leave_if("failure[0] != 0" if wide else "lane == 0 && failure[0] != 0")
+            team.leave_if("failure[0] != 0")
         if loop is None:
             team.statements(inner)
             return self.finish(RESIDENT if wide else 1, threads, shared)

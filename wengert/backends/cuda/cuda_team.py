@@ -8,13 +8,13 @@ and one of the two wrote.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from wengert.backends.cuda.cuda_rows import Row, plan_rows, vectors_of, whole
-from wengert.backends.cuda.cuda_thread import Thread, changes, index_type, touched
+from wengert.backends.cuda.cuda_thread import Thread, changes, index_type
 from wengert.backends.cuda.cuda_types import constant, exchanged_type, value_type
 from wengert.backends.cuda.cuda_vectors import Kept, print_lane, print_vector
-from wengert.ir.scalar import Expr, ScalarOp
 from wengert.kernels.combine import identity
 from wengert.kernels.loops import (
     Accumulate,
@@ -30,8 +30,8 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
-from wengert.kernels.statements import changed, expressions, own_expressions, walk
+from wengert.kernels.stages import loaded
+from wengert.kernels.statements import buffers, changed, expressions, own_expressions, walk
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Team:
 
     # barriers
 
-    def touch(self, reads: set[Buffer], writes: set[Buffer]) -> None:
+    def touch(self, reads: AbstractSet[Buffer], writes: AbstractSet[Buffer]) -> None:
         """Waits for the other threads where what follows touches what they touched."""
         p = self.pending
         if reads & p.written or writes & (p.written | p.read):
@@ -127,9 +127,6 @@ class Team:
         for statement in body:
             self.statement(statement)
 
-    def own(self, exprs: Sequence[Expr]) -> set[Buffer]:
-        return {n.attr for n in nodes(exprs) if n.op is ScalarOp.LOAD}
-
     def statement(self, statement: Stmt) -> None:
         match statement:
             case Loop() if statement.kind is Kind.LANES:
@@ -141,21 +138,21 @@ class Team:
             case While():
                 self.repeat(statement)
             case Store(buffer, offset, value):
-                self.touch(self.own((offset, value)), {buffer})
+                self.touch(loaded((offset, value)), {buffer})
                 new = self.body.stored(buffer, self.body.value(value))
                 self.body.line(f"if (lane == 0) {self.thread.element(statement)} = {new};")
                 self.body.forget((buffer,))
             case Check(condition, code, value):
-                self.touch(self.own((condition, value)), set())
+                self.touch(loaded((condition, value)), set())
                 self.thread.check(condition, code, value, "return;")
             case _:
-                self.touch(self.own(own_expressions(statement)), set())
+                self.touch(loaded(own_expressions(statement)), set())
                 self.thread.statement(statement)
 
     def loop(self, loop: Loop) -> None:
         """A loop that all threads run together."""
         body = self.body
-        self.touch(self.own((loop.start, loop.stop)), set())
+        self.touch(loaded((loop.start, loop.stop)), set())
         start, stop = body.value(loop.start), body.value(loop.stop)
         index = self.thread.index_of(loop)
         kind = index_type(loop)
@@ -170,13 +167,13 @@ class Team:
     def end_turn(self, inner: Sequence[Stmt]) -> None:
         """Before the next turn, if it touches what this one did."""
         written = changed(inner)
-        reads = self.own(expressions(inner))
+        reads = loaded(expressions(inner))
         if written & (self.pending.written | self.pending.read) or reads & self.pending.written:
             self.barrier()
 
     def branch(self, statement: If) -> None:
         body = self.body
-        self.touch(self.own((statement.condition,)), set())
+        self.touch(loaded((statement.condition,)), set())
         condition = body.value(statement.condition)
         before = self.pending.copy()
         body.open(f"if ({condition})")
@@ -197,7 +194,7 @@ class Team:
         before = self.pending.copy()
         body.open("while (true)", changes(inner))
         self.statements(loop.before)
-        self.touch(self.own((loop.condition,)), set())
+        self.touch(loaded((loop.condition,)), set())
         body.line(f"if (!{body.value(loop.condition)}) break;")
         left = self.pending.copy()
         self.statements(loop.body)
@@ -213,37 +210,32 @@ class Team:
         row = self.rows.get(whole(loop))
         own = self.private(loop) | set(row.buffers if row is not None else ())
         self.touch(
-            self.own([loop.start, loop.stop, *expressions(loop.body)]) - own,
-            set(changed(loop.body)) - own,
+            loaded([loop.start, loop.stop, *expressions(loop.body)]) - own,
+            changed(loop.body) - own,
         )
         sums = self.open_sums(loop)
-        bad = body.fresh("bad") if checks else ""
-        if checks:
-            body.line(f"int {bad} = 0;")
         start, stop = body.value(loop.start), body.value(loop.stop)
         index = self.thread.index_of(loop)
         body.forget(changes(loop.body))
         if row is not None and (row.slots > 1 or row.buffers or row.loads):
-            self.row_turns(loop, row, bad)
+            self.row_turns(loop, row)
         else:
-            self.strided(loop, (index, start, stop), bad)
+            self.strided(loop, (index, start, stop))
         self.close_sums(sums)
         if checks:
-            self.leave_if(f"{bad} != 0 && failure[0] != 0")
+            self.leave_if("failure[0] != 0")
 
-    def strided(self, loop: Loop, names: tuple[str, str, str], bad: str) -> None:
+    def strided(self, loop: Loop, names: tuple[str, str, str]) -> None:
         """Every thread takes each so-manieth turn."""
         body, (index, start, stop) = self.body, names
         kind, size = index_type(loop), self.size.threads
         first = "lane" if start == "0" else f"{start} + lane"
         step = f"{size} * wg_blocks()" if self.size.wide else str(size)
         body.open(f"for ({kind} {index} = {first}; {index} < {stop}; {index} += {step})")
-        if bad:
-            body.line(f"{bad} = 1;")
         self.thread.turn(loop.body, self.turn_locals(loop))
         body.close()
 
-    def row_turns(self, loop: Loop, row: Row, bad: str) -> None:
+    def row_turns(self, loop: Loop, row: Row) -> None:
         """Every thread takes vectors of turns, always the same ones of a row."""
         body, kept = self.body, self.kept[row.turns]
         keeps = bool(kept.loads or kept.buffers)
@@ -260,8 +252,6 @@ class Team:
             body.open(
                 f"for (int {first} = lane * {width}; {first} < {row.turns}; {first} += {step})"
             )
-        if bad:
-            body.line(f"{bad} = 1;")
         self.vector_turn(loop, row, first, kept if keeps else None)
         body.close()
         if keeps:
@@ -288,9 +278,10 @@ class Team:
 
     def private(self, loop: Loop) -> set[Buffer]:
         """The local buffers of one turn of a shared-out loop."""
-        used = {b for st in walk(loop.body) for b in touched(st)}
         kept = {b for row in self.rows.values() for b in row.buffers}
-        return {b for b in used if b.space is Space.LOCAL and b not in self.near | kept}
+        return {
+            b for b in buffers(loop.body) if b.space is Space.LOCAL and b not in self.near | kept
+        }
 
     def open_sums(self, loop: Loop) -> list[tuple[Register, str, str]]:
         """Each thread's own part of every register that the turns add to."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wengert.backends.cuda.cuda_expr import Body, Place
 from wengert.backends.cuda.cuda_types import memory_type, value_type
-from wengert.ir.scalar import Expr, ScalarOp
+from wengert.ir.scalar import Expr
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -20,17 +20,10 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
-from wengert.kernels.statements import changed, own_expressions, walk
+from wengert.kernels.statements import changed, walk
 
 # Below this extent an index, and its overshoot in a strided loop, fits in 32 bits.
 INT_EXTENT = 2**31 - 2**23
-
-
-def touched(statement: Stmt) -> list[Buffer]:
-    """The buffers that a statement itself reads or writes, in order."""
-    found = [n.attr for n in nodes(own_expressions(statement)) if n.op is ScalarOp.LOAD]
-    return [*found, statement.buffer] if isinstance(statement, Store) else found
 
 
 def changes(body: Sequence[Stmt]) -> set[Place]:

@@ -13,12 +13,8 @@ from wengert import errors
 from wengert.backends.cuda.device import Device
 from wengert.backends.cuda.plan import Plan
 from wengert.ir.types import TensorType
+from wengert.kernels.failed import failed
 from wengert.kernels.loops import Buffer, Failure, Space
-
-_BUILT_IN: dict[str, type[Exception]] = {
-    e.__name__: e
-    for e in (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError, ArithmeticError)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +24,6 @@ class Signature:
     in_types: tuple[TensorType, ...]
     out_types: tuple[TensorType, ...]
     failures: tuple[Failure, ...]
-
-    def failed(self, code: int, value: int) -> Exception:
-        """The exception for a failed check."""
-        failure = self.failures[code]
-        kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
-        message = failure.message.replace("{value}", str(value))
-        return kind(message + errors.at(failure.location))
 
 
 class Executable:
@@ -73,9 +62,9 @@ class Executable:
         known.update((b, m.address) for b, m in memory.items())
         order = dict.fromkeys([*self._inputs, *self._outputs])
         self.plan.run([known[b] if b in known else self.plan.address(b) for b in order])
-        failed = self.plan.failure()
-        if failed is not None:
-            raise self.signature.failed(*failed)
+        failure = self.plan.failure()
+        if failure is not None:
+            raise failed(self.signature.failures[failure[0]], failure[1])
         return self._results(memory, known)
 
     def _addresses(self, leaves: Sequence[Any]) -> list[int]:
@@ -90,12 +79,13 @@ class Executable:
 
     def _address(self, leaf: Any, kind: TensorType, position: int) -> int:
         shape, dtype = getattr(leaf, "shape", ()), getattr(leaf, "dtype", None)
-        if shape != kind.shape or (dtype is not None and dtype != kind.dtype):
+        native = None if dtype is None else dtype.newbyteorder("=")
+        if shape != kind.shape or (native is not None and native != kind.dtype):
             raise errors.InputTypeError(
                 f"argument {position} of the compiled program is {dtype}{list(shape)}, "
                 f"but it was compiled for {kind}; compile it again for these types"
             )
-        address = None if dtype is None else self.device.address_of(leaf)
+        address = self.device.address_of(leaf) if dtype == kind.dtype else None
         return self._number(leaf, kind, position) if address is None else address
 
     def _number(self, leaf: Any, kind: TensorType, position: int) -> int:
@@ -121,6 +111,6 @@ class Executable:
         return tuple(results)
 
     @property
-    def llvm(self) -> str:
+    def source(self) -> str:
         """The source of the program: CUDA C++."""
         return self.text

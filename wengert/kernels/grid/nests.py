@@ -8,11 +8,34 @@ from math import prod
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
-from wengert.kernels.grid.registers import is_rectangular, perfect
 from wengert.kernels.grid.turns import Order, Uses, classify
 from wengert.kernels.loops import Accumulate, Declare, Kind, Loop, Register, Stmt
 from wengert.kernels.rebuild import Rewriter, from_affine
 from wengert.kernels.statements import map_statements, walk
+
+
+def perfect(loop: Loop) -> tuple[list[Loop], tuple[Stmt, ...]]:
+    """The loops of a perfect nest, outermost first, and the body of the innermost one."""
+    loops = [loop]
+    while len(loops[-1].body) == 1 and isinstance(loops[-1].body[0], Loop):
+        loops.append(loops[-1].body[0])
+    return loops, loops[-1].body
+
+
+def perfect_to(loop: Loop, depth: int) -> tuple[list[Loop], tuple[Stmt, ...]]:
+    """The outermost `depth` loops of a nest, and the body of the last of them."""
+    loops = [loop]
+    while len(loops) < depth:
+        inner = loops[-1].body[0]
+        assert isinstance(inner, Loop)
+        loops.append(inner)
+    return loops, loops[-1].body
+
+
+def is_rectangular(loops: Sequence[Loop]) -> bool:
+    """Whether the bounds of no loop depend on another of them."""
+    own = {loop.index for loop in loops}
+    return all(own.isdisjoint(x.indices) for loop in loops for x in (loop.start, loop.stop))
 
 
 def replaced(s: ScalarBuilder, body: Sequence[Stmt], places: dict[Index, Expr]) -> tuple[Stmt, ...]:

@@ -18,7 +18,7 @@ from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
 from wengert.kernels.grid.split import chunks, cut
-from wengert.kernels.grid.team import Shared, has_lanes, share
+from wengert.kernels.grid.team import Shared, has_lanes, share, team_locals
 from wengert.kernels.grid.tile import THREADS, find_square, tiled
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses, linear, touched
 from wengert.kernels.loops import (
@@ -193,21 +193,6 @@ class _Placer:
             self.launches.append(Kernel(name, renamed(self.s, shared.body, near), 256, wide=True))
             return
         self.launches.append(Kernel(name, shared.body, team_size(shared.lanes, 1)))
-
-
-def team_locals(body: Sequence[Stmt]) -> list[Buffer]:
-    """The local buffers that belong to the team as a whole, not to a turn that is shared out."""
-    inside: Uses = Uses()
-    lane_counts: dict[Buffer, set[int]] = {}
-    for statement in walk(body):
-        if isinstance(statement, Loop) and statement.kind is Kind.LANES:
-            own = count_uses((statement.body,))
-            for buffer in own:
-                lane_counts.setdefault(buffer, set()).add(own[buffer])
-    inside = count_uses((body,))
-    return [
-        b for b in inside if b.space is Space.LOCAL and inside[b] not in lane_counts.get(b, set())
-    ]
 
 
 def team_size(lanes: int, teams: int) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.grid.nests import is_rectangular, perfect, perfect_to
 from wengert.kernels.grid.turns import Order, Uses, classify
 from wengert.kernels.loops import (
     Accumulate,
@@ -61,20 +62,6 @@ def _inside(s: ScalarBuilder, statement: Stmt, uses: Uses) -> Stmt:
             return While(in_registers(s, before, uses), condition, in_registers(s, inner, uses))
         case _:
             return statement
-
-
-def perfect(loop: Loop) -> tuple[list[Loop], tuple[Stmt, ...]]:
-    """The loops of a perfect nest, outermost first, and the body of the innermost one."""
-    loops = [loop]
-    while len(loops[-1].body) == 1 and isinstance(loops[-1].body[0], Loop):
-        loops.append(loops[-1].body[0])
-    return loops, loops[-1].body
-
-
-def is_rectangular(loops: Sequence[Loop]) -> bool:
-    """Whether the bounds of no loop depend on another of them."""
-    own = {loop.index for loop in loops}
-    return all(own.isdisjoint(x.indices) for loop in loops for x in (loop.start, loop.stop))
 
 
 def added(statement: Stmt) -> tuple[Store, str, Expr] | None:
@@ -169,16 +156,6 @@ def _filled(
     made = inner[0]
     assert isinstance(made, Loop)
     return made
-
-
-def perfect_to(loop: Loop, depth: int) -> tuple[list[Loop], tuple[Stmt, ...]]:
-    """The outermost `depth` loops of a nest, and the body of the last of them."""
-    loops = [loop]
-    while len(loops) < depth:
-        inner = loops[-1].body[0]
-        assert isinstance(inner, Loop)
-        loops.append(inner)
-    return loops, loops[-1].body
 
 
 def _fill(statement: Stmt, store: Store, indices: Sequence[Index]) -> Expr | None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
-from wengert.kernels.grid.registers import is_rectangular, perfect
+from wengert.kernels.grid.nests import is_rectangular, perfect
 from wengert.kernels.loops import Assign, Declare, If, Loop, Register, Stmt, Store, While
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes

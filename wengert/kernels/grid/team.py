@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from wengert.ir.scalar import ScalarBuilder
 from wengert.kernels.grid.nests import chain, extent, one_loop
-from wengert.kernels.grid.turns import Order, Uses, classify
+from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, While
 from wengert.kernels.statements import renamed, walk
 
@@ -71,3 +71,16 @@ def _loop(s: ScalarBuilder, loop: Loop, uses: Uses) -> Shared:
 def has_lanes(body: Sequence[Stmt]) -> bool:
     """Whether any loop is shared out."""
     return any(isinstance(st, Loop) and st.kind is Kind.LANES for st in walk(body))
+
+
+def team_locals(body: Sequence[Stmt]) -> list[Buffer]:
+    """The local buffers that belong to the team as a whole, not to a turn that is shared out."""
+    uses = count_uses((body,))
+    shared_out = {
+        buffer
+        for statement in walk(body)
+        if isinstance(statement, Loop) and statement.kind is Kind.LANES
+        for buffer, count in count_uses((statement.body,)).items()
+        if count == uses[buffer]
+    }
+    return [b for b in uses if b.space is Space.LOCAL and b not in shared_out]

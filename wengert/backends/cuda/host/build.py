@@ -6,6 +6,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -21,7 +22,12 @@ SANITIZE = ("-fsanitize=address", "-fno-omit-frame-pointer", "-g")
 
 @functools.cache
 def compiler() -> str:
-    """The path of g++."""
+    """The path of g++. Raises DeviceUnavailableError on machines that cannot run fibers."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        raise DeviceUnavailableError(
+            "the host device switches between a kernel's threads by x86-64 instructions, and this "
+            f"machine is {platform.machine()}; use backend='cpu'"
+        )
     found = shutil.which("g++")
     if found is None:
         raise DeviceUnavailableError(

@@ -46,6 +46,7 @@ class HostDevice:
     sanitize: bool = False
     name: str = "host"
     launches: int = field(default=0, init=False)
+    _recording: list[Callable[[], None]] | None = field(default=None, init=False)
 
     def load(self, source: str, kernels: Sequence[KernelSpec]) -> Sequence[Any]:
         if not kernels:
@@ -84,6 +85,13 @@ class HostDevice:
             ctypes.memmove(target, source, nbytes)
 
     def launch(self, handle: Loaded, spec: KernelSpec, parameters: Any) -> None:
+        if self._recording is not None:
+            values = _values(parameters)
+            self._recording.append(lambda: self._run(handle, spec, values.pointers))
+        else:
+            self._run(handle, spec, parameters)
+
+    def _run(self, handle: Loaded, spec: KernelSpec, parameters: Any) -> None:
         self.launches += 1
         blocks = min(spec.blocks, COOPERATIVE_BLOCKS) if spec.cooperative else spec.blocks
         mode = 2 if spec.cooperative else int(handle.meets)
@@ -102,6 +110,13 @@ class HostDevice:
             raise LaunchError(f"kernel {spec.name} of the host device failed: {report}")
 
     def matmul(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
+        if self._recording is not None:
+            at = tuple(addresses)
+            self._recording.append(lambda: self._multiply(spec, at))
+        else:
+            self._multiply(spec, addresses)
+
+    def _multiply(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
         shapes = ((spec.m, spec.k), (spec.k, spec.n), (spec.m, spec.n))
         strides = (spec.lhs, spec.rhs, spec.out)
         lhs, rhs, out = (
@@ -111,7 +126,18 @@ class HostDevice:
         np.matmul(lhs, rhs, out=out)
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        return run
+        """As a CUDA graph does, keeps the arguments' values of the time of recording."""
+        steps = self._recording = []
+        try:
+            run()
+        finally:
+            self._recording = None
+
+        def replay() -> None:
+            for step in steps:
+                step()
+
+        return replay
 
     def address_of(self, array: Any) -> int | None:
         fine = isinstance(array, np.ndarray) and array.flags.c_contiguous
@@ -120,6 +146,22 @@ class HostDevice:
     def empty(self, memory: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         size = int(np.prod(shape, dtype=np.int64))
         return memory.array[: size * dtype.itemsize].view(dtype).reshape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """A copy of a kernel's arguments, and the pointers to them."""
+
+    copies: Any
+    pointers: Any
+
+
+def _values(parameters: Any) -> _Values:
+    count = len(parameters)
+    known = [ctypes.c_uint64.from_address(p).value if p else 0 for p in parameters]
+    copies = (ctypes.c_uint64 * count)(*known)
+    base = ctypes.addressof(copies)
+    return _Values(copies, (ctypes.c_void_p * count)(*(base + 8 * k for k in range(count))))
 
 
 def _texts(source: str) -> dict[str, str]:
