@@ -20,6 +20,7 @@ from wengert.errors import (
 )
 from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer
+from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.lift import checked, is_weak, lift, wrap
 from wengert.tracer.mutation import adopt
 from wengert.tracer.pytree import TreeDef, flatten, paths, tree_map
@@ -88,6 +89,11 @@ def abstract(leaf: Any, what: str) -> Abstract:
         try:
             array = checked(leaf)
             return Abstract(TensorType(supported_dtype(array.dtype), array.shape))
+        except WengertError as error:
+            fail(type(error)(f"{what}: {error}"))
+    if is_device_array(leaf):
+        try:
+            return Abstract(TensorType(supported_dtype(leaf.dtype), leaf.shape))
         except WengertError as error:
             fail(type(error)(f"{what}: {error}"))
     for kind, dtype in ((bool, BOOL), (int, INT64), (float, FLOAT64)):

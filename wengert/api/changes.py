@@ -15,6 +15,7 @@ import numpy as np
 from wengert.api.arguments import fail
 from wengert.errors import MutationError, ReadOnlyError
 from wengert.tracer.array import Tracer
+from wengert.tracer.device_arrays import is_device_array, may_overlap, place
 from wengert.tracer.functions.assignment import refuse_constant, target
 from wengert.tracer.mutation import root, write
 from wengert.tracer.trace import Traced, lift
@@ -42,6 +43,11 @@ def _overlap(x: Any, y: Any) -> bool:
         if x is y:
             return True
         if root(x) is not root(y):
+            return False
+    elif is_device_array(x) and is_device_array(y):
+        if x is y or place(x) == place(y):
+            return True
+        if not may_overlap(x, y):
             return False
     elif isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
         if x is y or _place(x) == _place(y):
@@ -77,6 +83,8 @@ def check(traced: Traced, args: Sequence[Any], names: Sequence[str]) -> None:
         if isinstance(x, Tracer):
             target(x, names[k])
             continue
+        if is_device_array(x):
+            continue
         if isinstance(x, np.ndarray):
             refuse_constant(x, names[k])
             if x.flags.writeable:
@@ -103,5 +111,7 @@ def finish(traced: Traced, args: Sequence[Any], outputs: Sequence[Any]) -> Any:
 def _put(x: Any, contents: Any) -> None:
     if isinstance(x, Tracer):
         write(x, lift(contents, x.dtype))
+    elif is_device_array(x):
+        x[...] = contents
     else:
         np.copyto(x, contents)

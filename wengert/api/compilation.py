@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,18 +29,32 @@ BACKENDS = ("cpu", "cuda", "reference")
 DEFAULT = "cpu"
 
 
-def check_backend(name: str | None) -> str:
-    """The name of the back end to use; raises InputTypeError for one that there is not."""
-    if name is None:
-        return DEFAULT
-    if name not in BACKENDS:
+def check_backend(name: str | None) -> str | None:
+    """The name of the back end that was asked for; raises InputTypeError if there is none of it."""
+    if name is not None and name not in BACKENDS:
         listed = ", ".join(map(repr, BACKENDS))
         fail(InputTypeError(f"there is no backend {name!r}; wengert has {listed}"))
     return name
 
 
-def compile_program(program: Program, backend: str) -> Any:
-    """An executable for `program`: call it with the leaves; `compile_seconds` says how long."""
+def backend_for(asked: str | None, on_device: bool) -> str:
+    """The back end for arguments of which some lie `on_device`; raises InputTypeError."""
+    if on_device and asked not in (None, "cuda"):
+        fail(
+            InputTypeError(
+                f"this function was compiled with backend={asked!r}, and was called with CuPy "
+                "arrays; leave the backend out, which then follows the arguments, or pass NumPy "
+                "arrays (x.get())"
+            )
+        )
+    return asked or ("cuda" if on_device else DEFAULT)
+
+
+def compile_program(program: Program, backend: str, donated: AbstractSet[int] = frozenset()) -> Any:
+    """An executable for `program`: call it with the leaves; `compile_seconds` says how long.
+
+    `donated` are inputs, by position, whose memory outputs may take.
+    """
     # imported at the first use, since engines take long to load
     engine: Any = importlib.import_module(f"wengert.backends.{backend}")
     if not config().check_bounds:
@@ -47,21 +62,21 @@ def compile_program(program: Program, backend: str) -> Any:
     with LOCK:
         if backend == "reference":
             return engine.compile(lambda: default_pipeline(program))
-        return _compile_loops(engine, program, grid=backend == "cuda")
+        return _compile_loops(engine, program, backend == "cuda", donated)
 
 
-def _compile_loops(engine: Any, program: Program, grid: bool) -> Any:
+def _compile_loops(engine: Any, program: Program, grid: bool, donated: AbstractSet[int]) -> Any:
     constants: list[np.ndarray[Any, Any]] = []
     early: Lowered | None = None
     if any(e.op.name == "constant" for e in equations(program)):
         # their order is known only after lowering, and passes drop some of them
-        early = lower_program(program, grid)
+        early = lower_program(program, grid, donated)
         constants.extend(early.constants)
 
     def loops() -> LoopProgram:
         if early is not None:
             return early.loops
-        lowered = lower_program(program, grid)
+        lowered = lower_program(program, grid, donated)
         constants.extend(lowered.constants)
         return lowered.loops
 
@@ -84,10 +99,15 @@ def _key(program: Program) -> str:
     return fingerprint(program) + places
 
 
-def lower_program(program: Program, grid: bool = False) -> Lowered:
-    """The loop program after the default passes; for a grid of threads on request."""
+def lower_program(
+    program: Program, grid: bool = False, donated: AbstractSet[int] = frozenset()
+) -> Lowered:
+    """The loop program after the default passes; for a grid of threads on request.
+
+    On a grid, outputs may take the memory of the inputs that are `donated`.
+    """
     kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
-    lowered: Lowered = kernels.lower(default_pipeline(program), grid)
+    lowered: Lowered = kernels.lower(default_pipeline(program), grid, donated)
     if dumping():
         dump("lowered", "kernels", lambda: loops_text(lowered.loops))
     return lowered

@@ -11,9 +11,9 @@ from typing import Any
 
 from wengert.api.arguments import abstract, function_name, require_callable
 from wengert.api.changes import aliases, check, finish
-from wengert.api.compilation import LOCK, check_backend, compile_program
+from wengert.api.compilation import LOCK, backend_for, check_backend, compile_program
 from wengert.api.fast import Fast, fast_call
-from wengert.api.signature import Call, Identity, convention, is_static
+from wengert.api.signature import Call, Identity, convention, is_static, numbered
 from wengert.api.stages import Lowered
 from wengert.capture.convert import convert
 from wengert.tracer.pytree import is_node
@@ -46,9 +46,14 @@ def jit(
     succeeded. Under transforms (grad, jvp, vmap, ...) such changes stay inside.
 
     A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
-    as a constant otherwise. `donate_argnums` names arguments that are not used again; the CPU back
-    end makes no use of it. `backend` is "cpu" (the default), "cuda" (kernels for a
-    grid of threads; docs/cuda.md says what runs them), or "reference", the NumPy evaluator.
+    as a constant otherwise.
+
+    `donate_argnums` names positional arguments that are not used again: on a GPU, results of the
+    same type take their memory, so that such an argument's array holds the new values after the
+    call; the CPU back end makes no use of it. `backend` is "cpu", "cuda" (kernels for a grid of
+    threads; docs/cuda.md says what runs them), or "reference", the NumPy evaluator; without it
+    CuPy arrays among the arguments mean "cuda", with CuPy arrays out, and else "cpu".
+
     Without `fun`, gives a decorator.
     """
     options = {
@@ -66,7 +71,8 @@ def jit(
 class Specialisation:
     """The program for one signature, and its executable once a call outside of traces needs it.
 
-    It is `aliased` if the program is for some arguments being the same array.
+    It is `aliased` if the program is for some arguments being the same array. `donated` are the
+    traced leaves, by position, that the caller gives away.
     """
 
     call: Call
@@ -74,12 +80,14 @@ class Specialisation:
     executable: Any = None
     fast: Fast | None = None
     aliased: bool = False
+    backend: str = ""
+    donated: frozenset[int] = frozenset()
 
-    def prepare(self, backend: str) -> Any:
+    def prepare(self) -> Any:
         """Compiles the program unless that is done."""
         with LOCK:
             if self.executable is None:
-                made = compile_program(self.traced.program, backend)
+                made = compile_program(self.traced.program, self.backend, self.donated)
                 if made.fast is not None and not self.aliased and not self.traced.written:
                     self.fast = fast_call(self.call, made.fast, self.traced)
                 self.executable = made
@@ -105,6 +113,7 @@ class Jit:
         self._fun = fun
         self._options = options
         self._backend = check_backend(options["backend"])
+        self._donated = numbered("donate_argnums", fun, options["donate_argnums"])
         self._convention = convention(fun, options["static_argnums"], options["static_argnames"])
         self._cache: dict[Any, Specialisation] = {}
         self._int_values: dict[Any, int] = {}
@@ -128,7 +137,7 @@ class Jit:
             return self._call_changing(found, call, leaves)
         if found.traced.captured or call.is_traced:
             return found.finish(run(found.traced.program, [*leaves, *found.traced.captured]))
-        executable = found.executable or found.prepare(self._backend)
+        executable = found.executable or found.prepare()
         if found.fast is not None:
             self._remember(found.fast, call)
         return found.finish(executable(*leaves))
@@ -146,7 +155,7 @@ class Jit:
         if found.traced.captured or call.is_traced:
             outputs: Any = run(found.traced.program, [*args, *found.traced.captured])
         else:
-            executable = found.executable or found.prepare(self._backend)
+            executable = found.executable or found.prepare()
             outputs = executable(*args)
             if found.fast is not None:
                 self._remember(found.fast, call)
@@ -163,6 +172,9 @@ class Jit:
         """Traces the function for a signature; `same` says which arguments are one array."""
         traced = self._trace(call, same)
         found = Specialisation(call.without_leaves(), traced, aliased=same is not None)
+        found.backend = backend_for(self._backend, call.on_device)
+        if same is None and self._donated:
+            found.donated = call.inputs_of(self._donated)
         if found.traced.captured:
             return found  # belongs to the trace around this call alone
         with LOCK:
@@ -239,7 +251,7 @@ class Jit:
 
     def _lower(self, call: Call) -> Lowered:
         found = self._cache.get(call.key) or self._specialise(call)
-        return Lowered(found.call, found.traced, self._backend)
+        return Lowered(found.call, found.traced, found.backend, found.donated)
 
     def __repr__(self) -> str:
         return f"<jit of {function_name(self._fun)}>"

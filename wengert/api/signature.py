@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,13 @@ import numpy as np
 from wengert.api.arguments import ShapeDtypeStruct, abstract, fail
 from wengert.errors import InputTypeError, WengertError
 from wengert.tracer.array import Tracer
+from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.pytree import TreeDef, flatten, paths
 
 _STATIC = (bool, int, str, bytes)
+
+DEVICE = "cuda"
+"""Ends the spec of an array that lies on a GPU."""
 
 
 class Identity:
@@ -36,8 +41,9 @@ class Identity:
 class Call:
     """The arguments of a call, flattened.
 
-    `specs` has an entry per leaf: (dtype, shape), `float` for Python floats, or the type and the
-    value of a leaf that is static. `static` are the static arguments, by position and name.
+    `specs` has an entry per leaf: (dtype, shape), (dtype, shape, DEVICE), `float` for Python
+    floats, or the type and the value of a leaf that is static. `static` are the static
+    arguments, by position and name.
     """
 
     leaves: list[Any]
@@ -59,6 +65,20 @@ class Call:
     def has_object(self) -> bool:
         """Whether this is a call of a method whose object is a constant."""
         return bool(self.static) and isinstance(self.static[0][1], Identity)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether any argument is an array on a GPU."""
+        return any(s is not float and len(s) == 3 for s in self.specs)
+
+    def inputs_of(self, numbers: AbstractSet[int]) -> frozenset[int]:
+        """Which of the traced leaves belong to the positional arguments of these numbers."""
+        dynamic, _ = self.tree.unflatten(range(len(self.leaves)))
+        taken = {place for place, _ in self.static}
+        free = (n for n in range(len(dynamic) + len(taken)) if n not in taken)
+        given = [x for n, x in zip(free, dynamic, strict=False) if n in numbers]
+        own = set(flatten(given)[0])
+        return frozenset(place for place, k in enumerate(self.traced) if k in own)
 
     def without_leaves(self) -> Call:
         """The same signature without the arrays, to be kept."""
@@ -117,6 +137,8 @@ def _spec(leaf: Any) -> Any:
         return kind, leaf
     if isinstance(leaf, float):
         return float
+    if is_device_array(leaf):
+        return leaf.dtype, leaf.shape, DEVICE
     abstract(leaf, "an argument")  # raises: neither an array nor a number
     raise AssertionError(f"no signature for {kind}")
 
@@ -193,13 +215,9 @@ def parameters(fun: Callable[..., Any]) -> list[str]:
 def convention(fun: Callable[..., Any], argnums: Any, argnames: Any) -> Convention:
     """The calling convention of `fun`: positions and names of static arguments imply each other."""
     known = parameters(fun)
-    numbers = {argnums} if isinstance(argnums, int) else set(argnums)
+    numbers = numbered("static_argnums", fun, argnums)
     names = {argnames} if isinstance(argnames, str) else set(argnames)
-    if any(n < 0 for n in numbers):
-        if not known:
-            fail(InputTypeError("negative static_argnums need a function with known parameters"))
-        numbers = {n % len(known) if n < 0 else n for n in numbers}
-    _check_static(fun, numbers, names)
+    _check_names(fun, names)
     also_named = {known[n] for n in numbers if n < len(known)}
     also_numbered = {i for i, p in enumerate(known) if p in names}
     return Convention(
@@ -207,22 +225,40 @@ def convention(fun: Callable[..., Any], argnums: Any, argnames: Any) -> Conventi
     )
 
 
-def _check_static(fun: Callable[..., Any], numbers: set[int], names: set[str]) -> None:
+def numbered(option: str, fun: Callable[..., Any], argnums: int | Iterable[int]) -> set[int]:
+    """The positional arguments that an option of jit names, counted from 0; fails on others."""
+    known = parameters(fun)
+    numbers = {argnums} if isinstance(argnums, int) else set(argnums)
+    if any(n < 0 for n in numbers):
+        if not known:
+            fail(InputTypeError(f"negative {option} need a function with known parameters"))
+        numbers = {n % len(known) if n < 0 else n for n in numbers}
+    beyond = sorted(n for n in numbers if n >= len(known))
+    if beyond and inspect.Parameter.VAR_POSITIONAL not in _kinds(fun):
+        fail(
+            InputTypeError(
+                f"{option} has {beyond[0]}, and the positional parameters of the function, "
+                f"counted from 0, are: {', '.join(known) or 'none'}"
+            )
+        )
+    return numbers
+
+
+def _kinds(fun: Callable[..., Any]) -> set[Any]:
+    """The kinds of parameters; where they cannot be known, there may be any number of them."""
+    try:
+        return {p.kind for p in inspect.signature(fun).parameters.values()}
+    except (TypeError, ValueError):
+        return {inspect.Parameter.VAR_POSITIONAL}
+
+
+def _check_names(fun: Callable[..., Any], names: set[str]) -> None:
     """Fails on static arguments that no call can have; they are misspelt."""
     try:
         found = inspect.signature(fun).parameters.values()
     except (TypeError, ValueError):
         return
     kinds = {p.kind for p in found}
-    positional = parameters(fun)
-    beyond = sorted(n for n in numbers if n >= len(positional))
-    if beyond and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        fail(
-            InputTypeError(
-                f"static_argnums has {beyond[0]}, and the positional parameters of the function, "
-                f"counted from 0, are: {', '.join(positional) or 'none'}"
-            )
-        )
     unknown = sorted(names - {p.name for p in found})
     if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
         fail(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from wengert.api.arguments import (
@@ -14,7 +15,7 @@ from wengert.api.arguments import (
     require_callable,
 )
 from wengert.api.changes import aliases, check, finish
-from wengert.api.compilation import check_backend, compile_program, loops_text, lower_program
+from wengert.api.compilation import compile_program, loops_text, lower_program
 from wengert.api.signature import Call, Convention, convention
 from wengert.capture.convert import convert
 from wengert.errors import InputTypeError, MutationError
@@ -51,10 +52,13 @@ class TracedFunction:
 class Lowered:
     """The stages of a function for one signature."""
 
-    def __init__(self, call: Call, traced: Traced, backend: str | None = None) -> None:
+    def __init__(
+        self, call: Call, traced: Traced, backend: str, donated: AbstractSet[int] = frozenset()
+    ) -> None:
         self._call = call
         self._traced = traced
-        self.backend = check_backend(backend)
+        self._donated = donated
+        self.backend = backend
 
     @property
     def program(self) -> Program:
@@ -78,7 +82,7 @@ class Lowered:
 
     @functools.cached_property
     def _kernels(self) -> Any:
-        return lower_program(self.program, self.backend == "cuda").loops
+        return lower_program(self.program, self.backend == "cuda", self._donated).loops
 
     @property
     def kernels(self) -> Stage:
@@ -88,7 +92,7 @@ class Lowered:
     @functools.cached_property
     def executable(self) -> Any:
         """The compiled program, of the leaves of the arguments."""
-        return compile_program(self.program, self.backend)
+        return compile_program(self.program, self.backend, self._donated)
 
     @property
     def source(self) -> Stage:
@@ -179,10 +183,11 @@ class Compiled:
 def _describe(spec: Any) -> str:
     if spec is float:
         return "a Python float"
-    kind, detail = spec
+    kind, detail = spec[:2]
     if isinstance(kind, type):
         return f"the constant {detail!r}"
-    return f"{kind.name}[{','.join(map(str, detail))}]"
+    where = " on a GPU" if len(spec) == 3 else ""
+    return f"{kind.name}[{','.join(map(str, detail))}]{where}"
 
 
 def _trace_call(fun: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Call, Traced]:

@@ -226,7 +226,8 @@ class LoopProgram:
 
     `outputs` may repeat, and may be inputs or constants (then the caller gets a copy). `offsets`
     places each TEMP buffer in one arena of `arena` bytes; buffers live at the same time do not
-    overlap.
+    overlap. `donated` are inputs that the program writes, since an output takes their memory: they
+    are outputs too.
     """
 
     inputs: tuple[Buffer, ...]
@@ -236,3 +237,4 @@ class LoopProgram:
     failures: tuple[Failure, ...]
     offsets: dict[Buffer, int]
     arena: int
+    donated: frozenset[Buffer] = frozenset()

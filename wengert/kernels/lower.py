@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
 from wengert.kernels.emit import Emitter, Nest
+from wengert.kernels.grid.donate import in_donated
 from wengert.kernels.grid.place import place
 from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import (
@@ -78,13 +80,17 @@ def _straight(step: Kernel) -> bool:
     return all(isinstance(st, Store | Check | Declare | Assign) for st in step.body)
 
 
-def lower(program: Program, grid: bool = False) -> Lowered:
-    """The loop program that computes `program`; for a grid of threads on request."""
+def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = frozenset()) -> Lowered:
+    """The loop program that computes `program`; for a grid of threads on request.
+
+    On a grid, outputs take the memory of `donated` inputs where they can: such an output is the
+    input's buffer.
+    """
     with deep_recursion():
         context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])
-        given = dict(zip(program.inputs, inputs, strict=True))
-        first = Inputs(given, {}, frozenset(), {}, Space.TEMP, threads=not grid)
+        known = dict(zip(program.inputs, inputs, strict=True))
+        first = Inputs(known, {}, frozenset(), {}, Space.TEMP, threads=not grid)
         staged = build(program, context, first, top=True)
         emitter = Emitter(context.s, staged.stages)
         steps: list[Kernel] = []
@@ -95,9 +101,13 @@ def lower(program: Program, grid: bool = False) -> Lowered:
             elif stage.kind not in GIVEN:
                 made = emitter.kernel(root)
                 steps.extend([as_emitted(made)] if grid else schedule(context.s, made))
+        outputs = staged.outputs
         if grid:
-            used = (*staged.outputs, *inputs, *(b for b, _ in context.constants))
-            steps = place(context.s, merged(steps), used)
+            given = [(inputs[k], program.in_types[k]) for k in sorted(donated)]
+            results = list(zip(outputs, program.out_types, strict=True))
+            steps, outputs = in_donated(context.s, merged(steps), given, results)
+            used = (*outputs, *inputs, *(b for b, _ in context.constants))
+            steps = place(context.s, steps, used)
         else:
             steps = standing_sums(context.s, around_meetings(context.s, merged(steps)))
             steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
@@ -105,11 +115,12 @@ def lower(program: Program, grid: bool = False) -> Lowered:
     loops = LoopProgram(
         inputs,
         tuple(b for b, _ in context.constants),
-        staged.outputs,
+        outputs,
         tuple(steps),
         tuple(context.failures),
         offsets,
         size,
+        frozenset(outputs).difference(staged.outputs),
     )
     if config().verify:
         verify(loops)

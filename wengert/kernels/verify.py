@@ -36,7 +36,7 @@ def verify(program: LoopProgram) -> None:
     """Raises VerificationError, naming the kernel and the fault, if an invariant is broken."""
     written: set[Buffer] = {*program.inputs, *program.constants}
     for step in program.steps:
-        _Kernel(step.name, len(program.failures), written).run(step.body)
+        _Kernel(step.name, len(program.failures), written, program.donated).run(step.body)
         for buffer in buffers(step.body):
             if buffer.space is Space.TEMP and buffer not in program.offsets:
                 raise VerificationError("a temporary buffer has no place in the arena")
@@ -57,6 +57,7 @@ class _Kernel:
     name: str
     failures: int
     written: set[Buffer]
+    donated: frozenset[Buffer]
     bounds: dict[Index, tuple[int, int] | None] = field(
         default_factory=dict[Index, tuple[int, int] | None]
     )
@@ -104,7 +105,8 @@ class _Kernel:
         """Checks the dtype, the space and the offset of a store."""
         if store.value.dtype != store.buffer.dtype:
             self.fail(f"stores {store.value.dtype} in a buffer of {store.buffer.dtype}")
-        if store.buffer.space in (Space.INPUT, Space.CONSTANT):
+        fixed = store.buffer.space in (Space.INPUT, Space.CONSTANT)
+        if fixed and store.buffer not in self.donated:
             self.fail(f"writes to a buffer of space {store.buffer.space}")
         self.access(store.buffer, store.offset)
         self.written.add(store.buffer)

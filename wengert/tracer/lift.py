@@ -12,6 +12,7 @@ from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, Dim, DType, Symbol, supported_dtype
 from wengert.tracer import array
 from wengert.tracer.array import Tracer, is_weak
+from wengert.tracer.device_arrays import refuse_device_array
 from wengert.tracer.stack import Trace, open_trace
 
 __all__ = ["checked", "is_weak", "lift", "open_trace", "promote", "result_dtype", "wrap"]
@@ -37,6 +38,7 @@ def lift(x: Any, dtype: Any = None) -> Value:
         return trace.constant(checked(x))
     if isinstance(x, (list, tuple, range)):
         return _lift_sequence(trace, x)
+    refuse_device_array(x)
     if hasattr(x, "__array_ufunc__"):
         np.asarray(x)  # what can be told apart by its own error
     raise InputTypeError(

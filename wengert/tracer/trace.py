@@ -14,6 +14,7 @@ from wengert.ir.evaluate import call
 from wengert.ir.program import Program, Var
 from wengert.ir.types import TensorType
 from wengert.tracer.array import Tracer
+from wengert.tracer.device_arrays import refuse_device_array
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten, paths
 from wengert.tracer.stack import Trace, current, open_trace, opened, raised_at, user_location
@@ -176,4 +177,6 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         builder = open_trace(next(x for x in args if isinstance(x, Tracer))).builder
         values = [lift(x, t.dtype) for x, t in zip(args, program.in_types, strict=True)]
         return [wrap(v) for v in builder.inline(program, values)]
+    for x in args:
+        refuse_device_array(x)
     return call(program, args)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import cache
+from wengert.backends import cache
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.load import load

@@ -6,7 +6,8 @@ import functools
 import importlib
 from typing import Any
 
-from wengert.backends.cpu import cache, libraries
+from wengert.backends import cache
+from wengert.backends.cpu import libraries
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.config import config

@@ -44,8 +44,10 @@ def compile_for(
     """Compile a loop program that was lowered for a grid, for a given device."""
     started = time.perf_counter()
     text = print_program(program)
-    plan = Plan(program, text, constants, target)
+    with target.active():
+        plan = Plan(program, text, constants, target)
     signature = Signature(tuple(in_types), tuple(out_types), program.failures)
-    made = Executable(plan, signature, target, time.perf_counter() - started)
+    made = Executable(plan, signature, target)
     made.text = text.source
+    made.compile_seconds = time.perf_counter() - started
     return made

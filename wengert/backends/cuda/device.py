@@ -1,16 +1,16 @@
 """The narrow interface between launch plans and whatever runs them.
 
-`host/` implements it: it compiles the kernel text with g++ and runs each CUDA thread as a fiber, so
-that everything above this interface is tested on machines without a GPU. The driver of a GPU is to
-implement it for the very same text; it is not written yet.
+Two packages implement it for the very same text. `gpu/` has kernels compiled by NVRTC and launches
+them through CuPy; `host/` compiles them with g++ and runs each CUDA thread as a fiber, so that
+everything above this interface is tested on machines without a GPU.
 
-Addresses are plain ints. A kernel's parameters are all pointers, so a launch is described by the
-addresses that its parameters have: `Launch.arguments` says where each comes from.
+Addresses are plain ints. A kernel's parameters are all pointers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,7 @@ class MatMulSpec:
     out: tuple[int, int]
     batch: int = 1
     steps: tuple[int, int, int] = (0, 0, 0)  # of lhs, rhs, out
+    alignment: int = 16  # of the first elements, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,32 @@ class Report:
 class Memory(Protocol):
     """A stretch of device memory, given back when the object dies."""
 
-    address: int
-    nbytes: int
+    @property
+    def address(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+class Prepared(Protocol):
+    """A product that is ready to run, and the bytes of device memory that it needs meanwhile."""
+
+    @property
+    def workspace(self) -> int: ...
 
 
 class Device(Protocol):
     """One GPU, or the host playing one."""
 
     name: str
+
+    def active(self) -> AbstractContextManager[Any]:
+        """While it is entered, work goes to this device."""
+        ...
+
+    def order(self, last: Any) -> Any:
+        """Where work goes now; it waits for all that went to `last`, an earlier such place."""
+        ...
 
     def load(self, source: str, kernels: Sequence[KernelSpec]) -> Sequence[Any]:
         """Compiles a text (or finds it in the disk cache); a handle for each kernel."""
@@ -101,20 +120,38 @@ class Device(Protocol):
         """Launches a kernel; `parameters` is a ctypes array of pointers to its arguments."""
         ...
 
-    def matmul(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
-        """Runs a product on the addresses of lhs, rhs and out."""
+    def prepare(self, spec: MatMulSpec) -> Prepared:
+        """Chooses how a product is computed."""
         ...
 
-    def record(self, run: Any) -> Any:
-        """What replays all launches that `run()` makes, or None if they cannot be recorded."""
+    def matmul(self, product: Any, addresses: Sequence[int], workspace: int) -> None:
+        """Runs a prepared product on the addresses of lhs, rhs and out."""
+        ...
+
+    def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
+        """What replays all launches that `run()` makes, or None if they cannot be recorded.
+
+        A replay uses the addresses that were in the arguments while it was recorded.
+        """
         ...
 
     # the user's arrays
 
     def address_of(self, array: Any) -> int | None:
-        """The address of an array of this device; None if it is no such array."""
+        """The address of an array of this device; None if kernels cannot use it as it is.
+
+        Raises InputTypeError for an array of another device.
+        """
         ...
 
-    def empty(self, memory: Memory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    def contiguous(self, array: Any, dtype: np.dtype[Any]) -> Any:
+        """A copy of an array of this device that kernels can use; None if it is none."""
+        ...
+
+    def mixes(self, leaves: Sequence[Any]) -> bool:
+        """Whether some arguments are arrays of this device, and others arrays of the host."""
+        ...
+
+    def empty(self, memory: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         """An array for the user, over memory that it keeps alive."""
         ...

@@ -5,23 +5,23 @@ A plan is made once per program and device. It owns the device memory of constan
 launches kernels from argument arrays that were built beforehand: a kernel's parameters are
 pointers into the table of addresses, so nothing is packed per call.
 
-Where a program has no checks, launches can be recorded, if the device can do that: recordings are
-kept for the last few sets of addresses, since in a steady loop inputs and outputs come back in the
-same places.
+Launches are recorded (on a GPU as a CUDA graph) when a set of addresses comes the second time:
+recordings are kept for the last few sets, since in a steady loop inputs and outputs come back in
+the same places.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from wengert.backends.cuda.cuda_print import Printed, print_kernel
-from wengert.backends.cuda.device import Device, MatMulSpec, Memory
+from wengert.backends.cuda.device import Device, Memory, Prepared
 from wengert.backends.cuda.products import Product, as_products
 from wengert.backends.cuda.source import source_text
 from wengert.kernels.grid.place import is_product
@@ -68,7 +68,7 @@ class _Launch:
 
 @dataclass(slots=True)
 class _Call:
-    spec: MatMulSpec
+    product: Prepared
     slots: tuple[int, ...]
     shifts: tuple[int, ...]
 
@@ -84,7 +84,9 @@ class Plan:
         self.checks = text.checks
         self.memory: list[Memory] = []
         self.slots: dict[Buffer | str, int] = {}
-        self.recordings: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self.recordings: OrderedDict[tuple[int, ...], Callable[[], None] | None] = OrderedDict()
+        self.recordable = True
+        self.last: Any = None  # where the device ran the program before
         self._layout(program, constants, text)
         handles = device.load(text.source, [k.spec for k in text.kernels])
         known = dict(zip(map(id, text.kernels), handles, strict=True))
@@ -92,6 +94,8 @@ class Plan:
             self._launch(s, known[id(s)]) if isinstance(s, Printed) else self._product(s)
             for s in text.steps
         ]
+        products = [s.product.workspace for s in self.steps if isinstance(s, _Call)]
+        self.workspace = self._allocate(max(products, default=0))
 
     def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
         """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
@@ -132,7 +136,7 @@ class Plan:
 
     def _product(self, product: Product) -> _Call:
         slots = tuple(self.slots[b] for b in product.buffers)
-        return _Call(product.spec, slots, product.shifts)
+        return _Call(self.device.prepare(product.spec), slots, product.shifts)
 
     def address(self, buffer: Buffer) -> int:
         """Where a buffer is whose memory is the plan's."""
@@ -142,27 +146,28 @@ class Plan:
 
     def run(self, addresses: Sequence[int]) -> None:
         """Launches everything; `addresses` are those of inputs, then of distinct outputs."""
+        self.last = self.device.order(self.last)
         key = tuple(addresses)
-        recorded = self.recordings.get(key)
-        if recorded is not None:
+        recorded = self.recordings.get(key) or self._recorded(key)
+        if recorded is None:
+            self._issue()
+        else:
             self.recordings.move_to_end(key)
             recorded()
-            return
-        self.table[: len(key)] = key
-        seen = key in self.recordings
-        if seen and not self.checks:
-            recorded = self.device.record(self._issue)
-            self.recordings[key] = recorded
-            if recorded is not None:
-                recorded()
-                return
-        self._issue()
-        self._remember(key)
 
-    def _remember(self, key: tuple[int, ...]) -> None:
-        self.recordings.setdefault(key, None)
-        while len(self.recordings) > RECORDINGS:
+    def _recorded(self, key: tuple[int, ...]) -> Callable[[], None] | None:
+        """A recording for a set of addresses that was there before; the table holds them now."""
+        self.table[: len(key)] = key
+        if not self.recordable:
+            return None
+        if key in self.recordings:
+            made = self.recordings[key] = self.device.record(self._issue)
+            self.recordable = made is not None
+            return made
+        self.recordings[key] = None
+        if len(self.recordings) > RECORDINGS:
             self.recordings.popitem(last=False)
+        return None
 
     def _issue(self) -> None:
         for step in self.steps:
@@ -170,7 +175,7 @@ class Plan:
                 self.device.launch(step.handle, step.printed.spec, step.parameters)
             else:
                 at = [self.table[k] + b for k, b in zip(step.slots, step.shifts, strict=True)]
-                self.device.matmul(step.spec, at)
+                self.device.matmul(step.product, at, self.workspace)
 
     def failure(self) -> tuple[int, int] | None:
         """The number and the value of the check that failed, after the program has run."""

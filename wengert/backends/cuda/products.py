@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 from wengert.backends.cuda.device import MatMulSpec
 from wengert.ir.scalar import Expr, Index, ScalarOp, affine
@@ -50,6 +50,7 @@ def as_products(kernel: Kernel) -> Iterator[Product]:
 
 def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) -> Product:
     size = call.out.buffer.dtype.itemsize
+    shifts = tuple(size * s for s in starts)
     spec = MatMulSpec(
         dtype=call.out.buffer.dtype,
         m=_at(call.m, {}),
@@ -60,9 +61,10 @@ def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) 
         out=_strides(call.out),
         batch=batch,
         steps=(steps[0], steps[1], steps[2]),
+        alignment=gcd(16, *shifts),
     )
     buffers = (call.lhs.buffer, call.rhs.buffer, call.out.buffer)
-    return Product(spec, buffers, tuple(size * s for s in starts))
+    return Product(spec, buffers, shifts)
 
 
 def _strides(matrix: Matrix) -> tuple[int, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +40,14 @@ class Loaded:
     meets: bool
 
 
+@dataclass(frozen=True, slots=True)
+class HostMatMul:
+    """A product, which NumPy computes."""
+
+    spec: MatMulSpec
+    workspace: int = 0
+
+
 @dataclass(slots=True)
 class HostDevice:
     """Runs kernels on the CPU, in an order of threads that follows from `seed`."""
@@ -47,6 +57,12 @@ class HostDevice:
     name: str = "host"
     launches: int = field(default=0, init=False)
     _recording: list[Callable[[], None]] | None = field(default=None, init=False)
+
+    def active(self) -> AbstractContextManager[Any]:
+        return contextlib.nullcontext()
+
+    def order(self, last: Any) -> Any:
+        return None
 
     def load(self, source: str, kernels: Sequence[KernelSpec]) -> Sequence[Any]:
         if not kernels:
@@ -109,12 +125,15 @@ class HostDevice:
             report = handle.library.wg_report().decode()
             raise LaunchError(f"kernel {spec.name} of the host device failed: {report}")
 
-    def matmul(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
+    def prepare(self, spec: MatMulSpec) -> HostMatMul:
+        return HostMatMul(spec)
+
+    def matmul(self, product: HostMatMul, addresses: Sequence[int], workspace: int) -> None:
         if self._recording is not None:
             at = tuple(addresses)
-            self._recording.append(lambda: self._multiply(spec, at))
+            self._recording.append(lambda: self._multiply(product.spec, at))
         else:
-            self._multiply(spec, addresses)
+            self._multiply(product.spec, addresses)
 
     def _multiply(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
         shapes = ((spec.m, spec.k), (spec.k, spec.n), (spec.m, spec.n))
@@ -142,6 +161,12 @@ class HostDevice:
     def address_of(self, array: Any) -> int | None:
         fine = isinstance(array, np.ndarray) and array.flags.c_contiguous
         return array.ctypes.data if fine and array.ctypes.data % 16 == 0 else None
+
+    def contiguous(self, array: Any, dtype: np.dtype[Any]) -> Any:
+        return None
+
+    def mixes(self, leaves: Sequence[Any]) -> bool:
+        return False
 
     def empty(self, memory: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         size = int(np.prod(shape, dtype=np.int64))

@@ -14,8 +14,7 @@ import pytest
 from cpu_programs import S, executable
 
 from wengert import config, errors
-from wengert.backends import cpu
-from wengert.backends.cpu import cache
+from wengert.backends import cache, cpu
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import Check, Failure, Kernel, Space, Store
 

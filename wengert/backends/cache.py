@@ -135,7 +135,7 @@ def _environment() -> str:
 def _sources() -> str:
     """A hash of the package's sources: an edited compiler must not find its old output."""
     found = hashlib.sha256()
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[1]
     for part in ("ir", "kernels", "backends"):
         for path in sorted((root / part).rglob("*.py")):
             found.update(path.read_bytes())

@@ -1,0 +1,135 @@
+"""The calls to cublasLt, against a stand-in that multiplies what its descriptors say.
+
+The stand-in reads layouts as cublasLt does, columns first, so that a wrong stride, transposition or
+batch step gives a wrong product.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wengert.backends.cuda.device import MatMulSpec
+from wengert.backends.cuda.gpu import cublaslt
+from wengert.backends.cuda.gpu.cublaslt import CublasLt
+from wengert.errors import LaunchError
+
+RNG = np.random.default_rng(0)
+DTYPES = {0: np.float32, 1: np.float64, 2: np.float16}
+
+
+class FakeLibrary:
+    """Handles are numbers of dictionaries of attributes."""
+
+    def __init__(self) -> None:
+        self.things: list[dict[Any, Any]] = []
+        self.state = 0
+
+    def _new(self, place: Any, **attributes: Any) -> int:
+        self.things.append(attributes)
+        place._obj.value = len(self.things)
+        return 0
+
+    def _set(self, thing: Any, field: int, value: Any, size: Any) -> int:
+        assert ctypes.sizeof(value._obj) == size.value
+        self.things[thing.value - 1][field] = value._obj.value
+        return 0
+
+    def cublasLtCreate(self, place: Any) -> int:
+        return self._new(place)
+
+    def cublasLtMatmulDescCreate(self, place: Any, compute: int, scale: int) -> int:
+        return self._new(place, compute=compute, scale=scale)
+
+    def cublasLtMatrixLayoutCreate(self, place: Any, kind: int, *sizes: Any) -> int:
+        rows, columns, leading = (s.value for s in sizes)
+        assert leading >= rows
+        return self._new(place, kind=kind, rows=rows, columns=columns, leading=leading)
+
+    def cublasLtMatmulPreferenceCreate(self, place: Any) -> int:
+        return self._new(place)
+
+    def cublasLtMatmulPreferenceDestroy(self, thing: Any) -> int:
+        return 0
+
+    cublasLtMatmulDescSetAttribute = _set  # noqa: N815
+    cublasLtMatrixLayoutSetAttribute = _set  # noqa: N815
+    cublasLtMatmulPreferenceSetAttribute = _set  # noqa: N815
+
+    def cublasLtMatmulAlgoGetHeuristic(self, *arguments: Any) -> int:
+        preference, _, found, count = arguments[6:]
+        assert self.things[preference.value - 1][5] == 4
+        found._obj.workspace, found._obj.state = 512, self.state
+        count._obj.value = 1
+        return 0
+
+    def _matrices(self, layout: Any, address: Any) -> Any:
+        found = self.things[layout.value - 1]
+        batch, step = found.get(5, 1), found.get(6, 0)
+        dtype = np.dtype(DTYPES[found["kind"]])
+        count = (batch - 1) * step + found["leading"] * (found["columns"] - 1) + found["rows"]
+        memory = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address.value)
+        flat = np.frombuffer(memory, dtype)
+        strides = (step, 1, found["leading"])
+        shape = (batch, found["rows"], found["columns"])
+        strided = np.lib.stride_tricks.as_strided
+        return strided(flat, shape, tuple(dtype.itemsize * s for s in strides))
+
+    def cublasLtMatmul(self, _: Any, description: Any, *rest: Any) -> int:
+        one, a, la, b, lb, zero, c, lc, d, ld, _, workspace, size, stream = rest
+        assert (one._obj.value, zero._obj.value, c.value) == (1.0, 0.0, d.value)
+        assert (lc.value, workspace.value, size.value, stream.value) == (ld.value, 4096, 512, 7)
+        told = self.things[description.value - 1]
+        x, y = self._matrices(la, a), self._matrices(lb, b)
+        x = x.swapaxes(1, 2) if told.get(3) else x
+        y = y.swapaxes(1, 2) if told.get(4) else y
+        self._matrices(ld, d)[...] = x @ y
+        return 0
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
+    made = FakeLibrary()
+    monkeypatch.setattr(cublaslt, "_library", lambda: made)
+    return made
+
+
+def laid_out(x: Any, turned: bool) -> tuple[Any, tuple[int, int], int]:
+    """An array in memory, its strides of rows and columns, and its step from one to the next."""
+    stored = np.ascontiguousarray(x.swapaxes(1, 2) if turned else x)
+    view = stored.swapaxes(1, 2) if turned else stored
+    step, row, column = (s // x.itemsize for s in view.strides)
+    return stored, (row, column), step
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("size", [(1, 7, 5, 3), (4, 6, 2, 9), (1, 1, 8, 5), (2, 5, 1, 4)])
+def test_products(
+    library: FakeLibrary, size: tuple[int, ...], turned: tuple[bool, bool], dtype: Any
+) -> None:
+    batch, m, n, k = size
+    x = RNG.normal(size=(batch, m, k)).astype(dtype)
+    y = RNG.normal(size=(batch, k, n)).astype(dtype)
+    lhs, lhs_strides, lhs_step = laid_out(x, turned[0])
+    rhs, rhs_strides, rhs_step = laid_out(y, turned[1])
+    out = np.zeros((batch, m, n), dtype)
+    strides = (lhs_strides, rhs_strides, (n, 1))
+    steps = (lhs_step, rhs_step, m * n)
+    spec = MatMulSpec(np.dtype(dtype), m, n, k, *strides, batch, steps, alignment=4)
+    lt = CublasLt()
+    product = lt.prepare(spec)
+    assert lt.prepare(spec) is product
+    assert product.workspace == 512
+    lt.run(product, [a.ctypes.data for a in (lhs, rhs, out)], 4096, 7)
+    np.testing.assert_allclose(out, x @ y, rtol=3e-3 if dtype == np.float16 else 1e-6)
+
+
+def test_a_product_that_the_library_has_not_is_an_error(library: FakeLibrary) -> None:
+    library.state = 15
+    spec = MatMulSpec(np.dtype("f4"), 8, 8, 8, (8, 1), (8, 1), (8, 1), alignment=4)
+    with pytest.raises(LaunchError, match=r"shapes \(8, 8\) @ \(8, 8\).*backend='cpu'"):
+        CublasLt().prepare(spec)
