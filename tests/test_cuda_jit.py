@@ -92,7 +92,7 @@ def test_products_and_training_steps() -> None:
     value, slope = wg.jit(f, backend="cuda")(w, x)
     expected = wg.jit(f)(w, x)
     np.testing.assert_allclose(value, expected[0], rtol=1e-12)
-    np.testing.assert_allclose(slope, expected[1], rtol=1e-12)
+    np.testing.assert_allclose(slope, expected[1], rtol=1e-12, atol=1e-16)
 
 
 def test_batched_products() -> None:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.signature import Call, Identity, is_static
+from wengert.tracer.device_arrays import device_array_type
 from wengert.tracer.pytree import TreeDef
 from wengert.tracer.stack import current
 from wengert.tracer.trace import Traced
@@ -153,6 +154,8 @@ class _Writer:
         # the entry takes any number for a 0-d argument, but their types mean different programs
         if spec is float:
             self.require(f"type({value}) is float")
+        elif len(spec) == 3:
+            self.require(f"type({value}) is {self.named(device_array_type())}")
         elif spec[1] == ():
             self.require(f"type({value}) is {self.named(spec[0].type)}")
         self.leaves.append(value)

@@ -88,7 +88,10 @@ class Specialisation:
         with LOCK:
             if self.executable is None:
                 made = compile_program(self.traced.program, self.backend, self.donated)
-                if made.fast is not None and not self.aliased and not self.traced.written:
+                plain = not self.aliased and not self.traced.written
+                if self.call.on_device and self.traced.changed:
+                    plain = False
+                if made.fast is not None and plain:
                     self.fast = fast_call(self.call, made.fast, self.traced)
                 self.executable = made
         return self.executable

@@ -14,6 +14,13 @@ def is_device_array(x: Any) -> TypeGuard[Any]:
     return cupy is not None and isinstance(x, cupy.ndarray)
 
 
+def device_array_type() -> type:
+    """The type of CuPy's arrays; CuPy must be there."""
+    cupy: Any = sys.modules["cupy"]
+    found: type = cupy.ndarray
+    return found
+
+
 def refuse_device_array(x: Any) -> None:
     """Raises InputTypeError if `x` is an array of CuPy: NumPy is about to compute with it."""
     if is_device_array(x):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,10 @@ class Device(Protocol):
         ...
 
     # the user's arrays
+
+    def borrow(self, array: Any, shape: Shape, dtype: np.dtype[Any]) -> int | None:
+        """The address of an array of this device of a shape and dtype; else None."""
+        ...
 
     def address_of(self, array: Any) -> int | None:
         """The address of an array of this device; None if kernels cannot use it as it is.

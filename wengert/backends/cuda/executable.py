@@ -46,7 +46,6 @@ class Executable:
     program leaves in the memory of a `donated` argument is that argument's array.
     """
 
-    fast = None
     from_cache = False
 
     def __init__(self, plan: Plan, signature: Signature, device: Device) -> None:
@@ -55,6 +54,7 @@ class Executable:
         self.device = device
         self.compile_seconds = 0.0
         self.text = ""
+        self._kinds = signature.in_types
         program = plan.program
         self._inputs = program.inputs
         self._outputs = program.outputs
@@ -68,8 +68,25 @@ class Executable:
         with self._lock, self.device.active():
             return self._run(list(leaves))
 
+    def fast(self, *leaves: Any) -> Any:
+        """As a call, but does nothing and returns NotImplemented if an argument needs a copy."""
+        borrow = self.device.borrow
+        with self._lock, self.device.active():
+            addresses: list[int] = []
+            for position, (leaf, kind) in enumerate(zip(leaves, self._kinds, strict=True)):
+                if type(leaf) is float:
+                    address = self._number(leaf, kind, position)
+                else:
+                    address = borrow(leaf, kind.shape, kind.dtype)
+                if address is None:
+                    return NotImplemented
+                addresses.append(address)
+            return self._launch(addresses, leaves)
+
     def _run(self, leaves: list[Any]) -> tuple[Any, ...]:
-        addresses = self._addresses(leaves)
+        return self._launch(self._addresses(leaves), leaves)
+
+    def _launch(self, addresses: Sequence[int], leaves: Sequence[Any]) -> tuple[Any, ...]:
         memory = {b: self.device.allocate(max(1, b.nbytes)) for b in self._written}
         known = dict(zip(self._inputs, addresses, strict=True))
         known.update((b, m.address) for b, m in memory.items())

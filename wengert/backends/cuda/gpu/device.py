@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.cuda.cubins import cubin
-from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec
+from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec, Shape
 from wengert.backends.cuda.gpu.cublaslt import CublasLt, MatMul
 from wengert.backends.cuda.gpu.cupy_module import cupy
 from wengert.errors import DeviceMemoryError, InputTypeError, LaunchError
@@ -207,6 +207,16 @@ class GpuDevice:
         )
 
     # the user's arrays
+
+    def borrow(self, array: Any, shape: Shape, dtype: np.dtype[Any]) -> int | None:
+        if type(array) is not self.ndarray:
+            return None
+        leaf: Any = array
+        if leaf.shape != shape or leaf.dtype != dtype or not leaf.flags.c_contiguous:
+            return None
+        data = leaf.data
+        address: int = data.ptr
+        return None if address % ALIGNMENT or data.device_id != self.number else address
 
     def address_of(self, array: Any) -> int | None:
         if not isinstance(array, self.ndarray):
