@@ -8,7 +8,7 @@ WORKERS ?= 2
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check bench dev format clean
+.PHONY: help demo test check bench test-gpu bench-gpu dev format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, import layers, fast tests"
 	@echo "make bench   all benchmarks against NumPy, Numba, JAX, PyTorch and autograd"
+	@echo "make test-gpu   the tests of CUDA code on this machine's GPU"
+	@echo "make bench-gpu  benchmarks on the GPU against CuPy, JAX and PyTorch (10 minutes)"
 	@echo "make dev     set up everything above without running it"
 	@echo "make format  reformat the code and apply safe lint fixes"
 	@echo "make clean   remove the environment and all caches of this checkout"
@@ -35,6 +37,19 @@ check: $(INSTALLED)-check
 
 bench: $(INSTALLED)-bench
 	@$(RUN) -m benchmarks
+
+# The cases that CI runs on the host; then some of them again under NVIDIA's memory checker.
+test-gpu: $(INSTALLED)-test-gpu
+	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q tests/test_cuda_jit.py
+	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q -k cuda tests/test_op_laws.py \
+	    tests/test_random_programs.py
+	@if command -v compute-sanitizer > /dev/null; then \
+	    WENGERT_TEST_DEVICE=gpu compute-sanitizer --error-exitcode 9 $(RUN) -m pytest -q \
+	        tests/test_cuda_jit.py -k "not plain_functions"; \
+	    else echo "compute-sanitizer is not installed: its checks were left out"; fi
+
+bench-gpu: $(INSTALLED)-bench-gpu
+	@$(RUN) -m benchmarks.gpu
 
 dev: $(INSTALLED)-demo $(INSTALLED)-check $(INSTALLED)-bench
 	@echo "ready: $(VENV)"

@@ -14,12 +14,10 @@ from typing import Any
 import fake_cupy
 import numpy as np
 import pytest
+from cuda_device import forget_devices, use_stand_in
 from fake_cupy import Array, Gpu, Stream
 
 import wengert as wg
-from wengert.backends.cuda.gpu import cupy_module, device
-from wengert.backends.cuda.host.device import HostDevice, HostMatMul
-from wengert.config import config
 from wengert.errors import (
     DeviceMemoryError,
     DeviceUnavailableError,
@@ -34,40 +32,13 @@ if shutil.which("g++") is None:
 RNG = np.random.default_rng(0)
 
 
-class FakeLt:
-    """Products on a stream of the stand-in."""
-
-    def __init__(self, gpu: Gpu) -> None:
-        self.gpu, self.calls = gpu, 0
-
-    def prepare(self, spec: Any) -> Any:
-        return HostMatMul(spec, 1024)
-
-    def run(self, product: Any, addresses: Any, workspace: int, stream: int) -> None:
-        assert workspace % 256 == 0
-        self.calls += 1
-        at = tuple(addresses)
-        host = HostDevice()
-        self.gpu.stream(stream).put(lambda: host.matmul(product, at, 0))
-
-
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
     made = Gpu()
-    monkeypatch.setenv("WENGERT_CUDA_DEVICE", "gpu")
-    monkeypatch.setitem(sys.modules, "cupy", fake_cupy.module(made))
-    monkeypatch.setattr(device, "cubin", lambda source, arch: source.encode())
-    monkeypatch.setattr(device.GpuDevice, "library", FakeLt(made))
-    clear()
+    use_stand_in(monkeypatch, made)
     yield made
     monkeypatch.undo()
-    clear()
-
-
-def clear() -> None:
-    config.cache_clear()
-    cupy_module.cupy.cache_clear()
-    device.gpu_device.cache_clear()
+    forget_devices()
 
 
 def on_gpu(*shape: int) -> Array:
@@ -226,7 +197,7 @@ def test_what_is_missing_is_named(
 ) -> None:
     fake = fake_cupy.module(Gpu(devices, driver))
     monkeypatch.setitem(sys.modules, "cupy", fake)
-    clear()
+    forget_devices()
     with pytest.raises(DeviceUnavailableError, match=words):
         wg.jit(np.exp, backend="cuda")(np.ones(3))
     np.testing.assert_allclose(wg.jit(np.exp)(np.ones(3)), np.e)
@@ -236,7 +207,7 @@ def test_without_cupy_the_error_says_how_to_install_it(
     gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
-    clear()
+    forget_devices()
     with pytest.raises(DeviceUnavailableError, match=r"pip install 'wengert\[cuda13\]'"):
         wg.jit(np.exp, backend="cuda")(np.ones(3))
 

@@ -1,4 +1,4 @@
-"""`backend="cuda"` from the user's side, on the host device."""
+"""`backend="cuda"` from the user's side."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import pytest
 import test_corpus
 from corpus.case import Case
 from corpus_laws import Scalar, assert_gradient, assert_same_outcome, called, plain_gradient
+from cuda_device import forget_devices, jit, use_device
 
 import wengert as wg
-from wengert.config import config
-from wengert.errors import DeviceUnavailableError
 
 if shutil.which("g++") is None:
     pytest.skip("g++ is not installed", allow_module_level=True)
@@ -27,11 +26,10 @@ SOME = test_corpus.CASES[::8]
 
 @pytest.fixture(autouse=True)
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("WENGERT_CUDA_DEVICE", "host")
-    config.cache_clear()
+    use_device(monkeypatch)
     yield
     monkeypatch.undo()
-    config.cache_clear()
+    forget_devices()
 
 
 def softmax(x: Any) -> Any:
@@ -42,9 +40,9 @@ def softmax(x: Any) -> Any:
 @pytest.mark.parametrize("width", [5, 64, 96, 1024])
 def test_softmax_and_its_gradient(width: int) -> None:
     x = RNG.normal(size=(6, width)).astype(np.float32)
-    f = wg.jit(softmax, backend="cuda")
+    f = jit(softmax)
     np.testing.assert_allclose(f(x), softmax(x), rtol=1e-5)
-    g = wg.jit(wg.grad(lambda x: (softmax(x) ** 2).sum()), backend="cuda")
+    g = jit(wg.grad(lambda x: (softmax(x) ** 2).sum()))
     expected = wg.jit(wg.grad(lambda x: (softmax(x) ** 2).sum()))(x)
     np.testing.assert_allclose(g(x), expected, rtol=1e-4, atol=1e-7)
 
@@ -53,7 +51,7 @@ def test_softmax_and_its_gradient(width: int) -> None:
 @pytest.mark.parametrize("shape", [(70, 300), (1, 40_000), (3000, 7)])
 def test_sums_are_cut_into_chunks(axis: int | None, shape: tuple[int, int]) -> None:
     x = RNG.normal(size=shape)
-    f = wg.jit(lambda x: (x.sum(axis), (x * x).max(axis)), backend="cuda")
+    f = jit(lambda x: (x.sum(axis), (x * x).max(axis)))
     for found, expected in zip(f(x), (x.sum(axis), (x * x).max(axis)), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-11)
 
@@ -61,7 +59,7 @@ def test_sums_are_cut_into_chunks(axis: int | None, shape: tuple[int, int]) -> N
 @pytest.mark.parametrize("shape", [(64, 96), (33, 70), (40, 5, 50)])
 def test_transposed_reads_go_through_tiles(shape: tuple[int, ...]) -> None:
     x, order = RNG.normal(size=shape).astype(np.float32), (*range(1, len(shape)), 0)
-    f = wg.jit(lambda x: np.transpose(x, order) * 2, backend="cuda")
+    f = jit(lambda x: np.transpose(x, order) * 2)
     np.testing.assert_array_equal(f(x), np.transpose(x, order) * 2)
     assert "block for" in f.lower(x).kernels
 
@@ -74,7 +72,7 @@ def layer_norm(x: Any, gain: Any, shift: Any) -> Any:
 def test_sums_over_rows_are_made_in_chunks() -> None:
     x, gain, shift = RNG.normal(size=(300, 64)), RNG.normal(size=64), RNG.normal(size=64)
     f = wg.grad(lambda *args: (layer_norm(*args) ** 2).sum(), (0, 1, 2))
-    compiled = wg.jit(f, backend="cuda")
+    compiled = jit(f)
     for found, expected in zip(compiled(x, gain, shift), wg.jit(f)(x, gain, shift), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
     assert "block for i1 in 0 : 75" in compiled.lower(x, gain, shift).kernels
@@ -82,14 +80,14 @@ def test_sums_over_rows_are_made_in_chunks() -> None:
 
 def test_results_have_the_same_bits_in_each_call() -> None:
     x = RNG.normal(size=100_000).astype(np.float32)
-    f = wg.jit(lambda x: x.sum(), backend="cuda")
+    f = jit(lambda x: x.sum())
     assert len({f(x).tobytes() for _ in range(3)}) == 1
 
 
 def test_products_and_training_steps() -> None:
     w, x = RNG.normal(size=(32, 48)), RNG.normal(size=(64, 32))
     f = wg.value_and_grad(lambda w, x: (np.tanh(x @ w) ** 2).mean())
-    value, slope = wg.jit(f, backend="cuda")(w, x)
+    value, slope = jit(f)(w, x)
     expected = wg.jit(f)(w, x)
     np.testing.assert_allclose(value, expected[0], rtol=1e-12)
     np.testing.assert_allclose(slope, expected[1], rtol=1e-12, atol=1e-16)
@@ -97,7 +95,7 @@ def test_products_and_training_steps() -> None:
 
 def test_batched_products() -> None:
     x, y = RNG.normal(size=(5, 24, 32)), RNG.normal(size=(5, 32, 20))
-    np.testing.assert_allclose(wg.jit(np.matmul, backend="cuda")(x, y), x @ y, rtol=1e-12)
+    np.testing.assert_allclose(jit(np.matmul)(x, y), x @ y, rtol=1e-12)
 
 
 def relax(grid: Any, sweeps: Any) -> Any:
@@ -112,7 +110,7 @@ def relax(grid: Any, sweeps: Any) -> Any:
 def test_loops_stay_on_the_device(size: int) -> None:
     """A small one is one block's work, a large one that of the whole grid."""
     x = RNG.normal(size=size)
-    f = wg.jit(relax, backend="cuda", static_argnums=1)
+    f = jit(relax, static_argnums=1)
     np.testing.assert_allclose(f(x, 20), relax(x, 20), rtol=1e-12)
     assert f.lower(x, 20).source.count("WG_KERNEL(") <= 6
 
@@ -125,11 +123,11 @@ def test_a_batch_of_loops() -> None:
 
     x = RNG.normal(size=50)
     f = wg.vmap(wg.grad(walk))
-    np.testing.assert_allclose(wg.jit(f, backend="cuda")(x), wg.jit(f)(x), rtol=1e-10)
+    np.testing.assert_allclose(jit(f)(x), wg.jit(f)(x), rtol=1e-10)
 
 
 def test_an_index_out_of_range_names_its_line_and_the_next_call_works() -> None:
-    f = wg.jit(lambda x, i: x[i] * 2, backend="cuda")
+    f = jit(lambda x, i: x[i] * 2)
     x = np.arange(5.0)
     with pytest.raises(IndexError, match=r"7.*test_cuda_jit.py"):
         f(x, np.array([1, 7]))
@@ -137,7 +135,7 @@ def test_an_index_out_of_range_names_its_line_and_the_next_call_works() -> None:
 
 
 def test_numbers_are_arguments_and_inputs_are_results() -> None:
-    f = wg.jit(lambda x, a: (x, x * a, x), backend="cuda")
+    f = jit(lambda x, a: (x, x * a, x))
     x = np.arange(3.0)
     for a in (2.0, 3.0, 4.0):
         same, scaled, again = f(x, a)
@@ -148,7 +146,7 @@ def test_numbers_are_arguments_and_inputs_are_results() -> None:
 
 
 def test_recorded_calls_keep_to_their_own_arguments() -> None:
-    f = wg.jit(lambda x: np.tanh(x @ x) + x, backend="cuda")
+    f = jit(lambda x: np.tanh(x @ x) + x)
     x, y = RNG.normal(size=(2, 4, 4))
     for argument in (x, x, x, y, x, y, x, y, y):
         np.testing.assert_allclose(f(argument), np.tanh(argument @ argument) + argument)
@@ -156,7 +154,7 @@ def test_recorded_calls_keep_to_their_own_arguments() -> None:
 
 def test_arrays_in_another_byte_order_are_copied() -> None:
     x = np.arange(5.0)
-    f = wg.jit(lambda x: x * 2, backend="cuda")
+    f = jit(lambda x: x * 2)
     np.testing.assert_array_equal(f(x.astype(">f8")), f(x))
 
 
@@ -166,32 +164,24 @@ def test_arguments_are_changed_in_place() -> None:
         return x.sum()
 
     x, y = np.arange(6.0), np.arange(6.0)
-    assert wg.jit(change, backend="cuda")(x) == change(y)
+    assert jit(change)(x) == change(y)
     np.testing.assert_array_equal(x, y)
 
 
 def test_the_source_is_cuda() -> None:
-    source = wg.jit(np.exp, backend="cuda").lower(np.ones(3)).source
+    source = jit(np.exp).lower(np.ones(3)).source
     assert "WG_KERNEL(wg_kernel0, 256)" in source
     assert "exp(" in source
 
 
-def test_without_a_gpu_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WENGERT_CUDA_DEVICE", "gpu")
-    config.cache_clear()
-    with pytest.raises(DeviceUnavailableError, match="WENGERT_CUDA_DEVICE=host"):
-        wg.jit(np.exp, backend="cuda")(np.ones(3))
-    np.testing.assert_allclose(wg.jit(np.exp)(np.ones(3)), np.e)
-
-
 @pytest.mark.parametrize("case", SOME, ids=lambda c: c.name)
 def test_plain_functions(case: Case) -> None:
-    compiled = wg.jit(case.fn, backend="cuda")
+    compiled = jit(case.fn)
     arguments = case.draw(0)
     tolerance = max(case.value_rtol, 1e-11)
     assert_same_outcome(called(compiled, arguments), called(case.fn, arguments), tolerance)
     if case.diff:
         scalar = Scalar.of(case, 0)
-        gradient = wg.jit(wg.grad(scalar.function()), backend="cuda")
+        gradient = jit(wg.grad(scalar.function()))
         found = wg.tree_leaves(gradient(scalar.point, scalar.rest))
         assert_gradient(found, plain_gradient(scalar), case.rtol)

@@ -114,4 +114,4 @@ def _put(x: Any, contents: Any) -> None:
     elif is_device_array(x):
         x[...] = contents
     else:
-        np.copyto(x, contents)
+        np.copyto(x, contents.get() if is_device_array(contents) else contents)
