@@ -86,7 +86,14 @@ class FakeLibrary:
         x, y = self._matrices(la, a), self._matrices(lb, b)
         x = x.swapaxes(1, 2) if told.get(3) else x
         y = y.swapaxes(1, 2) if told.get(4) else y
-        self._matrices(ld, d)[...] = x @ y
+        out = self._matrices(ld, d)
+        epilogue = told[7]
+        bias = np.zeros(out.shape[1], out.dtype)
+        if epilogue & 4:
+            memory = (ctypes.c_uint8 * bias.nbytes).from_address(told[8])
+            bias = np.frombuffer(memory, out.dtype)
+        total = x @ y + bias[:, np.newaxis]
+        out[...] = np.maximum(total, 0) if epilogue & 2 else total
         return 0
 
 
@@ -122,10 +129,21 @@ def test_products(
     spec = MatMulSpec(np.dtype(dtype), m, n, k, *strides, batch, steps, alignment=4)
     lt = CublasLt()
     product = lt.prepare(spec)
-    assert lt.prepare(spec) is product
     assert product.workspace == 512
     lt.run(product, [a.ctypes.data for a in (lhs, rhs, out)], 4096, 7)
     np.testing.assert_allclose(out, x @ y, rtol=3e-3 if dtype == np.float16 else 1e-6)
+
+
+@pytest.mark.parametrize("activation", ["", "relu"])
+def test_epilogues(library: FakeLibrary, activation: str) -> None:
+    x, y, bias = (RNG.normal(size=s).astype(np.float32) for s in ((5, 4), (4, 3), (3,)))
+    out = np.zeros((5, 3), np.float32)
+    strides = ((4, 1), (3, 1), (3, 1))
+    spec = MatMulSpec(x.dtype, 5, 3, 4, *strides, alignment=4, activation=activation, biased=True)
+    lt = CublasLt()
+    lt.run(lt.prepare(spec), [a.ctypes.data for a in (x, y, out, bias)], 4096, 7)
+    expected = x @ y + bias
+    np.testing.assert_allclose(out, np.maximum(expected, 0) if activation else expected, rtol=1e-6)
 
 
 def test_a_product_that_the_library_has_not_is_an_error(library: FakeLibrary) -> None:

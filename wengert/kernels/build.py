@@ -9,6 +9,7 @@ rows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -43,15 +44,17 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 
     Outputs of the whole program (`top`) have buffers of their own kind.
     """
-    calls = gemm_operands if top or not context.grid else _no_operands
+    calls = _no_operands
+    if top or not context.grid:
+        calls = functools.partial(gemm_operands, narrow=context.grid)
     found = plan(program, calls, inputs.mutable)
     return _Build(program, found, context, inputs, top).run()
 
 
-def gemm_operands(eqn: Eqn, form: Form) -> list[Atom]:
-    """The operands of a library call whose memory order it takes as it is."""
+def gemm_operands(eqn: Eqn, form: Form, narrow: bool = False) -> list[Atom]:
+    """The operands of a library call whose memory order it takes as it is; see `is_call`."""
     types = [a.type for a in eqn.inputs]
-    if not isinstance(form, Contraction) or not is_call(form, types):
+    if not isinstance(form, Contraction) or not is_call(form, types, narrow):
         return []
     dims = contraction_dims(form, types)
     return [a for a, d in zip(eqn.inputs, dims, strict=True) if d.strides() is not None]
@@ -172,7 +175,7 @@ class _Build:
     def is_call(self, form: Contraction, eqn: Eqn) -> bool:
         """Whether a contraction becomes a library call."""
         here = self.top or not self.shared.grid
-        return here and is_call(form, [a.type for a in eqn.inputs])
+        return here and is_call(form, [a.type for a in eqn.inputs], self.shared.grid)
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape

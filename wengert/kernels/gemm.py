@@ -15,7 +15,7 @@ from math import prod
 
 from wengert.ir.forms import Contraction
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
-from wengert.ir.types import FLOAT32, FLOAT64, Shape, TensorType
+from wengert.ir.types import FLOAT32, FLOAT64, FLOATS, Shape, TensorType
 from wengert.kernels.loops import Buffer, Gemm, Kind, Loop, Matrix, Stmt
 
 # A product with at least this many multiplications goes to BLAS; below, the call costs more than
@@ -97,9 +97,9 @@ def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Di
     return dims(0), dims(1)
 
 
-def is_call(form: Contraction, types: Sequence[TensorType]) -> bool:
-    """Whether a contraction is worth a library call."""
-    if types[0].dtype not in (FLOAT32, FLOAT64):
+def is_call(form: Contraction, types: Sequence[TensorType], narrow: bool = False) -> bool:
+    """Whether a contraction is worth a library call; if `narrow`, the library takes all floats."""
+    if types[0].dtype not in (FLOATS if narrow else (FLOAT32, FLOAT64)):
         return False
     lhs, rhs = contraction_dims(form, types)
     m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)

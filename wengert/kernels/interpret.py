@@ -17,12 +17,14 @@ import numpy as np
 
 from wengert.errors import OutOfBoundsError
 from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.kernels.activation import ACTIVATIONS
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
     Check,
     Declare,
+    Epilogue,
     Gemm,
     If,
     Kind,
@@ -209,10 +211,19 @@ class Machine:
             case Check(condition, code, expr):
                 if not self.value(condition, memo):
                     raise CheckFailed(code, int(self.value(expr, memo)))
-            case Gemm(out, lhs, rhs):
-                m, n, k = int(self.value(statement.m, memo)), statement.n, statement.k
-                product = self.matrix(lhs, m, k, memo) @ self.matrix(rhs, k, n, memo)
-                self.matrix(out, m, n, memo)[...] = product
+            case Gemm():
+                self.multiply(statement, memo)
+
+    def multiply(self, call: Gemm, memo: dict[int, Any]) -> None:
+        """A product and its epilogue."""
+        m, n, k = int(self.value(call.m, memo)), call.n, call.k
+        wide = np.float32 if call.out.buffer.dtype.itemsize == 2 else None
+        lhs, rhs = self.matrix(call.lhs, m, k, memo), self.matrix(call.rhs, k, n, memo)
+        product = np.matmul(lhs, rhs, dtype=wide)
+        epilogue = call.epilogue or Epilogue("", None)
+        if epilogue.bias is not None:
+            product = product + self.memory[epilogue.bias]
+        self.matrix(call.out, m, n, memo)[...] = ACTIVATIONS[epilogue.activation](product)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int, memo: dict[int, Any]) -> Any:
         """The matrix as a view of its buffer."""

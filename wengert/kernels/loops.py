@@ -175,12 +175,23 @@ class Matrix:
     column: int
 
 
+@dataclass(frozen=True, slots=True)
+class Epilogue:
+    """What a product does to its sums: adds `bias`, a number for each column, then `activation`.
+
+    The activation is "relu", "gelu" (by way of tanh) or "" for none.
+    """
+
+    activation: str
+    bias: Buffer | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Gemm:
-    """out = lhs @ rhs for floats, by a BLAS on one thread.
+    """out = lhs @ rhs for floats, by a BLAS on one thread, or by a device's library.
 
     out is m by n, lhs m by k, rhs k by n; `m` is an int64 expression. One stride of each operand
-    is 1, and out.column is.
+    is 1, and out.column is. Only products on a grid have an epilogue.
     """
 
     out: Matrix
@@ -189,6 +200,7 @@ class Gemm:
     m: Expr
     n: int
     k: int
+    epilogue: Epilogue | None = None
 
 
 Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm

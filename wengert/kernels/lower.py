@@ -17,7 +17,9 @@ from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
 from wengert.kernels.emit import Emitter, Nest
 from wengert.kernels.grid.donate import in_donated
+from wengert.kernels.grid.epilogue import with_epilogues
 from wengert.kernels.grid.place import place
+from wengert.kernels.grid.turns import count_uses
 from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import (
     Assign,
@@ -108,6 +110,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             steps, outputs = in_donated(context.s, merged(steps), given, results)
             used = (*outputs, *inputs, *(b for b, _ in context.constants))
             steps = place(context.s, steps, used)
+            steps = with_epilogues(steps, count_uses([k.body for k in steps], used))
         else:
             steps = standing_sums(context.s, around_meetings(context.s, merged(steps)))
             steps = along_inner_loops(context.s, choices_as_values(context.s, steps))

@@ -63,9 +63,9 @@ def _mapped(
             return Accumulate(register, combine, expr(value))
         case Check(condition, code, value):
             return Check(expr(condition), code, expr(value))
-        case Gemm(out, lhs, rhs, m, n, k):
+        case Gemm(out, lhs, rhs, m):
             out, lhs, rhs = (replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs))
-            return Gemm(out, lhs, rhs, expr(m), n, k)
+            return replace(statement, out=out, lhs=lhs, rhs=rhs, m=expr(m))
 
 
 def map_loops(
@@ -177,6 +177,8 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
             found[statement.buffer] = None
         elif isinstance(statement, Gemm):
             found.update((x.buffer, None) for x in (statement.lhs, statement.rhs, statement.out))
+            if statement.epilogue is not None and statement.epilogue.bias is not None:
+                found[statement.epilogue.bias] = None
     return found
 
 
@@ -235,8 +237,8 @@ def _renamed_calls(body: Sequence[Stmt], names: Mapping[Buffer, Buffer]) -> tupl
                 return If(condition, _renamed_calls(then, names), _renamed_calls(otherwise, names))
             case While(before, condition, inner):
                 return While(_renamed_calls(before, names), condition, _renamed_calls(inner, names))
-            case Gemm(out, lhs, rhs, m, n, k):
-                return Gemm(matrix(out), matrix(lhs), matrix(rhs), m, n, k)
+            case Gemm(out, lhs, rhs):
+                return replace(statement, out=matrix(out), lhs=matrix(lhs), rhs=matrix(rhs))
             case _:
                 return statement
 

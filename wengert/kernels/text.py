@@ -170,7 +170,15 @@ class _Expressions:
             case Gemm(out, lhs, rhs, m):
                 product = f"{self.matrix(lhs)} @ {self.matrix(rhs)}"
                 sizes = f"m {self.of(m)}, n {statement.n}, k {statement.k}"
-                return f"gemm {self.matrix(out)} = {product}  ({sizes})"
+                return f"gemm {self.matrix(out)} = {self.finished(statement, product)}  ({sizes})"
+
+    def finished(self, call: Gemm, product: str) -> str:
+        """A product with its epilogue."""
+        if call.epilogue is None:
+            return product
+        bias = call.epilogue.bias
+        biased = product if bias is None else f"{product} + {self.printer.buffer(bias)}"
+        return f"{call.epilogue.activation}({biased})"
 
     def matrix(self, matrix: Matrix) -> str:
         """A matrix as buffer[offset; row stride, column stride]."""

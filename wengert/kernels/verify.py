@@ -115,6 +115,9 @@ class _Kernel:
         """Checks that the operands exist and that all matrices fit their buffers."""
         if call.lhs.buffer not in self.written or call.rhs.buffer not in self.written:
             self.fail("multiplies a buffer that was never written")
+        bias = None if call.epilogue is None else call.epilogue.bias
+        if bias is not None and (bias not in self.written or bias.size != call.n):
+            self.fail("adds a bias that was never written, or has not a number for each column")
         rows = call.m.attr if call.m.is_const else 1
         self.matrix(call.out, rows, call.n)
         self.matrix(call.lhs, rows, call.k)

@@ -38,7 +38,9 @@ class KernelSpec:
 
 @dataclass(frozen=True, slots=True)
 class MatMulSpec:
-    """out = lhs @ rhs, in row-major terms, for one dtype of all operands.
+    """out = activation(lhs @ rhs + bias), in row-major terms, for one dtype of all operands.
+
+    The activation is "relu", "gelu" or ""; a bias has a number for each column.
 
     Element (i, j) of an operand is at i * row + j * column, with one of the two strides 1 (and
     out's column). Batches follow one another at `batch` elements; a step of 0 repeats an operand.
@@ -54,6 +56,8 @@ class MatMulSpec:
     batch: int = 1
     steps: tuple[int, int, int] = (0, 0, 0)  # of lhs, rhs, out
     alignment: int = 16  # of the first elements, in bytes
+    activation: str = ""
+    biased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class Device(Protocol):
         ...
 
     def matmul(self, product: Any, addresses: Sequence[int], workspace: int) -> None:
-        """Runs a prepared product on the addresses of lhs, rhs and out."""
+        """Runs a prepared product on the addresses of lhs, rhs, out and, if it has one, bias."""
         ...
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:

@@ -13,7 +13,7 @@ from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, Matrix
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A call: the buffers of lhs, rhs and out, and where in them the matrices start, in bytes."""
+    """A call: the buffers of lhs, rhs, out and bias, and where in them the data start, in bytes."""
 
     spec: MatMulSpec
     buffers: tuple[Buffer, ...]
@@ -51,6 +51,7 @@ def as_products(kernel: Kernel) -> Iterator[Product]:
 def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) -> Product:
     size = call.out.buffer.dtype.itemsize
     shifts = tuple(size * s for s in starts)
+    bias = None if call.epilogue is None else call.epilogue.bias
     spec = MatMulSpec(
         dtype=call.out.buffer.dtype,
         m=_at(call.m, {}),
@@ -62,8 +63,12 @@ def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) 
         batch=batch,
         steps=(steps[0], steps[1], steps[2]),
         alignment=gcd(16, *shifts),
+        activation="" if call.epilogue is None else call.epilogue.activation,
+        biased=bias is not None,
     )
     buffers = (call.lhs.buffer, call.rhs.buffer, call.out.buffer)
+    if bias is not None:
+        buffers, shifts = (*buffers, bias), (*shifts, 0)
     return Product(spec, buffers, shifts)
 
 

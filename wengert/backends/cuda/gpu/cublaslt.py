@@ -33,7 +33,16 @@ TYPES: dict[str, tuple[int, int, int, type]] = {
 }
 TRANSPOSED = 1
 # cublasLtMatmulDescAttributes_t
-DESC_TRANSA, DESC_TRANSB = 3, 4
+DESC_TRANSA, DESC_TRANSB, DESC_EPILOGUE, DESC_BIAS_POINTER = 3, 4, 7, 8
+# cublasLtEpilogue_t, by activation and whether there is a bias
+EPILOGUES = {
+    ("", False): 1,
+    ("relu", False): 2,
+    ("", True): 4,
+    ("relu", True): 6,
+    ("gelu", False): 32,
+    ("gelu", True): 36,
+}
 # cublasLtMatrixLayoutAttribute_t
 LAYOUT_BATCH_COUNT, LAYOUT_BATCH_STRIDE = 5, 6
 # cublasLtMatmulPreferenceAttributes_t
@@ -91,15 +100,9 @@ class CublasLt:
         self.library = _library()
         self.handle = ctypes.c_void_p()
         self._call("cublasLtCreate", ctypes.byref(self.handle))
-        self._known: dict[MatMulSpec, MatMul] = {}
 
     def prepare(self, spec: MatMulSpec) -> MatMul:
-        """The product, the same for equal specs. Raises LaunchError if the library has none."""
-        if spec not in self._known:
-            self._known[spec] = self._prepared(spec)
-        return self._known[spec]
-
-    def _prepared(self, spec: MatMulSpec) -> MatMul:
+        """A product of its caller's own. Raises LaunchError if the library has none."""
         data, compute, scale, number = TYPES[spec.dtype.name]
         a = operand((spec.k, spec.n), spec.rhs)
         b = operand((spec.m, spec.k), spec.lhs)
@@ -110,6 +113,8 @@ class CublasLt:
             if side.transposed:
                 value = ctypes.c_int32(TRANSPOSED)
                 self._set("cublasLtMatmulDescSetAttribute", description, field, value)
+        epilogue = ctypes.c_int32(EPILOGUES[spec.activation, spec.biased])
+        self._set("cublasLtMatmulDescSetAttribute", description, DESC_EPILOGUE, epilogue)
         lhs, rhs, out = spec.steps
         steps = ((a, rhs), (b, lhs), (d, out))
         layouts = tuple(self._layout(side, data, spec.batch, step) for side, step in steps)
@@ -164,8 +169,11 @@ class CublasLt:
         return found.algorithm, found.workspace
 
     def run(self, product: MatMul, addresses: Sequence[int], workspace: int, stream: int) -> None:
-        """Runs a product on the addresses of lhs, rhs and out."""
-        lhs, rhs, out = (ctypes.c_void_p(x) for x in addresses)
+        """Runs a product on the addresses of lhs, rhs, out and, if it has one, bias."""
+        lhs, rhs, out, *bias = (ctypes.c_void_p(x) for x in addresses)
+        if bias:
+            function = "cublasLtMatmulDescSetAttribute"
+            self._set(function, product.description, DESC_BIAS_POINTER, bias[0])
         a, b, d = product.layouts
         one, zero = product.factors
         self._call(

@@ -15,6 +15,7 @@ import numpy as np
 from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec, Shape
 from wengert.backends.cuda.host.build import build
 from wengert.errors import DeviceMemoryError, LaunchError
+from wengert.kernels.activation import ACTIVATIONS
 
 ALIGNMENT = 256
 # Blocks of a cooperative launch: enough to show what goes wrong between blocks.
@@ -142,7 +143,12 @@ class HostDevice:
             _matrices(spec, at, shape, stride, step)
             for at, shape, stride, step in zip(addresses, shapes, strides, spec.steps, strict=False)
         )
-        np.matmul(lhs, rhs, out=out)
+        wide = np.float32 if spec.dtype.itemsize == 2 else spec.dtype
+        product = np.matmul(lhs.astype(wide, copy=False), rhs.astype(wide, copy=False))
+        if spec.biased:
+            bias = ctypes.string_at(addresses[3], spec.n * spec.dtype.itemsize)
+            product += np.frombuffer(bias, spec.dtype)
+        out[...] = ACTIVATIONS[spec.activation](product)
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
         """As a CUDA graph does, keeps the arguments' values of the time of recording."""
