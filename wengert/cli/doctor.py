@@ -38,8 +38,26 @@ print(llvm.get_host_cpu_name(), "(LLVM", ".".join(map(str, llvm.llvm_version_inf
 CUPY_PROBE = """
 import cupy
 runtime = cupy.cuda.runtime
-names = [runtime.getDeviceProperties(n)["name"].decode() for n in range(runtime.getDeviceCount())]
-print("CuPy", cupy.__version__ + ", CUDA", runtime.runtimeGetVersion(), "devices:", *names)
+driver = runtime.driverGetVersion()
+has = f"driver for CUDA {driver // 1000}.{driver % 1000 // 10}" if driver else "no driver"
+print("CuPy", cupy.__version__ + ",", has)
+"""
+GPU_PROBE = """
+import cupy
+runtime = cupy.cuda.runtime
+for n in range(runtime.getDeviceCount()):
+    known = runtime.getDeviceProperties(n)
+    size = f"{known['totalGlobalMem'] / 2**30:.0f} GiB"
+    print(f"{known['name'].decode()}, {size}, sm_{known['major']}{known['minor']};", end=" ")
+"""
+NVRTC_PROBE = """
+from wengert.backends.cuda import nvrtc
+print("NVRTC", ".".join(map(str, nvrtc.version())))
+"""
+CUBLASLT_PROBE = """
+from wengert.backends.cuda.gpu.cublaslt import CublasLt
+CublasLt()
+print("ready")
 """
 BLAS_PROBE = """
 import scipy.linalg.cython_blas, threadpoolctl
@@ -147,13 +165,23 @@ def cache_rows() -> Iterator[Row]:
 
 
 def optional_rows() -> Iterator[Row]:
-    """What is not needed: GPUs and MPI."""
-    driver = shutil.which("nvidia-smi")
-    yield Row("optional", "NVIDIA driver", driver or "not found")
-    has_cupy = importlib.util.find_spec("cupy") is not None
-    yield Row("optional", "CUDA", probe(CUPY_PROBE) if has_cupy else "CuPy is not installed")
+    """What is not needed: MPI."""
     has_mpi = importlib.util.find_spec("mpi4py") is not None
     yield Row("optional", "MPI", probe(MPI_PROBE) if has_mpi else "mpi4py is not installed")
+
+
+def cuda_rows() -> Iterator[Row]:
+    """What backend="cuda" needs: CuPy with a driver and a GPU, NVRTC, cublasLt; or g++."""
+    driver = shutil.which("nvidia-smi")
+    yield Row("CUDA", "nvidia-smi", driver or "not found")
+    yield Row("CUDA", "kernels' compiler", probe(NVRTC_PROBE))
+    has_cupy = importlib.util.find_spec("cupy") is not None
+    yield Row("CUDA", "CuPy", probe(CUPY_PROBE) if has_cupy else "not installed (wengert[cuda13])")
+    if has_cupy:
+        yield Row("CUDA", "GPUs", probe(GPU_PROBE) or "none")
+        yield Row("CUDA", "cublasLt", probe(CUBLASLT_PROBE))
+    found = shutil.which("g++")
+    yield Row("CUDA", "host device (g++)", found or "g++ was not found")
 
 
 def version_rows() -> Iterator[Row]:
@@ -167,7 +195,7 @@ def version_rows() -> Iterator[Row]:
 
 def rows() -> list[Row]:
     """The whole table."""
-    parts = (version_rows, cpu_rows, engine_rows, cache_rows, optional_rows)
+    parts = (version_rows, cpu_rows, engine_rows, cache_rows, cuda_rows, optional_rows)
     return [row for part in parts for row in part()]
 
 

@@ -138,7 +138,6 @@ def _value(expr: Expr, known: dict[int, Any]) -> Any:
         return None
     if expr.op is ScalarOp.CAST:
         return args[0]
-    if expr.op is ScalarOp.SELECT:
-        return np.where(*args)
-    function: Any = FUNCTIONS.get(expr.op)
-    return function(*args) if isinstance(function, np.ufunc) else None
+    function: Any = np.where if expr.op is ScalarOp.SELECT else FUNCTIONS.get(expr.op)
+    vectorised = function is np.where or type(function) is np.ufunc
+    return function(*args) if vectorised else None

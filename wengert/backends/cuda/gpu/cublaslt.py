@@ -212,7 +212,8 @@ def _library() -> Any:
         pathfinder: Any = importlib.import_module("cuda.pathfinder")
         return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path)
     except (ImportError, OSError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
         raise DeviceUnavailableError(
             "matrix products on a GPU are made by cublasLt of CUDA 13, which cannot be loaded "
-            f"({error}); install it with: pip install 'wengert[cuda13]'"
+            f"({reason}); install it with: pip install 'wengert[cuda13]'"
         ) from error
