@@ -46,7 +46,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("capture",),
     ("numpy", "special", "linalg", "nn"),
     ("api",),
-    ("testing",),
+    ("random", "testing"),
     ("cli", "demo"),
     ("__main__",),
 )

@@ -53,7 +53,7 @@ from wengert.tracer.pytree import (
 
 __version__ = "0.1.0"
 
-_LAZY = ("numpy", "special", "testing")
+_LAZY = ("numpy", "random", "special", "testing")
 _FILLED = (_ops, _functions)
 
 __all__ = [
