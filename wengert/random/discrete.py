@@ -83,8 +83,8 @@ def permutation(key: Any, x: Any, axis: int = 0) -> Any:
     rounds = math.ceil(3 * math.log(max(1, size)) / math.log(2**32 - 1))
     for _ in range(rounds):
         key, own = split(require_key(key))
-        order = order[np.argsort(random_bits(own, 32, (size,)), kind="stable")]
-    return order if isinstance(x, int) else np.take(x, order, axis=axis)
+        order = wnp.take(order, np.argsort(random_bits(own, 32, (size,)), kind="stable"))
+    return order if isinstance(x, int) else wnp.take(x, order, axis=axis)
 
 
 def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = None) -> Any:
@@ -99,10 +99,10 @@ def choice(key: Any, a: Any, shape: Shape = (), replace: bool = True, p: Any = N
         found = randint(key, (count,), 0, size)
     elif replace:
         total = np.cumsum(p)
-        found = np.searchsorted(total, total[-1] * (1 - uniform(key, (count,), dtype=p.dtype)))
+        found = wnp.searchsorted(total, total[-1] * (1 - uniform(key, (count,), dtype=p.dtype)))
     elif p is None:
         found = permutation(key, size)[:count]
     else:
         found = np.argsort(-gumbel(key, (size,), p.dtype) - np.log(p), kind="stable")[:count]
     found = found.reshape(tuple(shape))
-    return found if isinstance(a, int) else np.take(a, found, axis=0)
+    return found if isinstance(a, int) else wnp.take(a, found, axis=0)

@@ -50,7 +50,10 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Any:
 
 
 def fold_in(key: Any, data: Any) -> Any:
-    """A new key from a key and an integer, the number of a step, say; it may be traced."""
+    """A new key from a key and an integer, the number of a step, say; it may be traced.
+
+    `fold_in(key, i)` is `split(key, n)[i]`: use one or the other with a key.
+    """
     if isinstance(data, (int, np.integer)):
         low: Any = np.array([int(data) % (1 << 32)], U32)
     else:

@@ -74,27 +74,6 @@ def _error_function(name: str, factor: float, doc: str) -> None:
 _error_function("erf", 2 / SQRT_PI, "the error function")
 _error_function("erfc", -2 / SQRT_PI, "1 - erf(x), exact for large x")
 _called(
-    "erfinv",
-    "erfinv",
-    lambda x, out: (out * out).exp() * (SQRT_PI / 2),
-    (-0.9, 0.9),
-    doc="the inverse of erf",
-)
-_called(
-    "erfcinv",
-    "erfcinv",
-    lambda x, out: (out * out).exp() * (-SQRT_PI / 2),
-    (0.1, 1.9),
-    doc="the inverse of erfc",
-)
-_called(
-    "ndtri",
-    "ndtri",
-    lambda x, out: (out * out * 0.5).exp() * math.sqrt(2 * math.pi),
-    (0.1, 0.9),
-    doc="the quantile of the normal distribution",
-)
-_called(
     "log_ndtr",
     "log_ndtr",
     lambda x, out: (x * x * -0.5 - out).exp() * (1 / math.sqrt(2 * math.pi)),
