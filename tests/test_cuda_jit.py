@@ -21,7 +21,6 @@ if shutil.which("g++") is None:
 pytestmark = pytest.mark.slow  # each program takes g++ a third of a second
 
 RNG = np.random.default_rng(0)
-SOME = test_corpus.CASES[::8]
 
 
 @pytest.fixture(autouse=True)
@@ -174,7 +173,7 @@ def test_the_source_is_cuda() -> None:
     assert "exp(" in source
 
 
-@pytest.mark.parametrize("case", SOME, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", test_corpus.CASES, ids=lambda c: c.name)
 def test_plain_functions(case: Case) -> None:
     compiled = jit(case.fn)
     arguments = case.draw(0)
