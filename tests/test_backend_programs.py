@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fast_share import fast_share
 from law_backends import BACKENDS
 from program_laws import assert_same_results
 from strategies import random_program
@@ -26,7 +27,7 @@ CASES = [
     *((backend, seed, size) for backend in BACKENDS for seed, size in enumerate([4, 8, 12] * 4)),
     *(("cpu", seed, size) for seed, size in enumerate([15, 30] * 6, 100)),
 ]
-cases = pytest.mark.parametrize(("backend", "seed", "size"), CASES)
+cases = pytest.mark.parametrize(("backend", "seed", "size"), fast_share(CASES, 4))
 
 
 def check(backend: str, program: Program, args: list[Any]) -> None:
@@ -71,7 +72,9 @@ def test_a_loop_of_two_versions_inside_a_loop(backend: str, far: float) -> None:
     check(backend, parse(ROWS_WITH_A_RARE_FORM), [x, np.array([1, 0]), x + 1])
 
 
-@pytest.mark.parametrize(("backend", "seed"), [(b, s) for b in BACKENDS for s in range(6)])
+@pytest.mark.parametrize(
+    ("backend", "seed"), fast_share([(b, s) for b in BACKENDS for s in range(6)], 3)
+)
 def test_batches(backend: str, seed: int) -> None:
     program, args = random_program(seed, 8, smooth=True)
     rng = np.random.default_rng(seed)

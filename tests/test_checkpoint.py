@@ -34,6 +34,7 @@ def losses(step: Callable[..., Any]) -> Callable[..., Any]:
     return loss
 
 
+@pytest.mark.slow
 def test_the_same_value_and_derivatives() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((5, 4)), 0.3 * rng.standard_normal((4, 4))

@@ -9,6 +9,7 @@ import pytest
 from control_cases import Case, at_scalar, cases, draw, loop
 from control_cases import case as case_of
 from derivative_laws import check_derivatives
+from fast_share import fast_share
 from law_backends import BACKENDS
 from op_cases import floats, run
 
@@ -28,6 +29,7 @@ from wengert.ir.transforms.transpose import transpose, vjp
 from wengert.ir.verify import verify, verify_linear
 
 CASES = cases()
+some_cases = pytest.mark.parametrize("case", fast_share(list(CASES.values()), 3, list(CASES)))
 over_cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
@@ -56,7 +58,7 @@ def test_first_derivatives(case: Case) -> None:
     check_derivatives(program, args, floats(args))
 
 
-@over_cases
+@some_cases
 @pytest.mark.parametrize("transform", [jvp, vjp], ids=["jvp", "vjp"])
 def test_second_derivatives(case: Case, transform: object) -> None:
     program, args = case
@@ -109,7 +111,7 @@ def varied(array: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
     return rng.integers(0, 7, (size, *array.shape))
 
 
-@over_cases
+@some_cases
 @pytest.mark.parametrize("derived", ["primal", "jvp", "vjp", "batch"])
 def test_passes_keep_the_meaning(case: Case, derived: str) -> None:
     """After each pass of the default pipeline; the last result is given to the back ends too."""

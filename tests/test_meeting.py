@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fast_share import fast_share
 
 import wengert as wg
 from benchmarks.loops.tables import floyd_warshall, floyd_warshall_sum
@@ -106,7 +107,7 @@ def drawn(seed: int) -> Callable[[Any], Any]:  # noqa: C901
     return f
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", fast_share(range(120), 6))
 def test_random_tables_are_those_of_python(seed: int) -> None:
     fun = drawn(seed)
     a = np.random.default_rng(seed).uniform(0.5, 1.5, (SIZE, SIZE))

@@ -33,6 +33,7 @@ def test_known_answers(key: Any, counter: Any, expected: Any) -> None:
     assert tuple(int(x[0]) for x in found) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not HAS_JAX, reason="JAX, whose bits these are, is not installed")
 def test_bits_are_those_of_jax() -> None:
     import jax

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fast_share import fast_share
 
 import wengert as wg
 from benchmarks.loops.factors import cholesky_square, lu_square
@@ -62,6 +63,7 @@ def pairs(p: Any, mass: Any) -> Any:
     return np.sum(p * p)
 
 
+@pytest.mark.slow
 def test_pairs_keep_what_they_are_made_of() -> None:
     """The positions of each step are stored, and no difference of two of them."""
     n = 30
@@ -103,7 +105,7 @@ def drawn(seed: int) -> Callable[[Any], Any]:
     return f
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", fast_share(range(60), 6))
 def test_random_triangles_have_the_gradient_of_the_complex_step(seed: int) -> None:
     fun = drawn(seed)
     a = np.random.default_rng(seed + 1000).uniform(0.4, 1.1, (SIZE, SIZE))
