@@ -3,6 +3,7 @@
 from wengert.api.arguments import ShapeDtypeStruct, float0
 from wengert.api.checkpoint import checkpoint
 from wengert.api.control import cond, fori_loop, map, scan, switch, while_loop  # noqa: A004
+from wengert.api.custom import Custom, custom_jvp, custom_vjp
 from wengert.api.derivatives import (
     grad,
     hvp,
@@ -20,9 +21,12 @@ from wengert.api.ravel import ravel_pytree
 from wengert.api.stages import eval_shape, make_ir
 
 __all__ = [
+    "Custom",
     "ShapeDtypeStruct",
     "checkpoint",
     "cond",
+    "custom_jvp",
+    "custom_vjp",
     "eval_shape",
     "float0",
     "fori_loop",

@@ -13,6 +13,7 @@ from wengert.api.arguments import fail
 from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
+from wengert.ir.passes.expand import expand
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.passes.unchecked import unchecked
 from wengert.ir.program import Program, equations
@@ -57,6 +58,7 @@ def compile_program(program: Program, backend: str, donated: AbstractSet[int] = 
     """
     # imported at the first use, since engines take long to load
     engine: Any = importlib.import_module(f"wengert.backends.{backend}")
+    program = expand(program)  # rules of the user's own have no text to look programs up by
     if not config().check_bounds:
         program = unchecked(program)
     with LOCK:

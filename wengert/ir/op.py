@@ -20,6 +20,8 @@ Rules, with `params` always passed as keyword arguments:
 - `batch(values, batched, size, **params) -> (values, batched)`: a batched value carries its batch
   axis in front.
 - `unchecked(values, **params) -> Value`: for ops with a check, the same without it.
+- `expand(values, **params) -> values`: for ops that are made of others, what they stand for; it
+  takes their place before lowering.
 - `element(ctx, index) -> Expr`: for pointwise ops (one output): the output element at `index`.
 - `form(types, **params) -> Form`: for all others, the kernel form to lower to.
 - `check(ctx, index) -> Requirement`: for pointwise ops that can fail at run time (an index out of
@@ -119,6 +121,7 @@ class Op:
     form: Callable[..., Form] | None = None
     check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None
     unchecked: Callable[..., Any] | None = None
+    expand: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1
     doc: str = ""

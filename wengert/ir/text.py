@@ -27,7 +27,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -42,8 +42,16 @@ _ELIDED = 64
 """Arrays of more elements than this are cut short where the reader asks for it."""
 
 
+@runtime_checkable
+class Opaque(Protocol):
+    """A param without a text that could be read back: its name is for people, and its own alone."""
+
+    @property
+    def opaque_name(self) -> str: ...
+
+
 def to_text(program: Program, *, locations: bool = False, elide: bool = False) -> str:
-    """The program as text that `ir.parser.parse` reads back exactly.
+    """The program as text that `ir.parser.parse` reads back exactly, but for opaque params.
 
     `locations` adds the user's file and line to each equation. `elide` cuts large constants
     short, for reading only.
@@ -181,6 +189,8 @@ class _Printer:
         printer = _PARAMS.get(type(value))  # pyright: ignore[reportUnknownArgumentType]
         if printer is not None:
             return printer(value)
+        if isinstance(value, Opaque):
+            return f"<{value.opaque_name}>"
         text = _other_param(value)
         if text is None and self.strict:
             kind = type(value).__name__

@@ -11,6 +11,7 @@ from wengert.dump import dump, dumping, note
 from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.control import control
+from wengert.ir.passes.expand import expand
 from wengert.ir.passes.products import products
 from wengert.ir.passes.rows import fuse_rows
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
@@ -57,12 +58,17 @@ CONTROL = Pass("control", "takes constants out of loops, and loops of one turn a
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
 FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
 SINK = Pass("sink", "moves additions into the branch that adds something", sink)
+EXPAND = Pass("expand", "replaces what stands for other equations by those", expand)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
 )
 
 PASSES: dict[str, Pass] = {
-    p.name: p for p in (DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK, DROP_STOP_GRADIENT)
+    p.name: p
+    for p in (
+        *(DCE, EXPAND, CSE, SIMPLIFY, CONTROL, PRODUCTS),
+        *(FUSE_ROWS, SINK, DROP_STOP_GRADIENT),
+    )
 }
 
 # Before lowering. Dead code goes first, so that the others do not work on it. CSE comes before
@@ -71,7 +77,7 @@ PASSES: dict[str, Pass] = {
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
 # anything looks into those.
 DEFAULT = (
-    *(DCE, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL),
+    *(DCE, EXPAND, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL),
     *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE),
 )
 

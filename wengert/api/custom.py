@@ -1,0 +1,330 @@
+"""Functions with derivatives of the user's own: custom_jvp and custom_vjp."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wengert.api.arguments import (
+    abstract,
+    fail,
+    float0,
+    function_name,
+    own,
+    require_callable,
+)
+from wengert.capture.convert import convert
+from wengert.errors import DifferentiationError, DTypeError, InputTypeError, ShapeError, TreeError
+from wengert.ir.op import REGISTRY
+from wengert.ir.ops.custom import Rules
+from wengert.ir.program import Program
+from wengert.ir.types import TensorType
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import is_weak, lift, wrap
+from wengert.tracer.pytree import TreeDef, flatten
+from wengert.tracer.stack import current
+from wengert.tracer.trace import Abstract, trace
+
+
+class Custom:
+    """A function whose derivatives are given by rules.
+
+    `defjvp` sets the forward rule, `defvjp` the reverse rule; with one of them the other mode is
+    derived from it, with both each mode has its own. Values come from the function itself, except
+    that reverse mode takes them from the first half of the reverse rule. Arguments that are not
+    traced (Python ints, strings, functions, arrays known beforehand) reach the rules as they are.
+    """
+
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        require_callable("a custom rule", fun)
+        self._fun = fun
+        self._jvp: Callable[..., Any] | None = None
+        self._vjp: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+        functools.update_wrapper(self, fun)
+
+    def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """Sets the forward rule: `rule(primals, tangents) -> (result, tangent of the result)`.
+
+        Primals and tangents are tuples with an entry for each argument; what the rule does must
+        be linear in the tangents. Integers have tangents of dtype `float0`. Gives the rule back,
+        so that this can decorate it.
+        """
+        require_callable("defjvp", rule)
+        self._jvp = rule
+        return rule
+
+    def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        """Sets the reverse rule.
+
+        `forward(*args) -> (result, residuals)`, any pytree of arrays; `backward(residuals,
+        cotangent) -> cotangents`, a tuple with an entry for each argument, None for zero. Unless
+        it is linear in the cotangent, there is no forward mode without a rule for it.
+        """
+        require_callable("defvjp", forward)
+        require_callable("defvjp", backward)
+        self._vjp = (forward, backward)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the function."""
+        if kwargs:
+            args = (*args, *self._by_position(args, kwargs))
+        leaves, tree = flatten(args)
+        places = [i for i, x in enumerate(leaves) if isinstance(x, Tracer)]
+        if current() is None or not places:
+            return self._fun(*args)
+        if self._jvp is None and self._vjp is None:
+            fail(
+                DifferentiationError(
+                    f"'{function_name(self._fun)}' is to have derivatives of its own, and has no "
+                    "rule yet; give one by defjvp or defvjp before it is used"
+                )
+            )
+        inputs = [leaves[i] for i in places]
+        fixed = [None if isinstance(x, Tracer) else x for x in leaves]
+        return _Call(self._fun, fixed, tree, places).apply(inputs, self._jvp, self._vjp)
+
+    def _by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        names = function_name(self._fun)
+        return fail(
+            InputTypeError(
+                f"'{names}' has derivative rules, which know its arguments by position; pass "
+                f"{', '.join(kwargs)} by position too"
+            )
+        )
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call inside a trace: `places` are the leaves that are traced, None among `leaves`."""
+
+    fun: Callable[..., Any]
+    leaves: list[Any]
+    tree: TreeDef
+    places: list[int]
+
+    @property
+    def name(self) -> str:
+        return f"'{function_name(self.fun)}'"
+
+    def apply(self, inputs: list[Tracer], rule: Any, halves: Any) -> Any:
+        """The outputs of a `custom` equation with these rules, as the function's result."""
+        types = [abstract(x, "an argument") for x in inputs]
+        found = self.traced(lambda *traced: convert(self.fun)(*self.args(traced)), types, "")
+        primal: Program = found.program
+        like = (types, primal, found.out_tree)
+        rules = Rules(
+            function_name(self.fun),
+            None if rule is None else lambda: self.tangent(rule, *like),
+            None if halves is None else lambda: self.halves(halves, *like),
+        )
+        here = current()
+        assert here is not None
+        params = {"primal": primal, "rules": rules}
+        results = here.builder.emit(REGISTRY["custom"], [lift(x) for x in inputs], params)
+        return found.unflatten([wrap(v) for v in results])
+
+    def args(self, traced: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments, with other values in the place of the traced leaves."""
+        leaves = list(self.leaves)
+        for place, value in zip(self.places, traced, strict=True):
+            leaves[place] = value
+        return own(self.tree.unflatten(leaves))
+
+    def traced(self, fun: Callable[..., Any], types: list[Abstract], rule: str) -> Any:
+        """The program of a function, or of a rule, of traced values alone."""
+        found = trace(fun, types, name=function_name(self.fun))
+        if found.captured:
+            what = f"the {rule} of {self.name}" if rule else self.name
+            fail(
+                DifferentiationError(
+                    f"{what} reads a traced value of the function around it, of which its "
+                    "derivative rules would not know; pass the value as an argument"
+                )
+            )
+        return found
+
+    # the forward rule
+
+    def tangent(
+        self, rule: Callable[..., Any], types: list[Abstract], primal: Program, out: TreeDef
+    ) -> Program:
+        """Traced values, then tangents of the floats -> results, then tangents of the floats."""
+        floats = [t for t in types if t.type.is_float]
+
+        def closed(*traced: Any) -> Any:
+            given, moving = traced[: len(types)], iter(traced[len(types) :])
+            tangents = [
+                next(moving) if t.type.is_float else np.zeros(t.type.shape, float0) for t in types
+            ]
+            source = next(t for t in traced[len(types) :])
+            dots: list[Any] = [_zero(x, source) for x in self.leaves]
+            for place, value in zip(self.places, tangents, strict=True):
+                dots[place] = value
+            pair = convert(rule)(self.args(given), self.tree.unflatten(dots))
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                fail(
+                    TreeError(
+                        f"the forward rule of {self.name} should return (result, tangent), and "
+                        f"returned {type(pair).__name__}"
+                    )
+                )
+            results = self.checked(pair[0], primal.out_types, out, "forward rule", "result")
+            slopes = self.checked(pair[1], primal.out_types, out, "forward rule", "tangent")
+            return (
+                *results,
+                *(s for s, t in zip(slopes, primal.out_types, strict=True) if t.is_float),
+            )
+
+        return self.traced(closed, [*types, *floats], "forward rule").program
+
+    # the reverse rule
+
+    def halves(
+        self, rules: Any, types: list[Abstract], primal: Program, out: TreeDef
+    ) -> tuple[Program, Program]:
+        """The two halves: see `ir.ops.custom`."""
+        kept: list[TreeDef] = []
+
+        def first(*traced: Any) -> Any:
+            pair = convert(rules[0])(*self.args(traced))
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                fail(
+                    TreeError(
+                        f"the first half of the reverse rule of {self.name} should return "
+                        f"(result, residuals), and returned {type(pair).__name__}"
+                    )
+                )
+            what = "first half of the reverse rule"
+            results = self.checked(pair[0], primal.out_types, out, what, "result")
+            residuals, tree = flatten(pair[1])
+            kept.append(tree)
+            return (*results, *(wrap(lift(r)) for r in residuals))
+
+        forward = self.traced(first, types, "first half of the reverse rule").program
+        count = len(primal.outputs)
+        residuals = [Abstract(t) for t in forward.out_types[count:]]
+        bars = [Abstract(t) for t in primal.out_types if t.is_float]
+
+        def second(*traced: Any) -> Any:
+            given = iter(traced[len(residuals) :])
+            cotangents = [
+                next(given) if t.is_float else np.zeros(t.shape, float0) for t in primal.out_types
+            ]
+            saved = kept[0].unflatten(traced[: len(residuals)])
+            result = convert(rules[1])(saved, out.unflatten(cotangents))
+            return self.cotangents(result, types)
+
+        what = "second half of the reverse rule"
+        return forward, self.traced(second, [*residuals, *bars], what).program
+
+    def cotangents(self, result: Any, types: list[Abstract]) -> tuple[Any, ...]:
+        """What the reverse rule gives for the traced floats, checked."""
+        arguments = self.tree.children
+        if not isinstance(result, (tuple, list)) or len(result) != len(arguments):
+            size = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
+            fail(
+                TreeError(
+                    f"the second half of the reverse rule of {self.name} should return a tuple "
+                    f"of {len(arguments)} cotangents, one for each argument, and returned "
+                    f"{type(result).__name__}{size}"
+                )
+            )
+        found: list[Any] = []
+        for number, (value, tree) in enumerate(zip(result, arguments, strict=True)):
+            leaves, kind = flatten(value)
+            if value is None:
+                leaves = [None] * tree.num_leaves
+            elif kind != tree:
+                fail(
+                    TreeError(
+                        f"the reverse rule of {self.name} gives a cotangent of structure {kind} "
+                        f"for argument {number}, whose structure is {tree}"
+                    )
+                )
+            found += [(number, leaf) for leaf in leaves]
+        chosen = [found[place] for place in self.places]
+        return tuple(
+            self.fitting(value, t.type, "reverse rule", f"cotangent of argument {number}")
+            for (number, value), t in zip(chosen, types, strict=True)
+            if t.type.is_float
+        )
+
+    # checks
+
+    def checked(
+        self, value: Any, types: Sequence[TensorType], tree: TreeDef, rule: str, what: str
+    ) -> list[Any]:
+        """The leaves of what a rule gives, which must be like the function's results."""
+        leaves, found = flatten(value)
+        if found != tree:
+            fail(
+                TreeError(
+                    f"the {rule} of {self.name} gives a {what} of structure {found}, and the "
+                    f"function's result has the structure {tree}"
+                )
+            )
+        return [self.fitting(x, t, rule, what) for x, t in zip(leaves, types, strict=True)]
+
+    def fitting(self, value: Any, like: TensorType, rule: str, what: str) -> Any:
+        """`value` as an array of a type; None and Python numbers take it on."""
+        if value is None or getattr(value, "dtype", None) == float0:
+            return wrap(lift(np.zeros(like.shape, like.dtype)))
+        found = lift(value)
+        if found.shape != like.shape:
+            fail(
+                ShapeError(
+                    f"the {rule} of {self.name} gives a {what} of shape {found.shape}, which "
+                    f"should be {like.shape}"
+                )
+            )
+        if found.type.dtype != like.dtype and not is_weak(value):
+            fail(
+                DTypeError(
+                    f"the {rule} of {self.name} gives a {what} of {found.type.dtype}, which "
+                    f"should be {like.dtype}; convert it by .astype('{like.dtype}')"
+                )
+            )
+        return wrap(found.to(like.dtype))
+
+
+def _zero(leaf: Any, source: Tracer) -> Any:
+    """The tangent of a leaf that is not traced: zeros, as a linear function of a tangent."""
+    if isinstance(leaf, float) or getattr(getattr(leaf, "dtype", None), "kind", "") == "f":
+        params = {"shape": np.shape(leaf), "dtype": getattr(leaf, "dtype", np.dtype(float))}
+        return wrap(source.value.builder.emit(REGISTRY["vanish"], [source.value], params)[0])
+    return np.zeros(np.shape(leaf), float0) if isinstance(leaf, (np.ndarray, int)) else None
+
+
+def custom_jvp(fun: Callable[..., Any]) -> Custom:
+    """`fun` with a forward rule of its own, which `defjvp` of the result sets:
+
+        @wg.custom_jvp
+        def f(x, y): ...
+
+        @f.defjvp
+        def f_jvp(primals, tangents):
+            x, y = primals
+            return f(x, y), ... tangents ...
+
+    Reverse mode, Hessians, vmap and jit are derived from the rule. A rule that calls `f` itself
+    is used again in higher derivatives. See `Custom`.
+    """
+    return Custom(fun)
+
+
+def custom_vjp(fun: Callable[..., Any]) -> Custom:
+    """`fun` with a reverse rule of its own, which `defvjp(forward, backward)` of the result sets.
+
+    Forward mode is derived from it where `backward` is linear in the cotangent. See `Custom`.
+    """
+    return Custom(fun)
+
+
+__all__ = ["Custom", "custom_jvp", "custom_vjp"]
