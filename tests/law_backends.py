@@ -11,6 +11,7 @@ from cuda_device import KIND, fetched, shared_device
 
 from wengert.backends import cpu, cuda
 from wengert.errors import MissingRuleError
+from wengert.ir.passes.expand import expand
 from wengert.ir.program import Program
 from wengert.kernels.interpret import interpret
 from wengert.kernels.lower import lower
@@ -22,14 +23,14 @@ Backend = Callable[[Program, Arrays], Arrays]
 
 def loops(program: Program, args: Arrays) -> Arrays:
     """Lowers to loops and interprets those."""
-    lowered = lower(program)
+    lowered = lower(expand(program))
     flat = interpret(lowered.loops, args, lowered.constants)
     return [a.reshape(t.shape) for a, t in zip(flat, program.out_types, strict=True)]
 
 
 def native(program: Program, args: Arrays) -> Arrays:
     """Lowers to loops and compiles those for the CPU."""
-    lowered = lower(program)
+    lowered = lower(expand(program))
     compiled = cpu.compile(
         lambda: lowered.loops,
         key=None,
@@ -42,7 +43,7 @@ def native(program: Program, args: Arrays) -> Arrays:
 
 def grid(program: Program, args: Arrays) -> Arrays:
     """Lowers to loops for a grid of threads and interprets those, turns of any order reversed."""
-    lowered = lower(program, grid=True)
+    lowered = lower(expand(program), grid=True)
     verify(lowered.loops)
     flat = interpret(lowered.loops, args, lowered.constants, reversed)
     return [a.reshape(t.shape) for a, t in zip(flat, program.out_types, strict=True)]
@@ -50,7 +51,7 @@ def grid(program: Program, args: Arrays) -> Arrays:
 
 def shim(program: Program, args: Arrays) -> Arrays:
     """Compiles for a CUDA device: with g++, each thread a fiber, unless a GPU was asked for."""
-    lowered = lower(program, grid=True)
+    lowered = lower(expand(program), grid=True)
     try:
         compiled = cuda.compile_for(
             shared_device(), lowered.loops, program.in_types, program.out_types, lowered.constants

@@ -21,7 +21,7 @@ OPS = list(REGISTRY.values())
 
 def has_regions(op: Op) -> bool:
     """Whether programs are among the op's params, which fix the types of its operands."""
-    return op.family == "control"
+    return op.family in ("control", "custom")
 
 
 def samples_of(op: Op) -> list[tuple[str, Sample]]:

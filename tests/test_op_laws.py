@@ -64,7 +64,8 @@ def test_is_complete(op: Op) -> None:
     if any(s.args for _, s in samples):
         assert op.batch is not None
         assert op.jvp is not None
-        assert (op.element is None) != (op.form is None), "either pointwise or a kernel form"
+        lowerings = (op.element, op.form, op.expand)
+        assert lowerings.count(None) == 2, "either pointwise, or a kernel form, or made of others"
     for _, sample in samples:
         assert set(sample.params) | op.optional == set(op.params), "undeclared params"
 

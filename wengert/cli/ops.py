@@ -98,6 +98,8 @@ def _lowering(op: Op, samples: list[Sample]) -> str:
         sample = samples[0]
         types = tuple(TensorType(np.asarray(a).dtype, np.shape(a)) for a in sample.args)
         words.append(type(op.form(types, **sample.params)).__name__.lower())
+    if op.expand is not None:
+        words.append("made of others")
     if op.check is not None:
         words.append("check")
     if not words:

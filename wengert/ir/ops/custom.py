@@ -26,9 +26,10 @@ import numpy as np
 from wengert.errors import DifferentiationError, VerificationError, WengertError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
-from wengert.ir.op import REGISTRY, Linear, Op, register
+from wengert.ir.op import REGISTRY, Linear, Op, Sample, register
 from wengert.ir.ops.control_batch import batched_region
 from wengert.ir.ops.control_family import Tangents, Types, check_region, chosen, or_zeros
+from wengert.ir.ops.custom_samples import X, backward, forward, linear_samples, primal, tangent
 from wengert.ir.ops.structural_family import in_front
 from wengert.ir.program import Program
 from wengert.ir.transforms.batch import batch
@@ -182,6 +183,16 @@ def _expand(values: Sequence[Value], *, primal: Program, rules: Rules) -> list[V
     return values[0].builder.inline(primal, values)
 
 
+def _samples() -> list[Sample]:
+    """With a forward rule, and with a reverse rule."""
+    both = (
+        Rules("sample", tangent, None),
+        Rules("sample", None, lambda: (forward(), backward())),
+    )
+    args = (X, np.array(2, np.int64))
+    return [Sample(args, {"primal": primal(), "rules": rules}) for rules in both]
+
+
 # custom_linear
 
 
@@ -313,6 +324,7 @@ register(
         transpose=lambda cotangents, inputs, **params: [None],
         batch=_vanish_batch,
         expand=lambda values, *, shape, dtype: [values[0].builder.zeros(TensorType(dtype, shape))],
+        samples=lambda: [Sample((np.arange(3.0),), {"shape": (2,), "dtype": np.dtype(float)})],
         doc="zeros, as a linear function of the operand",
     )
 )
@@ -330,6 +342,7 @@ register(
         transpose=_transpose,
         batch=_batch,
         expand=_expand,
+        samples=_samples,
         doc="primal(*operands), with derivatives by the user's rules",
     )
 )
@@ -346,6 +359,7 @@ register(
         transpose=_linear_transpose,
         batch=_linear_batch,
         expand=_linear_expand,
+        samples=linear_samples,
         doc="the linear map whose transpose is backward(residuals, cotangents)",
     )
 )

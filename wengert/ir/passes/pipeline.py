@@ -66,8 +66,8 @@ DROP_STOP_GRADIENT = Pass(
 PASSES: dict[str, Pass] = {
     p.name: p
     for p in (
-        *(DCE, EXPAND, CSE, SIMPLIFY, CONTROL, PRODUCTS),
-        *(FUSE_ROWS, SINK, DROP_STOP_GRADIENT),
+        *(DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK),
+        *(EXPAND, DROP_STOP_GRADIENT),
     )
 }
 
