@@ -38,6 +38,7 @@ from wengert.kernels.nest import nest
 from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.schedule import inner, schedule
 from wengert.kernels.segments import too_large
+from wengert.kernels.skew.fronts import wavefronts
 from wengert.kernels.stages import StageKind, nodes
 from wengert.kernels.standing import standing_sums
 from wengert.kernels.statements import expressions, in_turn
@@ -112,7 +113,8 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             steps = place(context.s, steps, used)
             steps = with_epilogues(steps, count_uses([k.body for k in steps], used))
         else:
-            steps = standing_sums(context.s, around_meetings(context.s, merged(steps)))
+            steps = wavefronts(context.s, merged(steps), staged.outputs)
+            steps = standing_sums(context.s, around_meetings(context.s, steps))
             steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
     offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(

@@ -29,12 +29,13 @@ def around_meetings(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
     def one(loop: Loop, around: Around) -> Sequence[Stmt] | None:
         if loop.kind is not Kind.ORDERED or loop.index.extent < _SHORT:
             return None
-        return _split(s, loop, around)
+        return split_at_meeting(s, loop, around)
 
     return [Kernel(k.name, map_loops(k.body, one)) for k in steps]
 
 
-def _split(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
+def split_at_meeting(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
+    """The loop in three parts, if it meets what all its turns share at one of them only."""
     turn = simple_turn(s, loop)
     if turn is None or turn.calls or not _moves_apart(turn) or _is_free(turn, around):
         return None

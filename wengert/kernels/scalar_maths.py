@@ -32,6 +32,7 @@ DOUBLE = {
     ScalarOp.ERFC: "erfc",
     ScalarOp.POW: "pow",
 }
+_OPS = {name: op for op, name in DOUBLE.items()}
 SINGLE = frozenset(
     {
         ScalarOp.EXP,
@@ -82,3 +83,31 @@ def _called(s: ScalarBuilder, expr: Expr, rewrite: Rewriter) -> Expr | None:
         return None
     args = [s.cast(rewrite(a), FLOAT64) for a in expr.args]
     return s.cast(s.call(name, *args), expr.dtype)
+
+
+def in_lanes(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """What `one_at_a_time` made of `body`, as it was: for loops that become vectors after all."""
+    rewrite = Rewriter(s, lambda expr: _vocabulary(s, expr, rewrite))
+    return map_statements(body, rewrite)
+
+
+def _vocabulary(s: ScalarBuilder, expr: Expr, rewrite: Rewriter) -> Expr | None:
+    single = expr.op is ScalarOp.CAST and expr.dtype == FLOAT32
+    called = expr.args[0] if single else expr
+    op = _OPS.get(called.attr) if called.op is ScalarOp.CALL else None
+    if op is None:
+        return None
+    if not single:
+        return s.maths(op, *map(rewrite, called.args))
+    if op not in SINGLE or not all(_is_wide(a) for a in called.args):
+        return None
+    return s.maths(op, *(rewrite(_narrow(s, a)) for a in called.args))
+
+
+def _is_wide(expr: Expr) -> bool:
+    """Whether a float64 is surely a float32 made wider."""
+    return expr.is_const or (expr.op is ScalarOp.CAST and expr.args[0].dtype == FLOAT32)
+
+
+def _narrow(s: ScalarBuilder, expr: Expr) -> Expr:
+    return s.const(expr.attr, FLOAT32) if expr.is_const else expr.args[0]

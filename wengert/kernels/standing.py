@@ -23,12 +23,13 @@ def standing_sums(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
     """The kernels with such sums in registers."""
 
     def one(loop: Loop, around: Around) -> Sequence[Stmt] | None:
-        return _kept(s, loop, around) if loop.kind is Kind.ORDERED else None
+        return kept(s, loop, around) if loop.kind is Kind.ORDERED else None
 
     return [Kernel(k.name, map_loops(k.body, one)) for k in steps]
 
 
-def _kept(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
+def kept(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
+    """The loop with its sums in registers, if nothing else meets them."""
     turn = simple_turn(s, loop)
     if turn is None or not turn.sums or not sums_apart(turn, around):
         return None

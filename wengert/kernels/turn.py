@@ -53,10 +53,10 @@ def simple_turn(s: ScalarBuilder, loop: Loop) -> Turn | None:
         if store.buffer in changed and not _enter_store(s, turn, store):
             return None
     exprs: list[Expr] = []
-    added = {store: value for each in turn.sums for store, value in each.added.items()}
+    sums = {store: value for each in turn.sums for store, value in each.added.items()}
     for statement in statements:
-        if isinstance(statement, Store) and statement in added:
-            exprs += [statement.offset, added[statement]]
+        if isinstance(statement, Store) and statement in sums:
+            exprs += [statement.offset, sums[statement]]
         else:
             exprs += own_expressions(statement)
     for node in nodes(exprs):
@@ -79,7 +79,7 @@ def _enter_store(s: ScalarBuilder, turn: Turn, store: Store) -> bool:
     if turn.loop.index in place.terms:
         turn.writes.setdefault(store.buffer, []).append(place)
         return True
-    value = _added(s, store)
+    value = added(s, store)
     if value is None or store.buffer.dtype not in _DTYPES:
         return False
     for each in turn.sums:
@@ -109,7 +109,7 @@ def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buff
             written.add(statement.buffer)
 
 
-def _added(s: ScalarBuilder, store: Store) -> Expr | None:
+def added(s: ScalarBuilder, store: Store) -> Expr | None:
     """The x of x[e] = x[e] + x; None for other forms."""
     terms: list[Expr] = []
     value = store.value
