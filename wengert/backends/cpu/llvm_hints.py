@@ -11,6 +11,9 @@ from wengert.kernels.statements import walk
 # With masks, the iterations left over are then done by masking, for a second and third copy of a
 # long body would double the time to compile it.
 LONG_BODY, LONG_LOOP = 80, 256
+# Diagonals of a table are shorter, and are not masked: long bodies without maths functions, of
+# which there are as many, lose by it what the others win.
+LONG_FREE = 128
 # A loop that runs once in a call, for at most so many instructions, is not worth vector code (the
 # results of all chunks, say, added up at the end).
 SHORT_RUN, SHORT_LOOP = 512, 64
@@ -73,7 +76,9 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool, group: str = "
     if not _innermost(loop.body):
         return ""
     if group:
-        return _attached(module, f'!"llvm.loop.parallel_accesses", {group.split()[-1]}')
+        accesses = f'!"llvm.loop.parallel_accesses", {group.split()[-1]}'
+        long = lines > LONG_BODY and loop.index.extent > LONG_FREE
+        return _attached(module, accesses, *[_TWO] * long)
     if loop.kind is Kind.ORDERED and lines <= SMALL_BODY:
         return _attached(module, _COPIES)
     if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:

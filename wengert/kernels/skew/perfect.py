@@ -37,9 +37,10 @@ def perfect(s: ScalarBuilder, box: Box, uses: Uses) -> Box | None:
     """
     body = box.i.body
     parts: list[Part] = []
+    if not all(isinstance(loop, Loop) and _is_plain(loop) for loop in body):
+        return None
     for loop in body:
-        if not isinstance(loop, Loop) or not _is_plain(loop):
-            return None
+        assert isinstance(loop, Loop)
         part = loop.body if loop is box.j else _moved(s, loop, box)
         if part is None:
             return None
