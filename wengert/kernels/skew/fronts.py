@@ -16,6 +16,7 @@ from wengert.kernels.skew.distances import Box, accesses
 from wengert.kernels.skew.hyperplane import Hyperplane, hyperplane
 from wengert.kernels.skew.layout import Diagonals, diagonals
 from wengert.kernels.skew.perfect import perfect, replaced
+from wengert.kernels.skew.rows import Rows, around_rows, rows
 from wengert.kernels.skew.tables import relaid
 from wengert.kernels.stages import nodes
 from wengert.kernels.standing import kept
@@ -37,6 +38,7 @@ class Front:
     box: Box
     plane: Hyperplane
     along_i: bool
+    rows: Rows
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ def wavefronts(
             return None
         found.fronts[front.box.i.index] = front
         _note_tables(s, front, found.tables)
-        return (front.box.i,)
+        return around_rows(s, front.rows, (front.box.i,), loop)
 
     marked = [Kernel(k.name, map_loops(k.body, mark)) for k in steps]
     if not found.fronts:
@@ -84,7 +86,12 @@ def _front(s: ScalarBuilder, loop: Loop, around: Around, uses: Uses) -> Front | 
     ways = (kept(s, inner, inside), split_at_meeting(s, inner, inside))
     if any(isinstance(st, Loop) and st.kind is Kind.FREE for way in ways for st in walk(way or ())):
         return None  # vectors along the row will do
-    box = perfect(s, Box(loop, inner, inside), uses)
+    whole = Box(loop, inner, inside)
+    parts = rows(s, whole, uses)
+    if parts is None:
+        return None
+    inner = next(x for x in parts.loops if x.index is inner.index)
+    box = perfect(s, Box(loop, inner, {**inside, inner.index: inner}), parts.loops, uses)
     if box is None or min(box.lengths) < SHORT:
         return None
     body = tuple(in_lanes(s, box.j.body))
@@ -96,7 +103,7 @@ def _front(s: ScalarBuilder, loop: Loop, around: Around, uses: Uses) -> Front | 
     along_i = plane.b == 1 and (plane.a > 1 or box.lengths[0] <= box.lengths[1])
     inner = Loop(box.j.index, box.j.start, box.j.stop, body, Kind.ORDERED)
     outer = Loop(box.i.index, box.i.start, box.i.stop, (inner,), Kind.ORDERED)
-    return Front(Box(outer, inner, box.around), plane, along_i)
+    return Front(Box(outer, inner, box.around), plane, along_i, parts)
 
 
 def _work(body: Sequence[Stmt]) -> int:

@@ -30,34 +30,27 @@ _MANY = 64
 Part = tuple[Stmt, ...]
 
 
-def perfect(s: ScalarBuilder, box: Box, uses: Uses) -> Box | None:
-    """The nest `box.i`, in which `box.j` is the recurrence, as two loops with indices of their own.
+def perfect(s: ScalarBuilder, box: Box, loops: Sequence[Loop], uses: Uses) -> Box | None:
+    """Two loops with indices of their own that do what `loops`, one of them `box.j`, do for each
+    turn of `box.i`.
 
     None where that cannot be, or where a scalar would outlive its turn.
     """
-    body = box.i.body
-    parts: list[Part] = []
-    if not all(isinstance(loop, Loop) and _is_plain(loop) for loop in body):
+    if not all(map(_is_plain, loops)):
         return None
-    for loop in body:
-        assert isinstance(loop, Loop)
-        part = loop.body if loop is box.j else _moved(s, loop, box)
-        if part is None:
-            return None
-        parts.append(part)
-    main = body.index(box.j)
-    if not _may_join(s, parts, main, box):
+    main = next(k for k, loop in enumerate(loops) if loop.index is box.j.index)
+    parts = [loop.body if k == main else _moved(s, loop, box) for k, loop in enumerate(loops)]
+    bodies = [part for part in parts if part is not None]
+    if len(bodies) < len(parts) or not _may_join(s, bodies, main, box):
         return None
-    joined = [st for part in parts for st in part]
+    joined = [st for part in bodies for st in part]
     if len(list(walk(joined))) > _MANY:
         return None
     inner = count_uses((joined,))
     own = {b for b in buffers(joined) if b.space is not Space.OUTPUT and inner[b] == uses[b]}
-    scalars = _scalars(joined, own)
-    whole = _in_scalars(s, joined, scalars)
     if not all(b in own for b in own_scalars(joined)):
         return None
-    return _with_own_indices(s, box, whole)
+    return _with_own_indices(s, box, _in_scalars(s, joined, _scalars(joined, own)))
 
 
 def _is_plain(loop: Loop) -> bool:
