@@ -8,10 +8,12 @@ recurrence meets what `before` accesses, and no later one what `after` does.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.ir.types import INT64
 from wengert.kernels.bounds import differ
 from wengert.kernels.grid.turns import Uses, count_uses
 from wengert.kernels.loops import Buffer, Kind, Loop, Space, Stmt, Store
@@ -19,7 +21,7 @@ from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.scalar_maths import in_lanes
 from wengert.kernels.skew.distances import Access, Box, accesses
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import map_statements
+from wengert.kernels.statements import map_statements, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +35,73 @@ class Rows:
 
 def rows(s: ScalarBuilder, box: Box, uses: Uses) -> Rows | None:
     """The parts of a row, with scalars that one row has for itself in a cell for each row."""
-    body = box.i.body
-    places = [at for at, st in enumerate(body) if isinstance(st, Loop)]
-    first, last = places[0], places[-1] + 1
-    loops = [st for st in body[first:last] if isinstance(st, Loop)]
-    outside = (*body[:first], *body[last:])
-    if len(loops) < last - first or not all(isinstance(st, Store) for st in outside):
+    body = _numbers_in_place(s, box.i.body, uses)
+    first = next(at for at, st in enumerate(body) if isinstance(st, Loop))
+    outside = [st for st in body if not isinstance(st, Loop)]
+    if not all(isinstance(st, Store) for st in outside):
         return None
     scalars = _scalars(body, first, box.i.index.extent, uses)
     spread = _in_cells(s, box.i.index, body, scalars)
-    before, after = spread[:first], spread[last:]
-    inside = [x for st in spread[first:last] if isinstance(st, Loop) for x in accesses(s, st.body)]
+    loops = tuple(st for st in spread if isinstance(st, Loop))
+    before, after = spread[:first], tuple(st for st in spread[first:] if isinstance(st, Store))
+    inside = [x for loop in loops for x in accesses(s, loop.body)]
     ends = accesses(s, before), accesses(s, after)
     cells = set(scalars.values())
     for x, others, later in ((ends[0], (inside, ends[1]), False), (ends[1], (inside,), True)):
         for other in others:
             if not _apart(s, x, other, box, cells, later):
                 return None
-    return Rows(before, tuple(st for st in spread if isinstance(st, Loop)), after)
+    return Rows(before, loops, after) if _last(s, spread) else None
+
+
+def _last(s: ScalarBuilder, body: Sequence[Stmt]) -> bool:
+    """Whether stores between loops may as well come after them."""
+    waiting: list[Access] = []
+    started = False
+    for statement in body:
+        if isinstance(statement, Loop):
+            found = accesses(s, statement.body)
+            if any(x.buffer is y.buffer and (x.writes or y.writes) for x in waiting for y in found):
+                return False
+            started = True
+        elif started:
+            waiting += accesses(s, (statement,))
+    return True
+
+
+def _numbers_in_place(s: ScalarBuilder, body: Sequence[Stmt], uses: Uses) -> tuple[Stmt, ...]:
+    """A row without scalars that hold an affine function of indices."""
+    inner = count_uses((body,))
+    stores = Counter(st.buffer for st in walk(body) if isinstance(st, Store))
+    known: dict[Buffer, Expr] = {}
+    kept: list[Stmt] = []
+    read: set[Buffer] = set()
+    started = False
+
+    def rule(expr: Expr) -> Expr | None:
+        return known.get(expr.attr) if expr.op is ScalarOp.LOAD else None
+
+    for statement in body:
+        started = started or not isinstance(statement, Store)
+        if isinstance(statement, Store) and not started:
+            read |= {x.attr for x in _loads(statement)}
+            (statement,) = map_statements((statement,), Rewriter(s, rule))
+            assert isinstance(statement, Store)
+            buffer, value = statement.buffer, statement.value
+            alone = stores[buffer] == 1 and inner[buffer] == uses[buffer] and buffer not in read
+            if alone and buffer.size == 1 and buffer.dtype == INT64 and affine(value) is not None:
+                known[buffer] = value
+                continue
+        kept.append(statement)
+    return map_statements(kept, Rewriter(s, rule))
 
 
 def around_rows(
     s: ScalarBuilder, found: Rows, nest: Sequence[Stmt], row: Loop
 ) -> tuple[Stmt, ...]:
     """The nest between what is done for each row before it and behind it."""
-    parts = [in_lanes(s, x) for x in (found.before, found.after)]
-    before, after = (
-        (_over_rows(s, x, row),) if x else () for x in parts
-    )
+    parts = (in_lanes(s, x) for x in (found.before, found.after))
+    before, after = ((_over_rows(s, x, row),) if x else () for x in parts)
     return (*before, *nest, *after)
 
 
