@@ -195,9 +195,7 @@ def test_the_gradient_is_the_same_with_and_without(
     without = lowered(gradient, *args)
     assert wavefronts(without.loops) == 0
     assert wavefronts(with_fronts.loops) >= count
-    pairs = zip(
-        compiled, values(with_fronts, *args), values(without, *args), strict=True
-    )
+    pairs = zip(compiled, values(with_fronts, *args), values(without, *args), strict=True)
     for x, y, z in pairs:
         np.testing.assert_allclose(np.ravel(x), z, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(y, z, rtol=1e-10, atol=1e-12)
@@ -248,9 +246,7 @@ STENCILS = st.builds(
 def test_random_stencils_give_the_same(stencil: Stencil, n: int, m: int) -> None:
     u = np.random.default_rng(n * m).uniform(-1.0, 1.0, (n, m))
     found = lowered(stencil, u)
-    np.testing.assert_allclose(
-        values(found, u)[0], np.ravel(stencil(u)), rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(values(found, u)[0], np.ravel(stencil(u)), rtol=1e-12, atol=1e-12)
 
 
 def test_most_near_stencils_run_along_diagonals() -> None:
@@ -275,6 +271,4 @@ def test_gradients_of_random_stencils_are_the_same_compiled(stencil: Stencil) ->
         expected = values(lowered(gradient, u), u)[0]
     finally:
         fronts.SHORT = short
-    np.testing.assert_allclose(
-        np.ravel(wg.jit(gradient)(u)), expected, rtol=1e-9, atol=1e-11
-    )
+    np.testing.assert_allclose(np.ravel(wg.jit(gradient)(u)), expected, rtol=1e-9, atol=1e-11)

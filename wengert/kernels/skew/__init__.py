@@ -9,8 +9,8 @@ method revisited, Int. J. Parallel Programming 15(4), 1986).
 
 Legality. Two points p before q (in lexicographic order) access the same element, one of them
 writing. Then d = q - p is a dependence distance. Turns go by t = a*i + b*j, with all points of one
-t at once. If a*d_i + b*d_j > 0 for every distance, then t(p) < t(q), so p still comes before q. With
-a or b = 1 the points of one t are all integers of a range (`fronts.py`).
+t at once. If a*d_i + b*d_j > 0 for every distance, then t(p) < t(q), so p still comes before q.
+With a or b = 1 the points of one t are all integers of a range (`fronts.py`).
 
 Additions into one element may come in another order (`loops.py`). So where two statements
 add to the same element at two points of one diagonal (a distance with t = 0), each gets a loop over

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wengert.ir.scalar import MATHS, Affine, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.bounds import Around
 from wengert.kernels.grid.turns import Uses, count_uses
-from wengert.kernels.loops import Buffer, If, Kernel, Kind, Loop, Space, Stmt, Store
+from wengert.kernels.loops import Buffer, Kernel, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.meeting import split_at_meeting
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.scalar_maths import in_lanes
@@ -25,15 +25,14 @@ from wengert.kernels.turn import added
 
 SHORT = 16
 """Diagonals of fewer cells are not worth it."""
-WORK = 24
-"""A point with less to do than this waits for memory anyway."""
-_DEAR = MATHS | {ScalarOp.DIV, ScalarOp.SQRT}
-_COST = 12
+DEAR = MATHS | {ScalarOp.DIV, ScalarOp.SQRT}
+"""What a point must have to do: points with nothing but sums and comparisons wait for memory, and
+walking along the rows is kinder to that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A perfect nest with the t it is to run by; the points of a diagonal go along i, or along j."""
+    """A perfect nest with the t it is to run by; points of a diagonal go along i, or along j."""
 
     box: Box
     plane: Hyperplane
@@ -43,8 +42,8 @@ class Front:
 
 @dataclass(slots=True)
 class _Found:
-    fronts: dict[Index, Front] = field(default_factory=dict[Index, Front])
-    tables: dict[Buffer, Diagonals | None] = field(default_factory=dict["Buffer, Diagonals | None"])
+    fronts: dict[Index, Front]
+    tables: dict[Buffer, Diagonals | None]
 
 
 def wavefronts(
@@ -52,7 +51,7 @@ def wavefronts(
 ) -> list[Kernel]:
     """The kernels with such nests along their diagonals."""
     uses = count_uses((k.body for k in steps), outputs)
-    found = _Found()
+    found = _Found({}, {})
 
     def mark(loop: Loop, around: Around) -> Sequence[Stmt] | None:
         front = _front(s, loop, around, uses)
@@ -95,7 +94,8 @@ def _front(s: ScalarBuilder, loop: Loop, around: Around, uses: Uses) -> Front | 
     if box is None or min(box.lengths) < SHORT:
         return None
     body = tuple(in_lanes(s, box.j.body))
-    if _work(body) < WORK or any(n.op is ScalarOp.CALL for n in nodes(expressions(body))):
+    ops = {n.op for n in nodes(expressions(body))}
+    if ops.isdisjoint(DEAR) or ScalarOp.CALL in ops:
         return None
     plane = hyperplane(s, body, box)
     if plane is None:
@@ -106,13 +106,7 @@ def _front(s: ScalarBuilder, loop: Loop, around: Around, uses: Uses) -> Front | 
     return Front(Box(outer, inner, box.around), plane, along_i, parts)
 
 
-def _work(body: Sequence[Stmt]) -> int:
-    return sum(_COST if n.op in _DEAR else 1 for n in nodes(expressions(body)))
-
-
-def _note_tables(
-    s: ScalarBuilder, front: Front, tables: dict[Buffer, Diagonals | None]
-) -> None:
+def _note_tables(s: ScalarBuilder, front: Front, tables: dict[Buffer, Diagonals | None]) -> None:
     """How a nest would have its temporaries; None for those that two would have differently."""
     for x in accesses(s, front.box.j.body):
         if x.buffer.space not in (Space.TEMP, Space.LOCAL) or x.buffer.size == 1:
@@ -140,9 +134,7 @@ def _skewed(s: ScalarBuilder, front: Front, inner: Loop) -> tuple[Stmt, ...]:
         other.index: Affine(0, {t: 1, lane: -factor}),
     }
     body = map_statements(inner.body, Rewriter(s, lambda e: replaced(s, e, place)))
-    loops = [
-        Loop(lane, start, stop, part, kind) for part, kind in _parts(s, plane, lane, body)
-    ]
+    loops = [Loop(lane, start, stop, part, kind) for part, kind in _parts(s, plane, lane, body)]
     first, last = s.int(a * i0 + b * j0), s.int(t.extent)
     return (Loop(t, first, last, tuple(loops), Kind.ORDERED),)
 

@@ -10,8 +10,9 @@ values that only go from one part to the next become scalars.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
@@ -92,12 +93,19 @@ def _may_join(s: ScalarBuilder, parts: Sequence[Part], main: int, box: Box) -> b
             if number == other == main:
                 continue
             private = own[number] & own[other] if number == other else set[Buffer]()
-            for x in part:
-                for y in found[other]:
-                    if x.buffer is y.buffer and x.buffer not in private and (x.writes or y.writes):
-                        if not _in_time(x, y, box, within=number == other):
-                            return False
+            same = number == other
+            if not all(
+                _in_time(x, y, box, within=same)
+                for x, y in itertools.product(part, found[other])
+                if _meet(x, y) and x.buffer not in private
+            ):
+                return False
     return True
+
+
+def _meet(x: Access, y: Access) -> bool:
+    """Whether two accesses are of one buffer, and one of them writes."""
+    return x.buffer is y.buffer and (x.writes or y.writes)
 
 
 def _in_time(x: Access, y: Access, box: Box, within: bool) -> bool:

@@ -96,9 +96,7 @@ def _numbers_in_place(s: ScalarBuilder, body: Sequence[Stmt], uses: Uses) -> tup
     return map_statements(kept, Rewriter(s, rule))
 
 
-def around_rows(
-    s: ScalarBuilder, found: Rows, nest: Sequence[Stmt], row: Loop
-) -> tuple[Stmt, ...]:
+def around_rows(s: ScalarBuilder, found: Rows, nest: Sequence[Stmt], row: Loop) -> tuple[Stmt, ...]:
     """The nest between what is done for each row before it and behind it."""
     parts = (in_lanes(s, x) for x in (found.before, found.after))
     before, after = ((_over_rows(s, x, row),) if x else () for x in parts)
@@ -111,9 +109,7 @@ def _over_rows(s: ScalarBuilder, body: tuple[Stmt, ...], row: Loop) -> Loop:
     return Loop(index, row.start, row.stop, body, Kind.SERIAL)
 
 
-def _scalars(
-    body: Sequence[Stmt], first: int, rows: int, uses: Uses
-) -> dict[Buffer, Buffer]:
+def _scalars(body: Sequence[Stmt], first: int, rows: int, uses: Uses) -> dict[Buffer, Buffer]:
     """Scalars that each row sets anew, and that nobody else reads; with room for all rows."""
     inner = count_uses((body,))
     read: set[Buffer] = set()
