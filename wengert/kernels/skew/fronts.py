@@ -109,7 +109,7 @@ def _front(s: ScalarBuilder, loop: Loop, around: Around, uses: Uses) -> Front | 
 def _note_tables(s: ScalarBuilder, front: Front, tables: dict[Buffer, Diagonals | None]) -> None:
     """How a nest would have its temporaries; None for those that two would have differently."""
     for x in accesses(s, front.box.j.body):
-        if x.buffer.space not in (Space.TEMP, Space.LOCAL) or x.buffer.size == 1:
+        if x.buffer.space not in (Space.TEMP, Space.LOCAL, Space.OUTPUT) or x.buffer.size == 1:
             continue
         wish = diagonals(x, front.box, front.plane, front.along_i)
         if tables.setdefault(x.buffer, wish) != wish:

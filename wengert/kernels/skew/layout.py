@@ -17,7 +17,7 @@ from math import gcd
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
 from wengert.kernels.bounds import plus
 from wengert.kernels.intervals import Interval
-from wengert.kernels.loops import Buffer
+from wengert.kernels.loops import Buffer, Space
 from wengert.kernels.rebuild import from_affine
 from wengert.kernels.skew.distances import Access, Box
 from wengert.kernels.skew.hyperplane import Hyperplane
@@ -147,5 +147,6 @@ def diagonals(access: Access, box: Box, plane: Hyperplane, along_i: bool) -> Dia
 
 
 def renewed(buffer: Buffer, found: Diagonals) -> Buffer:
-    """The buffer in its new size."""
-    return Buffer(buffer.dtype, found.new_size, buffer.space)
+    """The buffer in its new size; an output is copied from a temporary in the end."""
+    space = Space.TEMP if buffer.space is Space.OUTPUT else buffer.space
+    return Buffer(buffer.dtype, found.new_size, space)

@@ -7,10 +7,14 @@ from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.intervals import Intervals
-from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Kind, Loop, Stmt, Store, While
+from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.rebuild import Rewriter
+from wengert.kernels.schedule import MAX_CHUNKS
 from wengert.kernels.skew.layout import Diagonals, renewed
 from wengert.kernels.statements import map_statements, walk
+
+# A thread copies at least so many elements of an output.
+COPIED = 20_000
 
 
 def relaid(
@@ -28,7 +32,9 @@ def relaid(
     if not moving:
         return list(steps)
     walker = _Tables(s, moving, {b: renewed(b, x) for b, x in moving.items()}, Intervals())
-    return [Kernel(k.name, walker.block(k.body, None)) for k in steps]
+    found = [Kernel(k.name, walker.block(k.body, None)) for k in steps]
+    outputs = [b for b in moving if b.space is Space.OUTPUT]
+    return [*found, *(Kernel("rows", (walker.copied(b),)) for b in outputs)]
 
 
 class _Tables:
@@ -87,6 +93,25 @@ class _Tables:
             return self.s.index(chunk.index) in loop.start.args or loop.start.op is ScalarOp.INDEX
         whole = loop.start.is_const and loop.stop.is_const
         return whole and (loop.start.attr, loop.stop.attr) == (0, size)
+
+    def copied(self, output: Buffer) -> Loop:
+        """Fills an output, row by row, from its table."""
+        s, table = self.s, self.tables[output]
+        row, place = Index(output.size // table.row), Index(table.row)
+        for index in (row, place):
+            self.bounds.set_range(index, (0, index.extent - 1))
+        offset = s.add(s.mul(s.index(row), table.row), s.index(place))
+        value = s.load(self.new[output], self.moved(output, offset))
+        cells = Loop(place, s.int(0), s.int(table.row), (Store(output, offset, value),))
+        chunks = min(MAX_CHUNKS, row.extent, output.size // COPIED)
+        if chunks <= 1:
+            return Loop(row, s.int(0), s.int(row.extent), (cells,))
+        share = -(-row.extent // chunks)
+        chunk = Index(-(-row.extent // share))
+        start = s.mul(s.index(chunk), share)
+        stop = s.min(s.add(start, share), s.int(row.extent))
+        rows = Loop(row, start, stop, (cells,))
+        return Loop(chunk, s.int(0), s.int(chunk.extent), (rows,), Kind.PARALLEL)
 
     def filled(self, store: Store, chunk: Loop | None) -> Loop:
         s, new = self.s, self.new[store.buffer]
