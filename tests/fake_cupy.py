@@ -208,6 +208,7 @@ class Gpu:
             memGetInfo=lambda: (self.memory, self.memory),
             memcpyAsync=self.copy,
             free=lambda address: None,
+            deviceSynchronize=lambda: [stream.flush() for stream in self.streams],
         )
 
     # the driver
@@ -329,6 +330,8 @@ def module(gpu: Gpu) -> Any:
         cuda=cuda,
         ndarray=Array,
         array=Array.of,
+        asarray=Array.of,
+        copyto=lambda target, source: target.__setitem__(..., source),
         get_default_memory_pool=lambda: Array.pool,
         may_share_memory=lambda x, y: np.may_share_memory(x.view, y.view),
     )
