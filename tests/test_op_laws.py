@@ -32,6 +32,8 @@ from wengert.ir.transforms.jvp import Jvp, jvp
 from wengert.ir.transforms.transpose import Vjp, vjp
 from wengert.ir.types import FLOAT64, type_of
 
+# Far out SciPy's values are not exact to more than this: it loses the phase of huge numbers.
+OSCILLATING = frozenset({"j0", "j1"})
 # NumPy itself returns either zero, depending on the length of the array.
 ANY_ZERO = {"max", "min", "fmax", "fmin"}
 
@@ -99,7 +101,8 @@ def assert_meets(op: Op, sample: Sample, actual: np.ndarray, expected: np.ndarra
     """Equal within the sample's tolerance; relative to each value where those are special."""
     epsilon = np.finfo(expected.dtype).eps if expected.dtype.kind == "f" else 0
     tolerance = float(4 * epsilon * sample.tolerance)
-    absolute = tolerance if sample.differentiable else 0.0
+    whole = sample.differentiable or op.name in OSCILLATING
+    absolute = tolerance if whole else 0.0
     assert_close(actual, expected, tolerance, absolute, zeros=op.name not in ANY_ZERO)
 
 

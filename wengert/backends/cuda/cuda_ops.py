@@ -140,6 +140,8 @@ CALLS = {
     "gammaln": "wg_gammaln",
     "gamma": "tgamma",
     "psi": "wg_digamma",
+    "j0": "wg_j0",
+    "j1": "wg_j1",
 }
 
 

@@ -1,6 +1,7 @@
 """Special functions: the error function, gamma and Bessel families.
 
-Those outside the scalar vocabulary call SciPy's compiled functions, in float64.
+Those outside the scalar vocabulary are computed in float64: by `expansions`, or by calls of SciPy's
+compiled functions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.ops import expansions
 from wengert.ir.ops.families import PartialRule, elementwise, scipy_special
 from wengert.ir.ops.samples import both, operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
@@ -28,10 +30,12 @@ def _called(
     cost: int = 60,
     doc: str,
 ) -> None:
-    """A unary function that is called in SciPy under the name `routine`."""
+    """A unary function, SciPy's `routine`: called in SciPy unless there is an expansion."""
 
     def scalar(s: S, x: Expr) -> Expr:
-        return s.cast(s.call(routine, s.cast(x, FLOAT64)), x.dtype)
+        wide = s.cast(x, FLOAT64)
+        expansion = getattr(expansions, routine, None)
+        return s.cast(s.call(routine, wide) if expansion is None else expansion(s, wide), x.dtype)
 
     elementwise(
         name,

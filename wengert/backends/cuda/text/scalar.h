@@ -70,10 +70,28 @@ template <class F> WG_DEVICE unsigned long long wg_to_uint64(F x) {
   return (unsigned long long)wg_to_int64(x - F(9223372036854775808.0)) ^ 0x8000000000000000ULL;
 }
 
+// Around the zero of digamma between 1 and 2, where its terms cancel: the Taylor series with
+// coefficients -(-1)^n zeta(n + 1, zero); the zero is the sum of two numbers.
+WG_DEVICE double wg_digamma_near_zero(double x) {
+  const double c[26] = {
+      0.9676722454476212, -0.4427631689835921, 0.258499760955651, -0.16394270544240652,
+      0.10782405069126237, -0.07219956125645471, 0.04880428816414311, -0.03316112647484736,
+      0.022597648232218104, -0.01542476590494896, 0.010538791616612175, -0.007204534386356869,
+      0.004926781395729853, -0.003369801655439328, 0.002305126326734928, -0.0015769367714301972,
+      0.0010788252019162967, -0.0007380709389960052, 0.000504953265834602, -0.0003454680251063077,
+      0.00023635601564027053, -0.00016170622091974803, 0.0001106337276874741, -7.569179582195066e-05,
+      5.178575795222081e-05, -3.5430070947659604e-05};
+  double t = (x - 1.4616321449683622) - 9.549995429965697e-17;
+  double sum = c[25];
+  for (int n = 24; n >= 0; --n) sum = sum * t + c[n];
+  return sum * t;
+}
+
 // The derivative of lgamma: the asymptotic series (Abramowitz and Stegun 6.3.18) above 10, reached
 // by the recurrence; below 0 by reflection (6.3.7).
 WG_DEVICE double wg_digamma(double x) {
   if (x == 0.0) return copysign(wg_infinity<double>(), -x);
+  if (fabs(x - 1.46) < 0.3) return wg_digamma_near_zero(x);
   double shift = 0.0;
   if (x < 0.0) {
     if (floor(x) == x) return wg_nan<double>();
@@ -106,3 +124,7 @@ WG_DEVICE void wg_fail(long long* failure, long long code, long long value) {
   unsigned long long* slot = (unsigned long long*)failure;
   if (wg_atomic_cas(slot, 0ULL, (unsigned long long)(code + 1)) == 0ULL) failure[1] = value;
 }
+
+// Bessel functions; NaN at infinity, as SciPy's.
+WG_DEVICE double wg_j0(double x) { return x - x == 0.0 ? j0(x) : x - x; }
+WG_DEVICE double wg_j1(double x) { return x - x == 0.0 ? j1(x) : x - x; }
