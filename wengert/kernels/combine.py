@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import DType
+
+# The scalar operation of each combination that has one.
+OPS = {
+    "add": ScalarOp.ADD,
+    "mul": ScalarOp.MUL,
+    "max": ScalarOp.MAX,
+    "min": ScalarOp.MIN,
+    "and": ScalarOp.AND,
+    "or": ScalarOp.OR,
+}
 
 
 def identity(combine: str, dtype: DType) -> Any:

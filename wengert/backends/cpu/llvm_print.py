@@ -24,6 +24,7 @@ from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels import combine
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -48,15 +49,6 @@ MANY_TURNS = 1 << 32  # what the turns of a while loop count for
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
 STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
-
-_COMBINE = {
-    "add": ScalarOp.ADD,
-    "mul": ScalarOp.MUL,
-    "max": ScalarOp.MAX,
-    "min": ScalarOp.MIN,
-    "and": ScalarOp.AND,
-    "or": ScalarOp.OR,
-}
 
 
 def print_program(
@@ -401,7 +393,7 @@ class KernelPrinter:
             new = body.op(f"f{stmt.combine} {flags} {kind} {old}, {operand}")
         else:
             s = body.module.builder
-            x = s.node(_COMBINE[stmt.combine], (s.register(register), value), register.dtype)
+            x = s.node(combine.OPS[stmt.combine], (s.register(register), value), register.dtype)
             new = emit_op(body, x, [old, operand])
         self._set(register, new)
 

@@ -18,7 +18,8 @@ _INDEX = TensorType(INT64, ())
 _X = np.array([0.3, -0.5, 0.8, 0.4])
 
 
-def _region(types: Sequence[TensorType], function: Callable[..., Sequence[Value]]) -> Program:
+def region(types: Sequence[TensorType], function: Callable[..., Sequence[Value]]) -> Program:
+    """A program written as a function of its inputs."""
     builder = Builder()
     return builder.finish(function(*[builder.input(t) for t in types]))
 
@@ -49,11 +50,11 @@ def for_loop_samples() -> list[Sample]:
         given = {"symbol": None, "turns": 3, "reverse": False, "consts": consts, "body": body}
         return {**given, **more}
 
-    scalars = _region([_INDEX, _SCALAR, _SCALAR, _SCALAR], recurrence)
+    scalars = region([_INDEX, _SCALAR, _SCALAR, _SCALAR], recurrence)
     one, four = np.array(1), np.array(4)
     numbers = (np.array(0.7), np.array(0.4), np.array(0.2))
-    vector = _region([_INDEX, _VECTOR], update)
-    triangle = _region([_INDEX, _VECTOR], head)
+    vector = region([_INDEX, _VECTOR], update)
+    triangle = region([_INDEX, _VECTOR], head)
     return [
         Sample((one, four, *numbers), params(scalars, 1)),
         Sample((one, four, *numbers), params(scalars, 1, turns=None, reverse=True)),
@@ -67,14 +68,14 @@ def while_loop_samples() -> list[Sample]:
     """Heron's root, and a count of turns beside an array."""
     root_types = [_SCALAR, _SCALAR]
     root = {
-        "cond": _region(root_types, lambda a, x: [(x * x - a).abs().gt(1e-12)]),
-        "body": _region(root_types, lambda a, x: [(x + a / x) * 0.5]),
+        "cond": region(root_types, lambda a, x: [(x * x - a).abs().gt(1e-12)]),
+        "body": region(root_types, lambda a, x: [(x + a / x) * 0.5]),
         "consts": 1,
     }
     count_types = [_INDEX, _VECTOR]
     count = {
-        "cond": _region(count_types, lambda n, x: [n.lt(3)]),
-        "body": _region(count_types, lambda n, x: [n + 1, _replaced(x, _element(x, n).sin(), n)]),
+        "cond": region(count_types, lambda n, x: [n.lt(3)]),
+        "body": region(count_types, lambda n, x: [n + 1, _replaced(x, _element(x, n).sin(), n)]),
         "consts": 0,
     }
     return [
@@ -89,15 +90,15 @@ def branch_samples() -> list[Sample]:
     types = [_SCALAR, _SCALAR]
     three = {
         "branches": (
-            _region(types, lambda x, y: [x * y, y]),
-            _region(types, lambda x, y: [x.sin(), x * 2.0]),
-            _region(types, lambda x, y: [y.full_like(0.5), y * y]),
+            region(types, lambda x, y: [x * y, y]),
+            region(types, lambda x, y: [x.sin(), x * 2.0]),
+            region(types, lambda x, y: [y.full_like(0.5), y * y]),
         )
     }
     update = {
         "branches": (
-            _region([_INDEX, _VECTOR], lambda i, x: [x]),
-            _region([_INDEX, _VECTOR], lambda i, x: [_replaced(x, _element(x, i).sin(), i)]),
+            region([_INDEX, _VECTOR], lambda i, x: [x]),
+            region([_INDEX, _VECTOR], lambda i, x: [_replaced(x, _element(x, i).sin(), i)]),
         )
     }
     numbers = (np.array(0.7), np.array(0.4))
@@ -109,7 +110,7 @@ def branch_samples() -> list[Sample]:
 
 def for_each_samples() -> list[Sample]:
     """Rows with a constant."""
-    body = _region(
+    body = region(
         [_SCALAR, _VECTOR, _SCALAR],
         lambda a, x, y: [(x * a.broadcast(shape=(4,), dims=())).sin().reduce_sum(axes=(0,)) * y, x],
     )

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
-from wengert.ir.builder import Builder, Value
+from wengert.ir.builder import Value
 from wengert.ir.op import Sample
+from wengert.ir.ops.control_samples import region
 from wengert.ir.program import Program
 from wengert.ir.types import FLOAT64, INT64, TensorType
 
 VECTOR = TensorType(FLOAT64, (4,))
 INDEX = TensorType(INT64, ())
 X = np.array([0.3, -0.5, 0.8, 0.4])
-
-
-def region(types: Sequence[TensorType], function: Callable[..., Sequence[Value]]) -> Program:
-    """A program written as a function of its inputs."""
-    builder = Builder()
-    return builder.finish(function(*[builder.input(t) for t in types]))
 
 
 def primal() -> Program:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.combine import OPS
 from wengert.kernels.grid.nests import is_rectangular, perfect, perfect_to
 from wengert.kernels.grid.turns import Order, Uses, classify
 from wengert.kernels.loops import (
@@ -32,14 +33,7 @@ from wengert.kernels.loops import (
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions
 
-COMBINES = {
-    ScalarOp.ADD: "add",
-    ScalarOp.MUL: "mul",
-    ScalarOp.MAX: "max",
-    ScalarOp.MIN: "min",
-    ScalarOp.AND: "and",
-    ScalarOp.OR: "or",
-}
+COMBINES = {op: name for name, op in OPS.items()}
 
 
 def in_registers(s: ScalarBuilder, body: Sequence[Stmt], uses: Uses) -> tuple[Stmt, ...]:
