@@ -122,7 +122,7 @@ def test_gradient(case: Case) -> None:
     assert_gradient(wg.tree_leaves(found), plain_gradient(scalar), case.rtol)
 
 
-@pytest.mark.parametrize("case", table(DIFFERENTIABLE))
+@pytest.mark.parametrize("case", table(DIFFERENTIABLE, every=4))
 def test_tangent(case: Case) -> None:
     scalar = Scalar.of(case)
     function = scalar.function()
@@ -146,7 +146,7 @@ def test_loops_are_captured(case: Case) -> None:
     assert count_equations(once.program) == count_equations(twice.program)
 
 
-@pytest.mark.parametrize("case", table([c for c in CAPTURED if c.diff]))
+@pytest.mark.parametrize("case", table([c for c in CAPTURED if c.diff], every=3))
 def test_gradients_of_loops_are_loops(case: Case) -> None:
     counts = []
     for n in (case.n, 2 * case.n):

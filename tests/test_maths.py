@@ -10,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 from cpu_programs import S, executable
+from fast_share import fast_share
 from maths_cases import EXACT, NUMPY, POINTS, Array, Sampler, exact, special_values, ulps
 
 from benchmarks import minimax
@@ -64,7 +65,7 @@ def test_every_function_has_an_expansion_a_bound_and_cases() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", FUNCTIONS)
+@pytest.mark.parametrize("op", fast_share(list(FUNCTIONS), 4))
 def test_error_is_within_the_stated_bound(op: ScalarOp, dtype: str) -> None:
     columns = POINTS[op](Sampler(dtype, 500, seed=FUNCTIONS.index(op)))
     found = evaluate(op, *columns)
@@ -118,7 +119,7 @@ def test_expansions_are_branch_free_and_avoid_slow_conversions(op: ScalarOp, dty
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("op", FUNCTIONS)
+@pytest.mark.parametrize("op", fast_share(list(FUNCTIONS), 4))
 def test_loops_are_vectorised(op: ScalarOp, dtype: str) -> None:
     module, _ = machine.optimized(compiled(op, dtype, 4096).source)
     packed = re.findall(r"@llvm\.fma\.v(\d+)f(?:32|64)\(", str(module))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fast_share import fast_share
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,8 +169,8 @@ def arguments(shapes: tuple[tuple[int, ...], ...], dtype: str) -> list[np.ndarra
     return [rng.uniform(0.1, 1.0, shape).astype(dtype) for shape in shapes]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", fast_share(["float64", "float32"], 2))
+@pytest.mark.parametrize("name", fast_share(list(CASES), 3))
 def test_a_recurrence_runs_along_its_diagonals_and_gives_the_same(name: str, dtype: str) -> None:
     fun, shapes, count = CASES[name]
     args = arguments(shapes, dtype)
@@ -181,7 +182,7 @@ def test_a_recurrence_runs_along_its_diagonals_and_gives_the_same(name: str, dty
     np.testing.assert_allclose(wg.jit(fun)(*args), expected, **close)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", fast_share(list(CASES), 7))
 def test_the_gradient_is_the_same_with_and_without(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +242,7 @@ STENCILS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(STENCILS, st.integers(20, 24), st.integers(20, 24))
 def test_random_stencils_give_the_same(stencil: Stencil, n: int, m: int) -> None:
@@ -249,6 +251,7 @@ def test_random_stencils_give_the_same(stencil: Stencil, n: int, m: int) -> None
     np.testing.assert_allclose(values(found, u)[0], np.ravel(stencil(u)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_most_near_stencils_run_along_diagonals() -> None:
     """All that read the row above and the cell to the left do, but those no t of ours serves."""
     u = np.zeros((20, 20))
@@ -259,6 +262,7 @@ def test_most_near_stencils_run_along_diagonals() -> None:
                 assert wavefronts(lowered(stencil, u).loops) == 1, stencil
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(STENCILS)
 def test_gradients_of_random_stencils_are_the_same_compiled(stencil: Stencil) -> None:

@@ -60,6 +60,7 @@ def test_expansions_are_exact_to_a_few_units(name: str) -> None:
             assert error <= most * 2.0**-52 * abs(wanted) + 5e-324, (value, got, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 @pytest.mark.parametrize("name", ["digamma", "gammaln", "gamma", "j0", "j1"])
 def test_functions_of_cuda_agree_with_scipy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
