@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,12 @@ def load_torch() -> Tool:
 
 
 def load_torch_compile() -> Tool:
+    """Without CUDA graphs: see `Line.graphs`."""
+    torch: Any = importlib.import_module("torch")
+    return replace(peers.load_torch_compile(), array=lambda x: torch.from_numpy(x).cuda())
+
+
+def load_torch_graphs() -> Tool:
     """With CUDA graphs, as wengert replays its programs."""
     torch: Any = importlib.import_module("torch")
     plain = peers.load_torch_compile()
@@ -64,13 +71,23 @@ def load_torch_compile() -> Tool:
     return replace(plain, transforms=transforms, array=lambda x: torch.from_numpy(x).cuda())
 
 
+def load_jax() -> Tool:
+    """Its products in full float32, as all others compute them."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    jax: Any = importlib.import_module("jax")
+    jax.config.update("jax_default_matmul_precision", "highest")
+    return peers.load_jax()
+
+
+GRAPHS = "torch.compile, graphs"
 LOADERS: dict[str, tuple[str, Callable[[Any], Tool]]] = {
     "wengert": ("wengert", load_wengert),
     "cupy": ("cupy", load_cupy),
     "cupy.fuse": ("cupy", load_fuse),
-    "jax": ("jax", lambda cupy: peers.load_jax()),
+    "jax": ("jax", lambda cupy: load_jax()),
     "torch": ("torch", lambda cupy: load_torch()),
     "torch.compile": ("torch", lambda cupy: load_torch_compile()),
+    GRAPHS: ("torch", lambda cupy: load_torch_graphs()),
 }
 
 
