@@ -73,6 +73,10 @@ Make = Callable[[Inputs], Value]
 ROWS = {"shape": (3, 4), "dims": (0,)}
 
 
+def _twice(x: Value) -> Value:
+    return x + x
+
+
 def window_add(a: Inputs, x: Value, v: Value) -> Value:
     return x.window_add(v, a.q, steps=(1,))
 
@@ -137,6 +141,11 @@ CASES: list[tuple[str, Make]] = [
     ("negated_factor", lambda a: (-a.x) * a.y),
     ("negated_factor", lambda a: a.x / (-a.y)),
     ("negated_factor", lambda a: a.m.scale(-a.m)),
+    ("add_self", lambda a: a.x + a.x),
+    ("add_self", lambda a: _twice(a.x * 3.0)),
+    ("add_self", lambda a: _twice((a.m * 3.0).scale(a.m))),
+    ("merge_factors", lambda a: (a.x * 3.0) * -4.0),
+    ("merge_factors", lambda a: (a.m * 3.0).scale(a.m) * 2.0),
     ("neg_neg", lambda a: a.x.neg().neg()),
     ("neg_mul", lambda a: -(a.x * 3.0)),
     ("abs_inner", lambda a: (-a.x).abs()),
@@ -279,7 +288,7 @@ CASES: list[tuple[str, Make]] = [
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),
 ]
 INEXACT = {"reduce_reduce", "reduce_broadcast", "transpose_dot", "dot_transposed", "pow_small"}
-UNSIGNED_ZEROS = {"scale_mask"}
+UNSIGNED_ZEROS = {"scale_mask", "merge_factors"}
 
 
 def fired_by(program: Program) -> tuple[Program, set[str]]:
@@ -341,6 +350,9 @@ def test_commutative_ops_commute(name: str) -> None:
         lambda a: a.x - a.x,
         lambda a: a.number(0.0) - a.x,
         lambda a: a.x / 3.0,
+        lambda a: (a.x * 3.0) * 5.0,
+        lambda a: (a.x * 3.0) * 0.5,
+        lambda a: (a.x * 1e308) * 4.0,
         lambda a: a.x / 1e-308,
         lambda a: a.i.cast(dtype=FLOAT64).cast(dtype=INT64),
         lambda a: a.x.cast(dtype=FLOAT32).cast(dtype=FLOAT64),
