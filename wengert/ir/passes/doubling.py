@@ -29,7 +29,7 @@ def add_self(r: Rewriter, n: Node) -> Atom | None:
 
 
 def merge_factors(r: Rewriter, n: Node) -> Atom | None:
-    """(x * c) * k -> x * (c k), and scale(x * c, p) * k -> scale(x * (c k), p), k = 2, -2, 4, ..."""
+    """(x * c) * k -> x * (c k), scale(x * c, p) * k -> scale(x * (c k), p); k = 2, -2, 4, ..."""
     x, factor = n.inputs[0], _power_of_two(splat_value(r, n.inputs[1]))
     if factor is None or n.type.dtype.kind != "f" or x.type != n.type:
         return None
