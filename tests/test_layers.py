@@ -46,7 +46,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("capture",),
     ("numpy", "special", "linalg", "nn"),
     ("api",),
-    ("random", "testing"),
+    ("random", "testing", "optim"),
+    ("train",),
     ("cli", "demo"),
     ("__main__",),
 )

@@ -55,7 +55,7 @@ from wengert.tracer.pytree import (
 
 __version__ = "0.1.0"
 
-_LAZY = ("numpy", "random", "special", "testing")
+_LAZY = ("numpy", "optim", "random", "special", "testing")
 _FILLED = (_ops, _functions)
 
 __all__ = [

@@ -97,7 +97,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
         staged = build(program, context, first, top=True)
         emitter = Emitter(context.s, staged.stages)
         steps: list[Kernel] = []
-        for root in nest(staged.stages):
+        for root in nest(staged.stages, grid):
             stage = root.stages[0]
             if stage.product:
                 steps.append(Kernel(str(stage.kind), stage.product))
@@ -143,7 +143,7 @@ def _region(context: Context, program: Program, inputs: Inputs) -> Block:
     staged = build(program, context, inputs)
     emitter = Emitter(context.s, staged.stages, frozenset(staged.outputs))
     body: list[Stmt] = []
-    for root in nest(staged.stages):
+    for root in nest(staged.stages, context.grid):
         stage = root.stages[0]
         if stage.kind in GIVEN:
             given = stage.product if inputs.threads else in_turn(stage.product)

@@ -13,13 +13,15 @@ contiguous array are larger than that range, so no other iteration writes there)
 
 The tree is built top down and greedily: at each depth a stage joins the last loop it may share,
 as long as everything it reads is complete there; else it opens a new one. It also does so where
-the loop would become too large (`segments.py`).
+the loop would become too large (`segments.py`). What is computed once, without a loop and from no
+loop's result, comes first, wherever the program has it: between two loops it would part them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarOp, affine
 from wengert.kernels.loops import Buffer
@@ -37,16 +39,39 @@ class Node:
     computed: set[Expr] = field(default_factory=set[Expr])  # what the stages of a root evaluate
 
 
+SHORT = 2048
+FEW_ARRAYS = 6
+"""Loops with nothing in common but their indices are one if they are short, or for few arrays."""
+
 OPAQUE = (StageKind.GEMM, StageKind.SCATTER, StageKind.REGION)
 
 
-def nest(stages: Sequence[Stage]) -> list[Node]:
+def nest(stages: Sequence[Stage], grid: bool = False) -> list[Node]:
     """The fused loop tree of a program; each root becomes a kernel or a library call."""
-    return _Nest().level(list(stages), 0)
+    return _Nest(grid).level(_once_first(stages), 0)
+
+
+def _once_first(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages with those first that need no loop before them."""
+    first: list[Stage] = []
+    rest: list[Stage] = []
+    written: set[Buffer] = set()  # by the rest
+    touched: set[Buffer] = set()  # read or written by the rest
+    for stage in stages:
+        own = {stage.buffer, *stage.writes}
+        once = not stage.domain and stage.kind not in OPAQUE
+        if once and not stage.loads & written and not own & touched:
+            first.append(stage)
+        else:
+            rest.append(stage)
+            written |= own
+            touched |= own | stage.loads
+    return first + rest
 
 
 @dataclass(slots=True)
 class _Nest:
+    _grid: bool
     _limits: dict[tuple[int, int], int] = field(default_factory=dict[tuple[int, int], int])
 
     def level(self, stages: list[Stage], depth: int) -> list[Node]:
@@ -81,27 +106,35 @@ class _Nest:
     def fits(self, run: Node, stage: Stage, depth: int) -> bool:
         if run.index is not stage.domain[depth]:
             return False
-        if depth == 0 and not _worthwhile(run.stages, stage):
+        if depth == 0 and not self.worthwhile(run.stages, stage):
             return False
         return all(
             other.buffer not in stage.loads or self.shared(other, stage) > depth
             for other in run.stages
         )
 
+    def worthwhile(self, run: list[Stage], stage: Stage) -> bool:
+        """Whether sharing the outermost loop saves anything: a dependence, a common load, a loop.
+
+        On a grid a loop saved is a launch saved. Elsewhere it only counts where the loop is short,
+        or walks through few arrays: caches and prefetchers cannot follow many at once.
+        """
+        if any(s.kind is StageKind.SCAN and 0 in s.reduced for s in (*run, stage)):
+            return False
+        if any(s.buffer in stage.loads or s.loads & stage.loads for s in run):
+            return True
+        if not any(s.domain == stage.domain for s in run):
+            return False
+        if self._grid or prod(i.extent for i in stage.domain) <= SHORT:
+            return True
+        arrays = stage.loads.union({stage.buffer}, *({s.buffer, *s.loads} for s in run))
+        return len(arrays) <= FEW_ARRAYS
+
     def shared(self, producer: Stage, consumer: Stage) -> int:
         key = (id(producer), id(consumer))
         if key not in self._limits:
             self._limits[key] = shared_loops(producer, consumer)
         return self._limits[key]
-
-
-def _worthwhile(run: list[Stage], stage: Stage) -> bool:
-    """Whether sharing the outermost loop saves anything: a dependence, a common load, a loop."""
-    if any(s.kind is StageKind.SCAN and 0 in s.reduced for s in (*run, stage)):
-        return False
-    return any(
-        s.buffer in stage.loads or s.loads & stage.loads or s.domain == stage.domain for s in run
-    )
 
 
 def shared_loops(producer: Stage, consumer: Stage) -> int:

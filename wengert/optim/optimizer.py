@@ -1,0 +1,130 @@
+"""What an optimiser is: two functions, and how they are chained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from wengert.api.arguments import fail
+from wengert.errors import ArgumentError, DTypeError
+from wengert.tracer.pytree import flatten, paths, tree_map
+
+Schedule = Callable[[Any], Any]
+"""From the number of steps done, an integer that may be traced, to a number."""
+
+
+class Update(Protocol):
+    """`update(gradients, state, params=None, value=None) -> (updates, state)`."""
+
+    def __call__(
+        self, gradients: Any, state: Any, params: Any = None, value: Any = None
+    ) -> tuple[Any, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """A rule that makes updates from gradients, by optax's convention.
+
+    `init(params)` gives the state, a pytree of arrays. `update(gradients, state, params, value)`
+    gives the updates, which `apply_updates` adds to the parameters, and the next state. Gradients
+    have the structure, shapes and dtypes of the parameters. Some rules need the parameters (weight
+    decay) or the value of the loss (`reduce_on_plateau`), which may be left out for others. Both
+    are pure functions, of NumPy arrays or, inside `jit`, of traced ones.
+    """
+
+    init: Callable[[Any], Any] = field(metadata={"static": True})
+    update: Update = field(metadata={"static": True})
+
+
+def apply_updates(params: Any, updates: Any) -> Any:
+    """`params + updates`, each leaf with the dtype it has in `params`."""
+    return tree_map(lambda p, u: cast(p + u, p.dtype), arrays(params), updates)
+
+
+def chain(*optimizers: Optimizer) -> Optimizer:
+    """The optimisers one after the other: the updates of each are the gradients of the next."""
+
+    def init(params: Any) -> tuple[Any, ...]:
+        return tuple(o.init(params) for o in optimizers)
+
+    def update(gradients: Any, state: Any, params: Any = None, value: Any = None) -> Any:
+        states = []
+        for optimizer, own in zip(optimizers, state, strict=True):
+            gradients, own = optimizer.update(gradients, own, params, value)
+            states.append(own)
+        return gradients, tuple(states)
+
+    return Optimizer(init, update)
+
+
+def stateless(rule: Callable[[Any], Any]) -> Optimizer:
+    """An optimiser without state; `rule` makes a leaf's update from its gradient."""
+
+    def update(gradients: Any, state: Any, params: Any = None, value: Any = None) -> Any:
+        return tree_map(rule, gradients), state
+
+    return Optimizer(lambda params: (), update)
+
+
+def require_params(name: str, params: Any) -> None:
+    """Raises ArgumentError if the parameters were left out."""
+    if params is None:
+        fail(
+            ArgumentError(
+                f"{name} needs the parameters to make an update: call "
+                "update(gradients, state, params)"
+            )
+        )
+
+
+def arrays(params: Any) -> Any:
+    """The parameters with Python floats as arrays; raises DTypeError for what is no float."""
+
+    def checked(leaf: Any, path: str) -> Any:
+        leaf = np.asarray(leaf) if isinstance(leaf, (bool, int, float)) else leaf
+        if getattr(leaf, "dtype", None) is None or np.dtype(leaf.dtype).kind != "f":
+            found = getattr(leaf, "dtype", type(leaf).__name__)
+            fail(
+                DTypeError(
+                    f"an optimiser changes arrays of floats, and params{path} is {found}; keep "
+                    "what is not to be trained in an argument of its own"
+                )
+            )
+        return leaf
+
+    names = iter(paths(params))
+    return tree_map(lambda leaf: checked(leaf, next(names)), params)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """`x` with this dtype."""
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
+def wide(dtype: Any) -> np.dtype[Any]:
+    """The dtype in which moments of `dtype` are kept: at least single precision."""
+    return np.promote_types(dtype, np.float32)
+
+
+def zeros(params: Any) -> Any:
+    """Zeros in the shapes of the parameters, in at least single precision."""
+    return tree_map(lambda p: np.zeros_like(p, dtype=wide(p.dtype)), arrays(params))
+
+
+def count_zero() -> Any:
+    """The number of steps done at the start: an array, so that it never is a constant of jit."""
+    return np.zeros((), np.int64)
+
+
+def map_parts(rule: Callable[..., tuple[Any, ...]], parts: int, gradients: Any, *rest: Any) -> Any:
+    """`rule` for each leaf of the gradients and of what belongs to them; `parts` pytrees.
+
+    Raises TreeError if the structures differ.
+    """
+    leaves, tree = flatten(gradients)
+    others = [tree.flatten_up_to(r, "what belongs to the gradients (state, params)") for r in rest]
+    rows = [rule(*xs) for xs in zip(leaves, *others, strict=True)]
+    return tuple(tree.unflatten([row[k] for row in rows]) for k in range(parts))
