@@ -56,6 +56,7 @@ from wengert.tracer.pytree import (
 __version__ = "0.1.0"
 
 _LAZY = ("numpy", "optim", "random", "special", "testing")
+_LAZY_FUNCTIONS = {"minimize": "wengert.optim.minimization"}
 _FILLED = (_ops, _functions)
 
 __all__ = [
@@ -102,11 +103,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The namespaces that are loaded when they are first used."""
+    """The namespaces and functions that are loaded when they are first used."""
     if name in _LAZY:
         return importlib.import_module(f"wengert.{name}")
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_LAZY])
+    return sorted([*__all__, *_LAZY, *_LAZY_FUNCTIONS])
