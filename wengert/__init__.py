@@ -55,8 +55,8 @@ from wengert.tracer.pytree import (
 
 __version__ = "0.1.0"
 
-_LAZY = ("numpy", "optim", "random", "special", "testing")
-_LAZY_FUNCTIONS = {"minimize": "wengert.optim.minimization"}
+_LAZY = ("numpy", "optim", "random", "special", "testing", "train")
+_LAZY_FUNCTIONS = {"fit": "wengert.train.fit", "minimize": "wengert.optim.minimization"}
 _FILLED = (_ops, _functions)
 
 __all__ = [
@@ -107,7 +107,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"wengert.{name}")
     if name in _LAZY_FUNCTIONS:
-        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+        return vars(importlib.import_module(_LAZY_FUNCTIONS[name]))[name]
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
 
 

@@ -7,6 +7,7 @@ Every exception derives from the built-in one a NumPy user would expect, so that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,16 @@ def located(error: WengertError, location: Location | None) -> WengertError:
         error.args = (f"{error}{at(location)}", *error.args[1:])
         error.location = location
     return error
+
+
+class CheckpointError(WengertError, ValueError):
+    """A checkpoint that cannot be read, or is of another model."""
+
+
+class TrainingError(WengertError, RuntimeError):
+    """Training ended by an exception in what it was given; `result` has everything up to there."""
+
+    result: Any = None
 
 
 class DeviceError(WengertError, RuntimeError):

@@ -1,0 +1,188 @@
+"""Checkpoints: pytrees of arrays in files that are whole or absent.
+
+A file is written beside its place, forced to disk and renamed, so that a process or machine that
+dies leaves the ones before. A checksum over all of it tells damage. Layout: a line of text, the
+length of the header (8 bytes), the header (JSON: leaves, facts), the arrays' bytes, SHA-256.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from wengert.errors import CheckpointError
+from wengert.tracer.pytree import flatten, paths
+
+MAGIC = b"wengert checkpoint 1\n"
+PREFIX, SUFFIX = "step-", ".checkpoint"
+DIGEST = hashlib.sha256().digest_size
+KEPT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was saved: the step, a pytree, and facts (whatever JSON holds)."""
+
+    step: int
+    tree: Any
+    facts: dict[str, Any]
+
+
+def save(folder: str | Path, step: int, tree: Any, facts: dict[str, Any], keep: int = KEPT) -> Path:
+    """Writes the checkpoint of a step, atomically, and removes all but the last `keep`.
+
+    `tree` is a pytree of arrays, which are read back bit by bit. Raises OSError if the file cannot
+    be written (a full disk); then all earlier checkpoints are still there.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    final = _place(place, step)
+    temporary = final.with_suffix(f".{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as file:
+            _write(file, tree, {"step": step, "facts": facts})
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _force(place)
+    for old in _files(place)[max(keep, 1) :]:
+        with contextlib.suppress(OSError):
+            old.unlink()
+    return final
+
+
+def discard(folder: str | Path, step: int) -> None:
+    """Removes the checkpoint of a step, if there is one and another is there to go back to."""
+    files = _files(Path(folder))
+    if len(files) > 1:
+        _place(Path(folder), step).unlink(missing_ok=True)
+
+
+def _place(folder: Path, step: int) -> Path:
+    return folder / f"{PREFIX}{step:012d}{SUFFIX}"
+
+
+def _force(folder: Path) -> None:
+    """The renaming itself is forced to disk too, where folders can be."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _write(file: BinaryIO, tree: Any, facts: dict[str, Any]) -> None:
+    arrays = [np.asarray(x) for x in flatten(tree)[0]]
+    leaves = [
+        {"path": path, "dtype": x.dtype.str, "shape": list(x.shape)}
+        for path, x in zip(paths(tree), arrays, strict=True)
+    ]
+    header = json.dumps({**facts, "leaves": leaves}).encode()
+    digest = hashlib.sha256()
+    for part in (MAGIC, len(header).to_bytes(8, "little"), header, *map(_bytes, arrays)):
+        digest.update(part)
+        file.write(part)
+    file.write(digest.digest())
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> Any:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def load(folder: str | Path, like: Any) -> Checkpoint | None:
+    """The newest checkpoint that is whole, with the structure of `like`; None if there is none.
+
+    Warns of each damaged one that is passed over. Raises CheckpointError if all are damaged, or if
+    the checkpoint's arrays are not those of `like` by path, dtype or shape.
+    """
+    files = _files(Path(folder))
+    for path in files:
+        try:
+            found = _read(path)
+        except (OSError, ValueError, KeyError) as fault:
+            warnings.warn(
+                f"the checkpoint {path} is damaged ({fault}); the one before is taken instead",
+                stacklevel=2,
+            )
+            continue
+        return _fitted(path, found, like)
+    if files:
+        raise CheckpointError(
+            f"all {len(files)} checkpoints in {folder} are damaged; remove them to start anew"
+        )
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, the newest first."""
+    return sorted(folder.glob(f"{PREFIX}*{SUFFIX}"), reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    header: dict[str, Any]
+    arrays: list[np.ndarray[Any, Any]]
+
+
+def _read(path: Path) -> _Content:
+    """A file's content; raises ValueError if it is not whole."""
+    data = path.read_bytes()
+    start = len(MAGIC) + 8
+    if not data.startswith(MAGIC) or len(data) < start + DIGEST:
+        raise ValueError("it is no checkpoint, or is cut short")
+    if hashlib.sha256(memoryview(data)[:-DIGEST]).digest() != data[-DIGEST:]:
+        raise ValueError("its checksum is wrong")
+    end = start + int.from_bytes(data[len(MAGIC) : start], "little")
+    header = json.loads(data[start:end])
+    return _Content(header, list(_arrays(memoryview(data)[end:-DIGEST], header["leaves"])))
+
+
+def _arrays(data: memoryview, leaves: list[dict[str, Any]]) -> Iterator[np.ndarray[Any, Any]]:
+    at = 0
+    for leaf in leaves:
+        dtype, shape = np.dtype(leaf["dtype"]), tuple(leaf["shape"])
+        count = int(np.prod(shape, dtype=np.int64))
+        part = np.frombuffer(data[at : at + count * dtype.itemsize], dtype)
+        yield part.reshape(shape).copy()
+        at += count * dtype.itemsize
+
+
+def _fitted(path: Path, found: _Content, like: Any) -> Checkpoint:
+    leaves, structure = flatten(like)
+    expected = [
+        (where, np.asarray(x).dtype.str, list(np.shape(x)))
+        for where, x in zip(paths(like), leaves, strict=True)
+    ]
+    saved = [(x["path"], x["dtype"], x["shape"]) for x in found.header["leaves"]]
+    if saved != expected:
+        pairs = zip(saved, expected, strict=False)
+        first = next(((a, b) for a, b in pairs if a != b), None)
+        what = (
+            f"{len(saved)} arrays instead of {len(expected)}"
+            if first is None
+            else f"{_words(*first[0])} instead of {_words(*first[1])}"
+        )
+        raise CheckpointError(
+            f"the checkpoint {path} is of another model or optimiser: it has {what}; use another "
+            "folder, or remove it to start anew"
+        )
+    header = found.header
+    return Checkpoint(header["step"], structure.unflatten(found.arrays), header["facts"])
+
+
+def _words(path: str, dtype: str, shape: list[int]) -> str:
+    return f"{np.dtype(dtype).name}{shape} at {path or 'the root'}"

@@ -1,0 +1,133 @@
+"""fit: the training loop, with what makes it safe to leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wengert.api.arguments import fail, require_callable
+from wengert.api.derivatives import value_and_grad as default_value_and_grad
+from wengert.errors import ArgumentError
+from wengert.optim.optimizer import Optimizer, arrays
+from wengert.train.batches import Source, source
+from wengert.train.history import Fit, Position
+from wengert.train.precision import with_scale
+from wengert.train.progress import plot, shown
+from wengert.train.step import Loss, Metrics, make_evaluation, make_step
+from wengert.train.trainer import Trainer
+
+
+def fit(
+    loss: Loss,
+    params: Any,
+    batches: Any,
+    optimizer: Optimizer,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int = 0,
+    drop_last: bool = False,
+    key: Any = None,
+    metrics: Metrics | None = None,
+    validation: Any = None,
+    validate_every: int | None = None,
+    patience: int | None = None,
+    min_delta: float = 0.0,
+    callback: Callable[[Fit], Any] | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = True,
+    progress: bool | None = None,
+    plot_to: str | Path | None = None,
+    precision: Any = None,
+    value_and_grad: Callable[..., Any] = default_value_and_grad,
+) -> Fit:
+    """Trains `params`, a pytree of floats, to lower `loss(params, *batch)`; see docs/fit.md.
+
+    `batches` are arrays (a tuple of inputs and targets, say) from which batches of `batch_size`
+    rows are drawn, shuffled by `seed` and epoch; or an iterable of batches; or a function from the
+    number of an epoch to an iterable; or an iterator, which may never end. Training ends after
+    `epochs` (one, if nothing else is said) or `steps`, whatever comes first.
+
+    With a `key` (an integer or a random key), the loss gets a key of its own for each step as its
+    keyword argument `key`, and None for validation. `metrics` are functions like the loss by name.
+    `validation` is data like `batches`, evaluated at the end of each epoch or, as is all that is
+    said of epochs here, every `validate_every` steps. With `patience`, training ends after so many
+    epochs in which the loss of the validation (without one, the mean loss) has not fallen by more
+    than `min_delta`, and the best parameters are the result.
+
+    `checkpoint` is a folder: everything is saved there after each epoch or every
+    `checkpoint_every` steps, and at the end. If it has a checkpoint, training goes on from there
+    (`resume`), to the same bits as if it had not been interrupted. `callback(fit)` is called after
+    each step and may return True to stop. With `precision=np.float16` the loss is computed in it,
+    its gradients scaled against underflow, and parameters and updates keep their dtype.
+    `value_and_grad` replaces `wg.value_and_grad`.
+
+    A loss that is not finite ends training with the last parameters whose loss was, and an
+    interrupt from the keyboard with what there is. An exception of the batches' becomes a
+    TrainingError whose `result` is what there is. In all cases the checkpoints stay good.
+
+    Raises ArgumentError and InputTypeError for arguments that cannot be used, CheckpointError for a
+    folder with checkpoints of another model.
+    """
+    require_callable("fit", loss)
+    drawn = source(batches, batch_size, shuffle, seed, drop_last)
+    _check(drawn, epochs, steps, optimizer)
+    judges = None if validation is None else source(validation, batch_size, False, seed)
+    if judges is not None and judges.once:
+        fail(ArgumentError("validation is read again and again; an iterator is read only once"))
+    measures = metrics or {}
+    start = arrays(params)
+    initial = optimizer.init(start)
+    trainer = Trainer(
+        step=make_step(loss, optimizer, value_and_grad, measures, key, precision),
+        evaluate=make_evaluation(loss, measures, key),
+        source=drawn,
+        validation=judges,
+        epochs=1 if epochs is None and steps is None else epochs,
+        steps=steps,
+        validate_every=validate_every,
+        patience=patience,
+        min_delta=min_delta,
+        callback=callback,
+        folder=None if checkpoint is None else Path(checkpoint),
+        checkpoint_every=checkpoint_every,
+        params=start,
+        state=initial if precision is None else with_scale(initial),
+        best=start,
+        good=start,
+        at=Position(),
+    )
+    if resume:
+        trainer.restore()
+    show = shown(progress, trainer.total(), trainer.at.step)
+    try:
+        found = trainer.run(show)
+    finally:
+        show.close()
+    if plot_to is not None:
+        plot(found.history, plot_to)
+    return found
+
+
+def _check(drawn: Source, epochs: int | None, steps: int | None, optimizer: Any) -> None:
+    if not isinstance(optimizer, Optimizer):
+        fail(
+            ArgumentError(
+                f"fit takes an optimiser of wg.optim, wg.optim.adam(1e-3) say, and got "
+                f"{type(optimizer).__name__}"
+            )
+        )
+    for name, count in (("epochs", epochs), ("steps", steps)):
+        if count is not None and count < 0:
+            fail(ArgumentError(f"{name} cannot be {count}"))
+    if drawn.once and epochs is not None and epochs > 1:
+        fail(
+            ArgumentError(
+                f"an iterator gives its batches once, and {epochs} epochs were asked for; pass a "
+                "list, arrays, or a function from the number of an epoch to its batches"
+            )
+        )

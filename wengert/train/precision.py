@@ -1,0 +1,86 @@
+"""Mixed precision: the loss in few bits, parameters and updates in many, gradients scaled.
+
+Gradients in float16 vanish below 6e-8 and overflow above 65504, so the loss is multiplied with a
+number and the gradients divided by it (Micikevicius et al. 2018). The number doubles after some
+steps without overflow; a step whose gradients are not finite halves it and changes nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.api.arguments import fail, function_name
+from wengert.errors import DTypeError
+from wengert.optim.optimizer import Optimizer, apply_updates, cast
+from wengert.tracer.pytree import tree_leaves, tree_map
+
+FIRST_SCALE, INTERVAL = 2.0**15, 2000
+LARGEST = 2.0**24
+
+
+class Scaled(NamedTuple):
+    """The optimiser's state, the number that multiplies the loss, and the steps since a change."""
+
+    inner: Any
+    scale: Any
+    steps: Any
+
+
+def with_scale(state: Any) -> Scaled:
+    """An optimiser's state at the start of mixed precision."""
+    return Scaled(state, np.full((), FIRST_SCALE, np.float32), np.zeros((), np.int64))
+
+
+def low_precision(dtype: Any) -> np.dtype[Any]:
+    """The dtype of the loss; raises DTypeError for what is no float dtype."""
+    found = np.dtype(dtype)
+    if found.kind != "f":
+        fail(DTypeError(f"precision is a float dtype, np.float16 say, and got {found}"))
+    return found
+
+
+def lowered(loss: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
+    """The loss of parameters and batches in `dtype`, as a float32."""
+
+    def cast_floats(tree: Any) -> Any:
+        return tree_map(lambda x: cast(x, dtype) if x.dtype.kind == "f" else x, tree)
+
+    def in_low_precision(params: Any, *batch: Any, **extra: Any) -> Any:
+        return loss(cast_floats(params), *cast_floats(batch), **extra).astype(np.float32)
+
+    in_low_precision.__name__ = function_name(loss)
+    return in_low_precision
+
+
+def scaled_update(
+    optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Callable[..., Any]
+) -> Callable[..., Any]:
+    """(params, state, batch, extra) -> loss, new params, new state, for a `lowered` loss."""
+
+    def update(params: Any, state: Scaled, batch: Any, extra: dict[str, Any]) -> Any:
+        def scaled_loss(p: Any, *b: Any, **e: Any) -> Any:
+            return loss(p, *b, **e) * state.scale
+
+        product, gradients = value_and_grad(scaled_loss)(params, *batch, **extra)
+        value = product / state.scale  # powers of two: exact
+        gradients = tree_map(lambda g: g / cast(state.scale, g.dtype), gradients)
+        fine = np.isfinite(product)
+        for g in tree_leaves(gradients):
+            fine = fine & np.all(np.isfinite(g))
+        updates, inner = optimizer.update(gradients, state.inner, params, value)
+        moved = (apply_updates(params, updates), inner)
+        kept = tree_map(lambda new, old: np.where(fine, new, old), moved, (params, state.inner))
+        return value, kept[0], Scaled(kept[1], *_next(state, fine))
+
+    return update
+
+
+def _next(state: Scaled, fine: Any) -> tuple[Any, Any]:
+    """The scale and the count after a step that was `fine` or overflowed."""
+    grown = state.steps + 1 >= INTERVAL
+    up = np.where(grown, np.minimum(state.scale * 2.0, LARGEST), state.scale)
+    scale = np.where(fine, up, np.maximum(state.scale * 0.5, 1.0))
+    return cast(scale, np.float32), np.where(fine & ~grown, state.steps + 1, 0)

@@ -1,0 +1,78 @@
+"""One step of training, and the evaluation of parameters, as compiled functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wengert.api.arguments import function_name
+from wengert.api.jit import jit
+from wengert.optim.optimizer import Optimizer, apply_updates
+from wengert.random.keys import fold_in, require_key
+from wengert.random.keys import key as key_of
+from wengert.train.batches import Source, size
+from wengert.train.history import Means
+from wengert.train.precision import low_precision, lowered, scaled_update
+
+Metrics = Mapping[str, Callable[..., Any]]
+Loss = Callable[..., Any]
+
+
+def make_step(
+    loss: Loss,
+    optimizer: Optimizer,
+    value_and_grad: Callable[..., Any],
+    metrics: Metrics,
+    key: Any = None,
+    precision: Any = None,
+) -> Callable[..., Any]:
+    """(params, state, count, batch) -> (loss, metrics, new params, new state), compiled.
+
+    With a `key`, the loss gets one of its own for each step, as its keyword argument `key`. With a
+    `precision`, a float dtype, the loss is computed in it, and the state is a `precision.Scaled`.
+    """
+    if precision is None:
+        update = _update(optimizer, value_and_grad, loss)
+    else:
+        update = scaled_update(optimizer, value_and_grad, lowered(loss, low_precision(precision)))
+    base = None if key is None else require_key(key if hasattr(key, "shape") else key_of(key))
+
+    def step(params: Any, state: Any, count: Any, batch: Any) -> Any:
+        extra = {} if base is None else {"key": fold_in(base, count)}
+        measured = {name: metric(params, *batch) for name, metric in metrics.items()}
+        value, params, state = update(params, state, batch, extra)
+        return value, measured, params, state
+
+    step.__name__ = f"training step of {function_name(loss)}"
+    return jit(step)
+
+
+def _update(optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Loss) -> Any:
+    """(params, state, batch, extra) -> loss, new params, new state."""
+
+    def update(params: Any, state: Any, batch: Any, extra: dict[str, Any]) -> Any:
+        value, gradients = value_and_grad(loss)(params, *batch, **extra)
+        updates, state = optimizer.update(gradients, state, params, value)
+        return value, apply_updates(params, updates), state
+
+    return update
+
+
+def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[..., Any]:
+    """(params, batch) -> loss and metrics by name, compiled; without a `key` for the loss."""
+
+    def evaluate(params: Any, batch: Any) -> Any:
+        extra = {} if key is None else {"key": None}
+        found = {"loss": loss(params, *batch, **extra)}
+        return found | {name: metric(params, *batch) for name, metric in metrics.items()}
+
+    return jit(evaluate)
+
+
+def evaluated(evaluate: Callable[..., Any], params: Any, batches: Source) -> dict[str, float]:
+    """Means over all batches, with the prefix "val_"."""
+    means = Means()
+    for batch in batches.epoch(0, 0):
+        found = evaluate(params, batch)
+        means.add({f"val_{k}": float(v) for k, v in found.items()}, size(batch))
+    return means.means()

@@ -1,0 +1,223 @@
+"""The training loop itself: steps, rounds, checkpoints, and the ways to end."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wengert.api.arguments import fail
+from wengert.errors import ArgumentError, TrainingError
+from wengert.train.batches import Batch, Source, size
+from wengert.train.checkpoint import discard, load, save
+from wengert.train.history import Fit, Means, Position, Reason
+from wengert.train.progress import Quiet
+from wengert.train.step import evaluated
+
+
+@dataclass(slots=True)
+class Trainer:
+    """Training: what does not change, the arrays that do, and how far it is."""
+
+    step: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    source: Source
+    validation: Source | None
+    epochs: int | None
+    steps: int | None
+    validate_every: int | None
+    patience: int | None
+    min_delta: float
+    callback: Callable[[Fit], Any] | None
+    folder: Path | None
+    checkpoint_every: int | None
+    params: Any
+    state: Any
+    best: Any  # the parameters of the best round
+    good: Any  # the last parameters whose loss was finite
+    at: Position
+    saved: int = -1  # the step of the last checkpoint
+
+    def total(self) -> int | None:
+        """The number of steps, if it is known."""
+        known = [] if self.steps is None else [self.steps]
+        if self.epochs is not None and self.source.length is not None:
+            known.append(self.epochs * self.source.length)
+        return min(known, default=None)
+
+    def run(self, show: Quiet) -> Fit:
+        """Trains to the end."""
+        try:
+            reason = self.train(show)
+        except KeyboardInterrupt:
+            reason = Reason.INTERRUPTED
+        except _Failed as failed:
+            raise self.failed(failed.cause) from failed.cause
+        except Exception:
+            self.store()
+            raise
+        if reason is not Reason.DIVERGED:
+            self.store()
+        elif self.folder is not None and self.saved == self.at.step:
+            discard(self.folder, self.saved)  # it has the parameters whose loss is not finite
+        return self.result(reason)
+
+    def failed(self, cause: Exception) -> TrainingError:
+        self.store()
+        error = TrainingError(
+            f"the batches raised {cause!r} after step {self.at.step}; the result up to there is in "
+            "this error's `result`"
+            + (f", and in the checkpoint in {self.folder}" if self.folder is not None else "")
+        )
+        error.result = self.result(Reason.FAILED)
+        return error
+
+    def train(self, show: Quiet) -> Reason:
+        """Epoch after epoch."""
+        reason = self.too_long()
+        while reason is None and (self.epochs is None or self.at.epoch < self.epochs):
+            reason = self.epoch(show)
+        return reason or Reason.FINISHED
+
+    def epoch(self, show: Quiet) -> Reason | None:
+        """The rest of an epoch; a reason if training is to end."""
+        before = self.at.step
+        for batch in () if self.done() else self.batches():
+            reason = self.one_step(batch, show)
+            if reason is not None:
+                return reason
+            if self.done():
+                break
+        at = self.at
+        if not self.done() and at.step == before and at.batch == 0:
+            fail(ArgumentError(f"there are no batches in epoch {at.epoch}"))
+        over = self.source.once or not self.done() or at.batch == self.source.length
+        reason = None
+        if over:
+            at.epoch, at.batch = at.epoch + 1, 0
+        if at.round.weight and (self.validate_every is None or self.done()):
+            reason = self.round_ended(show)
+        return reason or (Reason.FINISHED if self.done() or self.source.once else None)
+
+    def done(self) -> bool:
+        return self.steps is not None and self.at.step >= self.steps
+
+    def too_long(self) -> Reason | None:
+        """Whether there was no improvement for too many rounds."""
+        late = self.patience is not None and self.at.waited >= self.patience
+        return Reason.EARLY if late else None
+
+    def batches(self) -> Iterator[Batch]:
+        """The rest of this epoch's batches; an exception of theirs is marked as such."""
+        try:
+            yield from self.source.epoch(self.at.epoch, self.at.batch)
+        except Exception as fault:
+            raise _Failed(fault) from fault
+
+    def one_step(self, batch: Batch, show: Quiet) -> Reason | None:
+        at = self.at
+        found = self.step(self.params, self.state, np.asarray(at.step, np.int64), batch)
+        value, measured, params, state = found
+        loss = float(value)
+        if not math.isfinite(loss):
+            at.history.loss.append(loss)
+            return Reason.DIVERGED
+        self.good, self.params, self.state = self.params, params, state
+        at.step, at.batch = at.step + 1, at.batch + 1
+        at.history.loss.append(loss)
+        at.round.add({"loss": loss, **{k: float(v) for k, v in measured.items()}}, size(batch))
+        show.step(loss)
+        reason = None
+        if self.validate_every is not None and at.step % self.validate_every == 0:
+            reason = self.round_ended(show)
+        if self.checkpoint_every is not None and at.step % self.checkpoint_every == 0:
+            self.store()
+        if self.callback is not None and self.callback(self.result(Reason.STOPPED)) is True:
+            return reason or Reason.STOPPED
+        return reason
+
+    def round_ended(self, show: Quiet) -> Reason | None:
+        """Records and judges a round; a reason if training is to end."""
+        at = self.at
+        record: dict[str, float] = {"epoch": at.epoch, "step": at.step, **at.round.means()}
+        if self.validation is not None:
+            record |= evaluated(self.evaluate, self.params, self.validation)
+        at.history.rounds.append(record)
+        at.round = Means()
+        show.note(record)
+        judged = record.get("val_loss", record.get("loss", math.inf))
+        if judged < at.best - self.min_delta:
+            at.best, at.waited, self.best = judged, 0, self.params
+        else:
+            at.waited += 1
+        if self.checkpoint_every is None:
+            self.store()
+        return self.too_long()
+
+    # results and checkpoints
+
+    def arrays(self) -> dict[str, Any]:
+        return {"params": self.params, "state": self.state, "best": self.best}
+
+    def store(self) -> None:
+        """Writes a checkpoint if there is a folder; a disk that is full is only warned of."""
+        if self.folder is None or self.at.step in (0, self.saved):
+            return
+        try:
+            save(self.folder, self.at.step, self.arrays(), self.at.facts())
+            self.saved = self.at.step
+        except OSError as fault:
+            warnings.warn(
+                f"the checkpoint of step {self.at.step} could not be written to {self.folder}: "
+                f"{fault}; training goes on, and the checkpoints before are as they were",
+                stacklevel=2,
+            )
+
+    def restore(self) -> None:
+        """Goes on from the newest good checkpoint, if there is one."""
+        found = None if self.folder is None else load(self.folder, self.arrays())
+        if found is None:
+            return
+        self.params, self.state, self.best = (found.tree[k] for k in ("params", "state", "best"))
+        self.good = self.params
+        self.at = Position.of(found.facts)
+        self.saved = found.step
+
+    def result(self, reason: Reason) -> Fit:
+        params = self.params
+        if reason is Reason.DIVERGED:
+            params = self.good
+        elif self.patience is not None and reason in (Reason.FINISHED, Reason.EARLY):
+            params = self.best if math.isfinite(self.at.best) else params
+        at = self.at
+        return Fit(params, self.state, at.history, at.step, at.epoch, reason, self.message(reason))
+
+    def message(self, reason: Reason) -> str:
+        step = self.at.step
+        match reason:
+            case Reason.DIVERGED:
+                return (
+                    f"the loss was {self.at.history.loss[-1]} at step {step + 1}; the parameters "
+                    "are the last ones whose loss was finite. A lower learning rate, clipping "
+                    "(wg.optim.clip_by_global_norm) or a look at the batch may help"
+                )
+            case Reason.EARLY:
+                return (
+                    f"no improvement in {self.patience} rounds; the parameters are those of the "
+                    f"best one, with {self.at.best:.6g}"
+                )
+            case _:
+                return f"{reason} after {step} steps and {self.at.epoch} epochs"
+
+
+class _Failed(Exception):
+    """An exception in the batches."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
