@@ -84,7 +84,7 @@ def _compile_loops(engine: Any, program: Program, grid: bool, donated: AbstractS
 
     made = engine.compile(
         loops,
-        key=_key(program),
+        key=_key(program, donated),
         in_types=program.in_types,
         out_types=program.out_types,
         constants=constants,
@@ -95,10 +95,11 @@ def _compile_loops(engine: Any, program: Program, grid: bool, donated: AbstractS
     return made
 
 
-def _key(program: Program) -> str:
-    """What the compiled form depends on: the program, and the lines that its failures name."""
+def _key(program: Program, donated: AbstractSet[int]) -> str:
+    """What the compiled form depends on: program, donation, the lines that its failures name."""
+    given = f"\ndonated {sorted(donated)}" if donated else ""
     places = "".join(f"\n{e.location}" for e in equations(program) if e.op.check is not None)
-    return fingerprint(program) + places
+    return fingerprint(program) + places + given
 
 
 def lower_program(
@@ -106,7 +107,7 @@ def lower_program(
 ) -> Lowered:
     """The loop program after the default passes; for a grid of threads on request.
 
-    On a grid, outputs may take the memory of the inputs that are `donated`.
+    Outputs may take the memory of the inputs that are `donated`.
     """
     kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
     lowered: Lowered = kernels.lower(default_pipeline(program), grid, donated)

@@ -48,9 +48,9 @@ def jit(
     A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
     as a constant otherwise.
 
-    `donate_argnums` names positional arguments that are not used again: on a GPU, results of the
-    same type take their memory, so that such an argument's array holds the new values after the
-    call; the CPU back end makes no use of it. `backend` is "cpu", "cuda" (kernels for a grid of
+    `donate_argnums` names positional arguments that are not used again: results of the same type
+    take the memory of their arrays where they can, so that such an array holds new values after the
+    call (or after one that failed). `backend` is "cpu", "cuda" (kernels for a grid of
     threads; docs/cuda.md says what runs them), or "reference", the NumPy evaluator; without it
     CuPy arrays among the arguments mean "cuda", with CuPy arrays out, and else "cpu".
 

@@ -250,3 +250,9 @@ class LoopProgram:
     offsets: dict[Buffer, int]
     arena: int
     donated: frozenset[Buffer] = frozenset()
+
+    @property
+    def donors(self) -> list[int]:
+        """For each output, the number of the donated input that it is for the first time; or -1."""
+        numbers = {b: k for k, b in enumerate(self.inputs) if b in self.donated}
+        return [numbers.pop(b, -1) for b in self.outputs]

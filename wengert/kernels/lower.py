@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
+from wengert.kernels.donate import in_donated
 from wengert.kernels.emit import Emitter, Nest
-from wengert.kernels.grid.donate import in_donated
 from wengert.kernels.grid.epilogue import with_epilogues
 from wengert.kernels.grid.place import place
 from wengert.kernels.grid.turns import count_uses
@@ -27,6 +27,7 @@ from wengert.kernels.loops import (
     Check,
     Declare,
     Kernel,
+    Loop,
     LoopProgram,
     Space,
     Stmt,
@@ -34,7 +35,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.meeting import around_meetings
 from wengert.kernels.memory import arena
-from wengert.kernels.nest import nest
+from wengert.kernels.nest import Node, nest
 from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.schedule import inner, schedule
 from wengert.kernels.segments import too_large
@@ -86,8 +87,7 @@ def _straight(step: Kernel) -> bool:
 def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = frozenset()) -> Lowered:
     """The loop program that computes `program`; for a grid of threads on request.
 
-    On a grid, outputs take the memory of `donated` inputs where they can: such an output is the
-    input's buffer.
+    Outputs take the memory of `donated` inputs where they can: they are then the inputs' buffers.
     """
     with deep_recursion():
         context = Context(ScalarBuilder(), _region, grid)
@@ -96,24 +96,23 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
         first = Inputs(known, {}, frozenset(), {}, Space.TEMP, threads=not grid)
         staged = build(program, context, first, top=True)
         emitter = Emitter(context.s, staged.stages)
-        steps: list[Kernel] = []
-        for root in nest(staged.stages, grid):
-            stage = root.stages[0]
-            if stage.product:
-                steps.append(Kernel(str(stage.kind), stage.product))
-            elif stage.kind not in GIVEN:
-                made = emitter.kernel(root)
-                steps.extend([as_emitted(made)] if grid else schedule(context.s, made))
+        nests = [n for root in nest(staged.stages, grid) if (n := _nest_of(emitter, root))]
+        steps = [n if isinstance(n, Kernel) else as_emitted(n) for n in nests]
         outputs = staged.outputs
-        if grid:
+        if donated:
             given = [(inputs[k], program.in_types[k]) for k in sorted(donated)]
             results = list(zip(outputs, program.out_types, strict=True))
-            steps, outputs = in_donated(context.s, merged(steps), given, results)
+            steps, outputs = in_donated(context.s, steps, given, results)
+        if grid:
             used = (*outputs, *inputs, *(b for b, _ in context.constants))
-            steps = place(context.s, steps, used)
+            steps = place(context.s, merged(steps), used)
             steps = with_epilogues(steps, count_uses([k.body for k in steps], used))
         else:
-            steps = wavefronts(context.s, merged(steps), staged.outputs)
+            made = [
+                [k] if isinstance(n, Kernel) else schedule(context.s, _with_body(n, k.body))
+                for n, k in zip(nests, steps, strict=True)
+            ]
+            steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
             steps = standing_sums(context.s, around_meetings(context.s, steps))
             steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
     offsets, size = arena(steps, takeover=not grid)
@@ -130,6 +129,24 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
     if config().verify:
         verify(loops)
     return Lowered(loops, tuple(array for _, array in context.constants))
+
+
+def _nest_of(emitter: Emitter, root: Node) -> Nest | Kernel | None:
+    """The statements of a fused loop tree; a kernel where they are given; None without any."""
+    stage = root.stages[0]
+    if stage.product:
+        return Kernel(str(stage.kind), stage.product)
+    return None if stage.kind in GIVEN else emitter.kernel(root)
+
+
+def _with_body(nest: Nest, body: Sequence[Stmt]) -> Nest:
+    """A nest with other statements, as many as it has."""
+    if nest.loop is None:
+        return replace(nest, before=tuple(body))
+    at = len(nest.before)
+    loop = body[at]
+    assert isinstance(loop, Loop)
+    return replace(nest, before=tuple(body[:at]), loop=loop, after=tuple(body[at + 1 :]))
 
 
 def as_emitted(nest: Nest) -> Kernel:

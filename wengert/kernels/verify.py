@@ -166,7 +166,8 @@ class _Kernel:
             if node.op is ScalarOp.REGISTER and node.attr not in self.registers:
                 self.fail("reads a register before its declaration")
             if node.op is ScalarOp.LOAD:
-                if node.attr not in self.written and node.attr.space is not Space.LOCAL:
+                known = node.attr in self.written or node.attr.space is Space.LOCAL
+                if not known and node.attr.size:
                     self.fail(f"reads a {node.attr.space} buffer before it is written")
                 if id(node) not in guarded:
                     self.access(node.attr, node.args[0])

@@ -42,9 +42,12 @@ def compile(  # noqa: A001 - the name that the stages have
     if entry is None:
         entry = _compiled(program(), key)
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
-    signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures)
+    donors = tuple(entry.facts["donors"])
+    signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures, donors)
     addresses, code = load(entry.code, [MAIN], resolve)
-    kept = tuple(np.ascontiguousarray(c).reshape(c.shape) for c in constants)
+    # a constant may be an array that the caller will donate
+    copied = True if signature.donated else None
+    kept = tuple(np.array(c, order="C", copy=copied) for c in constants)
     made = Executable(
         signature, kept, addresses[MAIN], code, lambda: str(_compiler().text(program()))
     )
@@ -60,6 +63,7 @@ def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
     facts = {
         "arena": program.arena,
         "failures": [_failure_facts(f) for f in program.failures],
+        "donors": program.donors,
         "work": _compiler().work(program),
     }
     entry = cache.Entry(facts, _compiler().object_code(_compiler().text(program)))

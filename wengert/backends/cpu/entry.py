@@ -74,11 +74,16 @@ def specification(
     release_gil: bool,
 ) -> list[int]:
     """The words that the entry reads."""
-    inputs = [_input_record(t) for t in signature.in_types]
-    outputs = [[t.ndim, id(np.dtype(t.dtype)), *t.shape] for t in signature.out_types]
+    donated = sorted(signature.donated)
+    inputs = [_input_record(t, k in donated) for k, t in enumerate(signature.in_types)]
+    outputs = [
+        [t.ndim, id(np.dtype(t.dtype)), donor, *t.shape]
+        for t, donor in zip(signature.out_types, signature.donors, strict=True)
+    ]
     first_input = layout.HEADER_WORDS
     first_constant = first_input + sum(map(len, inputs))
     first_output = first_constant + len(constants)
+    first_donated = first_output + sum(map(len, outputs))
     header = {
         layout.INPUTS: len(inputs),
         layout.CONSTANTS: len(constants),
@@ -90,15 +95,19 @@ def specification(
         layout.FIRST_INPUT: first_input,
         layout.FIRST_CONSTANT: first_constant,
         layout.FIRST_OUTPUT: first_output,
+        layout.DONATED: len(donated),
+        layout.FIRST_DONATED: first_donated,
+        layout.FIRST_SIZE: first_donated + len(donated),
     }
     words = [header[k] for k in range(layout.HEADER_WORDS)]
     words += [w for record in inputs for w in record]
     words += [c.ctypes.data for c in constants]
     words += [w for record in outputs for w in record]
+    words += [*donated, *(t.size * t.dtype.itemsize for t in signature.in_types)]
     return words
 
 
-def _input_record(kind: TensorType) -> list[int]:
+def _input_record(kind: TensorType, donated: bool) -> list[int]:
     dtype = kind.dtype
     # NumPy has two type numbers for the C types of one width (long and long long)
     twins = [c for c in "bBhHiIlLqQ" if np.dtype(c) == dtype] or [dtype.char]
@@ -109,6 +118,7 @@ def _input_record(kind: TensorType) -> list[int]:
         numbers[0],
         numbers[-1],
         *(scalars if kind.ndim == 0 else [0, 0]),
+        layout.OWN if donated else layout.PLAIN,
         *kind.shape,
     ]
 

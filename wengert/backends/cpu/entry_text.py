@@ -4,8 +4,9 @@
 
 `self` is a tuple whose first item is a bytes object, the specification: 64-bit words that
 `entry.py` writes. The function checks the arguments against it, allocates the outputs and the
-arena, calls the program's main function, and returns a tuple of results. An argument that is not
-exactly as specified makes it return NotImplemented before anything was done.
+arena, calls the program's main function, and returns a tuple of results. A result in the memory of
+a donated argument is that argument. An argument that is not exactly as specified, or is donated
+and overlaps another, makes it return NotImplemented before anything was done.
 
 Words of the specification: see the constants below. Records of arguments and results follow one
 another, each as long as its dimensions require.
@@ -29,12 +30,18 @@ ENTRY = "wengert_entry"
     FIRST_INPUT,
     FIRST_CONSTANT,
     FIRST_OUTPUT,
-) = range(10)
-HEADER_WORDS = 10
-# words of an argument's record: dimensions, two accepted type numbers, two accepted scalar types
-INPUT_WORDS = 5
-# words of a result's record: dimensions, dtype object
-OUTPUT_WORDS = 2
+    DONATED,
+    FIRST_DONATED,
+    FIRST_SIZE,
+) = range(13)
+HEADER_WORDS = 13
+# words of an argument's record: dimensions, two accepted type numbers, two accepted scalar types,
+# the flags that an array must have
+INPUT_WORDS = 6
+# words of a result's record: dimensions, dtype object, the donated argument whose memory it has
+OUTPUT_WORDS = 3
+# an array's flags: C-contiguous, aligned; a donated argument's also writeable
+PLAIN, OWN = 1 | 256, 1 | 256 | 1024
 
 SMALL_ARENA = 32 * 1024  # arenas up to this size are on the stack
 
@@ -101,8 +108,10 @@ scalar:
 array:
   %pflags = getelementptr inbounds i8, ptr %object, i64 {ARRAY_FLAGS}
   %flags = load i32, ptr %pflags
-  %needed = and i32 %flags, 257
-  %ordered = icmp eq i32 %needed, 257
+  %wantedflags = call i64 @word(ptr %record, i64 5)
+  %mask = trunc i64 %wantedflags to i32
+  %needed = and i32 %flags, %mask
+  %ordered = icmp eq i32 %needed, %mask
   br i1 %ordered, label %dtype, label %no
 dtype:
   %descr = call ptr @field(ptr %object, i64 {ARRAY_DTYPE})
@@ -144,6 +153,52 @@ yes:
   ret ptr %data
 no:
   ret ptr null
+}}
+"""
+
+# Whether no donated argument overlaps another argument.
+_APART = f"""
+define internal i1 @apart(ptr %spec, ptr %table) {{
+start:
+  %inputs = call i64 @word(ptr %spec, i64 {INPUTS})
+  %count = call i64 @word(ptr %spec, i64 {DONATED})
+  %offset = call i64 @word(ptr %spec, i64 {FIRST_DONATED})
+  %numbers = getelementptr inbounds i64, ptr %spec, i64 %offset
+  %sizeoffset = call i64 @word(ptr %spec, i64 {FIRST_SIZE})
+  %sizes = getelementptr inbounds i64, ptr %spec, i64 %sizeoffset
+  br label %next
+next:
+  %k = phi i64 [ 0, %start ], [ %k1, %compared ]
+  %finished = icmp eq i64 %k, %count
+  br i1 %finished, label %yes, label %one
+one:
+  %number = call i64 @word(ptr %numbers, i64 %k)
+  %first = call i64 @word(ptr %table, i64 %number)
+  %size = call i64 @word(ptr %sizes, i64 %number)
+  %last = add i64 %first, %size
+  br label %compare
+compare:
+  %j = phi i64 [ 0, %one ], [ %j1, %compare ]
+  %met = phi i1 [ false, %one ], [ %met1, %compare ]
+  %otherfirst = call i64 @word(ptr %table, i64 %j)
+  %othersize = call i64 @word(ptr %sizes, i64 %j)
+  %otherlast = add i64 %otherfirst, %othersize
+  %before = icmp ult i64 %otherfirst, %last
+  %after = icmp ult i64 %first, %otherlast
+  %differs = icmp ne i64 %j, %number
+  %overlap = and i1 %before, %after
+  %hit = and i1 %overlap, %differs
+  %met1 = or i1 %met, %hit
+  %j1 = add i64 %j, 1
+  %all = icmp eq i64 %j1, %inputs
+  br i1 %all, label %compared, label %compare
+compared:
+  %k1 = add i64 %k, 1
+  br i1 %met1, label %no, label %next
+yes:
+  ret i1 true
+no:
+  ret i1 false
 }}
 """
 
@@ -191,7 +246,7 @@ start:
 
 # Create the result tuple: arrays go in at once, and numbers after the run, from %numbers.
 _RESULTS = f"""
-define internal ptr @new_results(ptr %spec, ptr %table, ptr %numbers) {{
+define internal ptr @new_results(ptr %spec, ptr %table, ptr %numbers, ptr %args) {{
 start:
   %count = call i64 @word(ptr %spec, i64 {OUTPUTS})
   %results = call ptr @PyTuple_New(i64 %count)
@@ -217,6 +272,18 @@ number:
   %cell = getelementptr inbounds i64, ptr %numbers, i64 %k
   br label %placed
 array:
+  %donor = call i64 @word(ptr %record, i64 2)
+  %item = getelementptr inbounds ptr, ptr %items, i64 %k
+  %isnew = icmp slt i64 %donor, 0
+  br i1 %isnew, label %new, label %given
+given:
+  %parg = getelementptr inbounds ptr, ptr %args, i64 %donor
+  %arg = load ptr, ptr %parg
+  call void @Py_IncRef(ptr %arg)
+  store ptr %arg, ptr %item
+  %owndata = call ptr @field(ptr %arg, i64 {ARRAY_DATA})
+  br label %placed
+new:
   %dtypeword = call i64 @word(ptr %record, i64 1)
   %dtype = inttoptr i64 %dtypeword to ptr
   call void @Py_IncRef(ptr %dtype)
@@ -224,7 +291,6 @@ array:
   %ndim32 = trunc i64 %ndim to i32
   %made = call ptr @npy.94(ptr @py.ndarray, ptr %dtype, i32 %ndim32, ptr %dims,
     ptr null, ptr null, i32 0, ptr null)
-  %item = getelementptr inbounds ptr, ptr %items, i64 %k
   store ptr %made, ptr %item
   %failed = icmp eq ptr %made, null
   br i1 %failed, label %undo, label %filled
@@ -235,7 +301,7 @@ filled:
   %data = call ptr @field(ptr %made, i64 {ARRAY_DATA})
   br label %placed
 placed:
-  %address = phi ptr [ %cell, %number ], [ %data, %filled ]
+  %address = phi ptr [ %cell, %number ], [ %owndata, %given ], [ %data, %filled ]
   %place = getelementptr inbounds ptr, ptr %table, i64 %k
   store ptr %address, ptr %place
   %words = add i64 %ndim, {OUTPUT_WORDS}
@@ -367,13 +433,16 @@ no:
   call void @Py_IncRef(ptr @py.NotImplemented)
   ret ptr @py.NotImplemented
 bound:
+  %fit = call i1 @apart(ptr %spec, ptr %table)
+  br i1 %fit, label %fill, label %no
+fill:
   %tail = getelementptr inbounds ptr, ptr %table, i64 %inputs
   %coffset = call i64 @word(ptr %spec, i64 {FIRST_CONSTANT})
   %csource = getelementptr inbounds i64, ptr %spec, i64 %coffset
   %nbytes = mul i64 %constants, 8
   call void @llvm.memcpy.p0.p0.i64(ptr %tail, ptr %csource, i64 %nbytes, i1 false)
   %outtable = getelementptr inbounds ptr, ptr %tail, i64 %constants
-  %results = call ptr @new_results(ptr %spec, ptr %outtable, ptr %numbers)
+  %results = call ptr @new_results(ptr %spec, ptr %outtable, ptr %numbers, ptr %args)
   %nothing = icmp eq ptr %results, null
   br i1 %nothing, label %failed, label %ready
 ready:
@@ -409,4 +478,4 @@ failed:
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 """
 
-ENTRY_TEXT = "".join((_DECLARATIONS, _ARGUMENT, _ARENA, _RESULTS, _RUN, _ENTRY))
+ENTRY_TEXT = "".join((_DECLARATIONS, _ARGUMENT, _APART, _ARENA, _RESULTS, _RUN, _ENTRY))

@@ -21,12 +21,21 @@ _Main = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctype
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a compiled program takes and returns, and the memory that it needs."""
+    """What a compiled program takes and returns, and the memory that it needs.
+
+    `donors` has, for each result, the number of the argument whose memory it takes, or -1.
+    """
 
     in_types: tuple[TensorType, ...]
     out_types: tuple[TensorType, ...]
     arena: int
     failures: tuple[Failure, ...]
+    donors: tuple[int, ...]
+
+    @property
+    def donated(self) -> frozenset[int]:
+        """The arguments whose memory results take."""
+        return frozenset(d for d in self.donors if d >= 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +45,8 @@ class Executable:
     `fast` is the C entry, which takes the same arguments and returns the same results, but
     returns NotImplemented, having done nothing, unless each argument is exactly what the program
     was compiled for: a C-contiguous, aligned array of the dtype and shape, or a number. Calling
-    the object itself makes such copies of the arguments as are needed.
+    the object itself makes such copies of the arguments as are needed. A donated argument must also
+    be writeable and lie apart from all others.
     """
 
     signature: Signature
@@ -66,11 +76,17 @@ class Executable:
             _as_compiled(leaf, kind, k)
             for k, (leaf, kind) in enumerate(zip(leaves, self.signature.in_types, strict=True))
         ]
+        for k in self.signature.donated:
+            if not arrays[k].flags.writeable or _meets_others(arrays, k):
+                arrays[k] = arrays[k].copy()
         return self.fast(*arrays) if self.fast is not None else self.run(arrays)
 
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[Any, ...]:
         """Run on arrays that are exactly as compiled for, through ctypes."""
-        outputs = [np.empty(t.shape, t.dtype) for t in self.signature.out_types]
+        outputs = [
+            np.empty(t.shape, t.dtype) if donor < 0 else arrays[donor]
+            for t, donor in zip(self.signature.out_types, self.signature.donors, strict=True)
+        ]
         table = [*arrays, *self.constants, *outputs]
         addresses = (ctypes.c_void_p * len(table))(*(a.ctypes.data for a in table))
         arena = np.empty(self.signature.arena + ALIGNMENT, np.uint8)
@@ -90,6 +106,12 @@ class Executable:
         machine: Any = importlib.import_module("wengert.backends.cpu.machine")
         text: str = machine.assembly(self.source)
         return text
+
+
+def _meets_others(arrays: Sequence[np.ndarray[Any, Any]], position: int) -> bool:
+    """Whether an argument may share memory with another one."""
+    own = arrays[position]
+    return any(k != position and np.may_share_memory(own, x) for k, x in enumerate(arrays))
 
 
 def _as_compiled(leaf: Any, kind: TensorType, position: int) -> np.ndarray[Any, Any]:

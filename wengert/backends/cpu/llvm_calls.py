@@ -143,8 +143,10 @@ class Main:
     def _copies(self, module: Module) -> None:
         """Fill outputs that are inputs, constants or earlier outputs."""
         first = len(self.program.inputs) + len(self.program.constants)
+        donors = self.program.donors
         for k, buffer in enumerate(self.program.outputs, first):
-            if self.layout.slots[buffer] == k or buffer.nbytes == 0:
+            there = self.layout.slots[buffer] == k or donors[k - first] >= 0
+            if there or buffer.nbytes == 0:
                 continue
             module.declare("@llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
             name = self.fresh("%copy")
