@@ -21,7 +21,7 @@ PACKAGE = ROOT / "wengert"
 # "ir.ops" holds ir.ops and everything under it. Groups in one row do not see one another, but
 # for the row of the IR's tools, which are small and may build on each other.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "config"),
+    ("errors", "config", "plain"),
     ("dump",),
     ("ir.types",),
     ("ir.scalar",),
@@ -41,6 +41,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("ir.transforms",),
     ("ir.ops",),
     ("ir.passes",),
+    ("ir.sparsity",),
     ("tracer", "kernels"),
     ("backends",),
     ("capture",),

@@ -32,6 +32,8 @@ from wengert.api import (
     map,  # noqa: A004
     ravel_pytree,
     scan,
+    sparse_hessian,
+    sparse_jacobian,
     stop_gradient,
     switch,
     value_and_grad,
@@ -86,6 +88,8 @@ __all__ = [
     "register_pytree_node",
     "register_pytree_node_class",
     "scan",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "switch",
     "tree_all",

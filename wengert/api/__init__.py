@@ -18,6 +18,7 @@ from wengert.api.jacobians import hessian, jacfwd, jacobian, jacrev
 from wengert.api.jit import jit
 from wengert.api.mapping import vmap
 from wengert.api.ravel import ravel_pytree
+from wengert.api.sparse import sparse_hessian, sparse_jacobian
 from wengert.api.stages import eval_shape, make_ir
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "map",
     "ravel_pytree",
     "scan",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "switch",
     "value_and_grad",

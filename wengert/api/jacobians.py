@@ -16,6 +16,7 @@ from wengert.api.arguments import (
     split_aux,
     zero_tangent,
 )
+from wengert.api.jacobian_modes import JACOBIAN_MODES, choose
 from wengert.errors import DifferentiationError, InputTypeError
 from wengert.ir.program import Program
 from wengert.ir.transforms.jacobian import jacobian as jacobian_program
@@ -41,7 +42,8 @@ def jacfwd(
     `has_aux`, `fun` returns (value, aux), and the result is (jacobian, aux).
     """
     refuse_holomorphic("jacfwd", holomorphic)
-    return _jacobian("jacfwd", fun, argnums, has_aux, lambda program, active, rows: True)
+    rule: Rule = functools.partial(jacobian_program, forward=True)
+    return _jacobian("jacfwd", fun, argnums, has_aux, rule)
 
 
 def jacrev(
@@ -56,7 +58,7 @@ def jacrev(
     As `jacfwd` otherwise. With `allow_int`, integer inputs get blocks of dtype `float0`.
     """
     refuse_holomorphic("jacrev", holomorphic)
-    rule: Rule = lambda program, active, rows: False  # noqa: E731
+    rule: Rule = functools.partial(jacobian_program, forward=False)
     return _jacobian("jacrev", fun, argnums, has_aux, rule, allow_int)
 
 
@@ -67,15 +69,21 @@ def jacobian(
     holomorphic: bool = False,
     allow_int: bool = False,
     mode: str = "auto",
+    explain: bool = False,
 ) -> Callable[..., Any]:
-    """The Jacobian of `fun`; `mode` is "forward", "reverse" or "auto".
+    """The Jacobian of `fun`, dense; `mode` is "forward", "reverse", "sparse" or "auto".
 
-    "auto" takes forward mode if the inputs have no more elements than the outputs.
+    "sparse" finds out which entries can differ from zero and computes only those, several columns
+    or rows by one directional derivative; `sparse_jacobian` gives that as a sparse matrix. "auto"
+    compares what these need: a sweep for each input in forward mode, for each output in reverse
+    mode (which costs half as much again), for each colour in sparse mode. With `explain`, a line
+    that says which was chosen, and why, is printed at each call (each compilation under `jit`).
     """
-    if mode not in _MODES:
-        fail(InputTypeError(f"mode of jacobian is one of {sorted(_MODES)}, not {mode!r}"))
+    if mode not in JACOBIAN_MODES:
+        fail(InputTypeError(f"mode of jacobian is one of {JACOBIAN_MODES}, not {mode!r}"))
     refuse_holomorphic("jacobian", holomorphic)
-    return _jacobian("jacobian", fun, argnums, has_aux, _MODES[mode], allow_int)
+    rule = functools.partial(choose, mode, function_name(fun) if explain else None)
+    return _jacobian("jacobian", fun, argnums, has_aux, rule, allow_int)
 
 
 def hessian(
@@ -93,19 +101,8 @@ def hessian(
     return jacfwd(inner, argnums, has_aux, holomorphic)
 
 
-Rule = Callable[[Program, Sequence[bool], int], bool]
-
-
-def _fewer_inputs(program: Program, active: Sequence[bool], rows: int) -> bool:
-    inputs = sum(t.size for t, on in zip(program.in_types, active, strict=True) if on)
-    return inputs <= sum(t.size for t in program.out_types[:rows])
-
-
-_MODES: dict[str, Rule] = {
-    "forward": lambda program, active, rows: True,
-    "reverse": lambda program, active, rows: False,
-    "auto": _fewer_inputs,
-}
+Rule = Callable[[Program, Sequence[bool], int], Program]
+"""From a program, its active inputs and the number of its float outputs to the Jacobian's."""
 
 
 def _jacobian(
@@ -113,7 +110,7 @@ def _jacobian(
     fun: Callable[..., Any],
     argnums: Argnums,
     has_aux: bool,
-    use_forward: Rule,
+    rule: Rule,
     allow_int: bool = False,
 ) -> Callable[..., Any]:
     require_callable(transform, fun)
@@ -128,8 +125,7 @@ def _jacobian(
         traced = trace(lifted, types, name=function_name(fun), keep_static=True)
         tree = traced.out_tree.children[0] if has_aux else traced.out_tree
         moving = [*active, *(False for _ in traced.captured)]
-        forward = use_forward(traced.program, moving, tree.num_leaves)
-        program = jacobian_program(traced.program, moving, tree.num_leaves, forward)
+        program = rule(traced.program, moving, tree.num_leaves)
         results = run(program, [*chosen.leaves, *traced.captured])
         count = len(traced.program.outputs)
         blocks = iter(results[count:])

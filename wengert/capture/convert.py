@@ -1,8 +1,8 @@
 """Which functions are rewritten, and the rewritten form of them.
 
 The functions of the user and of pure Python packages are; those of NumPy, SciPy, the standard
-library, wengert itself and of packages with compiled code are not. The rewritten function shares
-globals, defaults and closure cells with its original.
+library, wengert itself (but for its demo and `plain`) and of packages with compiled code are not.
+The rewritten function shares globals, defaults and closure cells with its original.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ def _renamed(code: types.CodeType, name: str, qualname: str) -> types.CodeType:
 # whose function it is
 
 _ROOT = str(Path(__file__).resolve().parent.parent) + os.sep
+_PLAIN = tuple(_ROOT + folder + os.sep for folder in ("demo", "plain"))
 _PATHS = sysconfig.get_paths()
 _STANDARD = tuple(_PATHS[k] + os.sep for k in ("stdlib", "platstdlib"))
 _SITES = tuple(_PATHS[k] + os.sep for k in ("purelib", "platlib"))
@@ -152,7 +153,7 @@ def _is_users(file: str) -> bool:
     if file.startswith("<") and not file.startswith(("<ipython", "<stdin", "<string", "<console")):
         return False
     if file.startswith(_ROOT):
-        return file.startswith(_ROOT + "demo" + os.sep)
+        return file.startswith(_PLAIN)
     for site in _SITES:
         if file.startswith(site):
             return not _is_compiled(site, file[len(site) :].split(os.sep)[0])

@@ -90,7 +90,12 @@ class _Search:
         return eqn.op.cost + sum(expense.get(a, 1) for a in operands)
 
     def _repeated(self, var: Var) -> bool:
-        return any(_repeats(var, e, at, self.forms) for _, e, at in self.users[var] if e.outputs)
+        return any(
+            _repeats(var, e, at, self.forms)
+            or (self.base.get(e.outputs[0]) == var and self._repeated(e.outputs[0]))
+            for _, e, at in self.users[var]
+            if e.outputs
+        )
 
     def _place(self, eqn: Eqn, expense: dict[Var, int]) -> None:
         var = eqn.outputs[0]
@@ -141,7 +146,8 @@ def _is_elementwise(eqn: Eqn, var: Var) -> bool:
 
 
 def _repeats(var: Var, eqn: Eqn, position: int, forms: Mapping[Var, Form]) -> bool:
-    """Whether `eqn` reads elements of `var` more than once."""
+    """Whether `eqn` reads elements of `var` more than once, or most of them in another order, in
+    which they could not be computed in vectors."""
     out = eqn.outputs[0].type
     form = forms.get(eqn.outputs[0])
     if isinstance(form, Contraction) and position < 2:
@@ -149,5 +155,8 @@ def _repeats(var: Var, eqn: Eqn, position: int, forms: Mapping[Var, Form]) -> bo
         for axis in form.contract[position]:
             contracted *= var.type.shape[axis]
         return out.size * contracted > var.type.size
-    indexed = eqn.op.name in ("broadcast", "gather") and position == 0
-    return form is None and indexed and out.size > var.type.size
+    if form is not None or position > 0:
+        return False
+    if eqn.op.name == "gather":
+        return 2 * out.size > var.type.size
+    return eqn.op.name == "broadcast" and out.size > var.type.size

@@ -1,0 +1,1 @@
+"""Which outputs of a program depend on which inputs, element by element."""
