@@ -9,11 +9,12 @@ from benchmarks import (
     linear_algebra,
     loops,
     reductions,
+    sparse,
     training,
 )
 from benchmarks.workload import Workload
 
-THEMES = (calls, derivatives, elementwise, reductions, linear_algebra, training, loops)
+THEMES = (calls, derivatives, elementwise, reductions, linear_algebra, training, sparse, loops)
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload for theme in THEMES for workload in theme.WORKLOADS
 }

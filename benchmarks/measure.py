@@ -168,7 +168,7 @@ def compile_times(
     attempts: dict[str, Callable[[], float]] = {
         name: functools.partial(compile_time, workload, tool, tries)
         for name, tool in tools.items()
-        if tool.compile_only is not None and tool.can_do(workload)
+        if tool.compile_only is not None and tool.can_do(workload) and workload.mode != "as_is"
     }
     if workload.has_versions and "numba" in workload.by_hand and "numba" in by_hand:
         attempts["numba"] = lambda: numba_compile_time(workload, tries)

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -83,6 +83,7 @@ def jax_like(module: Any) -> dict[str, Callable[[Function, tuple[int, ...]], Fun
         "step": lambda f, argnums: module.jit(descent(module.value_and_grad(f, argnums), argnums)),
         "vmap": lambda f, argnums: module.jit(module.vmap(f)),
         "vmap_grad": lambda f, argnums: module.jit(module.vmap(module.grad(f, argnums))),
+        "as_is": lambda f, argnums: f,
     }
 
 
@@ -218,6 +219,14 @@ def load_autograd() -> Tool:
     return Tool("autograd", namespace, transforms)
 
 
+def load_asdex() -> Tool:
+    """Sparse Jacobians for JAX."""
+    jax = load_jax()
+    return replace(
+        jax, name="asdex", transforms={"as_is": jax.transforms["as_is"]}, compile_only=None
+    )
+
+
 LOADERS: dict[str, tuple[str, Callable[[], Tool]]] = {
     "wengert": ("wengert", load_wengert),
     "numpy": ("numpy", load_numpy),
@@ -225,6 +234,7 @@ LOADERS: dict[str, tuple[str, Callable[[], Tool]]] = {
     "torch": ("torch", load_torch),
     "torch.compile": ("torch", load_torch_compile),
     "autograd": ("autograd", load_autograd),
+    "asdex": ("asdex", load_asdex),
 }
 BY_HAND = ("numba", "numpy by hand")  # names that `Workload.by_hand` may use
 NAMES = (*LOADERS, *BY_HAND)

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 Function = Callable[..., Any]
-Mode = Literal["value", "grad", "value_and_grad", "hessian", "step", "vmap", "vmap_grad"]
+Mode = Literal["value", "grad", "value_and_grad", "hessian", "step", "vmap", "vmap_grad", "as_is"]
 
 # What to time beside a gradient, to say how many times the value it costs.
 VALUE_MODE: dict[Mode, Mode] = {"grad": "value", "vmap_grad": "vmap"}
@@ -38,7 +38,8 @@ class Workload:
     that make it (they import what they need), one for each tool that takes part.
     `mode` says what is computed from the function: its value, its gradient with respect to
     `argnums`, both, its dense Hessian, a step of gradient descent that returns the loss and the
-    new values of the arguments `argnums`, or the value or gradient for each row of all arguments.
+    new values of the arguments `argnums`, the value or gradient for each row of all arguments, or
+    ("as_is") whatever the versions in `build` do, which transform and compile for themselves.
     `make_inputs` gives the NumPy inputs, for size "full" or, to check results only, "tiny".
     `by_hand` holds versions written for this very task, as the floor: name -> a function without
     arguments (it imports what it needs) that returns the function to call with NumPy arrays.

@@ -11,6 +11,7 @@ import pytest
 import wengert.ir.ops  # noqa: F401
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
+from wengert.ir.op import REGISTRY
 from wengert.ir.passes.simplify import rules, simplify
 from wengert.ir.program import Atom, Program
 from wengert.ir.rewrite import Node, Rewriter, Rule, rewrite
@@ -71,6 +72,14 @@ def dot(x: Value, y: Value, contract: Any = ((1,), (0,)), batch: Any = ((), ()))
 
 Make = Callable[[Inputs], Value]
 ROWS = {"shape": (3, 4), "dims": (0,)}
+
+
+def _eye(a: Inputs, n: int) -> Value:
+    iotas = [
+        a.builder.emit(REGISTRY["iota"], (), {"shape": (n, n), "dtype": INT64, "axis": k})[0]
+        for k in (0, 1)
+    ]
+    return iotas[0].eq(iotas[1]).cast(dtype=FLOAT64)
 
 
 def _twice(x: Value) -> Value:
@@ -146,6 +155,8 @@ CASES: list[tuple[str, Make]] = [
     ("add_self", lambda a: _twice((a.m * 3.0).scale(a.m))),
     ("merge_factors", lambda a: (a.x * 3.0) * -4.0),
     ("merge_factors", lambda a: (a.m * 3.0).scale(a.m) * 2.0),
+    ("dot_identity", lambda a: dot(a.m, _eye(a, 4))),
+    ("dot_identity", lambda a: dot(_eye(a, 3), a.t, ((0,), (1,)))),
     ("neg_neg", lambda a: a.x.neg().neg()),
     ("neg_mul", lambda a: -(a.x * 3.0)),
     ("abs_inner", lambda a: (-a.x).abs()),

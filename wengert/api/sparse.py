@@ -142,6 +142,11 @@ class Prepared:
             )
         return self.at(call)
 
+    @property
+    def temporary_bytes(self) -> int:
+        """How much memory the compiled function uses besides its arguments and its result."""
+        return self._data.lower(self.call.inputs, self._fixed).temporary_bytes
+
     def at(self, call: _Call) -> Any:
         """The matrix for arguments that are known to fit."""
         data = self._data(call.inputs, self._fixed)

@@ -95,6 +95,11 @@ class Lowered:
         return compile_program(self.program, self.backend, self._donated)
 
     @property
+    def temporary_bytes(self) -> int:
+        """How much memory a call takes besides its arguments and its result."""
+        return self._kernels.arena
+
+    @property
     def source(self) -> Stage:
         """The source that the back end hands to its compiler: LLVM text or CUDA C++."""
         return Stage(self._of_native("source").source)

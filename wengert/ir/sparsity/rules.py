@@ -178,10 +178,11 @@ def _scanned(
 ) -> Pattern:
     """Each element depends on those up to it, along the axis."""
     form: Any = eqn.op.rule("form")(tuple(a.type for a in eqn.inputs), **params)
-    lines = np.moveaxis(numbers(out), form.axis, -1).reshape(-1, out[form.axis])
+    axis: int = form.axis
+    length = out[axis]
+    lines = np.moveaxis(numbers(out), axis, -1).reshape(-1, length)
     if form.reverse:
         lines = lines[:, ::-1]
-    length = out[form.axis]
     check_size(lines.size * (length + 1) // 2)
     later, earlier = np.tril_indices(length)
     pairs = (lines[:, later].ravel(), lines[:, earlier].ravel())
