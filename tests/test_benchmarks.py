@@ -133,7 +133,17 @@ def test_every_workload_of_the_contract_is_there() -> None:
     themes = {name.split("/")[0] for name in WORKLOADS}
     assert themes == {
         *("call", "rosenbrock", "gmm", "black_scholes", "exp", "log", "sin", "tanh", "erf", "pow"),
-        *("sum", "transpose_add", "softmax", "layernorm", "matmul", "mlp", "transformer", "loops"),
+        *(
+            "sum",
+            "transpose_add",
+            "softmax",
+            "layernorm",
+            "matmul",
+            "mlp",
+            "transformer",
+            "loops",
+            "jacobian",
+        ),
     }
     assert all(w.targets or w.value_alone() is not None for w in WORKLOADS.values())
     assert set(FIRST_CALLS) <= set(WORKLOADS)

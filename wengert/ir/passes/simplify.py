@@ -19,15 +19,8 @@ def simplify(program: Program) -> Program:
 def rules() -> dict[str, tuple[Rule, ...]]:
     """All rules by the name of the op they apply to; constants are folded first."""
     table = dict(generic_rules())
-    for special in (
-        doubling.TABLE,
-        algebra.TABLE,
-        shapes.TABLE,
-        accumulate.TABLE,
-        half.TABLE,
-        identity.TABLE,
-    ):
-        for name, more in special.items():
+    for special in (doubling, algebra, shapes, accumulate, half, identity):
+        for name, more in special.TABLE.items():
             table[name] = (*table.get(name, ()), *more)
     return table
 
