@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cpu_programs import S, buffer, executable, loop, program
 
+import wengert as wg
 from wengert import errors
 from wengert.kernels.loops import (
     Accumulate,
@@ -302,3 +303,17 @@ def test_arrays_of_more_than_2_31_elements() -> None:
     data = np.zeros(n, "u1")
     data[[0, 2**31]] = 3, 4
     assert f(data)[0][0] == 7
+
+
+def test_equal_kernels_are_one_function() -> None:
+    """Loops that differ in their buffers alone are printed once; others are not mixed up."""
+    args = [np.full(n, k, np.float64) for k, n in enumerate((5000, 5000, 5000, 6000, 5000))]
+
+    def each(*xs: Any) -> Any:
+        return [np.sqrt(x) * 2 for x in xs[:4]] + [np.sqrt(xs[4]) * 3]
+
+    compiled = wg.jit(each)
+    source = str(compiled.lower(*args).source)
+    assert source.count("define internal i64 @kernel") == 3
+    for x, y in zip(compiled(*args), each(*args), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-15)

@@ -9,7 +9,7 @@ import pytest
 
 import wengert as wg
 from wengert.backends.cpu.llvm_expr import Target
-from wengert.backends.cpu.llvm_print import print_program
+from wengert.backends.cpu.llvm_program import print_program
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.kernels.lower import lower
 from wengert.kernels.maths import expand

@@ -112,15 +112,16 @@ class _Body:
                 return False
             self.parts[step][k] = moved
         self.places[output] = given
-        names = {output: given}
-        for n, k in self.uses[output]:
-            self.parts[n][k] = renamed(self.s, (self.parts[n][k],), names)[0]
+        for at in self.uses[output]:
+            if at != (step, k) or self.last(given) != at:
+                part = self.parts[at[0]]
+                part[at[1]] = renamed(self.s, (part[at[1]],), {output: given})[0]
         self.uses[given] = [*self.uses.get(given, ()), *self.uses[output]]
         return True
 
 
 def _own_elements(s: ScalarBuilder, statement: Stmt, given: Buffer, output: Buffer) -> Stmt | None:
-    """A nest in which `output` may lie where `given` does; None if there is none.
+    """The nest with `output` where `given` is; None if that cannot be.
 
     Each turn may read `given` only where it writes `output` itself, and before.
     """
@@ -143,10 +144,9 @@ def _own_elements(s: ScalarBuilder, statement: Stmt, given: Buffer, output: Buff
     inner = moved
     for loop in reversed(loops):
         inner = (replace(loop, body=inner),)
-    nest = inner[0]
-    checked = renamed(s, inner, {output: given})[0]
-    assert isinstance(checked, Loop)
-    loops, _ = perfect(checked)
+    nest = renamed(s, inner, {output: given})[0]
+    assert isinstance(nest, Loop)
+    loops, _ = perfect(nest)
     uses = count_uses((loops,), (given,))
     independent = all(classify(loop, uses).order is Order.INDEPENDENT for loop in loops)
     return nest if independent else None

@@ -67,7 +67,7 @@ class Main:
         self.layout = Layout(program)
         self.lines: list[str] = []
         self.prologue: list[str] = []
-        self.others: list[str] = []
+        self.others: dict[str, str] = {}
         self.pointers: dict[object, str] = {}
         self._count = 0
         self.widest = 0  # pointers of a parallel kernel
@@ -128,7 +128,7 @@ class Main:
             slot = self.fresh("%entry")
             self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr %table, i64 {k}")
             self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.others.append(chunk_function(name, len(pointers)))
+        self.others[name] = chunk_function(name, len(pointers))
         self.lines.append(
             f"  call void @{PARALLEL}(ptr @{name}.chunk, ptr %table, i64 {chunks.start}, "
             f"i64 {len(chunks)})"
@@ -167,7 +167,7 @@ class Main:
             before, after = [f"  call void @{BLAS_BEGIN}()"], [f"  call void @{BLAS_END}()"]
         return "\n".join(
             [
-                *self.others,
+                *self.others.values(),
                 f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) nounwind {{",
                 "start:",
                 *self.prologue,

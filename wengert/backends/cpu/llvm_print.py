@@ -1,14 +1,4 @@
-"""Loop programs as LLVM text.
-
-Each kernel becomes one function whose pointer parameters are marked `noalias`, so that loops
-vectorise without run-time checks. A kernel that is one parallel loop becomes a function of the
-chunk number. The exported main function
-
-    i64 wengert_main(ptr arguments, ptr arena, ptr failure)
-
-takes a table of the addresses of inputs, constants and outputs, in this order, and returns
-non-zero after a failed check, with the code plus one and the value in `failure`.
-"""
+"""Kernels as LLVM functions: loops, branches, memory; `llvm_program.py` puts them together."""
 
 from __future__ import annotations
 
@@ -16,14 +6,14 @@ from collections.abc import Callable
 
 from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
-from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope, Target
+from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
-from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels import combine
 from wengert.kernels.loops import (
     Accumulate,
@@ -49,32 +39,6 @@ MANY_TURNS = 1 << 32  # what the turns of a while loop count for
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
 STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
-
-
-def print_program(
-    program: LoopProgram, expand: Callable[[ScalarBuilder, Expr], Expr], target: Target
-) -> str:
-    """The LLVM text of a loop program."""
-    module = Module(target, expand)
-    functions: list[str] = []
-    main = llvm_calls.Main(program)
-    for step in program.steps:
-        printer = KernelPrinter(module, main.layout, step, f"kernel{len(functions)}")
-        functions.append(printer.text())
-        chunks = printer.chunks
-        if chunks is None:
-            main.kernel(module, printer.name, printer.groups, printer.checks)
-        elif chunks:
-            main.parallel(module, printer.name, printer.groups, printer.checks, chunks)
-    functions.append(main.text(module))
-    parts = [
-        *module.declarations.values(),
-        *module.helpers.values(),
-        *module.parts,
-        *functions,
-        *module.metadata,
-    ]
-    return "\n".join(parts)
 
 
 def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], list[Buffer]]:

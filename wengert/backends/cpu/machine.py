@@ -9,7 +9,8 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from wengert.backends.cpu.llvm_expr import Target
-from wengert.backends.cpu.llvm_print import print_program, work
+from wengert.backends.cpu.llvm_print import work
+from wengert.backends.cpu.llvm_program import print_program
 from wengert.kernels.loops import LoopProgram
 from wengert.kernels.maths import expand
 
