@@ -8,13 +8,24 @@ from benchmarks import (
     elementwise,
     linear_algebra,
     loops,
+    optim,
     reductions,
     sparse,
     training,
 )
 from benchmarks.workload import Workload
 
-THEMES = (calls, derivatives, elementwise, reductions, linear_algebra, training, sparse, loops)
+THEMES = (
+    calls,
+    derivatives,
+    elementwise,
+    reductions,
+    linear_algebra,
+    training,
+    optim,
+    sparse,
+    loops,
+)
 WORKLOADS: dict[str, Workload] = {
     workload.name: workload for theme in THEMES for workload in theme.WORKLOADS
 }

@@ -11,6 +11,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -153,6 +154,7 @@ def load_torch() -> Tool:
         "value_and_grad": value_and_grad,
         "hessian": lambda f, argnums: torch.func.hessian(f, argnums[0]),
         "step": lambda f, argnums: descent(value_and_grad(f, argnums), argnums),
+        "as_is": lambda f, argnums: f,
     }
     return Tool("torch", torch_namespace(torch), transforms, array=torch.from_numpy)
 
@@ -219,12 +221,10 @@ def load_autograd() -> Tool:
     return Tool("autograd", namespace, transforms)
 
 
-def load_asdex() -> Tool:
-    """Sparse Jacobians for JAX."""
+def with_jax(name: str) -> Tool:
+    """A package for JAX: asdex has sparse Jacobians, optax optimisers."""
     jax = load_jax()
-    return replace(
-        jax, name="asdex", transforms={"as_is": jax.transforms["as_is"]}, compile_only=None
-    )
+    return replace(jax, name=name, transforms={"as_is": jax.transforms["as_is"]}, compile_only=None)
 
 
 LOADERS: dict[str, tuple[str, Callable[[], Tool]]] = {
@@ -234,7 +234,8 @@ LOADERS: dict[str, tuple[str, Callable[[], Tool]]] = {
     "torch": ("torch", load_torch),
     "torch.compile": ("torch", load_torch_compile),
     "autograd": ("autograd", load_autograd),
-    "asdex": ("asdex", load_asdex),
+    "asdex": ("asdex", partial(with_jax, "asdex")),
+    "optax": ("optax", partial(with_jax, "optax")),
 }
 BY_HAND = ("numba", "numpy by hand")  # names that `Workload.by_hand` may use
 NAMES = (*LOADERS, *BY_HAND)

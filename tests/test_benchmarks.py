@@ -143,6 +143,8 @@ def test_every_workload_of_the_contract_is_there() -> None:
             "transformer",
             "loops",
             "jacobian",
+            "adam",
+            "digits",
         ),
     }
     assert all(w.targets or w.value_alone() is not None for w in WORKLOADS.values())
