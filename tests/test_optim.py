@@ -149,6 +149,7 @@ MORE = {
     "clip by norm": optim.chain(optim.clip_by_global_norm(0.7), optim.trace(0.9)),
     "ema": optim.chain(optim.ema(0.9), optim.scale(-0.1)),
     "accumulate": optim.accumulate(optim.adam(0.1), 4),
+    "average": optim.with_average(optim.sgd(0.1)),
     "plateau": optim.chain(optim.sgd(0.1), optim.reduce_on_plateau(patience=2, cooldown=1)),
     "schedule": optim.adam(optim.warmup_cosine_decay_schedule(0.0, 0.1, 2, 7)),
 }
@@ -228,6 +229,17 @@ def test_mean_of_parameters() -> None:
     weights = np.array([0.81, 0.9, 1.0])
     factor = weights @ [1, 2, 3] / weights.sum()
     wg.tree_map(lambda x, y: np.testing.assert_allclose(x, factor * y), mean, START)
+
+
+def test_mean_of_parameters_beside_an_optimizer() -> None:
+    optimizer = optim.with_average(optim.adam(0.1), 0.8)
+    params, state = START, optimizer.init(START)
+    mean, sums = START, optim.ema(0.8).init(START)
+    for gradients in GRADIENTS[:4]:
+        updates, state = wg.jit(optimizer.update)(gradients, state, params)
+        params = optim.apply_updates(params, updates)
+        mean, sums = optim.ema(0.8).update(params, sums)
+    wg.tree_map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), state.average, mean)
 
 
 def test_plateau() -> None:

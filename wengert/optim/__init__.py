@@ -5,7 +5,7 @@ All are functions of pytrees of arrays, which run as they are or become part of 
 
 from __future__ import annotations
 
-from wengert.optim.accumulate import accumulate
+from wengert.optim.accumulate import accumulate, with_average
 from wengert.optim.adafactor import adafactor, scale_by_factored_rms, scale_by_param_block_rms
 from wengert.optim.adaptive import ema, scale_by_adam, scale_by_lion, scale_by_rms, scale_by_rss
 from wengert.optim.optimizer import Optimizer, Schedule, apply_updates, chain
@@ -79,4 +79,5 @@ __all__ = [
     "sgd",
     "trace",
     "warmup_cosine_decay_schedule",
+    "with_average",
 ]

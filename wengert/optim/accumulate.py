@@ -1,4 +1,4 @@
-"""Large batches in several parts."""
+"""Optimisers around others: large batches in several parts, means of the parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 from wengert.api.arguments import fail
 from wengert.api.control import cond
 from wengert.errors import ArgumentError
-from wengert.optim.optimizer import Optimizer, cast, count_zero, zeros
+from wengert.optim.adaptive import ema
+from wengert.optim.optimizer import (
+    Optimizer,
+    apply_updates,
+    arrays,
+    cast,
+    count_zero,
+    require_params,
+    zeros,
+)
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import tree_map
 
@@ -49,4 +58,32 @@ def accumulate(optimizer: Optimizer, every: int) -> Optimizer:
 
     return Optimizer(
         lambda params: AccumulateState(count_zero(), zeros(params), optimizer.init(params)), update
+    )
+
+
+class AverageState(NamedTuple):
+    """The mean of the parameters, what it is made from, and the optimiser's state."""
+
+    average: Any
+    ema: Any
+    inner: Any
+
+
+def with_average(optimizer: Optimizer, decay: float = 0.999) -> Optimizer:
+    """`optimizer`, whose state also has a running mean of the parameters: `state.average`.
+
+    The mean is one of the parameters after each update (Polyak and Juditsky 1992, with weights that
+    fall by `decay` for each step), without bias to their start.
+    """
+    mean = ema(decay)
+
+    def update(gradients: Any, state: AverageState, params: Any = None, value: Any = None) -> Any:
+        require_params("with_average", params)
+        updates, inner = optimizer.update(gradients, state.inner, params, value)
+        average, sums = mean.update(apply_updates(params, updates), state.ema)
+        return updates, AverageState(average, sums, inner)
+
+    return Optimizer(
+        lambda params: AverageState(arrays(params), mean.init(params), optimizer.init(params)),
+        update,
     )

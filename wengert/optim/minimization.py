@@ -276,13 +276,13 @@ class _Stepping:
         self.evaluations = 0
         self.args = args
         self.optimizer = optimizer
-        self._both = jit(value_and_grad(fun))
 
-        def move(x: Any, state: Any, value: Any, gradient: Any) -> Any:
+        def step(x: Any, state: Any, *args: Any) -> Any:
+            value, gradient = value_and_grad(fun)(x, *args)
             updates, state = optimizer.update(gradient, state, x, value)
-            return apply_updates(x, updates), state
+            return value, gradient, apply_updates(x, updates), state
 
-        self._move = jit(move)
+        self._step = jit(step)
 
     def restored(self, x: Any) -> Any:
         """Points are pytrees already."""
@@ -293,6 +293,6 @@ class _Stepping:
         x, state = start, self.optimizer.init(start)
         while True:
             self.evaluations += 1
-            value, gradient = self._both(x, *self.args)
+            value, gradient, moved, state = self._step(x, state, *self.args)
             yield Point(x, float(value), gradient)
-            x, state = self._move(x, state, value, gradient)
+            x = moved

@@ -115,8 +115,8 @@ def zeros(params: Any) -> Any:
 
 
 def count_zero() -> Any:
-    """The number of steps done at the start: an array, so that it never is a constant of jit."""
-    return np.zeros((), np.int64)
+    """The number of steps done at the start: NumPy's, so that it never is a constant of jit."""
+    return np.int64(0)
 
 
 def map_parts(rule: Callable[..., tuple[Any, ...]], parts: int, gradients: Any, *rest: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.pytree import is_node, paths, tree_leaves, tree_map
 
 Batch = tuple[Any, ...]
@@ -103,9 +104,13 @@ def _of_arrays(data: Any, batch_size: int, shuffle: bool, seed: int, drop_last: 
         for k in range(skip, length):
             part = slice(k * batch_size, (k + 1) * batch_size)
             chosen = part if order is None else order[part]
-            yield as_arguments(tree_map(lambda x, c=chosen: np.asarray(x)[c], data))
+            yield as_arguments(tree_map(lambda x, c=chosen: _array(x)[c], data))
 
     return Source(epoch, length)
+
+
+def _array(x: Any) -> Any:
+    return x if is_device_array(x) else np.asarray(x)
 
 
 def _arguments(batches: Iterable[Any]) -> Iterator[Batch]:
@@ -113,9 +118,13 @@ def _arguments(batches: Iterable[Any]) -> Iterator[Batch]:
 
 
 def as_arguments(batch: Any) -> Batch:
-    """The arguments that a batch is: a tuple or list has one for each entry. Numbers are arrays."""
+    """The arguments that a batch is: a tuple or list has one for each entry.
+
+    Numbers are NumPy's, so that they are no constants of compiled programs.
+    """
     entries = tuple(batch) if type(batch) in (tuple, list) else (batch,)
-    return tree_map(lambda x: x if hasattr(x, "dtype") else np.asarray(x), entries)
+    # scalars of NumPy's take the quick way into compiled programs, arrays without axes do not
+    return tree_map(lambda x: _array(x) if np.ndim(x) else _array(x)[()], entries)
 
 
 def size(batch: Batch) -> int:

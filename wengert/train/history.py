@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import numpy as np
 
 
 class Reason(StrEnum):
@@ -66,14 +69,22 @@ class Position:
     history: History = field(default_factory=History)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return asdict(self)
+        """As JSON holds it; the many losses as bytes of float64 in base64."""
+        losses = base64.b64encode(np.asarray(self.history.loss, "<f8").tobytes()).decode()
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        means = {"weight": self.round.weight, "totals": self.round.totals}
+        return {**numbers, "round": means, "loss": losses, "rounds": self.history.rounds}
 
     @staticmethod
     def of(facts: dict[str, Any]) -> Position:
         """The inverse of `facts`."""
-        nested = {"round": Means(**facts["round"]), "history": History(**facts["history"])}
-        return Position(**{**facts, **nested})
+        losses = np.frombuffer(base64.b64decode(facts["loss"]), "<f8").tolist()
+        history = History(losses, facts["rounds"])
+        numbers = {name: facts[name] for name in NUMBERS}
+        return Position(**numbers, round=Means(**facts["round"]), history=history)
+
+
+NUMBERS = ("step", "epoch", "batch", "best", "waited")
 
 
 @dataclass(slots=True)

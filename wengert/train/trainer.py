@@ -121,7 +121,7 @@ class Trainer:
 
     def one_step(self, batch: Batch, show: Quiet) -> Reason | None:
         at = self.at
-        found = self.step(self.params, self.state, np.asarray(at.step, np.int64), batch)
+        found = self.step(self.params, self.state, np.int64(at.step), batch)
         value, measured, params, state = found
         loss = float(value)
         if not math.isfinite(loss):
