@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 import wengert as wg
 from wengert.errors import ArgumentError, InputTypeError, ShapeError, TrainingError
 from wengert.train import Reason, source
+from wengert.train.interrupts import Interrupts
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((200, 4))
@@ -233,6 +235,28 @@ def test_interrupt_from_the_keyboard(tmp_path: Path) -> None:
     found = wg.fit(loss, START, (X, Y), SGD, callback=interrupt, checkpoint=tmp_path)
     assert (found.step, found.reason) == (3, Reason.INTERRUPTED)
     assert wg.fit(loss, START, (X, Y), SGD, checkpoint=tmp_path).step == 7
+
+
+def test_an_interrupt_does_not_tear_a_step(tmp_path: Path) -> None:
+    """It comes while the step's loss is read, and is raised when the step is counted."""
+
+    def batches(epoch: int) -> Iterator[Any]:
+        for k in range(9):
+            if k == 4:
+                signal.raise_signal(signal.SIGINT)  # between steps: at once
+            yield X, Y
+
+    found = wg.fit(loss, START, batches, SGD, checkpoint=tmp_path)
+    assert (found.step, found.reason) == (4, Reason.INTERRUPTED)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    deferring = Interrupts()
+    done = []
+    with pytest.raises(KeyboardInterrupt), deferring.handled():
+        with deferring.deferred():
+            signal.raise_signal(signal.SIGINT)
+            done.append("step")
+        done.append("not reached")
+    assert done == ["step"]
 
 
 def test_keys() -> None:

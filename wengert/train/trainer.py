@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from wengert.errors import ArgumentError, TrainingError
 from wengert.train.batches import Batch, Source, size
 from wengert.train.checkpoint import discard, load, save
 from wengert.train.history import Fit, Means, Position, Reason
+from wengert.train.interrupts import Interrupts
 from wengert.train.progress import Quiet
 from wengert.train.step import evaluated
 
@@ -42,6 +43,7 @@ class Trainer:
     good: Any  # the last parameters whose loss was finite
     at: Position
     saved: int = -1  # the step of the last checkpoint
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def total(self) -> int | None:
         """The number of steps, if it is known."""
@@ -53,7 +55,8 @@ class Trainer:
     def run(self, show: Quiet) -> Fit:
         """Trains to the end."""
         try:
-            reason = self.train(show)
+            with self.interrupts.handled():
+                reason = self.train(show)
         except KeyboardInterrupt:
             reason = Reason.INTERRUPTED
         except _Failed as failed:
@@ -98,10 +101,11 @@ class Trainer:
             fail(ArgumentError(f"there are no batches in epoch {at.epoch}"))
         over = self.source.once or not self.done() or at.batch == self.source.length
         reason = None
-        if over:
-            at.epoch, at.batch = at.epoch + 1, 0
-        if at.round.weight and (self.validate_every is None or self.done()):
-            reason = self.round_ended(show)
+        with self.interrupts.deferred():
+            if over:
+                at.epoch, at.batch = at.epoch + 1, 0
+            if at.round.weight and (self.validate_every is None or self.done()):
+                reason = self.round_ended(show)
         return reason or (Reason.FINISHED if self.done() or self.source.once else None)
 
     def done(self) -> bool:
@@ -120,6 +124,15 @@ class Trainer:
             raise _Failed(fault) from fault
 
     def one_step(self, batch: Batch, show: Quiet) -> Reason | None:
+        """A step, and what is due after it; a reason if training is to end."""
+        with self.interrupts.deferred():
+            reason = self.advance(batch, show)
+        if self.callback is None or reason is Reason.DIVERGED:
+            return reason
+        stopped = self.callback(self.result(Reason.STOPPED)) is True
+        return reason or (Reason.STOPPED if stopped else None)
+
+    def advance(self, batch: Batch, show: Quiet) -> Reason | None:
         at = self.at
         found = self.step(self.params, self.state, np.int64(at.step), batch)
         value, measured, params, state = found
@@ -137,8 +150,6 @@ class Trainer:
             reason = self.round_ended(show)
         if self.checkpoint_every is not None and at.step % self.checkpoint_every == 0:
             self.store()
-        if self.callback is not None and self.callback(self.result(Reason.STOPPED)) is True:
-            return reason or Reason.STOPPED
         return reason
 
     def round_ended(self, show: Quiet) -> Reason | None:
