@@ -12,6 +12,7 @@ import pytest
 import wengert as wg
 from wengert import optim
 from wengert.errors import ArgumentError, DTypeError, TreeError
+from wengert.optim.directions import Lbfgs
 
 RNG = np.random.default_rng(6)
 STEPS = 9
@@ -150,6 +151,7 @@ MORE = {
     "ema": optim.chain(optim.ema(0.9), optim.scale(-0.1)),
     "accumulate": optim.accumulate(optim.adam(0.1), 4),
     "average": optim.with_average(optim.sgd(0.1)),
+    "lbfgs": optim.lbfgs(0.5, 3),
     "plateau": optim.chain(optim.sgd(0.1), optim.reduce_on_plateau(patience=2, cooldown=1)),
     "schedule": optim.adam(optim.warmup_cosine_decay_schedule(0.0, 0.1, 2, 7)),
 }
@@ -240,6 +242,43 @@ def test_mean_of_parameters_beside_an_optimizer() -> None:
         params = optim.apply_updates(params, updates)
         mean, sums = optim.ema(0.8).update(params, sums)
     wg.tree_map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-12), state.average, mean)
+
+
+def test_lbfgs_has_the_directions_of_minimize() -> None:
+    """Those of the plain two loops over vectors, on a function with curvature of both signs."""
+
+    def loss(params: Any) -> Any:
+        return np.sum(np.cos(params["w"])) + np.sum(params["b"] ** 4)
+
+    rule, known = optim.scale_by_lbfgs(3), Lbfgs(3)
+    params, state = START, rule.init(START)
+    update = wg.jit(rule.update)
+    old: Any = None
+    for _ in range(8):
+        gradients = wg.grad(loss)(params)
+        updates, state = update(gradients, state, params)
+        (x, _), (g, _) = wg.ravel_pytree(params), wg.ravel_pytree(gradients)
+        if old is not None:
+            known.learn(x - old[0], g - old[1])
+        if known.informed and (x - old[0]) @ (g - old[1]) > 0:
+            np.testing.assert_allclose(wg.ravel_pytree(updates)[0], -known.at(x, g), rtol=1e-9)
+        old = x, g
+        params = optim.apply_updates(params, wg.tree_map(lambda u: -0.3 * u, updates))
+
+
+def test_lbfgs_is_quick_where_hessians_are_constant() -> None:
+    scales = np.geomspace(1.0, 100.0, 6)
+
+    def loss(x: Any) -> Any:
+        return 0.5 * np.sum(scales * (x - 1.0) ** 2)
+
+    optimizer = optim.lbfgs()
+    x: Any = np.zeros(6)
+    state = optimizer.init(x)
+    for _ in range(40):
+        updates, state = optimizer.update(wg.grad(loss)(x), state, x)
+        x = optim.apply_updates(x, updates)
+    np.testing.assert_allclose(x, np.ones(6), rtol=1e-6)
 
 
 def test_plateau() -> None:

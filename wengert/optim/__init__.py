@@ -8,6 +8,7 @@ from __future__ import annotations
 from wengert.optim.accumulate import accumulate, with_average
 from wengert.optim.adafactor import adafactor, scale_by_factored_rms, scale_by_param_block_rms
 from wengert.optim.adaptive import ema, scale_by_adam, scale_by_lion, scale_by_rms, scale_by_rss
+from wengert.optim.curvature import lbfgs, scale_by_lbfgs
 from wengert.optim.optimizer import Optimizer, Schedule, apply_updates, chain
 from wengert.optim.plateau import reduce_on_plateau
 from wengert.optim.recipes import adagrad, adam, adamw, lion, rmsprop, sgd
@@ -60,6 +61,7 @@ __all__ = [
     "join_schedules",
     "l1",
     "l2",
+    "lbfgs",
     "linear_onecycle_schedule",
     "linear_schedule",
     "lion",
@@ -70,6 +72,7 @@ __all__ = [
     "scale",
     "scale_by_adam",
     "scale_by_factored_rms",
+    "scale_by_lbfgs",
     "scale_by_learning_rate",
     "scale_by_lion",
     "scale_by_param_block_rms",
