@@ -184,6 +184,22 @@ def test_arguments_that_cannot_be_overwritten() -> None:
     np.testing.assert_array_equal(found[1], base[N - 1 : 2 * N - 1] * 3)
 
 
+def test_functions_that_change_donated_arguments() -> None:
+    def exchange(x: Any, y: Any) -> Any:
+        z = x + 0.0
+        x[:] = 2.0 * y
+        y[:] = 3.0 * z
+        return x.sum()
+
+    x, y = RNG.standard_normal(N), RNG.standard_normal(N)
+    expected = 2.0 * y, 3.0 * x
+    f = wg.jit(exchange, donate_argnums=(0, 1))
+    total = f(x, y)
+    np.testing.assert_array_equal(x, expected[0])
+    np.testing.assert_array_equal(y, expected[1])
+    np.testing.assert_allclose(total, x.sum())
+
+
 def test_only_what_is_donated() -> None:
     g = RNG.standard_normal(N)
     f = wg.jit(lambda x, y: x + y, donate_argnums=0)

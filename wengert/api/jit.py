@@ -176,7 +176,8 @@ class Jit:
         traced = self._trace(call, same)
         found = Specialisation(call.without_leaves(), traced, aliased=same is not None)
         found.backend = backend_for(self._backend, call.on_device)
-        if same is None and self._donated:
+        # changes are copied into the caller's arrays, which must not hold other results by then
+        if same is None and self._donated and not found.changes:
             found.donated = call.inputs_of(self._donated)
         if found.traced.captured:
             return found  # belongs to the trace around this call alone
