@@ -43,7 +43,76 @@ def small_matmuls_numba() -> Function:
     return f
 
 
+def cholesky_total(ns: Namespace) -> Function:
+    np = ns.np
+
+    def f(a):
+        root = np.linalg.cholesky(a)
+        return np.sum(root * root * root)
+
+    return f
+
+
+def solve_total(ns: Namespace) -> Function:
+    np = ns.np
+
+    def f(a, b):
+        x = np.linalg.solve(a, b)
+        return np.sum(x * x)
+
+    return f
+
+
+def eigh_total(ns: Namespace) -> Function:
+    np = ns.np
+
+    def f(a):
+        values, vectors = np.linalg.eigh(a)
+        return np.sum(values * values * values) + np.sum(vectors[..., 0] ** 4)
+
+    return f
+
+
+def positive(count: int, n: int, columns: int = 0) -> Callable[..., tuple[np.ndarray, ...]]:
+    """Symmetric positive definite matrices, and right-hand sides if there are to be `columns`."""
+
+    def make(rng: np.random.Generator, tiny: bool) -> tuple[np.ndarray, ...]:
+        size = min(count, 10) if tiny else count
+        batch = (size,) if count > 1 else ()
+        a = rng.standard_normal((*batch, n, n))
+        found = a @ np.swapaxes(a, -1, -2) + np.diag(1.0 + np.arange(n))
+        right = (rng.standard_normal((*batch, n, columns)),) if columns else ()
+        return (found, *right)
+
+    return make
+
+
+def gradients(count: int, n: int, targets: dict[str, float]) -> list[Workload]:
+    """Gradients of factorisations and systems of this size."""
+    made = (
+        ("cholesky", cholesky_total, positive(count, n)),
+        ("solve", solve_total, positive(count, n, 2)),
+        ("eigh", eigh_total, positive(count, n)),
+    )
+    return [
+        Workload(
+            f"linalg/{name}/{count}x{n}x{n}",
+            build,
+            inputs,
+            mode="grad",
+            targets=targets,
+            tolerance=1e4,
+            skip={"autograd": "its cholesky has another convention for the gradient"}
+            if name == "cholesky"
+            else {},
+        )
+        for name, build, inputs in made
+    ]
+
+
 WORKLOADS = (
+    *gradients(10_000, 4, {"jax": 3}),
+    *gradients(1, 200, {"jax": 1}),
     *(
         Workload(
             f"matmul/{n}",

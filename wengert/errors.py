@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -49,6 +51,14 @@ class AssertionFailedError(WengertError, AssertionError):
 
 class OutOfBoundsError(WengertError, IndexError):
     """An index outside its axis."""
+
+
+class MatrixShapeError(ShapeError, np.linalg.LinAlgError):
+    """An array that is no matrix, or not a square one, where linear algebra needs it."""
+
+
+class SingularMatrixError(WengertError, np.linalg.LinAlgError):
+    """A matrix that has no inverse or no factors, found when the program ran."""
 
 
 class ArgumentError(WengertError, ValueError):

@@ -58,8 +58,9 @@ TRACED = """
 """Functions with a traced form."""
 
 LINALG = """
-    cross diagonal matmul matrix_norm matrix_power matrix_transpose multi_dot norm outer
-    tensordot trace vecdot vector_norm
+    cholesky cond cross det diagonal eigh eigvalsh inv lstsq matmul matrix_norm matrix_power
+    matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd svdvals tensordot
+    tensorinv tensorsolve trace vecdot vector_norm
 """
 """Functions of `numpy.linalg` with a traced form."""
 

@@ -71,6 +71,17 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Library:
+    """All operands, matrix by matrix over the leading axes, given to `routine` of a library.
+
+    The output has the leading axes, then one of all numbers that the routine gives;
+    `ir.ops.lapack` says which.
+    """
+
+    routine: str
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """Structured control flow: the op's params hold programs, which `kind` says how to run.
 
@@ -80,4 +91,4 @@ class Region:
     kind: str
 
 
-Form = Reduction | Scan | Contraction | Scatter | Update | Region
+Form = Reduction | Scan | Contraction | Scatter | Update | Library | Region

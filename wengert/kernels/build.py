@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from wengert.ir.forms import Contraction, Form, Reduction, Region, Scan, Scatter, Update
+from wengert.errors import MissingRuleError
+from wengert.ir.forms import Contraction, Form, Library, Reduction, Region, Scan, Scatter, Update
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import TensorType
@@ -22,7 +23,8 @@ from wengert.kernels import regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
 from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
 from wengert.kernels.homes import form_of
-from wengert.kernels.loops import Buffer, Failure, Space
+from wengert.kernels.library import factorise, matrix_dims
+from wengert.kernels.loops import Buffer, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
@@ -54,6 +56,8 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 def gemm_operands(eqn: Eqn, form: Form, narrow: bool = False) -> list[Atom]:
     """The operands of a library call whose memory order it takes as it is; see `is_call`."""
     types = [a.type for a in eqn.inputs]
+    if isinstance(form, Library):
+        return list(eqn.inputs)
     if not isinstance(form, Contraction) or not is_call(form, types, narrow):
         return []
     dims = contraction_dims(form, types)
@@ -165,6 +169,8 @@ class _Build:
                 self.scan(eqn, form, buffer)
             case Scatter() | Update():
                 self.update(eqn, form, buffer)
+            case Library():
+                self.library(eqn, form, buffer)
             case Contraction() if self.is_call(form, eqn):
                 self.gemm(eqn, form, buffer)
             case Contraction():
@@ -351,18 +357,30 @@ class _Build:
         dims = contraction_dims(form, [a.type for a in eqn.inputs])
         lhs, rhs = (self.operand(a, d) for a, d in zip(eqn.inputs, dims, strict=True))
         statements = product(self.s, buffer, lhs, rhs, dims, whole=self.shared.grid)
+        self.given(StageKind.GEMM, buffer, statements, (lhs.buffer, rhs.buffer))
+
+    def given(
+        self, kind: StageKind, buffer: Buffer, body: tuple[Stmt, ...], loads: Sequence[Buffer]
+    ) -> None:
+        """A stage whose statements are known already."""
+        zero = self.s.const(0, buffer.dtype)
+        start = self.s.int(0)
         self.stages.append(
-            Stage(
-                StageKind.GEMM,
-                buffer,
-                (),
-                frozenset(),
-                self.s.int(0),
-                self.s.const(0, buffer.dtype),
-                product=statements,
-                loads=frozenset((lhs.buffer, rhs.buffer)),
-            )
+            Stage(kind, buffer, (), frozenset(), start, zero, product=body, loads=frozenset(loads))
         )
+
+    def library(self, eqn: Eqn, form: Library, buffer: Buffer) -> None:
+        """A routine of LAPACK for each matrix of a batch."""
+        if self.shared.grid:
+            raise MissingRuleError(
+                f"the CUDA back end has no {form.routine} (a factorisation or solution of systems "
+                "larger than 6 by 6) yet; compile this function for the CPU"
+            )
+        types = [a.type for a in eqn.inputs]
+        dims = [matrix_dims(t) for t in types]
+        given = [self.operand(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
+        statements = factorise(self.s, form.routine, buffer, given, types)
+        self.given(StageKind.LIBRARY, buffer, statements, given)
 
     def operand(self, atom: Atom, dims: Dims) -> Operand:
         """The operand in memory, copied into an order that BLAS takes if it has none."""

@@ -16,8 +16,8 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Call,
     Declare,
-    Gemm,
     Loop,
     Register,
     Space,
@@ -80,7 +80,7 @@ def independent(
 ) -> Independent | None:
     """Whether the turns of a loop over `index`, which changes `carried`, are independent."""
     found = _Turns(index)
-    if not found.registers_are_own(body) or any(isinstance(st, Gemm) for st in walk(body)):
+    if not found.registers_are_own(body) or any(isinstance(st, Call) for st in walk(body)):
         return None
     found.ranges(body)
     written = {st.buffer: None for st in walk(body) if isinstance(st, Store)}

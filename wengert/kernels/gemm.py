@@ -136,7 +136,7 @@ def _by_rows(
     whole: bool,
 ) -> tuple[Stmt, ...]:
     m = sizes[0]
-    size = m if whole else -(-m // _shares(prod(sizes), m // 32))
+    size = m if whole else -(-m // shares(prod(sizes), m // 32))
     if size == m:
         return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
     block = Index(-(-m // size))
@@ -164,7 +164,7 @@ def _by_batch(
         _walk(s, at, extents, rhs.strides.batch),
     ]
     call = _call(s, out, lhs, rhs, sizes, offsets, s.int(sizes[0]))
-    size = -(-batch.extent // _shares(batch.extent * prod(sizes), batch.extent))
+    size = -(-batch.extent // shares(batch.extent * prod(sizes), batch.extent))
     if whole or size == batch.extent:
         return (Loop(batch, s.int(0), s.int(batch.extent), (call,)),)
     run = Index(-(-batch.extent // size))
@@ -187,7 +187,7 @@ def _walk(s: ScalarBuilder, at: Expr, extents: Sequence[int], strides: Sequence[
     return offset
 
 
-def _shares(work: int, most: int) -> int:
+def shares(work: int, most: int) -> int:
     """Into how many parts work is cut: two if that pays, more if it is much."""
     few = min(2, work // SHARE_WORK)
     return max(1, min(max(few, work // LARGE_WORK), most, MAX_SHARES))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import OutOfBoundsError
+from wengert.ir.op import REGISTRY
 from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.activation import ACTIVATIONS
 from wengert.kernels.loops import (
@@ -25,6 +26,7 @@ from wengert.kernels.loops import (
     Check,
     Declare,
     Epilogue,
+    Factorise,
     Gemm,
     If,
     Kind,
@@ -190,7 +192,7 @@ class Machine:
         for statement in body:
             self.step(statement)
 
-    def step(self, statement: Stmt) -> None:
+    def step(self, statement: Stmt) -> None:  # noqa: C901 - a case for each kind
         memo: dict[int, Any] = {}
         match statement:
             case Loop():
@@ -213,6 +215,8 @@ class Machine:
                     raise CheckFailed(code, int(self.value(expr, memo)))
             case Gemm():
                 self.multiply(statement, memo)
+            case Factorise():
+                self.factorise(statement, memo)
 
     def multiply(self, call: Gemm, memo: dict[int, Any]) -> None:
         """A product and its epilogue."""
@@ -224,6 +228,14 @@ class Machine:
         if epilogue.bias is not None:
             product = product + self.memory[epilogue.bias]
         self.matrix(call.out, m, n, memo)[...] = ACTIVATIONS[epilogue.activation](product)
+
+    def factorise(self, call: Factorise, memo: dict[int, Any]) -> None:
+        """A library's routine, by its op's own meaning."""
+        given = [
+            self.matrix(x, *shape, memo) for x, shape in zip(call.sources, call.shapes, strict=True)
+        ]
+        found = REGISTRY["lapack"].evaluate(*given, routine=call.routine)
+        self.matrix(call.out, 1, call.count, memo)[0] = found
 
     def matrix(self, matrix: Matrix, rows: int, columns: int, memo: dict[int, Any]) -> Any:
         """The matrix as a view of its buffer."""

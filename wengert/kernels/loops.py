@@ -13,6 +13,7 @@ Grammar
                 | While(before, condition, body)  before; if condition: body; again
                 | Check(condition, code, value)   fail the whole call unless the condition holds
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
+                | Factorise(routine, out, sources)    a library's factorisation or solution
 
 For a grid of threads (`kernels/grid`) loops have further kinds, and a kernel says how many threads
 work together on what it does:
@@ -202,8 +203,35 @@ class Gemm:
     k: int
     epilogue: Epilogue | None = None
 
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """What is written, then what is read."""
+        return (self.out, self.lhs, self.rhs)
 
-Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factorise:
+    """out = what `routine` of LAPACK gives for `sources`, on one thread.
+
+    Sources are row-major matrices of the given shapes; `out` is one row of `count` numbers.
+    """
+
+    routine: str
+    out: Matrix
+    count: int
+    sources: tuple[Matrix, ...]
+    shapes: tuple[tuple[int, int], ...]
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """What is written, then what is read."""
+        return (self.out, *self.sources)
+
+
+Call = Gemm | Factorise
+"""What a library does; the device's one, or LAPACK."""
+
+Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm | Factorise
 
 
 @dataclass(frozen=True, slots=True, eq=False)

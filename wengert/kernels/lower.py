@@ -47,7 +47,7 @@ from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
 
 # Stages that bring their statements with them.
-GIVEN = (StageKind.GEMM, StageKind.REGION)
+GIVEN = (StageKind.GEMM, StageKind.LIBRARY, StageKind.REGION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class StageKind(enum.StrEnum):
     SCAN = "scan"  # out[offset] = combine(out[previous], value)
     SCATTER = "scatter"  # out[offset] (+)= value, in order, after a first copy if not in place
     GEMM = "gemm"  # `product`: library calls
+    LIBRARY = "library"  # `product`: calls of LAPACK
     REGION = "region"  # `product`: loops and branches of the program
 
 

@@ -10,8 +10,10 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Call,
     Check,
     Declare,
+    Factorise,
     Gemm,
     If,
     Kind,
@@ -52,7 +54,7 @@ def map_statements(
 
 
 def _mapped(
-    statement: Declare | Assign | Accumulate | Check | Gemm, expr: Callable[[Expr], Expr]
+    statement: Declare | Assign | Accumulate | Check | Call, expr: Callable[[Expr], Expr]
 ) -> Stmt:
     match statement:
         case Declare(register, init):
@@ -66,6 +68,9 @@ def _mapped(
         case Gemm(out, lhs, rhs, m):
             out, lhs, rhs = (replace(x, offset=expr(x.offset)) for x in (out, lhs, rhs))
             return replace(statement, out=out, lhs=lhs, rhs=rhs, m=expr(m))
+        case Factorise():
+            out, *sources = (replace(x, offset=expr(x.offset)) for x in statement.matrices)
+            return replace(statement, out=out, sources=tuple(sources))
 
 
 def map_loops(
@@ -113,6 +118,8 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
             return (condition, value)
         case Gemm(out, lhs, rhs, m):
             return (out.offset, lhs.offset, rhs.offset, m)
+        case Factorise():
+            return tuple(x.offset for x in statement.matrices)
 
 
 def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
@@ -138,7 +145,7 @@ def changed(body: Sequence[Stmt]) -> frozenset[Buffer]:
     for statement in walk(body):
         if isinstance(statement, Store):
             found.add(statement.buffer)
-        elif isinstance(statement, Gemm):
+        elif isinstance(statement, Call):
             found.add(statement.out.buffer)
     return frozenset(found)
 
@@ -175,9 +182,13 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
     for statement in walk(body):
         if isinstance(statement, Store):
             found[statement.buffer] = None
-        elif isinstance(statement, Gemm):
-            found.update((x.buffer, None) for x in (statement.lhs, statement.rhs, statement.out))
-            if statement.epilogue is not None and statement.epilogue.bias is not None:
+        elif isinstance(statement, Call):
+            found.update((x.buffer, None) for x in reversed(statement.matrices))
+            if (
+                isinstance(statement, Gemm)
+                and statement.epilogue is not None
+                and statement.epilogue.bias is not None
+            ):
                 found[statement.epilogue.bias] = None
     return found
 
@@ -239,6 +250,9 @@ def _renamed_calls(body: Sequence[Stmt], names: Mapping[Buffer, Buffer]) -> tupl
                 return While(_renamed_calls(before, names), condition, _renamed_calls(inner, names))
             case Gemm(out, lhs, rhs):
                 return replace(statement, out=matrix(out), lhs=matrix(lhs), rhs=matrix(rhs))
+            case Factorise():
+                out, *sources = map(matrix, statement.matrices)
+                return replace(statement, out=out, sources=tuple(sources))
             case _:
                 return statement
 

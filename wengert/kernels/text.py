@@ -24,6 +24,7 @@ from wengert.kernels.loops import (
     Buffer,
     Check,
     Declare,
+    Factorise,
     Gemm,
     If,
     Kernel,
@@ -146,7 +147,7 @@ class _Expressions:
                 seen.add(id(expr))
                 todo.extend(expr.args)
 
-    def statement(self, statement: Stmt) -> str:
+    def statement(self, statement: Stmt) -> str:  # noqa: C901 - a case for each kind
         name = self.printer.name
         match statement:
             case Loop(index, start, stop, _, kind):
@@ -171,6 +172,9 @@ class _Expressions:
                 product = f"{self.matrix(lhs)} @ {self.matrix(rhs)}"
                 sizes = f"m {self.of(m)}, n {statement.n}, k {statement.k}"
                 return f"gemm {self.matrix(out)} = {self.finished(statement, product)}  ({sizes})"
+            case Factorise(routine, out, _, sources):
+                given = ", ".join(map(self.matrix, sources))
+                return f"{routine} {self.matrix(out)} = {given}"
 
     def finished(self, call: Gemm, product: str) -> str:
         """A product with its epilogue."""

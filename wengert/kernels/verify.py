@@ -14,6 +14,7 @@ from wengert.kernels.loops import (
     Buffer,
     Check,
     Declare,
+    Factorise,
     Gemm,
     If,
     Kind,
@@ -74,7 +75,7 @@ class _Kernel:
                     self.expression(expr)
             self.statement(statement)
 
-    def statement(self, statement: Stmt) -> None:
+    def statement(self, statement: Stmt) -> None:  # noqa: C901 - a case for each kind
         match statement:
             case Loop():
                 self.loop(statement)
@@ -100,6 +101,8 @@ class _Kernel:
                     self.fail(f"has a check with failure number {code} that does not exist")
             case Gemm():
                 self.gemm(statement)
+            case Factorise():
+                self.factorise(statement)
 
     def store(self, store: Store) -> None:
         """Checks the dtype, the space and the offset of a store."""
@@ -122,6 +125,15 @@ class _Kernel:
         self.matrix(call.out, rows, call.n)
         self.matrix(call.lhs, rows, call.k)
         self.matrix(call.rhs, call.k, call.n)
+        self.written.add(call.out.buffer)
+
+    def factorise(self, call: Factorise) -> None:
+        """Checks that the sources exist and that all matrices fit their buffers."""
+        if any(x.buffer not in self.written for x in call.sources):
+            self.fail("factorises a buffer that was never written")
+        for source, (rows, columns) in zip(call.sources, call.shapes, strict=True):
+            self.matrix(source, rows, columns)
+        self.matrix(call.out, 1, call.count)
         self.written.add(call.out.buffer)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int) -> None:

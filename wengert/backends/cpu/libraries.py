@@ -68,7 +68,7 @@ def _openblas() -> ctypes.CDLL | None:
 
 @functools.cache
 def blas(routine: str) -> int:
-    """The address of a BLAS routine by Fortran's rules, with 64-bit sizes where there are any.
+    """The address of a routine of BLAS or LAPACK, with 64-bit sizes where there are any.
 
     Compiled programs pass the addresses of 64-bit sizes. A routine with 32-bit ones reads their
     lower halves, which are right on a little-endian machine for sizes below 2**31.
@@ -76,7 +76,15 @@ def blas(routine: str) -> int:
     library = _openblas()
     if library is not None:
         return _address(library, f"scipy_{routine}_64_")
-    return _capsule("scipy.linalg.cython_blas", routine)
+    for module in ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"):
+        if routine in importlib.import_module(module).__pyx_capi__:
+            return _capsule(module, routine)
+    raise KeyError(f"SciPy has no BLAS or LAPACK routine '{routine}'")
+
+
+def integer_bits() -> int:
+    """How wide the integers are that a LAPACK routine writes."""
+    return 32 if _openblas() is None else 64
 
 
 # functions of the C library

@@ -21,19 +21,19 @@ def print_gemm(body: Body, entry: list[str], call: Gemm) -> None:
     right_flag, right_step = _layout(call.rhs, call.k, call.n)
     left_flag, left_step = _layout(call.lhs, call.m.attr if call.m.is_const else 1, call.k)
     arguments = [
-        _constant(module, "i8", ord(right_flag)),
-        _constant(module, "i8", ord(left_flag)),
-        _constant(module, "i64", call.n),
+        fortran_constant(module, "i8", ord(right_flag)),
+        fortran_constant(module, "i8", ord(left_flag)),
+        fortran_constant(module, "i64", call.n),
         rows,
-        _constant(module, "i64", call.k),
-        _constant(module, kind, "1.0"),
+        fortran_constant(module, "i64", call.k),
+        fortran_constant(module, kind, "1.0"),
         _address(body, call.rhs),
-        _constant(module, "i64", max(1, right_step)),
+        fortran_constant(module, "i64", max(1, right_step)),
         _address(body, call.lhs),
-        _constant(module, "i64", max(1, left_step)),
-        _constant(module, kind, "0.0"),
+        fortran_constant(module, "i64", max(1, left_step)),
+        fortran_constant(module, kind, "0.0"),
         _address(body, call.out),
-        _constant(module, "i64", max(1, call.out.row)),
+        fortran_constant(module, "i64", max(1, call.out.row)),
     ]
     name = f"@blas.{precision}gemm"
     module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
@@ -52,7 +52,7 @@ def _address(body: Body, matrix: Matrix) -> str:
     return body.address(matrix.buffer, body.value(matrix.offset))
 
 
-def _constant(module: Module, kind: str, value: object) -> str:
+def fortran_constant(module: Module, kind: str, value: object) -> str:
     """The address of a constant, as Fortran wants its arguments."""
     name = f"@wg.{kind}.{str(value).replace('.', '_').replace('-', 'm')}"
     module.helpers[name] = f"{name} = internal constant {kind} {value}"

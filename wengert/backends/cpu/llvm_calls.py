@@ -13,7 +13,7 @@ from wengert.backends.cpu.runtime_text import (
     MAIN,
     PARALLEL,
 )
-from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, LoopProgram, Space
+from wengert.kernels.loops import Buffer, Call, Kernel, Loop, LoopProgram, Space
 from wengert.kernels.statements import walk
 
 
@@ -185,8 +185,8 @@ class Main:
 
 
 def _multiplies(kernel: Kernel) -> bool:
-    """Whether a kernel calls a BLAS."""
-    return any(isinstance(st, Gemm) for st in walk(kernel.body))
+    """Whether a kernel calls a BLAS or LAPACK."""
+    return any(isinstance(st, Call) for st in walk(kernel.body))
 
 
 def declare(module: Module, name: str) -> None:

@@ -8,6 +8,7 @@ from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
+from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_types import memory_type, value_type
@@ -19,8 +20,10 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Call,
     Check,
     Declare,
+    Factorise,
     Gemm,
     If,
     Kernel,
@@ -50,8 +53,8 @@ def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], lis
         if isinstance(stmt, Store):
             used[stmt.buffer] = None
             written.add(stmt.buffer)
-        elif isinstance(stmt, Gemm):
-            used.update((x.buffer, None) for x in (stmt.lhs, stmt.rhs, stmt.out))
+        elif isinstance(stmt, Call):
+            used.update((x.buffer, None) for x in reversed(stmt.matrices))
             written.add(stmt.out.buffer)
         stack = list(own_expressions(stmt))
         while stack:
@@ -81,6 +84,8 @@ def _iterations(stmt: Stmt) -> int:
         return MANY_TURNS
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
+    if isinstance(stmt, Factorise):
+        return max(stmt.shapes[0]) ** 3
     if isinstance(stmt, Gemm):
         return stmt.n * stmt.k * (stmt.m.attr if stmt.m.is_const else stmt.out.buffer.size)
     return 1
@@ -308,7 +313,7 @@ class KernelPrinter:
         for stmt in body:
             if isinstance(stmt, Store):
                 found.add(self.body.place(stmt.buffer))
-            elif isinstance(stmt, Gemm):
+            elif isinstance(stmt, Call):
                 found.add(self.body.place(stmt.out.buffer))
             elif isinstance(stmt, Declare | Assign | Accumulate):
                 found.add(stmt.register)
@@ -363,6 +368,9 @@ class KernelPrinter:
 
     def _gemm(self, stmt: Gemm) -> None:
         print_gemm(self.body, self.entry, stmt)
+
+    def _factorise(self, stmt: Factorise) -> None:
+        print_factorisation(self.body, self.entry, stmt)
 
     def _if(self, stmt: If) -> None:
         body = self.body
@@ -449,4 +457,5 @@ _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
     While: KernelPrinter._while,  # pyright: ignore
     Check: KernelPrinter._check,  # pyright: ignore
     Gemm: KernelPrinter._gemm,  # pyright: ignore
+    Factorise: KernelPrinter._factorise,  # pyright: ignore
 }

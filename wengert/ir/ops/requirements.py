@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import AssertionFailedError, DTypeError
+from wengert import errors
+from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.op import ElementContext, Op, Requirement, Sample, register
 from wengert.ir.ops.structural_family import batch_unary, no_tangent
@@ -17,15 +18,18 @@ from wengert.ir.types import BOOL, TensorType
 Array = np.ndarray[Any, Any]
 
 
-def _infer(condition: TensorType, *, message: str) -> tuple[TensorType]:
+ASSERTION = "AssertionFailedError"
+
+
+def _infer(condition: TensorType, *, message: str, error: str = ASSERTION) -> tuple[TensorType]:
     if condition.dtype != BOOL:
         raise DTypeError(f"require takes a bool condition, got {condition}; compare it first")
     return (condition,)
 
 
-def _evaluate(condition: Array, *, message: str) -> Array:
+def _evaluate(condition: Array, *, message: str, error: str = ASSERTION) -> Array:
     if not np.all(condition):
-        raise AssertionFailedError(message)
+        raise getattr(errors, error)(message)
     return np.array(condition)
 
 
@@ -34,12 +38,11 @@ def _element(ctx: ElementContext, index: tuple[Expr, ...]) -> Expr:
 
 
 def _requirement(ctx: ElementContext, index: tuple[Expr, ...]) -> Requirement:
-    return Requirement(
-        ctx.read(0, index), ctx.s.int(0), "AssertionFailedError", ctx.params["message"]
-    )
+    error = ctx.params.get("error", ASSERTION)
+    return Requirement(ctx.read(0, index), ctx.s.int(0), error, ctx.params["message"])
 
 
-def _unchecked(values: Sequence[Value], *, message: str) -> Value:
+def _unchecked(values: Sequence[Value], *, message: str, error: str = ASSERTION) -> Value:
     return values[0]
 
 
@@ -47,17 +50,19 @@ require = register(
     Op(
         name="require",
         family="requirements",
-        params=("message",),
+        params=("message", "error"),
+        optional=frozenset({"error"}),
         infer=_infer,
         evaluate=_evaluate,
         jvp=no_tangent,
-        batch=batch_unary("require", lambda count, *, message: {"message": message}),
+        batch=batch_unary("require", lambda count, **params: params),
         element=_element,
         check=_requirement,
         unchecked=_unchecked,
         samples=lambda: [
-            Sample((np.array(value),), {"message": "too large"}) for value in (True, [True] * 3)
+            *(Sample((np.array(v),), {"message": "too large"}) for v in (True, [True] * 3)),
+            Sample((np.array(True),), {"message": "singular", "error": "SingularMatrixError"}),
         ],
-        doc="The condition itself; the call fails with `message` where it does not hold.",
+        doc="The condition itself; the call fails with `error: message` where it does not hold.",
     )
 )

@@ -20,8 +20,8 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Call,
     Declare,
-    Gemm,
     Loop,
     Register,
     Space,
@@ -62,8 +62,8 @@ def touched(statement: Stmt) -> set[Buffer]:
     found = {n.attr for n in nodes(own_expressions(statement)) if n.op is ScalarOp.LOAD}
     if isinstance(statement, Store):
         found.add(statement.buffer)
-    elif isinstance(statement, Gemm):
-        found.update(x.buffer for x in (statement.out, statement.lhs, statement.rhs))
+    elif isinstance(statement, Call):
+        found.update(x.buffer for x in statement.matrices)
     return found
 
 
@@ -79,7 +79,7 @@ def count_uses(bodies: Iterable[Sequence[Stmt]], kept: Iterable[Buffer] = ()) ->
 def classify(loop: Loop, uses: Uses) -> Turns:
     """How the turns of `loop` hang together, in a program with these `uses` of buffers."""
     sums = _sums(loop.body)
-    if sums is None or any(isinstance(st, Gemm) for st in walk(loop.body)):
+    if sums is None or any(isinstance(st, Call) for st in walk(loop.body)):
         return SEQUENTIAL
     accesses = _accesses(loop.body)
     inside = count_uses((loop.body,))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.intervals import Intervals
-from wengert.kernels.loops import Buffer, Gemm, If, Kernel, Kind, Loop, Space, Stmt, Store, While
+from wengert.kernels.loops import Buffer, Call, If, Kernel, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.schedule import MAX_CHUNKS
 from wengert.kernels.skew.layout import Diagonals, renewed
@@ -22,11 +22,7 @@ def relaid(
 ) -> list[Kernel]:
     """The kernels with tables in their new places; those of matrix products stay."""
     products = {
-        x.buffer
-        for k in steps
-        for st in walk(k.body)
-        if isinstance(st, Gemm)
-        for x in (st.out, st.lhs, st.rhs)
+        x.buffer for k in steps for st in walk(k.body) if isinstance(st, Call) for x in st.matrices
     }
     moving = {b: x for b, x in tables.items() if b not in products}
     if not moving:

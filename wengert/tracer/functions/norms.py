@@ -1,4 +1,4 @@
-"""Norms of vectors and of matrices. Orders that need singular values are refused."""
+"""Norms of vectors and of matrices, and condition numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.errors import ArgumentError, ShapeError
 from wengert.ir.builder import Value
+from wengert.tracer.functions.factorisations import inverse, matrices, spectral_norm
 from wengert.tracer.functions.operands import (
     expand,
     floating,
     normal_axes,
+    transpose,
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
@@ -66,10 +68,8 @@ def matrix_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
     if order in (None, "fro", "f"):
         return safe_sqrt(x.mul(x).reduce_sum(axes=tuple(sorted(axes))))
     if order in (2, -2, "nuc"):
-        raise InputTypeError(
-            f"the matrix norm of order {order!r} needs singular values, which are not available on "
-            "traced values yet; the orders 'fro', 1, -1, inf and -inf are"
-        )
+        others = [a for a in range(x.ndim) if a not in axes]
+        return spectral_norm(transpose(x, (*others, *axes)), order)
     if order not in (1, -1, np.inf, -np.inf):
         raise ArgumentError(f"Invalid norm order {order!r} for matrices.")
     first, second = (rows, columns) if abs(order) == 1 else (columns, rows)
@@ -98,3 +98,15 @@ def vector_norm(
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
     """The norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
+
+
+@function(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Any:
+    """The condition number: that of singular values, or |x| |x⁻¹| in another matrix norm."""
+    if p in (None, 2, -2):
+        value = matrices("cond", x, square=False)
+        largest, least = (spectral_norm(value, order) for order in (2, -2))
+        return wrapped(least / largest if p == -2 else largest / least)
+    value = matrices("cond", x)
+    axes = (value.ndim - 2, value.ndim - 1)
+    return wrapped(matrix_norm_of(value, p, axes) * matrix_norm_of(inverse(value), p, axes))

@@ -14,6 +14,7 @@ import numpy as np
 from wengert.errors import ArgumentError, AxisRangeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
+from wengert.tracer.functions.factorisations import inverse
 from wengert.tracer.functions.operands import (
     broadcast_shapes,
     expand,
@@ -387,9 +388,7 @@ def matrix_power(a: Any, n: int) -> Any:
         raise ShapeError(f"matrix_power needs square matrices, got shape {value.shape}")
     power = integer(n, "n")
     if power < 0:
-        raise InputTypeError(
-            "matrix_power with a negative exponent needs an inverse, not available"
-        )
+        value, power = inverse(value), -power
     if power == 0:
         identity = np.broadcast_to(np.eye(value.shape[-1], dtype=value.dtype), value.shape)
         return wrapped(materialise(identity))

@@ -1,0 +1,237 @@
+"""Linear algebra on traced values: NumPy's values, derivatives, batches and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import MatrixShapeError, SingularMatrixError
+
+RNG = np.random.default_rng(3)
+
+
+def general(n: int, *batch: int) -> np.ndarray:
+    return RNG.standard_normal((*batch, n, n)) + 2 * np.eye(n)
+
+
+def positive(n: int, *batch: int) -> np.ndarray:
+    a = RNG.standard_normal((*batch, n, n))
+    return a @ np.swapaxes(a, -1, -2) + np.eye(n)
+
+
+def spread_out(n: int) -> np.ndarray:
+    a = RNG.standard_normal((n, n))
+    return a + a.T + np.diag(4.0 * np.arange(n))
+
+
+def symmetric(a: Any) -> Any:
+    return (a + a.swapaxes(-1, -2)) / 2
+
+
+# name -> (function, arguments); what has no sign or order of its own is compared as it is
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "cholesky": (lambda a: np.linalg.cholesky(symmetric(a)), (positive(4, 2),)),
+    "cholesky, large": (lambda a: np.linalg.cholesky(symmetric(a)), (positive(12),)),
+    "cholesky, upper": (lambda a: np.linalg.cholesky(symmetric(a), upper=True), (positive(3),)),
+    "solve": (np.linalg.solve, (general(4), RNG.standard_normal((4, 3)))),
+    "solve, vector": (np.linalg.solve, (general(5), RNG.standard_normal(5))),
+    "solve, batch": (np.linalg.solve, (general(3, 2, 1), RNG.standard_normal((4, 3, 2)))),
+    "solve, large": (np.linalg.solve, (general(11), RNG.standard_normal((11, 2)))),
+    "inv": (np.linalg.inv, (general(3, 2),)),
+    "inv, large": (np.linalg.inv, (general(9),)),
+    "det": (np.linalg.det, (general(3, 4),)),
+    "det, large": (np.linalg.det, (general(8),)),
+    "slogdet": (lambda a: np.linalg.slogdet(a).logabsdet, (general(4, 2),)),
+    "eigvalsh": (lambda a: np.linalg.eigvalsh(symmetric(a)), (spread_out(4),)),
+    "eigh": (lambda a: np.linalg.eigh(symmetric(a))[1] ** 2, (spread_out(4),)),
+    "eigh, upper": (lambda a: np.linalg.eigh(a, "U").eigenvalues, (spread_out(3),)),
+    "qr": (lambda a: np.linalg.qr(a).Q * 2, (RNG.standard_normal((5, 3)),)),
+    "qr, r": (lambda a: np.linalg.qr(a, mode="r"), (RNG.standard_normal((4, 4)),)),
+    "qr, wide": (lambda a: np.linalg.qr(a)[1], (RNG.standard_normal((2, 3, 5)),)),
+    "svdvals": (np.linalg.svdvals, (RNG.standard_normal((2, 4, 3)),)),
+    "svd, tall": (
+        lambda a: [x**2 for x in np.linalg.svd(a, full_matrices=False)],
+        (RNG.standard_normal((5, 3)),),
+    ),
+    "svd, wide": (
+        lambda a: [x**2 for x in np.linalg.svd(a, full_matrices=False)],
+        (RNG.standard_normal((3, 5)),),
+    ),
+    "svd, square": (lambda a: np.linalg.svd(a)[2] ** 2, (RNG.standard_normal((3, 3)),)),
+    "pinv": (np.linalg.pinv, (RNG.standard_normal((2, 5, 3)),)),
+    "lstsq": (
+        lambda a, b: np.linalg.lstsq(a, b)[:2],
+        (RNG.standard_normal((6, 3)), RNG.standard_normal((6, 2))),
+    ),
+    "lstsq, vector": (
+        lambda a, b: np.linalg.lstsq(a, b)[0],
+        (RNG.standard_normal((3, 5)), RNG.standard_normal(3)),
+    ),
+    "cond": (np.linalg.cond, (general(3),)),
+    "cond, 1": (lambda a: np.linalg.cond(a, 1), (general(3),)),
+    "norm, 2": (lambda a: np.linalg.norm(a, 2), (RNG.standard_normal((3, 4)),)),
+    "norm, nuc": (
+        lambda a: np.linalg.norm(a, "nuc", axis=(0, 2)),
+        (RNG.standard_normal((3, 2, 4)),),
+    ),
+    "norm, -2": (lambda a: np.linalg.norm(a, -2), (RNG.standard_normal((3, 4)),)),
+    "matrix_power": (lambda a: np.linalg.matrix_power(a, -3), (general(3),)),
+    "tensorinv": (lambda a: np.linalg.tensorinv(a), (general(6).reshape(2, 3, 6),)),
+    "tensorsolve": (
+        np.linalg.tensorsolve,
+        (general(6).reshape(2, 3, 6), RNG.standard_normal((2, 3))),
+    ),
+}
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, list | tuple) else [x]
+
+
+@cases
+def test_values_are_numpys(name: str) -> None:
+    fun, args = CASES[name]
+    for x, y in zip(listed(wg.jit(fun)(*args)), listed(fun(*args)), strict=True):
+        assert x.dtype == y.dtype and x.shape == y.shape
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+@cases
+def test_single_precision_stays(name: str) -> None:
+    fun, args = CASES[name]
+    narrow = [a.astype(np.float32) for a in args]
+    for x, y in zip(listed(wg.jit(fun)(*narrow)), listed(fun(*args)), strict=True):
+        assert x.dtype == np.float32
+        np.testing.assert_allclose(x, y, rtol=2e-2, atol=2e-3)
+
+
+@cases
+def test_derivatives(name: str) -> None:
+    fun, args = CASES[name]
+    wg.testing.check_grads(fun, args, order=1, atol=2e-4, rtol=2e-4)
+
+
+@cases
+def test_compiled_gradients_are_those_of_the_evaluator(name: str) -> None:
+    fun, args = CASES[name]
+
+    def total(*xs: Any) -> Any:
+        return sum(np.sum(np.sin(x)) for x in listed(fun(*xs)))
+
+    slope = wg.grad(total, tuple(range(len(args))))
+    for x, y in zip(wg.jit(slope)(*args), slope(*args), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "name", ["cholesky, large", "solve", "inv", "eigvalsh", "svdvals", "qr, r"]
+)
+def test_second_derivatives(name: str) -> None:
+    fun, args = CASES[name]
+    wg.testing.check_grads(fun, args, order=2, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["solve, vector", "inv, large", "svd, tall", "eigh", "det, large"])
+def test_batches(name: str) -> None:
+    fun, args = CASES[name]
+    stacked = [np.stack([a, a + 0.1 * RNG.standard_normal(a.shape)]) for a in args]
+    whole = listed(wg.jit(wg.vmap(fun))(*stacked))
+    for k in range(2):
+        for x, y in zip(whole, listed(fun(*(s[k] for s in stacked))), strict=True):
+            np.testing.assert_allclose(x[k], y, rtol=1e-8, atol=1e-10)
+
+
+def test_one_factorisation_serves_a_gradient() -> None:
+    slope = wg.jit(wg.grad(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), (0, 1)))
+    text = slope.lower(general(20), RNG.standard_normal(20)).kernels
+    assert text.count("getrf") == 1 and text.count("trsm") == 4
+
+
+def test_ranks() -> None:
+    a = np.outer(np.arange(4.0), np.ones(3)) + 1e-18
+    assert wg.jit(np.linalg.matrix_rank)(a) == np.linalg.matrix_rank(a) == 1
+    assert wg.jit(lambda x: np.linalg.matrix_rank(x, tol=100.0))(a) == 0
+    assert wg.jit(lambda x, b: np.linalg.lstsq(x, b)[2])(a, np.ones(4)) == 1
+
+
+def test_equal_eigenvalues_have_no_nan() -> None:
+    direction = np.array([[1.0, 2.0, 0.0], [2.0, -1.0, 1.0], [0.0, 1.0, 3.0]])
+
+    def trace_of_square(a: Any) -> Any:
+        return np.sum(np.linalg.eigvalsh(symmetric(a)) ** 2)
+
+    np.testing.assert_allclose(wg.grad(trace_of_square)(np.eye(3)), 2 * np.eye(3))
+    _, moved = wg.jvp(lambda a: np.linalg.eigh(a)[1], (np.eye(3),), (direction,))
+    assert np.isfinite(moved).all()
+    _, moved = wg.jvp(lambda a: np.linalg.svd(a)[0], (np.eye(3),), (direction,))
+    assert np.isfinite(moved).all()
+
+
+def test_in_loops_and_branches() -> None:
+    def newton(a: Any, b: Any) -> Any:
+        x = np.zeros(4)
+        for _ in range(6):
+            x = x - np.linalg.solve(a + np.diag(3 * x**2), a @ x + x**3 - b)
+        return x
+
+    a, b = positive(4), RNG.standard_normal(4)
+    np.testing.assert_allclose(wg.jit(newton)(a, b), newton(a, b), rtol=1e-9)
+    expected = np.linalg.inv(a + np.diag(3 * newton(a, b) ** 2))
+    np.testing.assert_allclose(wg.jit(wg.jacrev(newton, 1))(a, b), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fun", "a", "words"),
+    [
+        (np.linalg.inv, np.ones((3, 3)), "Singular matrix"),
+        (np.linalg.inv, np.zeros((2, 8, 8)), "Singular matrix"),
+        (np.linalg.cholesky, -np.eye(3), "not positive definite"),
+        (np.linalg.cholesky, -np.eye(9), "not positive definite"),
+        (np.linalg.cholesky, np.full((2, 2), np.nan), "not positive definite"),
+    ],
+)
+def test_what_has_no_factors_is_an_error(fun: Any, a: np.ndarray, words: str) -> None:
+    for call in (wg.jit(fun), wg.grad(lambda x: np.sum(fun(x)))):
+        with pytest.raises(np.linalg.LinAlgError, match=words) as caught:
+            call(a)
+        assert isinstance(caught.value, SingularMatrixError)
+
+
+@pytest.mark.parametrize(
+    ("fun", "args", "words"),
+    [
+        (np.linalg.inv, (np.ones((2, 3)),), "must be square"),
+        (np.linalg.det, (np.ones(3),), "at least two-dimensional"),
+        (np.linalg.solve, (np.eye(3), np.ones((2, 2))), "do not fit"),
+        (np.linalg.svd, (np.ones((2, 3)),), "full_matrices=False"),
+        (lambda a: np.linalg.qr(a, mode="complete"), (np.ones((3, 2)),), "'reduced' and 'r'"),
+        (np.linalg.inv, (np.eye(2, dtype=np.float16),), "float16 is unsupported"),
+        (lambda a: np.linalg.eigh(a, "X"), (np.eye(2),), "UPLO argument"),
+    ],
+)
+def test_arguments_that_do_not_fit(fun: Any, args: Any, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        wg.jit(fun)(*args)
+
+
+def test_shapes_are_linalg_errors_as_in_numpy() -> None:
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        wg.jit(np.linalg.inv)(np.ones((2, 3)))
+    assert isinstance(caught.value, MatrixShapeError)
+
+
+def test_integers_are_taken_as_floats() -> None:
+    a = np.array([[2, 1], [1, 3]])
+    np.testing.assert_allclose(wg.jit(np.linalg.inv)(a), np.linalg.inv(a))
+
+
+def test_empty_matrices() -> None:
+    for shape in ((0, 0), (0, 3, 3), (2, 0, 0)):
+        a = np.zeros(shape)
+        for fun in (np.linalg.inv, np.linalg.cholesky, np.linalg.det, np.linalg.eigvalsh):
+            assert wg.jit(fun)(a).shape == fun(a).shape

@@ -1,0 +1,249 @@
+"""Calls of LAPACK from kernels: copies of what it overwrites, its workspace, and its results.
+
+`ir.ops.lapack` says which numbers each routine leaves in one row. LAPACK is column-major, so what
+is passed to it as a matrix is the transpose of what is in memory. Workspace comes from `malloc`,
+since its size depends on the routine alone and a thread may need it any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from wengert.backends.cpu.libraries import integer_bits
+from wengert.backends.cpu.llvm_blas import fortran_constant
+from wengert.backends.cpu.llvm_expr import Body
+from wengert.kernels.loops import Factorise
+
+BLOCK = 64
+"""Columns for which blocked routines are given room."""
+
+
+def print_factorisation(body: Body, entry: list[str], call: Factorise) -> None:
+    """Prints one call of a routine."""
+    printer = _Printer(body, entry, call)
+    routine, _, flags = call.routine.partition("_")
+    if routine == "trsm":
+        printer.triangular(flags)
+    else:
+        _ROUTINES[routine](printer)
+    body.forget((body.place(call.out.buffer),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Printer:
+    body: Body
+    entry: list[str]
+    call: Factorise
+
+    @property
+    def kind(self) -> str:
+        """LLVM's name of the numbers."""
+        return "double" if self.width == 8 else "float"
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number."""
+        return self.call.out.buffer.dtype.itemsize
+
+    def size(self, value: int) -> str:
+        """The address of an integer argument."""
+        return fortran_constant(self.body.module, "i64", value)
+
+    def letter(self, value: str) -> str:
+        """The address of a character argument."""
+        return fortran_constant(self.body.module, "i8", ord(value))
+
+    def source(self, number: int) -> str:
+        """The address of an operand."""
+        matrix = self.call.sources[number]
+        return self.body.address(matrix.buffer, self.body.value(matrix.offset))
+
+    def out(self, first: int) -> str:
+        """The address of the result's number `first`."""
+        matrix = self.call.out
+        start = self.body.address(matrix.buffer, self.body.value(matrix.offset))
+        return self.body.op(f"getelementptr inbounds {self.kind}, ptr {start}, i64 {first}")
+
+    def copy(self, target: str, source: str, count: int) -> None:
+        """Copies `count` numbers."""
+        name = "@llvm.memcpy.p0.p0.i64"
+        self.body.module.declare(name, "void", "ptr, ptr, i64, i1")
+        given = f"ptr {target}, ptr {source}, i64 {count * self.width}, i1 false"
+        self.body.line(f"call void {name}({given})")
+
+    def room(self, count: int, width: int) -> str:
+        """Workspace for `count` elements of `width` bytes, to be freed."""
+        self.body.module.declare("@malloc", "ptr", "i64")
+        return self.body.op(f"call ptr @malloc(i64 {max(1, count) * width})")
+
+    def free(self, *addresses: str) -> None:
+        """Gives workspace back."""
+        self.body.module.declare("@free", "void", "ptr")
+        for address in addresses:
+            self.body.line(f"call void @free(ptr {address})")
+
+    def fortran(self, routine: str, arguments: Sequence[str]) -> None:
+        """Calls `routine` in the precision of the numbers."""
+        precision = "d" if self.width == 8 else "s"
+        name = f"@blas.{precision}{routine}"
+        self.body.module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
+        self.body.line(f"call void {name}({', '.join('ptr ' + a for a in arguments)})")
+
+    def status(self) -> str:
+        """The address of a status, which is 0."""
+        address = self.body.fresh("%status")
+        self.entry.append(f"  {address} = alloca i64")
+        self.body.line(f"store i64 0, ptr {address}")
+        return address
+
+    def keep_status(self, status: str, place: int) -> None:
+        """The status as the result's number `place`."""
+        found = self.body.op(f"load i64, ptr {status}")
+        number = self.body.op(f"sitofp i64 {found} to {self.kind}")
+        self.body.line(f"store {self.kind} {number}, ptr {self.out(place)}")
+
+    def triangular(self, flags: str) -> None:
+        """X of A X = B, or A' X = B: as X' A' = B' and X' A = B' on what LAPACK sees, A', B'."""
+        (n, _), (_, m) = self.call.shapes
+        uplo, trans, diag = flags
+        self.copy(self.out(0), self.source(1), n * m)
+        one = fortran_constant(self.body.module, self.kind, "1.0")
+        seen = "U" if uplo == "L" else "L"
+        letters = [self.letter(x) for x in ("R", seen, trans, diag)]
+        matrices = [self.source(0), self.size(max(1, n)), self.out(0), self.size(max(1, m))]
+        self.fortran("trsm", [*letters, self.size(m), self.size(n), one, *matrices])
+
+
+def _potrf(p: _Printer) -> None:
+    n = p.call.shapes[0][0]
+    p.copy(p.out(0), p.source(0), n * n)
+    status = p.status()
+    size = p.size(n)
+    p.fortran("potrf", [p.letter("U"), size, p.out(0), p.size(max(1, n)), status])
+    p.keep_status(status, n * n)
+
+
+def _getrf(p: _Printer) -> None:
+    n = p.call.shapes[0][0]
+    p.copy(p.out(0), p.source(0), n * n)
+    status, pivots = p.status(), p.room(n, 8)
+    size = p.size(n)
+    p.fortran("getrf", [size, size, p.out(0), p.size(max(1, n)), pivots, status])
+    name = f"@wg.permutation.{p.kind}"
+    wide = integer_bits() == 64
+    p.body.module.helpers[name] = _PERMUTATION.format(
+        name=name,
+        kind=p.kind,
+        integer="i64" if wide else "i32",
+        widened="add i64 %one.based, 0" if wide else "sext i32 %one.based to i64",
+    )
+    after = p.out(n * n)
+    p.body.line(f"call void {name}(ptr {pivots}, ptr {after}, i64 {n})")
+    p.free(pivots)
+    p.keep_status(status, n * n + 2 * n + 1)
+
+
+# From the rows that were exchanged one after the other to the permutation that they make together,
+# its inverse, and its sign.
+_PERMUTATION = """define internal void {name}(ptr %pivots, ptr %out, i64 %n) nounwind {{
+entry:
+  %inverse = getelementptr {kind}, ptr %out, i64 %n
+  %sign = getelementptr {kind}, ptr %inverse, i64 %n
+  store {kind} 1.0, ptr %sign
+  %some = icmp sgt i64 %n, 0
+  br i1 %some, label %fill, label %done
+fill:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %fill ]
+  %i.number = sitofp i64 %i to {kind}
+  %i.place = getelementptr {kind}, ptr %out, i64 %i
+  store {kind} %i.number, ptr %i.place
+  %i.next = add i64 %i, 1
+  %i.more = icmp slt i64 %i.next, %n
+  br i1 %i.more, label %fill, label %swap
+swap:
+  %k = phi i64 [ 0, %fill ], [ %k.next, %swap ]
+  %k.pivot = getelementptr {integer}, ptr %pivots, i64 %k
+  %one.based = load {integer}, ptr %k.pivot
+  %wide = {widened}
+  %other = sub i64 %wide, 1
+  %k.place = getelementptr {kind}, ptr %out, i64 %k
+  %other.place = getelementptr {kind}, ptr %out, i64 %other
+  %mine = load {kind}, ptr %k.place
+  %theirs = load {kind}, ptr %other.place
+  store {kind} %theirs, ptr %k.place
+  store {kind} %mine, ptr %other.place
+  %same = icmp eq i64 %k, %other
+  %old = load {kind}, ptr %sign
+  %turned = fneg {kind} %old
+  %new = select i1 %same, {kind} %old, {kind} %turned
+  store {kind} %new, ptr %sign
+  %k.next = add i64 %k, 1
+  %k.more = icmp slt i64 %k.next, %n
+  br i1 %k.more, label %swap, label %invert
+invert:
+  %j = phi i64 [ 0, %swap ], [ %j.next, %invert ]
+  %j.place = getelementptr {kind}, ptr %out, i64 %j
+  %from.number = load {kind}, ptr %j.place
+  %from = fptosi {kind} %from.number to i64
+  %to = getelementptr {kind}, ptr %inverse, i64 %from
+  %j.number = sitofp i64 %j to {kind}
+  store {kind} %j.number, ptr %to
+  %j.next = add i64 %j, 1
+  %j.more = icmp slt i64 %j.next, %n
+  br i1 %j.more, label %invert, label %done
+done:
+  ret void
+}}"""
+
+
+def _syevd(p: _Printer) -> None:
+    n = p.call.shapes[0][0]
+    p.copy(p.out(0), p.source(0), n * n)
+    status, lwork, liwork = p.status(), 1 + 6 * n + 2 * n * n, 3 + 5 * n
+    work, iwork = p.room(lwork, p.width), p.room(liwork, 8)
+    size = p.size(n)
+    where = [p.out(0), p.size(max(1, n)), p.out(n * n)]
+    rooms = [work, p.size(lwork), iwork, p.size(liwork)]
+    p.fortran("syevd", [p.letter("V"), p.letter("L"), size, *where, *rooms, status])
+    p.free(work, iwork)
+    p.keep_status(status, n * n + n)
+
+
+def _geqrf(p: _Printer) -> None:
+    n, m = p.call.shapes[0]  # the transpose of what is factorised
+    k = min(m, n)
+    p.copy(p.out(0), p.source(0), m * n)
+    status, tau, lwork = p.status(), p.room(k, p.width), BLOCK * max(1, n)
+    work = p.room(lwork, p.width)
+    rows, room = p.size(max(1, m)), [work, p.size(lwork), status]
+    p.fortran("geqrf", [p.size(m), p.size(n), p.out(0), rows, tau, *room])
+    p.copy(p.out(m * n), p.out(0), m * k)
+    sizes = [p.size(m), p.size(k), p.size(k)]
+    p.fortran("orgqr", [*sizes, p.out(m * n), rows, tau, *room])
+    p.free(tau, work)
+    p.keep_status(status, m * n + m * k)
+
+
+def _gesdd(p: _Printer) -> None:
+    n, m = p.call.shapes[0]  # the transpose of what is factorised
+    k = min(m, n)
+    status = p.status()
+    lwork = 4 * k * k + 7 * k + BLOCK * (m + n + 1)
+    matrix, work, iwork = p.room(m * n, p.width), p.room(lwork, p.width), p.room(8 * k, 8)
+    p.copy(matrix, p.source(0), m * n)
+    rows = p.size(max(1, m))
+    given = [p.letter("S"), p.size(m), p.size(n), matrix, rows, p.out(k * m + n * k)]
+    vectors = [p.out(0), rows, p.out(k * m), p.size(max(1, k))]
+    p.fortran("gesdd", [*given, *vectors, work, p.size(lwork), iwork, status])
+    p.free(matrix, work, iwork)
+    p.keep_status(status, k * m + n * k + k)
+
+
+_ROUTINES: dict[str, Callable[[_Printer], None]] = {
+    "potrf": _potrf,
+    "getrf": _getrf,
+    "syevd": _syevd,
+    "geqrf": _geqrf,
+    "gesdd": _gesdd,
+}

@@ -1,0 +1,87 @@
+"""The op eigh: A = V diag(w) V' for symmetric A, of which the lower half is read.
+
+With M = V' Ȧ V:  ẇ = diag(M),  V̇ = V (F ∘ M) with F[i, j] = 1 / (w[j] - w[i]) off the diagonal.
+Where eigenvalues are equal, F is taken as 0: what functions of A have that do not depend on the
+choice of vectors within such a space is right then, and the rest has no derivative.
+M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
+algorithmic differentiation", Oxford 2008, section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.ir.builder import Value
+from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.matrices import (
+    batch_all,
+    check_matrix,
+    diagonal,
+    draws,
+    empty,
+    inverse_gaps,
+    matmul,
+    part,
+    symmetric,
+    transposed,
+)
+from wengert.ir.types import TensorType
+
+
+def _infer(a: TensorType) -> tuple[TensorType, TensorType]:
+    check_matrix("eigh", a, square=True)
+    return (a.with_shape(a.shape[:-1]), a)
+
+
+def _evaluate(a: Any) -> tuple[Any, Any]:
+    try:
+        found = np.linalg.eigh(a)
+    except np.linalg.LinAlgError:
+        return np.full(a.shape[:-1], np.nan, a.dtype), np.full_like(a, np.nan)
+    return found[0], found[1]
+
+
+def _jvp(primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]) -> list[Value]:
+    values, vectors = outs
+    inner = matmul(transposed(vectors), matmul(symmetric(tangents[0]), vectors))
+    turned = matmul(vectors, inner * inverse_gaps(values, inner))
+    return [diagonal(inner), turned]
+
+
+def _expand(values: Sequence[Value]) -> list[Value]:
+    (a,) = values
+    n = a.shape[-1]
+    if not a.type.size:
+        return empty(a, _infer)
+    found = symmetric(a).lapack(routine="syevd")
+    return [part(found, n * n, (n,)), transposed(part(found, 0, (n, n)))]
+
+
+def _samples() -> list[Sample]:
+    found: list[Sample] = []
+    for n, batch in ((1, ()), (3, ()), (4, (2,))):
+        a = draws(n + 60).standard_normal((*batch, n, n))
+        found.append(
+            Sample((a + np.swapaxes(a, -1, -2) + np.diag(3.0 * np.arange(n)),), {}, True, 1e3)
+        )
+    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=1e3))
+    return found
+
+
+register(
+    Op(
+        name="eigh",
+        family="linear algebra",
+        infer=_infer,
+        evaluate=_evaluate,
+        jvp=_jvp,
+        batch=batch_all("eigh"),
+        expand=_expand,
+        samples=_samples,
+        cost=1000,
+        doc="Ascending eigenvalues, and orthonormal eigenvectors as columns, of symmetric A.",
+    )
+)

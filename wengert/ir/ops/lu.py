@@ -1,0 +1,233 @@
+"""The ops lu and linear_solve.
+
+With A[p] = L U, the derivative is that of both triangles in one: for X = L⁻¹ Ȧ[p] U⁻¹,
+L̇ = L · (the strict lower triangle of X) and U̇ = (its upper triangle) · U.
+
+`linear_solve` solves A X = B. Its derivative A Ẋ = Ḃ - Ȧ X and its cotangents, which solve with A
+transposed, need the same factors; they are computed once, as equal equations are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from wengert.errors import ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.op import REGISTRY, Op, Sample, linear_in, register
+from wengert.ir.ops.matrices import (
+    SMALL,
+    batch_all,
+    check_matrix,
+    draws,
+    each_matrix,
+    element,
+    empty,
+    matmul,
+    part,
+    stacked,
+    take_rows,
+    transposed,
+    triangle,
+)
+from wengert.ir.types import INT64, TensorType
+
+LOWER = {"lower": True, "transpose": False, "unit": True}
+UPPER = {"lower": False, "transpose": False, "unit": False}
+
+
+def _infer(a: TensorType) -> tuple[TensorType, ...]:
+    check_matrix("lu", a, square=True)
+    rows = TensorType(INT64, a.shape[:-1])
+    return (a, rows, rows, a.with_shape(a.shape[:-2]))
+
+
+def _evaluate(a: Any) -> tuple[Any, ...]:
+    n = a.shape[-1]
+    given = np.ascontiguousarray(np.swapaxes(a, -1, -2))
+    found = REGISTRY["lapack"].evaluate(given, routine="getrf")
+    batch = a.shape[:-2]
+    both = np.swapaxes(found[..., : n * n].reshape(*batch, n, n), -1, -2)
+    rest = found[..., n * n :]
+    order, inverse = (rest[..., k * n : (k + 1) * n].astype(np.int64) for k in (0, 1))
+    return both, order, inverse, rest[..., 2 * n]
+
+
+def _jvp(
+    primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]
+) -> list[Value | None]:
+    both, order = outs[0], outs[1]
+    moved = both.triangular_solve(take_rows(tangents[0], order), **LOWER)
+    # X U = M, from the left: U' X' = M'
+    inner = transposed(
+        both.triangular_solve(transposed(moved), lower=False, transpose=True, unit=False)
+    )
+    below, above = triangle(inner, True, strict=True), triangle(inner, False)
+    lower = triangle(both, True, strict=True)
+    change = below + matmul(lower, below) + matmul(above, triangle(both, False))
+    return [change, None, None, None]
+
+
+def _expand(values: Sequence[Value]) -> list[Value]:
+    (a,) = values
+    n = a.shape[-1]
+    if not a.type.size:
+        *arrays, sign = empty(a, _infer)
+        return [*arrays, sign + sign.full_like(1)]
+    if n <= SMALL:
+        return _written_out(a)
+    found = transposed(a).lapack(routine="getrf")
+    order, inverse = (part(found, n * n + k * n, (n,)).to(INT64) for k in (0, 1))
+    return [transposed(part(found, 0, (n, n))), order, inverse, part(found, n * n + 2 * n, ())]
+
+
+def _written_out(a: Value) -> list[Value]:
+    """Elimination with the largest pivot, the first of equal ones; rows change places by choice."""
+    n = a.shape[-1]
+    rows = [[element(a, i, j) for j in range(n)] for i in range(n)]
+    zero, one = rows[0][0].full_like(0), rows[0][0].full_like(1)
+    order = [zero.full_like(i).to(INT64) for i in range(n)]
+    sign = one
+    for k in range(n):
+        best, at = rows[k][k].abs(), None
+        for i in range(k + 1, n):
+            size = rows[i][k].abs()
+            larger = size.gt(best)
+            best = larger.select(size, best)
+            chosen = order[0].full_like(i)
+            at = larger.select(chosen, order[0].full_like(k) if at is None else at)
+        if at is not None:
+            for i in range(k + 1, n):
+                here = at.eq(order[0].full_like(i))
+                for j in range(n):
+                    mine, theirs = rows[k][j], rows[i][j]
+                    rows[k][j], rows[i][j] = here.select(theirs, mine), here.select(mine, theirs)
+                first, second = order[k], order[i]
+                order[k], order[i] = here.select(second, first), here.select(first, second)
+                sign = here.select(-sign, sign)
+        pivot = rows[k][k]
+        none = pivot.eq(zero)  # nothing to eliminate: the column is zero
+        divisor = none.select(one, pivot)
+        for i in range(k + 1, n):
+            rows[i][k] = rows[i][k] / divisor
+            for j in range(k + 1, n):
+                rows[i][j] = rows[i][j] - rows[i][k] * rows[k][j]
+    inverse: list[Value] = []
+    for i in range(n):
+        place = order[0].full_like(0)
+        for k in range(1, n):
+            place = order[k].eq(order[0].full_like(i)).select(order[0].full_like(k), place)
+        inverse.append(place)
+    cells = [x for row in rows for x in row]
+    vector = (*a.shape[:-1],)
+    return [stacked(cells, a.shape), stacked(order, vector), stacked(inverse, vector), sign]
+
+
+def _lu_samples() -> list[Sample]:
+    found: list[Sample] = []
+    for n, batch in ((1, ()), (3, ()), (4, (3,)), (9, (2,))):
+        a = draws(n + 20).standard_normal((*batch, n, n))
+        found.append(Sample((a,), tolerance=1000.0))
+    singular = np.array([[1.0, 2.0], [2.0, 4.0]])
+    found.append(Sample((singular,), differentiable=False))
+    found.append(Sample((np.zeros((3, 3)),), differentiable=False))
+    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=10.0))
+    return found
+
+
+register(
+    Op(
+        name="lu",
+        family="linear algebra",
+        infer=_infer,
+        evaluate=_evaluate,
+        jvp=_jvp,
+        batch=batch_all("lu"),
+        expand=_expand,
+        samples=_lu_samples,
+        cost=1000,
+        doc="L and U of A[p] = L U in one matrix, p, its inverse, and its sign, for each matrix.",
+    )
+)
+
+
+# linear_solve
+
+
+def _solve_infer(a: TensorType, b: TensorType, *, transpose: bool) -> tuple[TensorType]:
+    check_matrix("linear_solve", a, square=True)
+    check_matrix("linear_solve", b)
+    if a.shape[:-1] != b.shape[:-1] or a.dtype != b.dtype:
+        raise ShapeError(f"linear_solve: the right-hand side {b} does not fit {a}")
+    return (b,)
+
+
+def _solve_evaluate(a: Any, b: Any, *, transpose: bool) -> Any:
+    def solve(x: Any, y: Any) -> Any:
+        try:
+            return cast(Any, np.linalg.solve(x.T if transpose else x, y))
+        except np.linalg.LinAlgError:
+            return np.full_like(y, np.nan)
+
+    return each_matrix(solve, a, b)
+
+
+def _solve_jvp(
+    primals: Sequence[Value],
+    tangents: Sequence[Value | None],
+    outs: Sequence[Value],
+    *,
+    transpose: bool,
+) -> list[Value]:
+    da, right = tangents
+    if da is not None:
+        through = matmul(transposed(da) if transpose else da, outs[0])
+        right = -through if right is None else right - through
+    assert right is not None
+    return [primals[0].linear_solve(right, transpose=transpose)]
+
+
+def _solve_transpose(
+    cotangents: Sequence[Value], inputs: Sequence[Any], *, transpose: bool
+) -> list[Value | None]:
+    return [None, inputs[0].linear_solve(cotangents[0], transpose=not transpose)]
+
+
+def _solve_expand(values: Sequence[Value], *, transpose: bool) -> list[Value]:
+    a, b = values
+    both, order, inverse, _ = a.lu()
+    if not transpose:
+        half = both.triangular_solve(take_rows(b, order), **LOWER)
+        return [both.triangular_solve(half, **UPPER)]
+    half = both.triangular_solve(b, **{**UPPER, "transpose": True})
+    return [take_rows(both.triangular_solve(half, **{**LOWER, "transpose": True}), inverse)]
+
+
+def _solve_samples() -> list[Sample]:
+    found: list[Sample] = []
+    for n, batch in ((3, ()), (4, (3,)), (9, ())):
+        a = draws(n + 40).standard_normal((*batch, n, n)) + 2 * np.eye(n)
+        b = draws(n + 50).standard_normal((*batch, n, 2))
+        found += [Sample((a, b), {"transpose": t}, tolerance=1000.0) for t in (False, True)]
+    return found
+
+
+register(
+    Op(
+        name="linear_solve",
+        family="linear algebra",
+        params=("transpose",),
+        infer=_solve_infer,
+        evaluate=_solve_evaluate,
+        jvp=_solve_jvp,
+        linear=linear_in(1),
+        transpose=_solve_transpose,
+        batch=batch_all("linear_solve"),
+        expand=_solve_expand,
+        samples=_solve_samples,
+        cost=1000,
+        doc="X of A X = B (or A' X = B), by elimination with row exchanges.",
+    )
+)

@@ -1,0 +1,168 @@
+"""What the factorisations share: matrices are the last two axes, all before them are a batch."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import DTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.op import REGISTRY
+from wengert.ir.ops.structural_family import Batched, in_front, iota
+from wengert.ir.types import FLOAT32, FLOAT64, TensorType
+
+Array = Any
+
+SMALL = 6
+"""Matrices up to this size are worked on element by element, so that a batch runs in vectors."""
+
+
+def check_matrix(name: str, t: TensorType, square: bool = False) -> None:
+    """Raises ShapeError or DTypeError unless `t` is a batch of matrices of floats."""
+    if t.dtype not in (FLOAT32, FLOAT64):
+        raise DTypeError(
+            f"{name} takes float32 or float64, got {t}; convert it with .astype(float)"
+        )
+    if t.ndim < 2:
+        raise ShapeError(f"{name} takes matrices (two axes or more), got {t}")
+    if square and t.shape[-1] != t.shape[-2]:
+        raise ShapeError(f"{name} takes square matrices, got {t}")
+
+
+def batch_all(name: str) -> Callable[..., Batched]:
+    """The batch rule of an op on matrices: its leading axes are a batch already."""
+
+    def batch(values: Sequence[Value], batched: Sequence[bool], size: int, **params: Any) -> Any:
+        given = [in_front(v, on, size) for v, on in zip(values, batched, strict=True)]
+        op = REGISTRY[name]
+        results = given[0].builder.emit(op, given, params)
+        return results, [True] * len(results)
+
+    return batch
+
+
+def transposed(x: Value) -> Value:
+    """The transpose of each matrix."""
+    return x.transpose(perm=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def matmul(x: Value, y: Value) -> Value:
+    """The product of each pair of matrices; both have the same batch."""
+    batch = tuple(range(x.ndim - 2))
+    return x.dot_general(y, contract=((x.ndim - 1,), (x.ndim - 2,)), batch=(batch, batch))
+
+
+def triangle(x: Value, lower: bool, strict: bool = False) -> Value:
+    """Each matrix with zeros outside a triangle; a strict one is without the diagonal."""
+    row, column = (iota(x.builder, x.shape, x.ndim - k) for k in (2, 1))
+    first, second = (row, column) if lower else (column, row)
+    inside = first.gt(second) if strict else first.ge(second)
+    return inside.select(x, x.full_like(0))
+
+
+def on_diagonal(x: Value) -> Value:
+    """Whether an element stands on its matrix's diagonal."""
+    row, column = (iota(x.builder, x.shape, x.ndim - k) for k in (2, 1))
+    return row.eq(column)
+
+
+def diagonal(x: Value) -> Value:
+    """The diagonal of each square matrix."""
+    return on_diagonal(x).select(x, x.full_like(0)).reduce_sum(axes=(x.ndim - 1,))
+
+
+def symmetric(x: Value) -> Value:
+    """Each matrix with its lower triangle mirrored, which is all that is read of it."""
+    return triangle(x, True) + transposed(triangle(x, True, strict=True))
+
+
+def along_rows(x: Value, matrix: Value) -> Value:
+    """A vector of each matrix, repeated as all of its rows."""
+    dims = (*range(x.ndim - 1), x.ndim)
+    return x.broadcast(shape=matrix.shape, dims=dims)
+
+
+def along_columns(x: Value, matrix: Value) -> Value:
+    """A vector of each matrix, repeated as all of its columns."""
+    return x.broadcast(shape=matrix.shape, dims=tuple(range(x.ndim)))
+
+
+def inverse_gaps(x: Value, matrix: Value) -> Value:
+    """1 / (x[j] - x[i]), and 0 where the two are equal: vectors of equal values may be turned among
+    each other, and no direction among them belongs to the derivative."""
+    gap = along_rows(x, matrix) - along_columns(x, matrix)
+    same = gap.eq(gap.full_like(0))
+    return same.select(gap.full_like(0), gap.full_like(1) / same.select(gap.full_like(1), gap))
+
+
+def part(x: Value, first: int, shape: tuple[int, ...]) -> Value:
+    """Numbers of a routine's results, from `first` on, in their shape."""
+    count = math.prod(shape)
+    batch = x.shape[:-1]
+    taken = x.slice(
+        start=(*(0 for _ in batch), first), stop=(*batch, first + count), step=(1,) * x.ndim
+    )
+    return taken.reshape(shape=(*batch, *shape))
+
+
+def spread_over(x: Value, shape: tuple[int, ...]) -> Value:
+    """A number of each matrix, repeated to matrices of this shape."""
+    return x.broadcast(shape=shape, dims=tuple(range(x.ndim)))
+
+
+def row_of(x: Value, i: int) -> Value:
+    """Row i of each matrix."""
+    batch = x.shape[:-2]
+    zeros = (0,) * len(batch)
+    found = x.slice(start=(*zeros, i, 0), stop=(*batch, i + 1, x.shape[-1]), step=(1,) * x.ndim)
+    return found.reshape(shape=(*batch, x.shape[-1]))
+
+
+def element(a: Value, i: int, j: int) -> Value:
+    """Element (i, j) of each matrix."""
+    batch = a.shape[:-2]
+    zeros = (0,) * len(batch)
+    found = a.slice(start=(*zeros, i, j), stop=(*batch, i + 1, j + 1), step=(1,) * a.ndim)
+    return found.reshape(shape=batch)
+
+
+def stacked(cells: Sequence[Value], shape: tuple[int, ...]) -> Value:
+    """Matrices of these elements, each given for the whole batch, in row-major order."""
+    columns = [c.reshape(shape=(*c.shape, 1)) for c in cells]
+    whole = columns[0].concat(*columns[1:], axis=columns[0].ndim - 1) if columns[1:] else columns[0]
+    return whole.reshape(shape=shape)
+
+
+def take_rows(x: Value, order: Value) -> Value:
+    """Row order[i] of each matrix as row i."""
+    *batch, n, m = x.shape
+    count = math.prod(batch)
+    flat, places = x.reshape(shape=(count, n, m)), order.reshape(shape=(count, n))
+    return flat.gather(iota(x.builder, (count, n), 0), places).reshape(shape=x.shape)
+
+
+def empty(a: Value, infer: Callable[..., Sequence[TensorType]]) -> list[Value]:
+    """The factors of matrices without elements."""
+    return [a.builder.zeros(t) for t in infer(a.type)]
+
+
+def each_matrix(function: Callable[..., Array], *stacks: Array) -> Array:
+    """`function` of each matrix of a batch, the results stacked."""
+    batch = stacks[0].shape[:-2]
+    count = math.prod(batch)
+    if not count:
+        sample = function(*(np.ones(s.shape[-2:], s.dtype) for s in stacks))
+        return np.zeros((*batch, *np.shape(sample)), stacks[0].dtype)
+    flat = [s.reshape(count, *s.shape[-2:]) for s in stacks]
+    found = np.stack([function(*matrices) for matrices in zip(*flat, strict=True)])
+    return found.reshape(*batch, *found.shape[1:]).astype(stacks[0].dtype)
+
+
+@functools.cache
+def draws(seed: int) -> np.random.Generator:
+    """Random numbers for samples."""
+    return np.random.default_rng(seed)

@@ -1,0 +1,177 @@
+"""The ops qr and svd, in their reduced forms.
+
+qr, for matrices that are not wide: with X = Ȧ R⁻¹, C = Q' X, and D the strict lower triangle of C
+less its transpose,  Q̇ = Q (D - C) + X  and  Ṙ = (C - D) R.
+S. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions with application in
+optimum experimental design", arXiv:1001.1654, section 4.
+
+svd: with P = U' Ȧ V and F[i, j] = 1 / (s[j]² - s[i]²) off the diagonal, 0 where these are equal,
+Ṡ = diag(P),  U̇ = U (F ∘ (P S + S P')) + (I - U U') Ȧ V S⁻¹,
+V̇ = V (F ∘ (S P + P' S)) + (I - V V') Ȧ' U S⁻¹; where s[i] is 0 its last terms are left out.
+J. Townsend, "Differentiating the singular value decomposition", 2016.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.matrices import (
+    along_columns,
+    along_rows,
+    batch_all,
+    check_matrix,
+    diagonal,
+    draws,
+    empty,
+    inverse_gaps,
+    matmul,
+    part,
+    transposed,
+    triangle,
+)
+from wengert.ir.types import TensorType
+
+
+def _qr_infer(a: TensorType) -> tuple[TensorType, TensorType]:
+    check_matrix("qr", a)
+    m, n = a.shape[-2:]
+    if m < n:
+        raise ShapeError(f"qr takes matrices that are not wide, got {a}")
+    return (a, a.with_shape((*a.shape[:-2], n, n)))
+
+
+def _qr_evaluate(a: Any) -> tuple[Any, Any]:
+    found = np.linalg.qr(a)
+    return found[0], found[1]
+
+
+def _qr_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]
+) -> list[Value]:
+    q, r = outs
+    # X R = Ȧ, from the left: R' X' = Ȧ'
+    solved = r.triangular_solve(transposed(tangents[0]), lower=False, transpose=True, unit=False)
+    x = transposed(solved)
+    inner = matmul(transposed(q), x)
+    below = triangle(inner, True, strict=True)
+    turned = below - transposed(below)
+    return [matmul(q, turned - inner) + x, matmul(inner - turned, r)]
+
+
+def _qr_expand(values: Sequence[Value]) -> list[Value]:
+    (a,) = values
+    if not a.type.size:
+        return empty(a, _qr_infer)
+    m, n = a.shape[-2:]
+    found = transposed(a).lapack(routine="geqrf")
+    # the result's first n rows of n, transposed, have R above other numbers
+    packed = transposed(part(found, 0, (n, m)))
+    batch = (0,) * (a.ndim - 2)
+    top = packed.slice(start=(*batch, 0, 0), stop=(*a.shape[:-2], n, n), step=(1,) * a.ndim)
+    return [transposed(part(found, m * n, (n, m))), triangle(top, False)]
+
+
+def _qr_samples() -> list[Sample]:
+    found: list[Sample] = []
+    for m, n, batch in ((1, 1, ()), (3, 3, ()), (5, 3, (2,))):
+        found.append(Sample((draws(m + 70).standard_normal((*batch, m, n)),), {}, True, 1e3))
+    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=1e3))
+    return found
+
+
+register(
+    Op(
+        name="qr",
+        family="linear algebra",
+        infer=_qr_infer,
+        evaluate=_qr_evaluate,
+        jvp=_qr_jvp,
+        batch=batch_all("qr"),
+        expand=_qr_expand,
+        samples=_qr_samples,
+        cost=1000,
+        doc="A = Q R with orthonormal columns of Q and an upper triangle R, for each matrix.",
+    )
+)
+
+
+def _svd_infer(a: TensorType) -> tuple[TensorType, TensorType, TensorType]:
+    check_matrix("svd", a)
+    *batch, m, n = a.shape
+    k = min(m, n)
+    return (a.with_shape((*batch, m, k)), a.with_shape((*batch, k)), a.with_shape((*batch, k, n)))
+
+
+def _svd_evaluate(a: Any) -> tuple[Any, Any, Any]:
+    k = min(a.shape[-2:])
+    try:
+        u, s, vt = np.linalg.svd(a, full_matrices=False)
+    except np.linalg.LinAlgError:
+        *batch, m, n = a.shape
+        shapes = ((*batch, m, k), (*batch, k), (*batch, k, n))
+        return tuple(np.full(shape, np.nan, a.dtype) for shape in shapes)  # type: ignore[return-value]
+    return u, s, vt
+
+
+def _svd_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]
+) -> list[Value]:
+    (da,) = tangents
+    u, s, vt = outs
+    v, ut = transposed(vt), transposed(u)
+    moved = matmul(da, v)
+    inner = matmul(ut, moved)
+    gaps = inverse_gaps(s * s, inner)
+    right, left = inner * along_rows(s, inner), along_columns(s, inner) * inner
+    du = matmul(u, gaps * (right + transposed(right)))
+    dv = matmul(v, gaps * (left + transposed(left)))
+    m, n = da.shape[-2:]
+    zero = s.eq(s.full_like(0))
+    inverse = zero.select(s.full_like(0), s.full_like(1) / zero.select(s.full_like(1), s))
+    if m > n:
+        du = du + (moved - matmul(u, inner)) * along_rows(inverse, u)
+    if n > m:
+        back = matmul(transposed(da), u)
+        dv = dv + (back - matmul(v, matmul(vt, back))) * along_rows(inverse, v)
+    return [du, diagonal(inner), transposed(dv)]
+
+
+def _svd_expand(values: Sequence[Value]) -> list[Value]:
+    (a,) = values
+    if not a.type.size:
+        return empty(a, _svd_infer)
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    found = transposed(a).lapack(routine="gesdd")
+    u, v = transposed(part(found, 0, (k, m))), part(found, k * m, (n, k))
+    return [u, part(found, k * m + n * k, (k,)), transposed(v)]
+
+
+def _svd_samples() -> list[Sample]:
+    found: list[Sample] = []
+    for m, n, batch in ((1, 1, ()), (3, 3, ()), (4, 2, (2,)), (2, 4, ())):
+        found.append(Sample((draws(m + 80).standard_normal((*batch, m, n)),), {}, True, 1e3))
+    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=1e3))
+    return found
+
+
+register(
+    Op(
+        name="svd",
+        family="linear algebra",
+        infer=_svd_infer,
+        evaluate=_svd_evaluate,
+        jvp=_svd_jvp,
+        batch=batch_all("svd"),
+        expand=_svd_expand,
+        samples=_svd_samples,
+        cost=1000,
+        doc="A = U diag(s) V' in the reduced form, s descending, for each matrix.",
+    )
+)
