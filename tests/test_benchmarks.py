@@ -145,6 +145,7 @@ def test_every_workload_of_the_contract_is_there() -> None:
             "jacobian",
             "adam",
             "digits",
+            "linalg",
         ),
     }
     assert all(w.targets or w.value_alone() is not None for w in WORKLOADS.values())

@@ -78,10 +78,10 @@ def _row(*parts: Any) -> Array:
 
 
 def _potrf(a: Array) -> Array:
-    if not a.size:
-        return np.zeros(1)
-    found, status = _lapack("potrf", a)(a, lower=1, clean=0)
-    return _row(found, status)
+    try:
+        return _row(np.linalg.cholesky(a) + np.triu(a, 1), 0)
+    except np.linalg.LinAlgError:
+        return _row(a, 1)
 
 
 def _getrf(transposed: Array) -> Array:
@@ -94,30 +94,23 @@ def _getrf(transposed: Array) -> Array:
     return _row(found.T, order, np.argsort(order), sign, status)
 
 
+# NumPy's own functions call the very library that compiled code does: signs are the same.
+
+
 def _syevd(a: Array) -> Array:
-    if not a.size:
-        return np.zeros(1)
-    values, vectors, status = _lapack("syevd", a)(a, lower=1)
-    return _row(vectors.T, values, status)
+    values, vectors = np.linalg.eigh(a)
+    return _row(vectors.T, values, 0)
 
 
 def _geqrf(transposed: Array) -> Array:
     a = transposed.T
-    m, n = a.shape
-    if not a.size:
-        return np.zeros(m * n + m * min(m, n) + 1)
-    found, tau, _, _ = _lapack("geqrf", a)(a)
-    q, _, status = _lapack("orgqr", a)(found[:, : min(m, n)], tau)
-    return _row(found.T, q.T, status)
+    raw, _ = np.linalg.qr(a, mode="raw")
+    return _row(raw, np.linalg.qr(a).Q.T, 0)
 
 
 def _gesdd(transposed: Array) -> Array:
-    a = transposed.T
-    k = min(a.shape)
-    if not a.size:
-        return np.zeros(k * a.shape[1] + a.shape[0] * k + k + 1)
-    u, s, vt, status = _lapack("gesdd", a)(a, full_matrices=0)
-    return _row(u.T, vt.T, s, status)
+    u, s, vt = np.linalg.svd(transposed.T, full_matrices=False)
+    return _row(u.T, vt.T, s, 0)
 
 
 def _solved(a: Array, b: Array, flags: str) -> Array:
