@@ -60,7 +60,7 @@ def test_arange_needs_known_numbers() -> None:
 
 def test_missing_names() -> None:
     with pytest.raises(AttributeError, match="no traced form yet"):
-        _ = wnp.lexsort
+        _ = wnp.packbits
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = wnp.nonsense
     with pytest.raises(AttributeError, match="wengert.special has no 'airy'"):

@@ -40,20 +40,23 @@ SAME = """
 """NumPy's own objects: ufuncs, which hand traced values on by themselves, dtypes and constants."""
 
 TRACED = """
-    all allclose amax amin angle any append argmax argmin argsort argwhere around array_equal
-    array_equiv array_split astype atleast_1d atleast_2d atleast_3d average block broadcast_arrays
-    broadcast_to can_cast choose clip column_stack compress concat concatenate convolve copy
-    corrcoef correlate count_nonzero cov cross cumprod cumsum cumulative_prod cumulative_sum delete
-    diag diagflat diagonal diff digitize dot dsplit dstack ediff1d einsum empty_like expand_dims
-    extract fix flatnonzero flip fliplr flipud full_like geomspace gradient hsplit hstack i0 imag
-    inner insert interp intersect1d isclose iscomplex iscomplexobj isin isneginf isposinf isreal
-    isrealobj kron linspace logspace matrix_transpose max mean median meshgrid min moveaxis
-    nan_to_num nancumprod nancumsum nanmax nanmean nanmin nanprod nanstd nansum nanvar ndim nonzero
-    ones_like outer pad permute_dims piecewise polyval prod partition ptp ravel real repeat reshape
-    resize result_type roll rollaxis rot90 round searchsorted select setdiff1d shape sinc size sort
+    all allclose amax amin angle any append apply_along_axis apply_over_axes argmax argmin
+    argpartition argsort argwhere around array_equal array_equiv array_split astype atleast_1d
+    atleast_2d atleast_3d average bincount block broadcast_arrays broadcast_to can_cast choose
+    clip column_stack compress concat concatenate convolve copy corrcoef correlate count_nonzero
+    cov cross cumprod cumsum cumulative_prod cumulative_sum delete diag diagflat diagonal diff
+    digitize dot dsplit dstack ediff1d einsum empty_like expand_dims extract fix flatnonzero
+    flip fliplr flipud full_like geomspace gradient histogram histogram2d histogram_bin_edges
+    hsplit hstack i0 imag inner insert interp intersect1d isclose iscomplex iscomplexobj isin
+    isneginf isposinf isreal isrealobj ix_ kron lexsort linspace logspace matrix_transpose max
+    mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax
+    nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nonzero
+    ones_like outer pad partition percentile permute_dims piecewise polyadd polyder polyint
+    polymul polysub polyval prod ptp quantile ravel ravel_multi_index real repeat reshape resize
+    result_type roll rollaxis rot90 round searchsorted select setdiff1d shape sinc size sort
     split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace transpose
-    trapezoid tril trim_zeros triu union1d unique unstack vander var vdot vsplit vstack where
-    zeros_like
+    trapezoid tril trim_zeros triu union1d unique unravel_index unstack vander var vdot vsplit
+    vstack where zeros_like
 """
 """Functions with a traced form."""
 

@@ -1,0 +1,147 @@
+"""Quantiles, counting, and indices as numbers: NumPy's values, derivatives, batches, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((4, 7))
+HOLES = np.where(RNG.random((4, 7)) < 0.3, np.nan, X)
+I = RNG.integers(0, 6, 20)
+W = RNG.standard_normal(20)
+
+METHODS = (
+    *("linear", "lower", "higher", "nearest", "midpoint", "hazen", "weibull"),
+    *("median_unbiased", "normal_unbiased", "interpolated_inverted_cdf"),
+)
+
+
+def put(a: Any, places: Any, axis: Any) -> Any:
+    b = a.copy()
+    np.put_along_axis(b, places, 9.0, axis)
+    return b
+
+
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    **{
+        f"quantile, {m}": (
+            lambda a, m=m: np.quantile(a, [0.0, 0.1, 0.5, 0.77, 1.0], method=m),
+            (X[0],),
+        )
+        for m in METHODS
+    },
+    "quantile, axis": (lambda a: np.quantile(a, 0.3, axis=1, keepdims=True), (X,)),
+    "quantile, axes": (lambda a: np.quantile(a, [[0.3, 0.5]], axis=(0, 1)), (X,)),
+    "quantile, traced": (lambda a, q: np.quantile(a, q, axis=0), (X, np.array([0.2, 0.9]))),
+    "quantile, nan": (lambda a: np.quantile(a, 0.5, axis=1), (HOLES,)),
+    "quantile, float32": (lambda a: np.quantile(a, 0.25), (X.astype(np.float32),)),
+    "percentile": (lambda a: np.percentile(a, [5, 50, 95], axis=0), (X,)),
+    "nanquantile": (lambda a: np.nanquantile(a, [0.25, 0.6], axis=1), (HOLES,)),
+    "nanpercentile": (lambda a: np.nanpercentile(a, 40), (HOLES,)),
+    "nanmedian": (lambda a: np.nanmedian(a, axis=0, keepdims=True), (HOLES,)),
+    "nanargmax": (lambda a: np.nanargmax(a, axis=1), (HOLES,)),
+    "nanargmin": (lambda a: np.nanargmin(a), (HOLES,)),
+    "bincount": (lambda i: np.bincount(i, minlength=6), (I,)),
+    "bincount, weights": (lambda i, w: np.bincount(i, w, minlength=6), (I, W)),
+    "histogram": (lambda a: np.histogram(a, 5), (X,)),
+    "histogram, range": (lambda a: np.histogram(a, 6, (-1.0, 1.5)), (X,)),
+    "histogram, edges": (
+        lambda a: np.histogram(a, np.array([-1.0, 0.0, 0.4, 2.0]), density=True),
+        (X,),
+    ),
+    "histogram, weights": (lambda a, w: np.histogram(a, 4, weights=w)[0], (W, W**2)),
+    "histogram2d": (lambda a, b: np.histogram2d(a, b, [3, 4]), (W, W[::-1].copy())),
+    "put_along_axis": (put, (X, np.argmax(X, axis=1)[:, None], 1)),
+    "put_along_axis, flat": (put, (X, np.array([3, 0, 9]), None)),
+    "ravel_multi_index": (
+        lambda i, j: np.ravel_multi_index((i, j), (6, 8), mode=("clip", "wrap")),
+        (I, 3 * I),
+    ),
+    "ravel_multi_index, F": (lambda i: np.ravel_multi_index((i, i), (6, 6), order="F"), (I,)),
+    "unravel_index": (lambda i: np.unravel_index(i * 3, (4, 5)), (I,)),
+    "unravel_index, F": (lambda i: np.unravel_index(i, (2, 3), order="F"), (I,)),
+    "lexsort": (lambda i, w: np.lexsort((w, i % 3, i % 2)), (I, W)),
+    "apply_along_axis": (
+        lambda a: np.apply_along_axis(lambda v: np.outer(v[:2], v[1:3]), 0, a),
+        (X,),
+    ),
+    "apply_along_axis, scalar": (lambda a: np.apply_along_axis(np.sum, 1, a), (X,)),
+    "apply_over_axes": (lambda a: np.apply_over_axes(np.sum, a, [0, 1]), (X,)),
+    "ix_": (lambda a, i: a[np.ix_(i[:3] % 4, i[3:5])], (X, I)),
+    "polyadd": (np.polyadd, (X[0], X[1, :3])),
+    "polysub": (np.polysub, (X[0, :2], X[1, :3])),
+    "polymul": (np.polymul, (X[0], X[1, :3])),
+    "polyder": (lambda p: np.polyder(p, 2), (X[0],)),
+    "polyint": (lambda p: np.polyint(p, 2, [1.0, 3.0]), (X[0],)),
+}
+
+
+def listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, tuple | list) else [x]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_are_numpys(name: str) -> None:
+    fun, args = CASES[name]
+    wanted = listed(fun(*args))
+    static = tuple(k for k, a in enumerate(args) if not isinstance(a, np.ndarray))
+    for x, y in zip(listed(wg.jit(fun, static_argnums=static)(*args)), wanted, strict=True):
+        assert np.result_type(x) == np.result_type(y) and np.shape(x) == np.shape(y)
+        np.testing.assert_allclose(x, y, rtol=1e-6 if y.dtype == np.float32 else 1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("quantile, linear", "quantile, axis", "quantile, traced", "percentile"),
+        *("bincount, weights", "histogram, weights", "polymul", "polyint", "apply_along_axis"),
+    ],
+)
+def test_derivatives(name: str) -> None:
+    fun, args = CASES[name]
+    floats = [k for k, a in enumerate(args) if a.dtype.kind == "f"]
+    if name == "histogram, weights":
+        floats = [1]  # counts do not depend on where in a bin something is
+
+    def of_floats(*xs: Any) -> Any:
+        given = list(args)
+        for k, x in zip(floats, xs, strict=True):
+            given[k] = x
+        return fun(*given)
+
+    wg.testing.check_grads(of_floats, [args[k] for k in floats], order=1)
+
+
+def test_quantiles_beside_infinity() -> None:
+    """NumPy gives NaN for both, as 0 * inf is."""
+    found = wg.jit(lambda a: np.quantile(a, [0.5, 0.75]))(np.array([1.0, 2.0, np.inf]))
+    np.testing.assert_array_equal(found, [2.0, np.inf])
+
+
+def test_a_batch_of_quantiles() -> None:
+    found = wg.jit(wg.vmap(lambda a: np.quantile(a, [0.2, 0.7])))(X)
+    np.testing.assert_allclose(found, np.quantile(X, [0.2, 0.7], axis=1).T)
+
+
+@pytest.mark.parametrize(
+    ("fun", "arg", "kind", "words"),
+    [
+        (np.bincount, I, TypeError, "pass minlength="),
+        (lambda i: np.bincount(i, minlength=3), I, IndexError, "out of bounds"),
+        (lambda a: np.bincount(a, minlength=3), W, TypeError, "non-negative integers"),
+        (lambda a: np.quantile(a, 1.5), W, ValueError, r"range \[0, 1\]"),
+        (lambda a: np.percentile(a, -1), W, ValueError, r"range \[0, 100\]"),
+        (lambda a: np.quantile(a, 0.5, method="inverted_cdf"), W, ValueError, "methods that"),
+        (lambda a: np.histogram(a, "auto"), W, ValueError, "pass a number"),
+        (lambda a: np.histogram(a, 3, (2, 1)), W, ValueError, "max must be larger"),
+    ],
+)
+def test_errors(fun: Any, arg: Any, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        wg.jit(fun)(arg)

@@ -1,0 +1,138 @@
+"""Counting: bincount and histograms, with numbers of bins that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, DTypeError, ShapeError, TracerConversionError
+from wengert.ir.builder import Value
+from wengert.ir.types import FLOAT64, INT64
+from wengert.tracer.functions.operands import (
+    floating,
+    full,
+    integer,
+    materialise,
+    operand,
+    wrapped,
+)
+from wengert.tracer.tables import function
+
+
+@function(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each of 0, 1, ..., minlength - 1 occurs, or the sum of its weights.
+
+    The length cannot depend on traced numbers: it is `minlength`, and larger ones raise IndexError.
+    """
+    value = materialise(x)
+    if value.dtype.kind not in "iub":
+        raise DTypeError(f"bincount counts non-negative integers, got {value.type}")
+    if value.ndim != 1:
+        raise ShapeError(f"bincount takes a vector, got {value.type}")
+    length = integer(minlength, "minlength")
+    if not length:
+        raise TracerConversionError(
+            "the length of np.bincount of traced numbers is known only when the compiled program "
+            "runs; pass minlength=, which is taken as the length"
+        )
+    places = value.to(INT64).check_index(size=length, axis=0)
+    if weights is None:
+        return wrapped(_summed(places, places.full_like(1), length))
+    given = floating(weights).to(FLOAT64)
+    if given.shape != places.shape:
+        raise ArgumentError("The weights and list don't have the same length.")
+    return wrapped(_summed(places, given, length))
+
+
+def _summed(places: Value, amounts: Value, length: int) -> Value:
+    """The sum of the amounts at each place."""
+    return full((length,), 0, amounts.dtype).scatter_add(amounts, places)
+
+
+def _edges(x: Any, bins: Any, limits: Any) -> Any:
+    """The edges of a histogram's bins; limits may be traced."""
+    if isinstance(bins, str):
+        raise ArgumentError(
+            f"bins={bins!r} makes the number of bins depend on traced numbers; pass a number"
+        )
+    given = operand(bins)
+    if given.ndim == 1:
+        return bins
+    count = integer(bins, "bins")
+    if count < 1:
+        raise ArgumentError("`bins` must be positive, when an integer")
+    if limits is None:
+        low, high = np.min(x) * 1.0, np.max(x) * 1.0
+    else:
+        low, high = limits
+        if low >= high:
+            raise ArgumentError(f"max must be larger than min in range parameter, got {limits}")
+    flat = low == high
+    low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
+    inner = low + (high - low) * (np.arange(count) / count)
+    return np.concatenate([inner, np.reshape(high, (1,))])  # the last edge to the last bit
+
+
+@function(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+    """The edges that `histogram` uses."""
+    return _edges(np.ravel(a), bins, range)
+
+
+def _bin_of(x: Any, edges: Any) -> Any:
+    """The bin of each element, the last one with its upper edge; -1 for none."""
+    count = len(edges) - 1
+    place = np.searchsorted(edges, x, side="right") - 1
+    place = np.where(x == edges[-1], count - 1, place)
+    return np.where((x >= edges[0]) & (x <= edges[-1]), place, -1)
+
+
+@function(np.histogram)
+def histogram(
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - NumPy's name
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """Counts, or sums of weights, in bins, and the bins' edges."""
+    x = np.ravel(wrapped(materialise(a)))
+    edges = _edges(x, bins, range)
+    found = _collected([_bin_of(x, edges)], [len(edges) - 1], weights)
+    return (found / (np.diff(edges) * np.sum(found)) if density else found), edges
+
+
+@function(np.histogram2d)
+def histogram2d(
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - NumPy's name
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """Counts of pairs in a table of bins, and the edges of both axes."""
+    first, second = (np.ravel(wrapped(materialise(v))) for v in (x, y))
+    both = list(bins) if isinstance(bins, Sequence) and len(bins) == 2 else [bins, bins]
+    limits = range if range is not None else (None, None)
+    edges = [_edges(v, b, r) for v, b, r in zip((first, second), both, limits, strict=True)]
+    places = [_bin_of(v, e) for v, e in zip((first, second), edges, strict=True)]
+    found = _collected(places, [len(e) - 1 for e in edges], weights) * 1.0
+    if density:
+        found = found / (np.outer(*(np.diff(e) for e in edges)) * np.sum(found))
+    return found, edges[0], edges[1]
+
+
+def _collected(places: Sequence[Any], sizes: Sequence[int], weights: Any) -> Any:
+    """What falls into each cell of a table; elements with a place of -1 fall nowhere."""
+    total = int(np.prod(sizes))
+    cell: Any = 0
+    inside: Any = True
+    for place, size in zip(places, sizes, strict=True):
+        cell, inside = cell * size + place, inside & (place >= 0)
+    amount = inside * 1 if weights is None else np.where(inside, np.ravel(weights), 0)
+    where = materialise(np.where(inside, cell, 0))
+    return np.reshape(wrapped(_summed(where, materialise(amount), total)), tuple(sizes))
