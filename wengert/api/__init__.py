@@ -14,6 +14,7 @@ from wengert.api.derivatives import (
     value_and_grad,
     vjp,
 )
+from wengert.api.implicit import custom_linear_solve, custom_root, fixed_point
 from wengert.api.jacobians import hessian, jacfwd, jacobian, jacrev
 from wengert.api.jit import jit
 from wengert.api.mapping import vmap
@@ -27,8 +28,11 @@ __all__ = [
     "checkpoint",
     "cond",
     "custom_jvp",
+    "custom_linear_solve",
+    "custom_root",
     "custom_vjp",
     "eval_shape",
+    "fixed_point",
     "float0",
     "fori_loop",
     "grad",

@@ -1,0 +1,180 @@
+"""Solutions of equations, differentiated by the equation and not through the iterations.
+
+Where f(x, a) = 0 defines x, the implicit function theorem gives  (∂f/∂x) ẋ = -(∂f/∂a) ȧ,  and in
+reverse  (∂f/∂x)' λ = x̄,  ā = -(∂f/∂a)' λ.  One linear system for each derivative, whatever the
+solver did. A. Griewank, A. Walther, Evaluating Derivatives, 2nd edition, SIAM 2008, chapter 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.api.arguments import fail, function_name, require_callable
+from wengert.api.custom import custom_jvp
+from wengert.api.derivatives import jvp, vjp
+from wengert.api.jacobians import jacfwd
+from wengert.api.ravel import ravel_pytree
+from wengert.capture.convert import convert
+from wengert.errors import TreeError
+from wengert.plain.iteration import iterated
+from wengert.tracer.pytree import flatten, tree_map
+
+Operator = Callable[[Any], Any]
+Solve = Callable[[Operator, Any], Any]
+
+
+def custom_root(
+    f: Callable[..., Any],
+    initial_guess: Any,
+    solve: Callable[[Operator, Any], Any],
+    tangent_solve: Solve | None = None,
+    args: Sequence[Any] = (),
+) -> Any:
+    """x with f(x, *args) = 0, found by `solve(lambda x: f(x, *args), initial_guess)`.
+
+    Derivatives with respect to `args` come from the equation; the guess has none. Linear systems
+    with the derivative of `f` in x, or its transpose, are solved by `tangent_solve(operator,
+    right_hand_side)`, by default by elimination of the whole matrix. What the equation depends on
+    has to be among `args`. `x`, `f`'s value and `args` are pytrees; the first two have one
+    structure.
+    """
+    require_callable("custom_root", f)
+    require_callable("custom_root", solve)
+    f, solve = convert(f), convert(solve)
+    linear = eliminated if tangent_solve is None else convert(tangent_solve)
+
+    @custom_jvp
+    def root(guess: Any, parameters: Any) -> Any:
+        found = solve(lambda x: f(x, *parameters), guess)
+        _check_structure(f, found, parameters)
+        return found
+
+    @root.defjvp
+    def forward(primals: Any, tangents: Any) -> Any:
+        guess, parameters = primals
+        x = root(guess, parameters)
+        _, moved = jvp(lambda *a: f(x, *a), parameters, tangents[1])
+        found = linear(_derivative(f, x, parameters), tree_map(np.negative, moved))
+        return x, found
+
+    def first(guess: Any, parameters: Any) -> Any:
+        x = root(guess, parameters)
+        return x, (guess, x, parameters)
+
+    def second(saved: Any, bar: Any) -> Any:
+        guess, x, parameters = saved
+        _, pull = vjp(lambda y: f(y, *parameters), x)
+        multiplier = linear(lambda v: pull(v)[0], bar)
+        _, pull_parameters = vjp(lambda *a: f(x, *a), *parameters)
+        bars = pull_parameters(tree_map(np.negative, multiplier)) if parameters else ()
+        return tree_map(lambda g: np.zeros_like(g), guess), tuple(bars)
+
+    root.defvjp(first, second)
+    return root(initial_guess, tuple(args))
+
+
+def custom_linear_solve(
+    matvec: Callable[..., Any],
+    b: Any,
+    solve: Solve,
+    transpose_solve: Solve | None = None,
+    symmetric: bool = False,
+    args: Sequence[Any] = (),
+) -> Any:
+    """x with matvec(x, *args) = b, found by `solve(lambda x: matvec(x, *args), b)`.
+
+    Derivatives with respect to `b` and `args` solve one more system: forward by `solve` again, in
+    reverse mode by `transpose_solve(transposed_matvec, x_bar)`, which is `solve` if `symmetric`,
+    and by default elimination of the whole matrix.
+    """
+    require_callable("custom_linear_solve", matvec)
+    require_callable("custom_linear_solve", solve)
+    matvec, solve = convert(matvec), convert(solve)
+    backward = solve if symmetric else eliminated
+    if transpose_solve is not None:
+        backward = convert(transpose_solve)
+
+    @custom_jvp
+    def solution(right: Any, parameters: Any) -> Any:
+        return solve(lambda x: matvec(x, *parameters), right)
+
+    @solution.defjvp
+    def forward(primals: Any, tangents: Any) -> Any:
+        right, parameters = primals
+        x = solution(right, parameters)
+        moved = tangents[0]
+        if parameters:
+            _, through = jvp(lambda *a: matvec(x, *a), parameters, tangents[1])
+            moved = tree_map(np.subtract, moved, through)
+        return x, solve(lambda v: matvec(v, *parameters), moved)
+
+    def first(right: Any, parameters: Any) -> Any:
+        x = solution(right, parameters)
+        return x, (x, parameters)
+
+    def second(saved: Any, bar: Any) -> Any:
+        x, parameters = saved
+        _, pull = vjp(lambda y: matvec(y, *parameters), x)
+        multiplier = backward(lambda v: pull(v)[0], bar)
+        _, pull_parameters = vjp(lambda *a: matvec(x, *a), *parameters)
+        bars = pull_parameters(tree_map(np.negative, multiplier)) if parameters else ()
+        return multiplier, tuple(bars)
+
+    solution.defvjp(first, second)
+    return solution(b, tuple(args))
+
+
+def fixed_point(
+    step: Callable[..., Any],
+    initial_guess: Any,
+    args: Sequence[Any] = (),
+    tol: float = 1e-10,
+    max_steps: int = 10_000,
+    tangent_solve: Solve | None = None,
+) -> Any:
+    """x with step(x, *args) = x, by iteration, differentiated by the equation, as `custom_root` is.
+
+    It ends when no number x changes by more than tol (1 + |x|), or after `max_steps` steps.
+    """
+    require_callable("fixed_point", step)
+    step = convert(step)
+
+    def residual(x: Any, *parameters: Any) -> Any:
+        return tree_map(np.subtract, x, step(x, *parameters))
+
+    def solve(equation: Operator, guess: Any) -> Any:
+        vector, back = ravel_pytree(guess)
+
+        def advanced(v: Any) -> Any:
+            return v - ravel_pytree(equation(back(v)))[0]
+
+        return back(convert(iterated)(advanced, vector, tol, max_steps))
+
+    return custom_root(residual, initial_guess, solve, tangent_solve, args)
+
+
+def eliminated(operator: Operator, right: Any) -> Any:
+    """The solution of a linear system given as a function, from its whole matrix."""
+    vector, back = ravel_pytree(right)
+    matrix = jacfwd(lambda v: ravel_pytree(operator(back(v)))[0])(np.zeros_like(vector))
+    return back(np.linalg.solve(matrix, vector))
+
+
+def _derivative(f: Callable[..., Any], x: Any, parameters: Any) -> Operator:
+    return lambda v: jvp(lambda y: f(y, *parameters), (x,), (v,))[1]
+
+
+def _check_structure(f: Callable[..., Any], x: Any, parameters: Any) -> None:
+    value = f(x, *parameters)
+    mine, other = flatten(x), flatten(value)
+    if mine[1] != other[1] or [np.shape(v) for v in mine[0]] != [np.shape(v) for v in other[0]]:
+        fail(
+            TreeError(
+                f"custom_root needs as many equations as unknowns: '{function_name(f)}' gives "
+                f"{[np.shape(v) for v in other[0]]} for unknowns of shapes "
+                f"{[np.shape(v) for v in mine[0]]}"
+            )
+        )
