@@ -20,8 +20,9 @@ class Config:
     that gets every stage, or None.
     `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `cuda_device`: what
     plays the CUDA back end's device, "gpu" or "host". `num_threads`: how many threads native code
-    may use, or None for the default. `check_bounds`: whether indices known
-    only at run time are checked. `debug`: how much to say (0-2).
+    may use, or None for the default. `check_bounds`: whether indices known only at run time are
+    checked. `debug_nans`: whether programs are evaluated equation by equation, until one makes a
+    NaN. `debug`: how much to say (0-2).
     """
 
     verify: bool
@@ -31,6 +32,7 @@ class Config:
     cuda_device: str
     num_threads: int | None
     check_bounds: bool
+    debug_nans: bool
     debug: int
 
 
@@ -51,6 +53,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         cuda_device=_choice(env, "WENGERT_CUDA_DEVICE", ("gpu", "host")),
         num_threads=_integer(env, "WENGERT_NUM_THREADS", None, 1),
         check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
+        debug_nans=_flag(env, "WENGERT_DEBUG_NANS", False),
         debug=_integer(env, "WENGERT_DEBUG", 0, 0) or 0,
     )
 

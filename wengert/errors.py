@@ -49,6 +49,10 @@ class AssertionFailedError(WengertError, AssertionError):
     """An `assert` of the user's that did not hold when the program ran."""
 
 
+class NotANumberError(WengertError, FloatingPointError):
+    """The first NaN of a program, where WENGERT_DEBUG_NANS asks for it."""
+
+
 class OutOfBoundsError(WengertError, IndexError):
     """An index outside its axis."""
 

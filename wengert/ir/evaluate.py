@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from wengert.errors import WengertError, located
+from wengert.config import config
+from wengert.errors import NotANumberError, WengertError, located
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.types import Dim, Symbol
 
@@ -54,7 +55,10 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
     with np.errstate(all="ignore"):
         for eqn in program.eqns:
             try:
-                results = eqn.op.evaluate(*map(read, eqn.inputs), **_params(eqn))
+                operands = [read(a) for a in eqn.inputs]
+                results = eqn.op.evaluate(*operands, **_params(eqn))
+                if config().debug_nans:
+                    _refuse_nan(eqn, operands, results)
             except WengertError as error:  # an index out of bounds, say
                 raise located(error, eqn.location) from None
             if len(eqn.outputs) == 1:
@@ -62,6 +66,30 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
             for var, result in zip(eqn.outputs, results, strict=True):
                 env[var] = _typed(result, var)
     return [read(atom) for atom in program.outputs]
+
+
+def _refuse_nan(eqn: Eqn, operands: Sequence[Any], results: Any) -> None:
+    """Raises NotANumberError if an equation made a NaN, and got none."""
+    if any(map(_has_nan, operands)):
+        return
+    for result in results if len(eqn.outputs) > 1 else (results,):
+        if _has_nan(result):
+            place = tuple(int(i) for i in np.argwhere(np.isnan(result))[0])
+            given = ", ".join(_described(x, place, np.shape(result)) for x in operands)
+            where = f" at {place}" if place else ""
+            raise NotANumberError(f"{eqn.op.name}({given}) is NaN{where}, the first one there is")
+
+
+def _has_nan(x: Any) -> bool:
+    array = np.asarray(x)
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
+
+
+def _described(x: Any, place: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """An operand's number at a place of the result, or its type if that says nothing."""
+    if np.shape(x) in ((), shape):
+        return repr(np.asarray(x)[place if np.shape(x) else ()].item())
+    return f"{np.asarray(x).dtype}[{','.join(map(str, np.shape(x)))}]"
 
 
 def _typed(result: Any, var: Var) -> Any:
