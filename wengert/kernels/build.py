@@ -79,8 +79,8 @@ class _Build:
     buffers: dict[Var, Buffer] = field(init=False)
     stages: list[Stage] = field(default_factory=list[Stage])
     wanted: set[Var] = field(default_factory=set[Var])
-    packs: dict[tuple[Var, tuple[int, ...]], Operand] = field(
-        default_factory=dict[tuple[Var, tuple[int, ...]], Operand]
+    packs: dict[tuple[Var, tuple[int, ...]], Buffer] = field(
+        default_factory=dict[tuple[Var, tuple[int, ...]], Buffer]
     )
     pull: Pull = field(init=False)
     domains: Domains = field(init=False)
@@ -391,9 +391,12 @@ class _Build:
         key = (atom, dims.packed)
         if key not in self.packs:
             self.packs[key] = self.pack(atom, dims)
-        return self.packs[key]
+        strides = _in_order(dims).strides()  # by the axes' roles, which differ from use to use
+        assert strides is not None
+        return Operand(self.packs[key], strides)
 
-    def pack(self, atom: Var, dims: Dims) -> Operand:
+    def pack(self, atom: Var, dims: Dims) -> Buffer:
+        """A copy of an operand with its axes in the order `dims.packed`."""
         order = dims.packed
         shape = tuple(dims.shape[a] for a in order)
         kind = TensorType(atom.type.dtype, shape)
@@ -410,14 +413,18 @@ class _Build:
                 self.pull.read(atom, place),
             )
         )
+        return buffer
 
-        def moved(axes: Sequence[int]) -> tuple[int, ...]:
-            return tuple(order.index(a) for a in axes)
 
-        packed = Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
-        strides = packed.strides()
-        assert strides is not None
-        return Operand(buffer, strides)
+def _in_order(dims: Dims) -> Dims:
+    """What the axes are called once they stand in the order `dims.packed`."""
+    order = dims.packed
+
+    def moved(axes: Sequence[int]) -> tuple[int, ...]:
+        return tuple(order.index(a) for a in axes)
+
+    shape = tuple(dims.shape[a] for a in order)
+    return Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
 
 
 def _buffer(tensor: TensorType, space: Space) -> Buffer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -162,7 +161,6 @@ def each_matrix(function: Callable[..., Array], *stacks: Array) -> Array:
     return found.reshape(*batch, *found.shape[1:]).astype(stacks[0].dtype)
 
 
-@functools.cache
 def draws(seed: int) -> np.random.Generator:
     """Random numbers for samples."""
     return np.random.default_rng(seed)

@@ -81,8 +81,7 @@ def _qr_samples() -> list[Sample]:
     found: list[Sample] = []
     for m, n, batch in ((1, 1, ()), (3, 3, ()), (5, 3, (2,))):
         found.append(Sample((draws(m + 70).standard_normal((*batch, m, n)),), {}, True, 1e3))
-    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=1e3))
-    return found
+    return found  # in float64 alone: rounding decides the vectors' signs
 
 
 register(
@@ -157,8 +156,7 @@ def _svd_samples() -> list[Sample]:
     found: list[Sample] = []
     for m, n, batch in ((1, 1, ()), (3, 3, ()), (4, 2, (2,)), (2, 4, ())):
         found.append(Sample((draws(m + 80).standard_normal((*batch, m, n)),), {}, True, 1e3))
-    found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=1e3))
-    return found
+    return found  # in float64 alone: rounding decides the vectors' signs
 
 
 register(
