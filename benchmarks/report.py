@@ -12,7 +12,10 @@ from benchmarks.startup import FIRST_CALL_TARGET, IMPORT_TARGET, Startup
 
 RESULTS = Path(__file__).parent / "results"
 GRADIENT_TARGET = 5.0  # times the value
-PEER_ORDER = ("numpy", "jax", "torch", "torch.compile", "autograd", "numba", "numpy by hand")
+PEER_ORDER = (
+    *("numpy", "jax", "torch", "torch.compile", "autograd", "asdex", "optax"),
+    *("numba", "numpy by hand"),
+)
 
 
 def seconds(value: float | None) -> str:
