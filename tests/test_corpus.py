@@ -47,6 +47,10 @@ from corpus_laws import (
 )
 
 import wengert as wg
+from wengert.ir.evaluate import evaluate
+from wengert.ir.program import Program
+from wengert.ir.sparsity.walk import jacobian_pattern
+from wengert.ir.transforms.jacobian import jacobian
 
 FILES = (
     branches,
@@ -120,6 +124,34 @@ def test_gradient(case: Case) -> None:
     scalar = Scalar.of(case)
     found = wg.grad(scalar.function())(scalar.point, scalar.rest)
     assert_gradient(wg.tree_leaves(found), plain_gradient(scalar), case.rtol)
+
+
+@pytest.mark.parametrize("case", table(DIFFERENTIABLE[::4], every=6))
+def test_sparsity_covers_the_jacobian(case: Case) -> None:
+    """What the program alone says of loops and branches, against the numbers at one point."""
+    arguments = case.draw()
+    whole = wg.make_ir(case.fn)(*arguments).program
+    program = Program(whole.inputs, whole.eqns, tuple(a for a in whole.outputs if a.type.is_float))
+    leaves = [
+        np.asarray(x, t.dtype) for x, t in zip(numbers(arguments), whole.in_types, strict=True)
+    ]
+    active = [t.is_float for t in program.in_types]
+    count, ins = len(program.outputs), sum(active)
+    if not count:
+        return  # all that it does is left in its arguments
+    found = evaluate(jacobian(program, active, count, True), leaves)[count:]
+    rows = [
+        np.concatenate([b.reshape(t.size, -1) for b in found[k * ins : (k + 1) * ins]], axis=1)
+        for k, t in enumerate(program.out_types)
+        if t.size
+    ]
+    pattern = jacobian_pattern(program, active).toarray()
+    assert not (np.concatenate(rows)[~pattern] != 0).any()
+
+
+def numbers(arguments: Any) -> list[Any]:
+    """The leaves that are inputs of a program: arrays, NumPy's scalars and floats."""
+    return [x for x in wg.tree_leaves(arguments) if isinstance(x, np.ndarray | np.generic | float)]
 
 
 @pytest.mark.parametrize("case", table(DIFFERENTIABLE, every=4))
