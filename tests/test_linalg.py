@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fast_share import fast_share
 
 import wengert as wg
 from wengert.errors import MatrixShapeError, SingularMatrixError
@@ -86,7 +87,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (general(6).reshape(2, 3, 6), RNG.standard_normal((2, 3))),
     ),
 }
-cases = pytest.mark.parametrize("name", CASES)
+cases = pytest.mark.parametrize("name", fast_share(list(CASES), every=6))
 
 
 def listed(x: Any) -> list[Any]:

@@ -182,7 +182,8 @@ def test_a_recurrence_runs_along_its_diagonals_and_gives_the_same(name: str, dty
     np.testing.assert_allclose(wg.jit(fun)(*args), expected, **close)
 
 
-@pytest.mark.parametrize("name", fast_share(list(CASES), 7))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(CASES))
 def test_the_gradient_is_the_same_with_and_without(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
