@@ -1,8 +1,9 @@
 """The op eigh: A = V diag(w) V' for symmetric A, of which the lower half is read.
 
 With M = V' Ȧ V:  ẇ = diag(M),  V̇ = V (F ∘ M) with F[i, j] = 1 / (w[j] - w[i]) off the diagonal.
-Where eigenvalues are equal, F is taken as 0: what functions of A have that do not depend on the
-choice of vectors within such a space is right then, and the rest has no derivative.
+Where eigenvalues are equal, F is taken as 0. Gradients of functions of the eigenvalues alone are
+right then; what is made of vectors (A rebuilt, a matrix function) and second derivatives lack the
+part within such a space, which no choice of F gives: that takes an op with divided differences.
 M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
 algorithmic differentiation", Oxford 2008, section 3.1.
 """
