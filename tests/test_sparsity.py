@@ -287,6 +287,7 @@ def test_errors_of_arguments(call: Callable[[], Any], words: str) -> None:
         (lambda: wg.sparse_jacobian(np.sin, mode="sideways"), "mode of sparse_jacobian is one of"),
         (lambda: wg.jacobian(np.sin, mode="sideways"), "mode of jacobian is one of"),
         (lambda: wg.sparse_jacobian(np.sin, argnums=3)(np.ones(3)), "positional argument 3"),
+        (lambda: wg.sparse_jacobian(np.sin, argnums=(0, -1))(np.ones(3)), "names an argument"),
         (lambda: wg.sparse_jacobian(3), "needs a function"),  # type: ignore[arg-type]
     ],
 )

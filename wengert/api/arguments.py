@@ -166,27 +166,33 @@ class Selected:
         return chosen[0] if self.single else chosen
 
 
-def select(transform: str, argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selected:
-    """The arguments named by `argnums`, an int or a sequence of ints."""
-    single = isinstance(argnums, (int, np.integer))
+def positions_of(transform: str, argnums: Any, given: int) -> tuple[int, ...]:
+    """The positions that `argnums`, an int or a sequence of ints, names among `given` arguments."""
     positions: list[int] = []
-    for number in (argnums,) if single else argnums:
-        if not -len(args) <= number < len(args):
+    for number in (argnums,) if isinstance(argnums, (int, np.integer)) else argnums:
+        if not -given <= number < given:
             fail(
                 InputTypeError(
                     f"{transform} was to work on positional argument {number}, and the call has "
-                    f"{len(args)} (keyword arguments are never differentiated)"
+                    f"{given} (keyword arguments are never differentiated)"
                 )
             )
-        positions.append(int(number) % len(args))
+        positions.append(int(number) % given)
     if len(set(positions)) != len(positions):
         fail(InputTypeError(f"argnums={argnums!r} names an argument of {transform} twice"))
+    return tuple(positions)
+
+
+def select(transform: str, argnums: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Selected:
+    """The arguments named by `argnums`, an int or a sequence of ints."""
+    single = isinstance(argnums, (int, np.integer))
+    positions = positions_of(transform, argnums, len(args))
     chosen = tuple(args[p] for p in positions)
     leaves, tree = flatten(chosen)
     names = [
         f"argument {p}{path}" for p, x in zip(positions, chosen, strict=True) for path in paths(x)
     ]
-    return Selected(leaves, tree, names, tuple(positions), single, args, kwargs)
+    return Selected(leaves, tree, names, positions, single, args, kwargs)
 
 
 def differentiable(

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.arguments import abstract, fail, function_name, own, require_callable
+from wengert.api.arguments import (
+    abstract,
+    fail,
+    function_name,
+    own,
+    positions_of,
+    require_callable,
+)
 from wengert.api.colouring import best, count
 from wengert.api.derivatives import grad
 from wengert.api.jacobian_modes import SWEEP_COST
@@ -31,6 +38,9 @@ MODES = ("auto", "forward", "reverse")
 
 _CHOICES = {"auto": ("forward", "reverse"), "hessian": ("symmetric", "reverse")}
 """What is compared where the mode is open."""
+
+KEPT = 16
+"""So many prepared objects are kept for other shapes and integers; then the oldest goes."""
 
 
 def sparse_jacobian(
@@ -91,7 +101,7 @@ class SparseDerivative:
             if each.call.differs_from(call) is None:
                 return each.at(call)
         made = self._prepare(call)
-        self._prepared.append(made)
+        self._prepared = [*self._prepared, made][-KEPT:]
         return made.at(call)
 
     def prepare(self, *args: Any, **kwargs: Any) -> Prepared:
@@ -180,7 +190,7 @@ class _Call:
     def of(
         transform: str, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> _Call:
-        positions = _positions(transform, argnums, len(args))
+        positions = positions_of(transform, argnums, len(args))
         leaves, tree = flatten((args, kwargs))
         if any(isinstance(x, Tracer) for x in leaves):
             fail(
@@ -232,19 +242,6 @@ class _Call:
         closed.__name__ = function_name(function)
         types = [t for t in (self.types[i] for i in self.order) if t is not None]
         return trace(closed, types, name=function_name(function)).program
-
-
-def _positions(transform: str, argnums: Argnums, given: int) -> tuple[int, ...]:
-    numbers = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
-    for number in numbers:
-        if not -given <= number < given:
-            fail(
-                InputTypeError(
-                    f"{transform} was to work on positional argument {number}, and the call has "
-                    f"{given} (keyword arguments are never differentiated)"
-                )
-            )
-    return tuple(int(n) % given for n in numbers)
 
 
 def _float_type(transform: str, leaf: Any, moving: bool) -> Abstract | None:

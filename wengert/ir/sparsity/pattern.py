@@ -74,6 +74,17 @@ def take_rows(pattern: Pattern, rows: Ints) -> Pattern:
     return from_rows(counts, pattern.indices[np.repeat(first, counts) + within], pattern.shape[1])
 
 
+def stacked(patterns: Sequence[Pattern], columns: int) -> Pattern:
+    """The patterns one below the other."""
+    if len(patterns) == 1:
+        return patterns[0]
+    if not patterns:
+        return empty(0, columns)
+    counts = np.concatenate([np.diff(p.indptr) for p in patterns])
+    indices = np.concatenate([p.indices for p in patterns])
+    return from_rows(counts, indices, columns)
+
+
 def spread_over(patterns: Sequence[Pattern], rows: int) -> Pattern:
     """The pattern in which each of `rows` rows depends on all that any row of `patterns` does."""
     found = np.unique(np.concatenate([p.indices for p in patterns]))

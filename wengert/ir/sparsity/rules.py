@@ -1,9 +1,9 @@
 """How the patterns of an equation's operands make that of its output, by what kind of op it is.
 
 The programs are linear in what moves, so there are few kinds. Pointwise ops keep each row where it
-is. Ops that move elements are run by their own `evaluate` on numbers of elements instead of the
-elements: what comes out says which row goes where, with no rule for any op. The others say what
-they do by their form.
+is, but for products and choices with known operands. Ops that move elements are run by their own
+`evaluate` on numbers of elements instead of the elements: what comes out says which row goes where.
+The others say what they do by their form.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from wengert.ir.sparsity.pattern import (
     Pattern,
     check_size,
     from_pairs,
-    from_rows,
     product,
     spread_over,
+    stacked,
     take_rows,
     union,
 )
@@ -127,15 +127,7 @@ def _moved(
         else:
             operands.append(state)
     found = np.asarray(eqn.op.evaluate(*operands, **params)).ravel()
-    return take_rows(_stacked(rows), found)
-
-
-def _stacked(patterns: Sequence[Pattern]) -> Pattern:
-    if len(patterns) == 1:
-        return patterns[0]
-    counts = np.concatenate([np.diff(p.indptr) for p in patterns])
-    indices = np.concatenate([p.indices for p in patterns])
-    return from_rows(counts, indices, patterns[0].shape[1])
+    return take_rows(stacked(rows, rows[0].shape[1]), found)
 
 
 def _updated(

@@ -19,7 +19,7 @@ from wengert.ir.evaluate import binding, resolved
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.simplify import simplify
 from wengert.ir.program import Atom, Eqn, Literal, Program
-from wengert.ir.sparsity.pattern import Pattern, empty, identity, take_rows, union
+from wengert.ir.sparsity.pattern import Pattern, empty, identity, stacked, take_rows, union
 from wengert.ir.sparsity.rules import State, is_pattern, output_pattern, whole
 from wengert.ir.transforms.linearize import linearize
 from wengert.ir.types import TensorType
@@ -45,19 +45,7 @@ def jacobian_pattern(program: Program, active: Sequence[bool]) -> Pattern:
         _pattern(next(found), t.size, columns) if on else empty(t.size, columns)
         for t, on in zip(program.out_types, split.out_active, strict=True)
     ]
-    return _below(blocks, columns)
-
-
-def _below(blocks: Sequence[Pattern], columns: int) -> Pattern:
-    total = sum(b.shape[0] for b in blocks)
-    placed = []
-    first = 0
-    for block in blocks:
-        rows = np.full(total, -1, np.int64)
-        rows[first : first + block.shape[0]] = np.arange(block.shape[0])
-        placed.append(take_rows(block, rows))
-        first += block.shape[0]
-    return union(placed) if placed else empty(0, columns)
+    return stacked(blocks, columns)
 
 
 def _pattern(state: State, rows: int, columns: int) -> Pattern:
@@ -151,7 +139,7 @@ def _joined(states: Sequence[State], t: TensorType) -> State:
     moving = [s for s in states if is_pattern(s)]
     if moving:
         columns = moving[0].shape[1]
-        return _below([_pattern(s, t.size, columns) for s in states], columns)
+        return stacked([_pattern(s, t.size, columns) for s in states], columns)
     if not states or any(s is None for s in states):
         return None
     return np.stack(states)
