@@ -143,8 +143,7 @@ def test_many_numbers_are_the_same_as_few() -> None:
 
 def test_numbers_are_made_inside_the_loops_that_use_them() -> None:
     lowered = wg.jit(lambda k: random.normal(k, (1000,)).sum()).lower(KEY)
-    # sums of its eight shares, and what all numbers take from the key
-    assert "arena 128 bytes" in lowered.kernels
+    assert "arena 64 bytes" in lowered.kernels  # sums of its eight shares
 
 
 def test_derivatives_go_through_samples() -> None:

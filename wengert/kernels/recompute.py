@@ -91,9 +91,17 @@ class _Search:
 
     def _repeated(self, var: Var) -> bool:
         return any(
-            _repeats(var, e, at, self.forms)
-            or (self.base.get(e.outputs[0]) == var and self._repeated(e.outputs[0]))
+            _repeats(var, e, at, self.forms) or self._gathered_as(e.outputs[0], var)
             for _, e, at in self.users[var]
+            if e.outputs
+        )
+
+    def _gathered_as(self, view: Var, var: Var) -> bool:
+        """Whether a mere view of `var` is read in another order. (One that is broadcast is mostly
+        a single number, which the loops that read it keep in a register.)"""
+        return self.base.get(view) == var and any(
+            e.op.name == "gather" and _repeats(view, e, at, self.forms)
+            for _, e, at in self.users[view]
             if e.outputs
         )
 
