@@ -12,16 +12,16 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.ir.builder import Value
-from wengert.ir.op import Op, Sample, register
+from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
     SMALL,
-    batch_all,
     check_matrix,
     draws,
     each_matrix,
     element,
     matmul,
     on_diagonal,
+    on_matrices,
     part,
     spread_over,
     stacked,
@@ -106,17 +106,12 @@ def _samples() -> list[Sample]:
     return found
 
 
-register(
-    Op(
-        name="cholesky",
-        family="linear algebra",
-        infer=_infer,
-        evaluate=_evaluate,
-        jvp=_jvp,
-        batch=batch_all("cholesky"),
-        expand=_expand,
-        samples=_samples,
-        cost=1000,
-        doc="The lower L of A = L L' for each matrix; NaN where there is none.",
-    )
+on_matrices(
+    "cholesky",
+    infer=_infer,
+    evaluate=_evaluate,
+    jvp=_jvp,
+    expand=_expand,
+    samples=_samples,
+    doc="The lower L of A = L L' for each matrix; NaN where there is none.",
 )

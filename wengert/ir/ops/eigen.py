@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
-from wengert.ir.op import Op, Sample, register
+from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
-    batch_all,
     check_matrix,
     diagonal,
     draws,
     empty,
     inverse_gaps,
     matmul,
+    on_matrices,
     part,
     symmetric,
     transposed,
@@ -71,17 +71,12 @@ def _samples() -> list[Sample]:
     return found  # in float64 alone: rounding decides the vectors' signs
 
 
-register(
-    Op(
-        name="eigh",
-        family="linear algebra",
-        infer=_infer,
-        evaluate=_evaluate,
-        jvp=_jvp,
-        batch=batch_all("eigh"),
-        expand=_expand,
-        samples=_samples,
-        cost=1000,
-        doc="Ascending eigenvalues, and orthonormal eigenvectors as columns, of symmetric A.",
-    )
+on_matrices(
+    "eigh",
+    infer=_infer,
+    evaluate=_evaluate,
+    jvp=_jvp,
+    expand=_expand,
+    samples=_samples,
+    doc="Ascending eigenvalues, and orthonormal eigenvectors as columns, of symmetric A.",
 )

@@ -24,7 +24,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.ir.forms import Library
 from wengert.ir.op import Op, Sample, register
-from wengert.ir.ops.matrices import batch_all, check_matrix, draws, each_matrix
+from wengert.ir.ops.matrices import COST, batch_all, check_matrix, draws, each_matrix
 from wengert.ir.types import TensorType
 
 Array = Any
@@ -169,7 +169,7 @@ register(
         batch=batch_all("lapack"),
         form=lambda types, *, routine: Library(routine),
         samples=_samples,
-        cost=1000,
+        cost=COST,
         doc="What a routine of LAPACK gives for each matrix, in one row; without derivatives.",
     )
 )

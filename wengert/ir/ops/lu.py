@@ -16,16 +16,16 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.op import REGISTRY, Op, Sample, linear_in, register
+from wengert.ir.op import REGISTRY, Sample, linear_in
 from wengert.ir.ops.matrices import (
     SMALL,
-    batch_all,
     check_matrix,
     draws,
     each_matrix,
     element,
     empty,
     matmul,
+    on_matrices,
     part,
     stacked,
     take_rows,
@@ -87,42 +87,57 @@ def _written_out(a: Value) -> list[Value]:
     """Elimination with the largest pivot, the first of equal ones; rows change places by choice."""
     n = a.shape[-1]
     rows = [[element(a, i, j) for j in range(n)] for i in range(n)]
-    zero, one = rows[0][0].full_like(0), rows[0][0].full_like(1)
+    zero = rows[0][0].full_like(0)
     order = [zero.full_like(i).to(INT64) for i in range(n)]
-    sign = one
+    sign = zero.full_like(1)
     for k in range(n):
-        best, at = rows[k][k].abs(), None
+        at = _largest(rows, order[0], k)
         for i in range(k + 1, n):
-            size = rows[i][k].abs()
-            larger = size.gt(best)
-            best = larger.select(size, best)
-            chosen = order[0].full_like(i)
-            at = larger.select(chosen, order[0].full_like(k) if at is None else at)
-        if at is not None:
-            for i in range(k + 1, n):
-                here = at.eq(order[0].full_like(i))
-                for j in range(n):
-                    mine, theirs = rows[k][j], rows[i][j]
-                    rows[k][j], rows[i][j] = here.select(theirs, mine), here.select(mine, theirs)
-                first, second = order[k], order[i]
-                order[k], order[i] = here.select(second, first), here.select(first, second)
-                sign = here.select(-sign, sign)
-        pivot = rows[k][k]
-        none = pivot.eq(zero)  # nothing to eliminate: the column is zero
-        divisor = none.select(one, pivot)
-        for i in range(k + 1, n):
-            rows[i][k] = rows[i][k] / divisor
-            for j in range(k + 1, n):
-                rows[i][j] = rows[i][j] - rows[i][k] * rows[k][j]
-    inverse: list[Value] = []
-    for i in range(n):
-        place = order[0].full_like(0)
-        for k in range(1, n):
-            place = order[k].eq(order[0].full_like(i)).select(order[0].full_like(k), place)
-        inverse.append(place)
+            here = at.eq(order[0].full_like(i))
+            rows[k], rows[i] = _exchanged(here, rows[k], rows[i])
+            (order[k],), (order[i],) = _exchanged(here, [order[k]], [order[i]])
+            sign = here.select(-sign, sign)
+        _eliminate(rows, k)
+    inverse = [_place_of(i, order) for i in range(n)]
+    vector = a.shape[:-1]
     cells = [x for row in rows for x in row]
-    vector = (*a.shape[:-1],)
     return [stacked(cells, a.shape), stacked(order, vector), stacked(inverse, vector), sign]
+
+
+def _largest(rows: Sequence[Sequence[Value]], like: Value, k: int) -> Value:
+    """The row from k on whose element in column k is the largest, as an integer `like` others."""
+    best, at = rows[k][k].abs(), like.full_like(k)
+    for i in range(k + 1, len(rows)):
+        size = rows[i][k].abs()
+        larger = size.gt(best)
+        best, at = larger.select(size, best), larger.select(like.full_like(i), at)
+    return at
+
+
+def _exchanged(
+    where: Value, first: Sequence[Value], second: Sequence[Value]
+) -> tuple[list[Value], list[Value]]:
+    """Two rows, in the other order `where` that holds."""
+    pairs = list(zip(first, second, strict=True))
+    return [where.select(y, x) for x, y in pairs], [where.select(x, y) for x, y in pairs]
+
+
+def _eliminate(rows: list[list[Value]], k: int) -> None:
+    """Column k below its pivot; where that is 0 the column is 0 already."""
+    pivot = rows[k][k]
+    divisor = pivot.eq(pivot.full_like(0)).select(pivot.full_like(1), pivot)
+    for row in rows[k + 1 :]:
+        row[k] = row[k] / divisor
+        for j in range(k + 1, len(rows)):
+            row[j] = row[j] - row[k] * rows[k][j]
+
+
+def _place_of(number: int, order: Sequence[Value]) -> Value:
+    """Where a number stands among `order`."""
+    place = order[0].full_like(0)
+    for k in range(1, len(order)):
+        place = order[k].eq(place.full_like(number)).select(place.full_like(k), place)
+    return place
 
 
 def _lu_samples() -> list[Sample]:
@@ -137,19 +152,14 @@ def _lu_samples() -> list[Sample]:
     return found
 
 
-register(
-    Op(
-        name="lu",
-        family="linear algebra",
-        infer=_infer,
-        evaluate=_evaluate,
-        jvp=_jvp,
-        batch=batch_all("lu"),
-        expand=_expand,
-        samples=_lu_samples,
-        cost=1000,
-        doc="L and U of A[p] = L U in one matrix, p, its inverse, and its sign, for each matrix.",
-    )
+on_matrices(
+    "lu",
+    infer=_infer,
+    evaluate=_evaluate,
+    jvp=_jvp,
+    expand=_expand,
+    samples=_lu_samples,
+    doc="L and U of A[p] = L U in one matrix, p, its inverse, and its sign, for each matrix.",
 )
 
 
@@ -214,20 +224,15 @@ def _solve_samples() -> list[Sample]:
     return found
 
 
-register(
-    Op(
-        name="linear_solve",
-        family="linear algebra",
-        params=("transpose",),
-        infer=_solve_infer,
-        evaluate=_solve_evaluate,
-        jvp=_solve_jvp,
-        linear=linear_in(1),
-        transpose=_solve_transpose,
-        batch=batch_all("linear_solve"),
-        expand=_solve_expand,
-        samples=_solve_samples,
-        cost=1000,
-        doc="X of A X = B (or A' X = B), by elimination with row exchanges.",
-    )
+on_matrices(
+    "linear_solve",
+    params=("transpose",),
+    infer=_solve_infer,
+    evaluate=_solve_evaluate,
+    jvp=_solve_jvp,
+    linear=linear_in(1),
+    transpose=_solve_transpose,
+    expand=_solve_expand,
+    samples=_solve_samples,
+    doc="X of A X = B (or A' X = B), by elimination with row exchanges.",
 )

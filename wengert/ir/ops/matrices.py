@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.op import REGISTRY
+from wengert.ir.op import REGISTRY, Op, Sample, register
 from wengert.ir.ops.structural_family import Batched, in_front, iota
 from wengert.ir.types import FLOAT32, FLOAT64, TensorType
 
 Array = Any
+
+COST = 1000
+"""What an element of a factorisation costs: it is never computed twice."""
 
 SMALL = 6
 """Matrices up to this size are worked on element by element, so that a batch runs in vectors."""
@@ -42,6 +45,34 @@ def batch_all(name: str) -> Callable[..., Batched]:
         return results, [True] * len(results)
 
     return batch
+
+
+def on_matrices(
+    name: str,
+    infer: Callable[..., tuple[TensorType, ...]],
+    evaluate: Callable[..., Any],
+    jvp: Callable[..., Sequence[Any]],
+    expand: Callable[..., Sequence[Any]],
+    samples: Callable[[], Iterable[Sample]],
+    doc: str,
+    **more: Any,
+) -> Op:
+    """An op on each matrix of a batch, made of others before lowering; `more` are `Op`'s fields."""
+    return register(
+        Op(
+            name=name,
+            family="linear algebra",
+            infer=infer,
+            evaluate=evaluate,
+            jvp=jvp,
+            batch=batch_all(name),
+            expand=expand,
+            samples=samples,
+            cost=COST,
+            doc=doc,
+            **more,
+        )
+    )
 
 
 def transposed(x: Value) -> Value:
@@ -91,11 +122,16 @@ def along_columns(x: Value, matrix: Value) -> Value:
 
 
 def inverse_gaps(x: Value, matrix: Value) -> Value:
-    """1 / (x[j] - x[i]), and 0 where the two are equal: vectors of equal values may be turned among
-    each other, and no direction among them belongs to the derivative."""
+    """1 / (x[j] - x[i]), and 0 where the two are equal: what moves vectors of equal values among
+    each other is left out, which `ir.ops.eigen` says more of."""
     gap = along_rows(x, matrix) - along_columns(x, matrix)
-    same = gap.eq(gap.full_like(0))
-    return same.select(gap.full_like(0), gap.full_like(1) / same.select(gap.full_like(1), gap))
+    return inverted(gap, gap.ne(gap.full_like(0)))
+
+
+def inverted(x: Value, where: Value) -> Value:
+    """1 / x where `where` holds, and 0 elsewhere, without dividing by 0 there."""
+    one = x.full_like(1)
+    return where.select(one / where.select(x, one), x.full_like(0))
 
 
 def part(x: Value, first: int, shape: tuple[int, ...]) -> Value:

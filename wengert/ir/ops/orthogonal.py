@@ -20,17 +20,18 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.op import Op, Sample, register
+from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
-    batch_all,
     check_matrix,
     diagonal,
     draws,
     empty,
     inverse_gaps,
+    inverted,
     matmul,
+    on_matrices,
     part,
     transposed,
     triangle,
@@ -84,19 +85,14 @@ def _qr_samples() -> list[Sample]:
     return found  # in float64 alone: rounding decides the vectors' signs
 
 
-register(
-    Op(
-        name="qr",
-        family="linear algebra",
-        infer=_qr_infer,
-        evaluate=_qr_evaluate,
-        jvp=_qr_jvp,
-        batch=batch_all("qr"),
-        expand=_qr_expand,
-        samples=_qr_samples,
-        cost=1000,
-        doc="A = Q R with orthonormal columns of Q and an upper triangle R, for each matrix.",
-    )
+on_matrices(
+    "qr",
+    infer=_qr_infer,
+    evaluate=_qr_evaluate,
+    jvp=_qr_jvp,
+    expand=_qr_expand,
+    samples=_qr_samples,
+    doc="A = Q R with orthonormal columns of Q and an upper triangle R, for each matrix.",
 )
 
 
@@ -131,8 +127,7 @@ def _svd_jvp(
     du = matmul(u, gaps * (right + transposed(right)))
     dv = matmul(v, gaps * (left + transposed(left)))
     m, n = da.shape[-2:]
-    zero = s.eq(s.full_like(0))
-    inverse = zero.select(s.full_like(0), s.full_like(1) / zero.select(s.full_like(1), s))
+    inverse = inverted(s, s.ne(s.full_like(0)))
     if m > n:
         du = du + (moved - matmul(u, inner)) * along_rows(inverse, u)
     if n > m:
@@ -159,17 +154,12 @@ def _svd_samples() -> list[Sample]:
     return found  # in float64 alone: rounding decides the vectors' signs
 
 
-register(
-    Op(
-        name="svd",
-        family="linear algebra",
-        infer=_svd_infer,
-        evaluate=_svd_evaluate,
-        jvp=_svd_jvp,
-        batch=batch_all("svd"),
-        expand=_svd_expand,
-        samples=_svd_samples,
-        cost=1000,
-        doc="A = U diag(s) V' in the reduced form, s descending, for each matrix.",
-    )
+on_matrices(
+    "svd",
+    infer=_svd_infer,
+    evaluate=_svd_evaluate,
+    jvp=_svd_jvp,
+    expand=_svd_expand,
+    samples=_svd_samples,
+    doc="A = U diag(s) V' in the reduced form, s descending, for each matrix.",
 )

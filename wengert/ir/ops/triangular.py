@@ -13,15 +13,15 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.op import Op, Sample, linear_in, register
+from wengert.ir.op import Sample, linear_in
 from wengert.ir.ops.matrices import (
     SMALL,
-    batch_all,
     check_matrix,
     draws,
     each_matrix,
     element,
     matmul,
+    on_matrices,
     part,
     row_of,
     transposed,
@@ -120,20 +120,15 @@ def _samples() -> list[Sample]:
     return found
 
 
-register(
-    Op(
-        name="triangular_solve",
-        family="linear algebra",
-        params=("lower", "transpose", "unit"),
-        infer=_infer,
-        evaluate=_evaluate,
-        jvp=_jvp,
-        linear=linear_in(1),
-        transpose=_transpose,
-        batch=batch_all("triangular_solve"),
-        expand=_expand,
-        samples=_samples,
-        cost=1000,
-        doc="X of A X = B (or A' X = B) for each triangular A; only its triangle is read.",
-    )
+on_matrices(
+    "triangular_solve",
+    params=("lower", "transpose", "unit"),
+    infer=_infer,
+    evaluate=_evaluate,
+    jvp=_jvp,
+    linear=linear_in(1),
+    transpose=_transpose,
+    expand=_expand,
+    samples=_samples,
+    doc="X of A X = B (or A' X = B) for each triangular A; only its triangle is read.",
 )

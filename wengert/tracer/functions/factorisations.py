@@ -25,6 +25,7 @@ from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
     diagonal,
+    inverted,
     matmul,
     on_diagonal,
     transposed,
@@ -291,10 +292,8 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     u, s, vt = value.svd()
     limit = _cutoff(s, rcond, rtol, value.shape, 1e-15 if rtol is None else None)
     large = s.gt(broadcast(limit, s.shape))
-    one, none = s.full_like(1), s.full_like(0)
-    inverted = large.select(one / large.select(s, one), none)
     v = transposed(vt)
-    return wrapped(matmul(v * along_rows(inverted, v), transposed(u)))
+    return wrapped(matmul(v * along_rows(inverted(s, large), v), transposed(u)))
 
 
 @function(np.linalg.matrix_rank)
@@ -332,10 +331,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     u, s, vt = value.svd()
     limit = broadcast(_cutoff(s, rcond, None, value.shape, None), s.shape)
     large = s.gt(limit)
-    one, none = s.full_like(1), s.full_like(0)
-    inverted = large.select(one / large.select(s, one), none)
     part = matmul(transposed(u), column)
-    x = matmul(transposed(vt), part * along_columns(inverted, part))
+    x = matmul(transposed(vt), part * along_columns(inverted(s, large), part))
     rest = matmul(value, x) - column
     residuals = (rest * rest).reduce_sum(axes=(0,))
     if value.shape[0] <= value.shape[1]:
