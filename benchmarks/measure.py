@@ -190,9 +190,8 @@ def measure(
     compile_tries: int = 3,
 ) -> Outcome:
     """Checks, compiles and times one workload."""
-    outcome = Outcome(
-        workload.name, dict(workload.targets), compile_targets=dict(workload.compile_targets)
-    )
+    measured = {} if workload.mode == "as_is" else workload.compile_targets
+    outcome = Outcome(workload.name, dict(workload.targets), compile_targets=dict(measured))
     if compile_tries:
         outcome.compile_seconds, outcome.faults = compile_times(
             workload, tools, by_hand, compile_tries

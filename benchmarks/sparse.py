@@ -198,7 +198,6 @@ WORKLOADS = (
         lambda rng, tiny: (rng.standard_normal(50 if tiny else 100_000),),
         mode="as_is",
         targets={"asdex": 5},
-        compile_targets={},
         extras={
             f"JAX's dense one at n = {DENSE_UNKNOWNS:,} / this": dense_over_sparse,
             "bytes for each entry, all included": peak_bytes_per_entry,
@@ -212,7 +211,6 @@ WORKLOADS = (
             adjustment_inputs,
             mode="as_is",
             targets={"jax": 10},
-            compile_targets={},
             skip={"numpy": "has no derivatives"},
             tolerance=100.0,
         )
@@ -224,7 +222,6 @@ WORKLOADS = (
         network_inputs,
         mode="as_is",
         targets={"jax": 2},
-        compile_targets={},
         skip={"numpy": "has no derivatives"},
     ),
 )

@@ -39,7 +39,8 @@ class Workload:
     `mode` says what is computed from the function: its value, its gradient with respect to
     `argnums`, both, its dense Hessian, a step of gradient descent that returns the loss and the
     new values of the arguments `argnums`, the value or gradient for each row of all arguments, or
-    ("as_is") whatever the versions in `build` do, which transform and compile for themselves.
+    ("as_is") whatever the versions in `build` do, which transform and compile for themselves; the
+    time to compile is not measured there.
     `make_inputs` gives the NumPy inputs, for size "full" or, to check results only, "tiny".
     `by_hand` holds versions written for this very task, as the floor: name -> a function without
     arguments (it imports what it needs) that returns the function to call with NumPy arrays.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert import random
+from wengert.errors import ArgumentError
 
 
 def layer_norm(
@@ -74,7 +75,7 @@ def embedding(table: Any, indices: Any) -> Any:
 def dropout(key: Any, x: Any, rate: float) -> Any:
     """x with a share `rate` of its elements 0, and the others made larger to keep the mean."""
     if not 0 <= rate < 1:
-        raise ValueError(f"the rate of dropout is in [0, 1), not {rate}")
+        raise ArgumentError(f"the rate of dropout is in [0, 1), not {rate}")
     if rate == 0:
         return x
     kept = random.bernoulli(key, 1 - rate, np.shape(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,35 @@ class PlateauState(NamedTuple):
     avg_value: Any
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """When the number falls, and by how much: the settings of `reduce_on_plateau`."""
+
+    factor: float
+    patience: int
+    rtol: float
+    atol: float
+    cooldown: int
+    min_scale: float
+
+    def judged(self, state: PlateauState, mean: Any, full: Any) -> PlateauState:
+        """The state after a mean value, where it is of as many values as it should be (`full`)."""
+        better = mean < (1.0 - self.rtol) * state.best_value - self.atol
+        waited = np.where(better, 0, state.plateau_count + 1)
+        cooling = state.cooldown_count > 0
+        fall = ~cooling & (waited >= self.patience)
+        scale = np.where(fall, np.maximum(state.scale * self.factor, self.min_scale), state.scale)
+        rest = np.where(cooling, state.cooldown_count - 1, np.where(fall, self.cooldown, 0))
+        return PlateauState(
+            np.where(full, scale, state.scale),
+            np.where(full & better, mean, state.best_value),
+            np.where(full, np.where(cooling | fall, 0, waited), state.plateau_count),
+            np.where(full, rest, state.cooldown_count),
+            np.where(full, 0, state.count + 1),
+            np.where(full, 0.0, mean),
+        )
+
+
 def reduce_on_plateau(
     factor: float = 0.1,
     patience: int = 10,
@@ -41,27 +71,12 @@ def reduce_on_plateau(
     if not 0 < factor < 1:
         fail(ArgumentError(f"the factor of reduce_on_plateau is between 0 and 1, and got {factor}"))
 
+    rule = _Rule(factor, patience, rtol, atol, cooldown, min_scale)
+
     def init(params: Any) -> PlateauState:
         zero = np.zeros((), np.int64)
         one, infinity = np.ones(()), np.full((), np.inf)
         return PlateauState(one, infinity, zero, zero, zero, np.zeros(()))
-
-    def judged(state: PlateauState, mean: Any, full: Any) -> PlateauState:
-        """The state after a mean value, where it is of as many values as it should be (`full`)."""
-        better = mean < (1.0 - rtol) * state.best_value - atol
-        waited = np.where(better, 0, state.plateau_count + 1)
-        cooling = state.cooldown_count > 0
-        fall = ~cooling & (waited >= patience)
-        scale = np.where(fall, np.maximum(state.scale * factor, min_scale), state.scale)
-        rest = np.where(cooling, state.cooldown_count - 1, np.where(fall, cooldown, 0))
-        return PlateauState(
-            np.where(full, scale, state.scale),
-            np.where(full & better, mean, state.best_value),
-            np.where(full, np.where(cooling | fall, 0, waited), state.plateau_count),
-            np.where(full, rest, state.cooldown_count),
-            np.where(full, 0, state.count + 1),
-            np.where(full, 0.0, mean),
-        )
 
     def update(gradients: Any, state: PlateauState, params: Any = None, value: Any = None) -> Any:
         if value is None:
@@ -73,7 +88,7 @@ def reduce_on_plateau(
             )
         count = state.count + 1
         mean = state.avg_value + (np.float64(1.0) * value - state.avg_value) / count
-        new = judged(state, mean, count >= accumulation_size)
+        new = rule.judged(state, mean, count >= accumulation_size)
         return tree_map(lambda g: g * cast(new.scale, g.dtype), gradients), new
 
     return Optimizer(init, update)
