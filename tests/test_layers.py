@@ -22,7 +22,7 @@ PACKAGE = ROOT / "wengert"
 # for the row of the IR's tools, which are small and may build on each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "config", "plain"),
-    ("dump",),
+    ("dump", "world"),
     ("ir.types",),
     ("ir.scalar",),
     ("ir.index_algebra",),
@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("numpy", "special"),
     ("api",),
     ("random", "testing", "optim"),
-    ("nn",),
+    ("nn", "distributed"),
     ("train",),
     ("cli", "demo"),
     ("__main__",),

@@ -144,6 +144,10 @@ class TrainingError(WengertError, RuntimeError):
     result: Any = None
 
 
+class DistributedError(WengertError, RuntimeError):
+    """Processes that do not do the same, or something that went wrong between them."""
+
+
 class DeviceError(WengertError, RuntimeError):
     """Something of a device's own went wrong; the CPU back end still works."""
 

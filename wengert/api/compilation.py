@@ -13,11 +13,13 @@ from wengert.api.arguments import fail
 from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
+from wengert.ir.passes.communication import communicates
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.passes.unchecked import unchecked
 from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint
+from wengert.world import WORLD, communicator
 
 if TYPE_CHECKING:
     from wengert.kernels.loops import LoopProgram
@@ -102,7 +104,8 @@ def _key(program: Program, donated: AbstractSet[int]) -> str:
     """What the compiled form depends on: program, donation, the lines that its failures name."""
     given = f"\ndonated {sorted(donated)}" if donated else ""
     places = "".join(f"\n{e.location}" for e in equations(program) if e.op.check is not None)
-    return fingerprint(program) + places + given
+    world = f"\nworld {communicator(WORLD).size}" if communicates(program) else ""
+    return fingerprint(program) + places + given + world
 
 
 def lower_program(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wengert.world import Request
+
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
@@ -82,6 +84,13 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
+class Collective:
+    """What `request` makes of operand 0 in all processes (of none for their numbers)."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """Structured control flow: the op's params hold programs, which `kind` says how to run.
 
@@ -91,4 +100,4 @@ class Region:
     kind: str
 
 
-Form = Reduction | Scan | Contraction | Scatter | Update | Library | Region
+Form = Reduction | Scan | Contraction | Scatter | Update | Library | Collective | Region

@@ -15,16 +15,27 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from wengert.errors import MissingRuleError
-from wengert.ir.forms import Contraction, Form, Library, Reduction, Region, Scan, Scatter, Update
+from wengert.ir.forms import (
+    Collective,
+    Contraction,
+    Form,
+    Library,
+    Reduction,
+    Region,
+    Scan,
+    Scatter,
+    Update,
+)
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import TensorType
 from wengert.kernels import regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
+from wengert.kernels.failed import WAITING
 from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
 from wengert.kernels.homes import form_of
 from wengert.kernels.library import factorise, matrix_dims
-from wengert.kernels.loops import Buffer, Failure, Space, Stmt
+from wengert.kernels.loops import Buffer, Communicate, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
@@ -56,7 +67,7 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 def gemm_operands(eqn: Eqn, form: Form, narrow: bool = False) -> list[Atom]:
     """The operands of a library call whose memory order it takes as it is; see `is_call`."""
     types = [a.type for a in eqn.inputs]
-    if isinstance(form, Library):
+    if isinstance(form, Library) or (isinstance(form, Collective) and not form.request.in_place):
         return list(eqn.inputs)
     if not isinstance(form, Contraction) or not is_call(form, types, narrow):
         return []
@@ -171,6 +182,8 @@ class _Build:
                 self.update(eqn, form, buffer)
             case Library():
                 self.library(eqn, form, buffer)
+            case Collective():
+                self.collective(eqn, form, buffer)
             case Contraction() if self.is_call(form, eqn):
                 self.gemm(eqn, form, buffer)
             case Contraction():
@@ -381,6 +394,34 @@ class _Build:
         given = [self.operand(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
         statements = factorise(self.s, form.routine, buffer, given, types)
         self.given(StageKind.LIBRARY, buffer, statements, given)
+
+    def collective(self, eqn: Eqn, form: Collective, buffer: Buffer) -> None:
+        """What all processes make of an operand: in its place, if it has the result's type."""
+        if self.shared.grid:
+            raise MissingRuleError(
+                f"the CUDA back end has no {form.request.kind} yet; compile this function for the "
+                "CPU"
+            )
+        given: list[Buffer] = []
+        if form.request.in_place:
+            copy = self.initial(eqn.inputs[0], eqn.outputs[0], buffer)
+            if copy is not None:
+                self.add(copy)
+            given.append(buffer)
+        elif eqn.inputs:
+            given.append(self.in_memory(eqn.inputs[0]))
+        code = len(self.shared.failures)
+        self.shared.failures.append(Failure("DistributedError", WAITING, eqn.location))
+        statement = Communicate(form.request, tuple(given), (buffer,), code)
+        self.given(StageKind.COLLECTIVE, buffer, (statement,), given)
+
+    def in_memory(self, atom: Atom) -> Buffer:
+        """A buffer with all elements of a value."""
+        if isinstance(atom, Var) and self.plan.root(atom) in self.buffers:
+            return self.buffers[self.plan.root(atom)]
+        buffer = _buffer(atom.type, self.space(Var(atom.type)))
+        self.copy(atom, buffer)
+        return buffer
 
     def operand(self, atom: Atom, dims: Dims) -> Operand:
         """The operand in memory, copied into an order that BLAS takes if it has none."""

@@ -17,6 +17,7 @@ from wengert.kernels.loops import (
     Assign,
     Buffer,
     Call,
+    Communicate,
     Declare,
     Loop,
     Register,
@@ -80,7 +81,9 @@ def independent(
 ) -> Independent | None:
     """Whether the turns of a loop over `index`, which changes `carried`, are independent."""
     found = _Turns(index)
-    if not found.registers_are_own(body) or any(isinstance(st, Call) for st in walk(body)):
+    if not found.registers_are_own(body) or any(
+        isinstance(st, Call | Communicate) for st in walk(body)
+    ):
         return None
     found.ranges(body)
     written = {st.buffer: None for st in walk(body) if isinstance(st, Store)}

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from wengert import errors
+from wengert.errors import WengertError, located
 from wengert.kernels.loops import Failure
+from wengert.world import caught
+
+WAITING = "{waiting}"
+"""The message of a failure whose own exception waits in `wengert.world`."""
 
 _BUILT_IN: dict[str, type[Exception]] = {
     e.__name__: e
@@ -11,8 +16,11 @@ _BUILT_IN: dict[str, type[Exception]] = {
 }
 
 
-def failed(failure: Failure, value: int) -> Exception:
+def failed(failure: Failure, value: int) -> BaseException:
     """The exception of a check that `value` did not pass; it names the line of the user's code."""
+    if failure.message == WAITING:
+        raised = caught()
+        return located(raised, failure.location) if isinstance(raised, WengertError) else raised
     kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
     message = failure.message.replace("{value}", str(value))
     return kind(message + errors.at(failure.location))

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from wengert.ir.forms import Form, Region, Scatter, Update
+from wengert.ir.forms import Collective, Form, Region, Scatter, Update
 from wengert.ir.program import Eqn, Program, Var
 
 
@@ -32,6 +32,8 @@ def replaced(eqn: Eqn, form: Form | None) -> Iterator[tuple[int, int]]:
     """Pairs (output, operand) of an equation that may share their memory."""
     match form:
         case Update() | Scatter():
+            yield 0, 0
+        case Collective(request) if request.in_place:
             yield 0, 0
         case Region("for_loop" | "while_loop"):
             first = eqn.params["consts"] + (2 if form.kind == "for_loop" else 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from wengert.ir.scalar import Expr, Index, ScalarOp
-from wengert.kernels.loops import Buffer, Call, If, Kernel, Loop, Stmt, Store, While
+from wengert.kernels.loops import Buffer, Call, Communicate, If, Kernel, Loop, Stmt, Store, While
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
 
@@ -73,6 +73,8 @@ def _in_step(body: Sequence[Stmt], dying: Buffer, new: Buffer) -> bool:
     pending: set[Expr] = set()
     for statement in body:
         if isinstance(statement, Call) and any(x.buffer is dying for x in statement.matrices[1:]):
+            return False
+        if isinstance(statement, Communicate) and dying in statement.sources:
             return False
         if not isinstance(statement, Loop | Store) and _offsets((statement,), dying):
             return False  # a register may keep the value for later

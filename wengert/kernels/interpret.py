@@ -24,6 +24,7 @@ from wengert.kernels.loops import (
     Assign,
     Buffer,
     Check,
+    Communicate,
     Declare,
     Epilogue,
     Factorise,
@@ -33,6 +34,7 @@ from wengert.kernels.loops import (
     Loop,
     LoopProgram,
     Matrix,
+    Phase,
     Register,
     Space,
     Stmt,
@@ -40,6 +42,7 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.recursion import deep_recursion
+from wengert.world import perform
 
 # Loops whose turns may run in any order.
 ANY_ORDER = (Kind.PARALLEL, Kind.GRID, Kind.BLOCK, Kind.LANES)
@@ -217,6 +220,8 @@ class Machine:
                 self.multiply(statement, memo)
             case Factorise():
                 self.factorise(statement, memo)
+            case Communicate():
+                self.communicate(statement)
 
     def multiply(self, call: Gemm, memo: dict[int, Any]) -> None:
         """A product and its epilogue."""
@@ -236,6 +241,14 @@ class Machine:
         ]
         found = REGISTRY["lapack"].evaluate(*given, routine=call.routine)
         self.matrix(call.out, 1, call.count, memo)[0] = found
+
+    def communicate(self, statement: Communicate) -> None:
+        """A collective: all of it at its beginning."""
+        if statement.phase is not Phase.WAIT:
+            sources, outs = (
+                [self.memory[b] for b in x] for x in (statement.sources, statement.outs)
+            )
+            perform(statement.request, sources, outs)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int, memo: dict[int, Any]) -> Any:
         """The matrix as a view of its buffer."""

@@ -12,10 +12,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.loops import Buffer, Call, If, Kernel, Kind, Loop, Space, Stmt, Store, While
+from wengert.kernels.loops import (
+    Buffer,
+    Call,
+    Communicate,
+    If,
+    Kernel,
+    Kind,
+    Loop,
+    Space,
+    Stmt,
+    Store,
+    While,
+)
 from wengert.kernels.rebuild import Rewriter, from_affine
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import map_statements, own_expressions
+from wengert.kernels.statements import buffers, map_statements, own_expressions
 
 _OWN = (Space.TEMP, Space.LOCAL)
 """Nobody else sees how these lie."""
@@ -105,9 +117,9 @@ def _walks(steps: Sequence[Kernel]) -> dict[Buffer, _Walk]:
             for node in nodes(own_expressions(statement)):
                 if node.op is ScalarOp.LOAD and node.attr.space in _OWN:
                     walks.setdefault(node.attr, _Walk()).accesses.add((node.args[0], loop))
-            if isinstance(statement, Call):
-                for x in statement.matrices:
-                    walks.setdefault(x.buffer, _Walk()).is_simple = False
+            if isinstance(statement, Call | Communicate):
+                for buffer in buffers((statement,)):
+                    walks.setdefault(buffer, _Walk()).is_simple = False
             if isinstance(statement, Store) and statement.buffer.space in _OWN:
                 walk = walks.setdefault(statement.buffer, _Walk())
                 if _fills(statement, loop):

@@ -14,6 +14,7 @@ Grammar
                 | Check(condition, code, value)   fail the whole call unless the condition holds
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
                 | Factorise(routine, out, sources)    a library's factorisation or solution
+                | Communicate(request, sources, outs, phase)    a collective of all processes
 
 For a grid of threads (`kernels/grid`) loops have further kinds, and a kernel says how many threads
 work together on what it does:
@@ -46,6 +47,7 @@ from dataclasses import dataclass
 from wengert.errors import Location
 from wengert.ir.scalar import Expr, Index
 from wengert.ir.types import DType
+from wengert.world import Request
 
 
 class Space(enum.StrEnum):
@@ -228,10 +230,46 @@ class Factorise:
         return (self.out, *self.sources)
 
 
+class Phase(enum.StrEnum):
+    """What of a collective a statement does: all of it, its beginning, or waiting for its end."""
+
+    WHOLE = "whole"
+    START = "start"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Communicate:
+    """outs = what the collective `request` makes of `sources` in all processes, whole buffers.
+
+    In place, the sources are the outs. Between the START and the WAIT with the same `ticket`
+    nothing else touches any of them. `code` is the number of the failure that stands for an error.
+    """
+
+    request: Request
+    sources: tuple[Buffer, ...]
+    outs: tuple[Buffer, ...]
+    code: int
+    phase: Phase = Phase.WHOLE
+    ticket: int = 0
+
+
 Call = Gemm | Factorise
 """What a library does; the device's one, or LAPACK."""
 
-Stmt = Loop | Store | Declare | Assign | Accumulate | If | While | Check | Gemm | Factorise
+Stmt = (
+    Loop
+    | Store
+    | Declare
+    | Assign
+    | Accumulate
+    | If
+    | While
+    | Check
+    | Gemm
+    | Factorise
+    | Communicate
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,6 +36,7 @@ from wengert.kernels.loops import (
 from wengert.kernels.meeting import around_meetings
 from wengert.kernels.memory import arena
 from wengert.kernels.nest import Node, nest
+from wengert.kernels.overlap import overlapped
 from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.schedule import inner, schedule
 from wengert.kernels.segments import too_large
@@ -47,7 +48,7 @@ from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
 
 # Stages that bring their statements with them.
-GIVEN = (StageKind.GEMM, StageKind.LIBRARY, StageKind.REGION)
+GIVEN = (StageKind.GEMM, StageKind.LIBRARY, StageKind.COLLECTIVE, StageKind.REGION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
             steps = standing_sums(context.s, around_meetings(context.s, steps))
             steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
+            steps = overlapped(steps)
     offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(
         inputs,

@@ -43,7 +43,10 @@ SHORT = 2048
 FEW_ARRAYS = 6
 """Loops with nothing in common but their indices are one if they are short, or for few arrays."""
 
-OPAQUE = (StageKind.GEMM, StageKind.LIBRARY, StageKind.SCATTER, StageKind.REGION)
+OPAQUE = (
+    *(StageKind.GEMM, StageKind.LIBRARY, StageKind.COLLECTIVE),
+    *(StageKind.SCATTER, StageKind.REGION),
+)
 
 
 def nest(stages: Sequence[Stage], grid: bool = False) -> list[Node]:

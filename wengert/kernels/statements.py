@@ -12,6 +12,7 @@ from wengert.kernels.loops import (
     Buffer,
     Call,
     Check,
+    Communicate,
     Declare,
     Factorise,
     Gemm,
@@ -54,7 +55,8 @@ def map_statements(
 
 
 def _mapped(
-    statement: Declare | Assign | Accumulate | Check | Call, expr: Callable[[Expr], Expr]
+    statement: Declare | Assign | Accumulate | Check | Call | Communicate,
+    expr: Callable[[Expr], Expr],
 ) -> Stmt:
     match statement:
         case Declare(register, init):
@@ -71,6 +73,8 @@ def _mapped(
         case Factorise():
             out, *sources = (replace(x, offset=expr(x.offset)) for x in statement.matrices)
             return replace(statement, out=out, sources=tuple(sources))
+        case Communicate():
+            return statement
 
 
 def map_loops(
@@ -120,6 +124,8 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
             return (out.offset, lhs.offset, rhs.offset, m)
         case Factorise():
             return tuple(x.offset for x in statement.matrices)
+        case Communicate():
+            return ()
 
 
 def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
@@ -147,6 +153,8 @@ def changed(body: Sequence[Stmt]) -> frozenset[Buffer]:
             found.add(statement.buffer)
         elif isinstance(statement, Call):
             found.add(statement.out.buffer)
+        elif isinstance(statement, Communicate):
+            found.update(statement.outs)
     return frozenset(found)
 
 
@@ -182,6 +190,8 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
     for statement in walk(body):
         if isinstance(statement, Store):
             found[statement.buffer] = None
+        elif isinstance(statement, Communicate):
+            found.update(dict.fromkeys((*statement.sources, *statement.outs)))
         elif isinstance(statement, Call):
             found.update((x.buffer, None) for x in reversed(statement.matrices))
             if (
@@ -253,6 +263,9 @@ def _renamed_calls(body: Sequence[Stmt], names: Mapping[Buffer, Buffer]) -> tupl
             case Factorise():
                 out, *sources = map(matrix, statement.matrices)
                 return replace(statement, out=out, sources=tuple(sources))
+            case Communicate(_, sources, outs):
+                sources, outs = (tuple(names.get(b, b) for b in x) for x in (sources, outs))
+                return replace(statement, sources=sources, outs=outs)
             case _:
                 return statement
 

@@ -23,6 +23,7 @@ from wengert.kernels.loops import (
     Assign,
     Buffer,
     Check,
+    Communicate,
     Declare,
     Factorise,
     Gemm,
@@ -175,6 +176,9 @@ class _Expressions:
             case Factorise(routine, out, _, sources):
                 given = ", ".join(map(self.matrix, sources))
                 return f"{routine} {self.matrix(out)} = {given}"
+            case Communicate(request, sources, outs, _, phase):
+                given, results = (", ".join(map(self.printer.buffer, x)) for x in (sources, outs))
+                return f"{phase} of {request}: {results} = {given}"
 
     def finished(self, call: Gemm, product: str) -> str:
         """A product with its epilogue."""

@@ -13,6 +13,7 @@ from wengert.kernels.loops import (
     Assign,
     Buffer,
     Check,
+    Communicate,
     Declare,
     Factorise,
     Gemm,
@@ -103,6 +104,8 @@ class _Kernel:
                 self.gemm(statement)
             case Factorise():
                 self.factorise(statement)
+            case Communicate():
+                self.communicate(statement)
 
     def store(self, store: Store) -> None:
         """Checks the dtype, the space and the offset of a store."""
@@ -135,6 +138,16 @@ class _Kernel:
             self.matrix(source, rows, columns)
         self.matrix(call.out, 1, call.count)
         self.written.add(call.out.buffer)
+
+    def communicate(self, statement: Communicate) -> None:
+        """Checks that the sources exist, and that nothing else happens to what is in flight."""
+        if any(b not in self.written for b in statement.sources):
+            self.fail("sends a buffer that was never written")
+        if statement.request.in_place and statement.sources != statement.outs:
+            self.fail("puts a collective elsewhere that works in place")
+        if statement.code >= self.failures:
+            self.fail(f"communicates with failure number {statement.code} that does not exist")
+        self.written.update(statement.outs)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int) -> None:
         """Checks the strides and the last element of a matrix at its offset's lowest value."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import threads
+from wengert.backends.cpu import collectives, threads
 
 
 def resolve(name: str) -> int:
@@ -24,6 +24,8 @@ def resolve(name: str) -> int:
         return blas(routine)
     if family == "blasthreads":
         return blas_threads(routine)
+    if family == "world":
+        return collectives.address()
     if family == "special":
         return special(routine)
     if family == "npy":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wengert.backends.cpu.llvm_collectives import abandoning
 from wengert.backends.cpu.llvm_expr import Module
 from wengert.backends.cpu.runtime_text import (
     BLAS_BEGIN,
@@ -13,7 +14,16 @@ from wengert.backends.cpu.runtime_text import (
     MAIN,
     PARALLEL,
 )
-from wengert.kernels.loops import Buffer, Call, Kernel, Loop, LoopProgram, Space
+from wengert.kernels.loops import (
+    Buffer,
+    Call,
+    Communicate,
+    Kernel,
+    Loop,
+    LoopProgram,
+    Phase,
+    Space,
+)
 from wengert.kernels.statements import walk
 
 
@@ -156,6 +166,12 @@ class Main:
                 f"i64 {buffer.nbytes}, i1 false)"
             )
 
+    def _abandoned(self, module: Module) -> list[str]:
+        """After a failure: waits for the collectives whose memory is about to be given back."""
+        statements = (st for step in self.program.steps for st in walk(step.body))
+        begun = any(isinstance(st, Communicate) and st.phase is Phase.START for st in statements)
+        return [abandoning(module)] if begun else []
+
     def text(self, module: Module) -> str:
         self._copies(module)
         if self.widest:
@@ -176,6 +192,7 @@ class Main:
                 *after,
                 "  ret i64 0",
                 "stop:",
+                *self._abandoned(module),
                 *after,
                 "  ret i64 1",
                 "}",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
+from wengert.backends.cpu.llvm_collectives import print_collective
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
 from wengert.backends.cpu.llvm_lapack import print_factorisation
@@ -22,6 +23,7 @@ from wengert.kernels.loops import (
     Buffer,
     Call,
     Check,
+    Communicate,
     Declare,
     Factorise,
     Gemm,
@@ -38,7 +40,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.statements import own_expressions, walk
 
-MANY_TURNS = 1 << 32  # what the turns of a while loop count for
+MANY_TURNS = 1 << 32  # what the turns of a while loop count for, and waiting for others
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
 STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
@@ -56,6 +58,9 @@ def kernel_buffers(kernel: Kernel) -> tuple[list[Buffer], frozenset[Buffer], lis
         elif isinstance(stmt, Call):
             used.update((x.buffer, None) for x in reversed(stmt.matrices))
             written.add(stmt.out.buffer)
+        elif isinstance(stmt, Communicate):
+            used.update(dict.fromkeys((*stmt.sources, *stmt.outs)))
+            written.update(stmt.outs)
         stack = list(own_expressions(stmt))
         while stack:
             x = stack.pop()
@@ -80,7 +85,7 @@ def work(program: LoopProgram) -> int:
 def _iterations(stmt: Stmt) -> int:
     if isinstance(stmt, Loop):
         return stmt.index.extent * sum(_iterations(s) for s in stmt.body)
-    if isinstance(stmt, While):
+    if isinstance(stmt, While | Communicate):
         return MANY_TURNS
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
@@ -93,7 +98,7 @@ def _iterations(stmt: Stmt) -> int:
 
 def has_checks(kernel: Kernel) -> bool:
     """Whether a kernel can fail, or be interrupted."""
-    return any(isinstance(s, Check | While) for s in walk(kernel.body))
+    return any(isinstance(s, Check | While | Communicate) for s in walk(kernel.body))
 
 
 class KernelPrinter:
@@ -250,7 +255,7 @@ class KernelPrinter:
             return
         runs = start is not None and stop is not None and start[1] < stop[0]
         inner = list(walk(stmt.body))
-        checks = any(isinstance(s, Check | While) for s in inner)
+        checks = any(isinstance(s, Check | While | Communicate) for s in inner)
         label, index = body.fresh("loop"), body.fresh("%i")
         first, last = body.value(stmt.start), body.value(stmt.stop)
         scope = Scope(label, stmt.index, self._changed(inner), runs and not checks)
@@ -315,6 +320,8 @@ class KernelPrinter:
                 found.add(self.body.place(stmt.buffer))
             elif isinstance(stmt, Call):
                 found.add(self.body.place(stmt.out.buffer))
+            elif isinstance(stmt, Communicate):
+                found.update(map(self.body.place, stmt.outs))
             elif isinstance(stmt, Declare | Assign | Accumulate):
                 found.add(stmt.register)
         return frozenset(found)
@@ -371,6 +378,10 @@ class KernelPrinter:
 
     def _factorise(self, stmt: Factorise) -> None:
         print_factorisation(self.body, self.entry, stmt)
+
+    def _communicate(self, stmt: Communicate) -> None:
+        status = print_collective(self.body, self.entry, stmt)
+        self._fail_unless(self.body.op(f"icmp eq i64 {status}, 0"), stmt.code, "0")
 
     def _if(self, stmt: If) -> None:
         body = self.body
@@ -435,13 +446,16 @@ class KernelPrinter:
 
     def _check(self, stmt: Check) -> None:
         body = self.body
-        condition, value = body.value(stmt.condition), body.value(stmt.value)
+        self._fail_unless(body.value(stmt.condition), stmt.code, body.value(stmt.value))
+
+    def _fail_unless(self, condition: str, code: int, value: str) -> None:
+        body = self.body
         llvm_calls.declare(body.module, FAIL)
         failed, fine = body.fresh("failed"), body.fresh("fine")
         scope = body.scopes[-1]
         body.line(f"br i1 {condition}, label %{fine}, label %{failed}, !prof !0")
         scope.lines.append(f"{failed}:")
-        body.line(f"call void @{FAIL}(ptr %failure, i64 {stmt.code + 1}, i64 {value})")
+        body.line(f"call void @{FAIL}(ptr %failure, i64 {code + 1}, i64 {value})")
         scope.lines += self.exit
         body.line("ret i64 1")
         body.start_block(scope, fine)
@@ -458,4 +472,5 @@ _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {
     Check: KernelPrinter._check,  # pyright: ignore
     Gemm: KernelPrinter._gemm,  # pyright: ignore
     Factorise: KernelPrinter._factorise,  # pyright: ignore
+    Communicate: KernelPrinter._communicate,  # pyright: ignore
 }

@@ -10,6 +10,7 @@ from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import dce
+from wengert.ir.passes.communication import agree, early
 from wengert.ir.passes.control import control
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.products import products
@@ -58,6 +59,8 @@ CONTROL = Pass("control", "takes constants out of loops, and loops of one turn a
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
 FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
 SINK = Pass("sink", "moves additions into the branch that adds something", sink)
+EARLY = Pass("early", "collectives begin where their operands are ready, in buckets", early)
+AGREE = Pass("agree", "processes compare first how they are about to communicate", agree)
 EXPAND = Pass("expand", "replaces what stands for other equations by those", expand)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
@@ -67,7 +70,7 @@ PASSES: dict[str, Pass] = {
     p.name: p
     for p in (
         *(DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK),
-        *(EXPAND, DROP_STOP_GRADIENT),
+        *(EXPAND, DROP_STOP_GRADIENT, EARLY, AGREE),
     )
 }
 
@@ -75,10 +78,10 @@ PASSES: dict[str, Pass] = {
 # simplification, whose rules look at "the same value" by identity and at values with one user;
 # simplification makes equal equations and leaves dead ones, which the last two remove. Products
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
-# anything looks into those.
+# anything looks into those. What compares collectives comes last, as nothing needs its result.
 DEFAULT = (
-    *(DCE, EXPAND, DROP_STOP_GRADIENT, CONTROL, CSE, SIMPLIFY, CONTROL),
-    *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE),
+    *(DCE, EXPAND, DROP_STOP_GRADIENT, EARLY, CONTROL, CSE, SIMPLIFY, CONTROL),
+    *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE, AGREE),
 )
 
 PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}

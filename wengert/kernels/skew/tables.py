@@ -7,11 +7,23 @@ from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.intervals import Intervals
-from wengert.kernels.loops import Buffer, Call, If, Kernel, Kind, Loop, Space, Stmt, Store, While
+from wengert.kernels.loops import (
+    Buffer,
+    Call,
+    Communicate,
+    If,
+    Kernel,
+    Kind,
+    Loop,
+    Space,
+    Stmt,
+    Store,
+    While,
+)
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.schedule import MAX_CHUNKS
 from wengert.kernels.skew.layout import Diagonals, renewed
-from wengert.kernels.statements import map_statements, walk
+from wengert.kernels.statements import buffers, map_statements, walk
 
 # A thread copies at least so many elements of an output.
 COPIED = 20_000
@@ -21,9 +33,8 @@ def relaid(
     s: ScalarBuilder, steps: Sequence[Kernel], tables: Mapping[Buffer, Diagonals]
 ) -> list[Kernel]:
     """The kernels with tables in their new places; those of matrix products stay."""
-    products = {
-        x.buffer for k in steps for st in walk(k.body) if isinstance(st, Call) for x in st.matrices
-    }
+    calls = [st for k in steps for st in walk(k.body) if isinstance(st, Call | Communicate)]
+    products = set(buffers(calls))
     moving = {b: x for b, x in tables.items() if b not in products}
     if not moving:
         return list(steps)
