@@ -18,6 +18,8 @@ from wengert.distributed.collectives import (
     rank,
     size,
 )
+from wengert.distributed.parallel import check_equal, value_and_grad
+from wengert.distributed.setup import init
 from wengert.distributed.threads import simulate
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "axis_index",
     "axis_size",
     "broadcast",
+    "check_equal",
+    "init",
     "pmax",
     "pmean",
     "pmin",
@@ -35,4 +39,5 @@ __all__ = [
     "rank",
     "simulate",
     "size",
+    "value_and_grad",
 ]

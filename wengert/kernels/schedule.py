@@ -45,7 +45,9 @@ INNER_WORK = 128 * CHUNK_WORK
 # Partial results of all chunks together take at most this many bytes.
 PARTIAL_BYTES = 8 << 20
 # A loop is cut into at most this many parts, and code grows to at most this many nodes by it.
+# More are only made of what becomes simple in each of them: arrays that stand behind one another.
 MAX_PARTS = 6
+MAX_PIECES = 40
 MAX_NODES = 4_000
 
 
@@ -234,16 +236,25 @@ def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     """Cuts a loop, and the loops in it, where conditions on its index change."""
     points = _breakpoints(loop)
     size = sum(1 for _ in nodes(expressions(loop.body)))
-    if not points or len(points) >= MAX_PARTS or size * (len(points) + 1) > MAX_NODES:
-        return (replace(loop, body=_split_body(s, loop.body)),)
-    bounds = [0, *points, loop.index.extent]
+    most = MAX_PIECES if size <= MAX_NODES else 0
+    if points and len(points) < most:
+        parts = _parts(s, loop, points)
+        whole = sum(1 for x in parts for _ in nodes(expressions(x.body)))
+        few = len(points) < MAX_PARTS and size * len(parts) <= MAX_NODES
+        if few or whole <= 2 * size:  # pieces put together become simple ones
+            return tuple(replace(x, body=_split_body(s, x.body)) for x in parts)
+    return (replace(loop, body=_split_body(s, loop.body)),)
+
+
+def _parts(s: ScalarBuilder, loop: Loop, points: Sequence[int]) -> list[Loop]:
+    """A loop cut at `points`, with what is known of the conditions in each part."""
     parts: list[Loop] = []
-    for low, high in pairwise(bounds):
+    for low, high in pairwise([0, *points, loop.index.extent]):
         body = map_statements(loop.body, Rewriter(s, _decider(s, loop.index, low, high)))
         start = s.int(low) if loop.start.is_const else s.max(loop.start, s.int(low))
         stop = s.int(high) if loop.stop.is_const else s.min(loop.stop, s.int(high))
-        parts.append(replace(loop, start=start, stop=stop, body=_split_body(s, body)))
-    return tuple(parts)
+        parts.append(replace(loop, start=start, stop=stop, body=body))
+    return parts
 
 
 def _split_body(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
