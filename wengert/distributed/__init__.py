@@ -18,7 +18,7 @@ from wengert.distributed.collectives import (
     rank,
     size,
 )
-from wengert.distributed.parallel import check_equal, value_and_grad
+from wengert.distributed.parallel import check_equal, mean, value_and_grad
 from wengert.distributed.setup import init
 from wengert.distributed.threads import simulate
 
@@ -30,6 +30,7 @@ __all__ = [
     "broadcast",
     "check_equal",
     "init",
+    "mean",
     "pmax",
     "pmean",
     "pmin",

@@ -12,7 +12,7 @@ import numpy as np
 from wengert.api.arguments import fail, require_callable
 from wengert.api.derivatives import value_and_grad as local_value_and_grad
 from wengert.distributed.collectives import pmax, pmin, psum
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, DistributedError
 from wengert.tracer.pytree import tree_leaves, tree_map
 from wengert.world import WORLD, communicator
 
@@ -55,6 +55,21 @@ def value_and_grad(
         return ((value, own[1]) if has_aux else value), grads
 
     return value_and_gradient
+
+
+def mean(fun: Loss, *, axis: str = WORLD) -> Callable[..., Any]:
+    """`fun(params, *batch)`, a mean over the rows of its batch, over those of all processes.
+
+    Weighted as by `value_and_grad`; the same in all processes.
+    """
+
+    @functools.wraps(fun)
+    def over_all(params: Any, *batch: Any, **kwargs: Any) -> Any:
+        rows = count_rows(batch)
+        given = batch if rows else [_one_row(b) for b in batch]
+        return _mean(fun(params, *given, **kwargs), (), rows, axis, True)[0]
+
+    return over_all
 
 
 def _mean(value: Any, grads: Any, rows: int, axis: str, reduced: bool) -> Any:

@@ -103,13 +103,17 @@ def _bytes(array: np.ndarray[Any, Any]) -> Any:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
-def load(folder: str | Path, like: Any) -> Checkpoint | None:
+def load(folder: str | Path, like: Any, newest: int | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole, with the structure of `like`; None if there is none.
+
+    Those after step number `newest` are passed over, and it must be there then, if it is not -1.
 
     Warns of each damaged one that is passed over. Raises CheckpointError if all are damaged, or if
     the checkpoint's arrays are not those of `like` by path, dtype or shape.
     """
     files = _files(Path(folder))
+    if newest is not None:
+        files = [_place(Path(folder), newest)] if newest >= 0 else []
     for path in files:
         try:
             found = _read(path)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from wengert.api.arguments import fail, require_callable
-from wengert.api.derivatives import value_and_grad as default_value_and_grad
 from wengert.errors import ArgumentError
 from wengert.optim.optimizer import Optimizer, arrays
-from wengert.train.batches import Source, source
+from wengert.train.batches import Source, is_data, source
 from wengert.train.history import Fit, Position
 from wengert.train.precision import with_scale
+from wengert.train.processes import Alone, together
 from wengert.train.progress import plot, shown
 from wengert.train.step import Loss, Metrics, make_evaluation, make_step
 from wengert.train.trainer import Trainer
@@ -43,7 +43,8 @@ def fit(
     progress: bool | None = None,
     plot_to: str | Path | None = None,
     precision: Any = None,
-    value_and_grad: Callable[..., Any] = default_value_and_grad,
+    value_and_grad: Callable[..., Any] | None = None,
+    distributed: bool = False,
 ) -> Fit:
     """Trains `params`, a pytree of floats, to lower `loss(params, *batch)`; see docs/fit.md.
 
@@ -66,6 +67,11 @@ def fit(
     its gradients scaled against underflow, and parameters and updates keep their dtype.
     `value_and_grad` replaces `wg.value_and_grad`.
 
+    With `distributed`, all processes of `wg.distributed.init()` train the same parameters: each
+    takes its part of the rows of every batch that is drawn from arrays (other batches are its own),
+    and gradients, losses and metrics are means over the rows of all. `checkpoint` then has a folder
+    for each process.
+
     A loss that is not finite ends training with the last parameters whose loss was, and an
     interrupt from the keyboard with what there is. An exception of the batches' becomes a
     TrainingError whose `result` is what there is. In all cases the checkpoints stay good.
@@ -74,17 +80,22 @@ def fit(
     folder with checkpoints of another model.
     """
     require_callable("fit", loss)
-    drawn = source(batches, batch_size, shuffle, seed, drop_last)
+    who = together() if distributed else Alone()
+    drawn = _source(who, batches, batch_size, shuffle, seed, drop_last)
     _check(drawn, epochs, steps, optimizer)
-    judges = None if validation is None else source(validation, batch_size, False, seed)
+    judges = None
+    if validation is not None:
+        judges = _source(who, validation, batch_size, False, seed)
     if judges is not None and judges.once:
         fail(ArgumentError("validation is read again and again; an iterator is read only once"))
-    measures = metrics or {}
+    measures = who.measures(metrics or {})
+    differentiate = value_and_grad or who.value_and_grad
     start = arrays(params)
+    who.check(start)
     initial = optimizer.init(start)
     trainer = Trainer(
-        step=make_step(loss, optimizer, value_and_grad, measures, key, precision),
-        evaluate=make_evaluation(loss, measures, key),
+        step=make_step(loss, optimizer, differentiate, measures, who.key(key), precision),
+        evaluate=make_evaluation(who.loss(loss), measures, key),
         source=drawn,
         validation=judges,
         epochs=1 if epochs is None and steps is None else epochs,
@@ -93,24 +104,33 @@ def fit(
         patience=patience,
         min_delta=min_delta,
         callback=callback,
-        folder=None if checkpoint is None else Path(checkpoint),
+        folder=None if checkpoint is None else who.folder(Path(checkpoint)),
         checkpoint_every=checkpoint_every,
         params=start,
         state=initial if precision is None else with_scale(initial),
         best=start,
         good=start,
         at=Position(),
+        who=who,
     )
     if resume:
         trainer.restore()
-    show = shown(progress, trainer.total(), trainer.at.step)
+    show = shown(progress if who.shows else False, trainer.total(), trainer.at.step)
     try:
         found = trainer.run(show)
     finally:
         show.close()
-    if plot_to is not None:
+    if plot_to is not None and who.shows:
         plot(found.history, plot_to)
     return found
+
+
+def _source(
+    who: Alone, batches: Any, batch_size: int, shuffle: bool, seed: int, drop_last: bool = False
+) -> Source:
+    """Where batches come from: the rows of this process where they are drawn from arrays."""
+    found = source(batches, batch_size, shuffle, seed, drop_last)
+    return who.shard(found) if is_data(batches) else found
 
 
 def _check(drawn: Source, epochs: int | None, steps: int | None, optimizer: Any) -> None:

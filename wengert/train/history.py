@@ -29,7 +29,7 @@ class Means:
     weight: float = 0.0
     totals: dict[str, float] = field(default_factory=dict[str, float])
 
-    def add(self, numbers: dict[str, float], rows: int) -> None:
+    def add(self, numbers: dict[str, float], rows: float) -> None:
         """Counts a batch of so many rows."""
         self.weight += rows
         for name, number in numbers.items():

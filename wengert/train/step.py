@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from wengert.api.arguments import function_name
@@ -10,7 +10,7 @@ from wengert.api.jit import jit
 from wengert.optim.optimizer import Optimizer, apply_updates
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
-from wengert.train.batches import Source, size
+from wengert.train.batches import Batch, size
 from wengert.train.history import Means
 from wengert.train.precision import low_precision, lowered, scaled_update
 
@@ -69,10 +69,15 @@ def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[.
     return jit(evaluate)
 
 
-def evaluated(evaluate: Callable[..., Any], params: Any, batches: Source) -> dict[str, float]:
-    """Means over all batches, with the prefix "val_"."""
+def evaluated(
+    evaluate: Callable[..., Any],
+    params: Any,
+    batches: Iterator[Batch],
+    weight: Callable[[Batch], float] = size,
+) -> dict[str, float]:
+    """Means over all batches by their `weight`, with the prefix "val_"."""
     means = Means()
-    for batch in batches.epoch(0, 0):
+    for batch in batches:
         found = evaluate(params, batch)
-        means.add({f"val_{k}": float(v) for k, v in found.items()}, size(batch))
+        means.add({f"val_{k}": float(v) for k, v in found.items()}, weight(batch))
     return means.means()

@@ -13,10 +13,11 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError, TrainingError
-from wengert.train.batches import Batch, Source, size
+from wengert.train.batches import Batch, Source
 from wengert.train.checkpoint import discard, load, save
 from wengert.train.history import Fit, Means, Position, Reason
 from wengert.train.interrupts import Interrupts
+from wengert.train.processes import Alone
 from wengert.train.progress import Quiet
 from wengert.train.step import evaluated
 
@@ -43,6 +44,7 @@ class Trainer:
     good: Any  # the last parameters whose loss was finite
     at: Position
     saved: int = -1  # the step of the last checkpoint
+    who: Alone = field(default_factory=Alone)  # trains
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def total(self) -> int | None:
@@ -119,7 +121,7 @@ class Trainer:
     def batches(self) -> Iterator[Batch]:
         """The rest of this epoch's batches; an exception of theirs is marked as such."""
         try:
-            yield from self.source.epoch(self.at.epoch, self.at.batch)
+            yield from self.who.batches(self.source.epoch(self.at.epoch, self.at.batch))
         except Exception as fault:
             raise _Failed(fault) from fault
 
@@ -129,7 +131,7 @@ class Trainer:
             reason = self.advance(batch, show)
         if self.callback is None or reason is Reason.DIVERGED:
             return reason
-        stopped = self.callback(self.result(Reason.STOPPED)) is True
+        stopped = self.who.stopped(self.callback(self.result(Reason.STOPPED)) is True)
         return reason or (Reason.STOPPED if stopped else None)
 
     def advance(self, batch: Batch, show: Quiet) -> Reason | None:
@@ -143,7 +145,9 @@ class Trainer:
         self.good, self.params, self.state = self.params, params, state
         at.step, at.batch = at.step + 1, at.batch + 1
         at.history.loss.append(loss)
-        at.round.add({"loss": loss, **{k: float(v) for k, v in measured.items()}}, size(batch))
+        at.round.add(
+            {"loss": loss, **{k: float(v) for k, v in measured.items()}}, self.who.weight(batch)
+        )
         show.step(loss)
         reason = None
         if self.validate_every is not None and at.step % self.validate_every == 0:
@@ -157,7 +161,8 @@ class Trainer:
         at = self.at
         record: dict[str, float] = {"epoch": at.epoch, "step": at.step, **at.round.means()}
         if self.validation is not None:
-            record |= evaluated(self.evaluate, self.params, self.validation)
+            judges = self.who.batches(self.validation.epoch(0, 0))
+            record |= evaluated(self.evaluate, self.params, judges, self.who.weight)
         at.history.rounds.append(record)
         at.round = Means()
         show.note(record)
@@ -191,7 +196,12 @@ class Trainer:
 
     def restore(self) -> None:
         """Goes on from the newest good checkpoint, if there is one."""
-        found = None if self.folder is None else load(self.folder, self.arrays())
+        if self.folder is None:
+            return
+        found = load(self.folder, self.arrays())
+        common = self.who.common(-1 if found is None else found.step)
+        if found is not None and common != found.step:
+            found = load(self.folder, self.arrays(), common)
         if found is None:
             return
         self.params, self.state, self.best = (found.tree[k] for k in ("params", "state", "best"))
