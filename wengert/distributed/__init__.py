@@ -18,8 +18,10 @@ from wengert.distributed.collectives import (
     rank,
     size,
 )
+from wengert.distributed.compressed import compressed
 from wengert.distributed.parallel import check_equal, mean, value_and_grad
 from wengert.distributed.setup import init
+from wengert.distributed.sharded import sharded
 from wengert.distributed.threads import simulate
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "axis_size",
     "broadcast",
     "check_equal",
+    "compressed",
     "init",
     "mean",
     "pmax",
@@ -38,6 +41,7 @@ __all__ = [
     "psum",
     "psum_scatter",
     "rank",
+    "sharded",
     "simulate",
     "size",
     "value_and_grad",
