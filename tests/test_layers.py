@@ -48,7 +48,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("numpy", "special"),
     ("api",),
     ("random", "testing", "optim"),
-    ("nn", "distributed"),
+    ("nn", "distributed", "interop"),
     ("train",),
     ("cli", "demo"),
     ("__main__",),
@@ -62,7 +62,7 @@ FORBIDDEN: tuple[tuple[str, str], ...] = (
     ("backends", "tracer"),
 )
 ENGINES = ("numba", "llvmlite")  # only in backends
-PEERS = ("cupy", "jax", "torch", "autograd", "mpi4py")  # never in the package
+PEERS = ("cupy", "jax", "torch", "autograd", "mpi4py", "pyspark")  # never in the package
 MAX_LINES = 500
 
 
