@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import fake_nccl
 import numpy as np
 
 from wengert.backends.cuda.device import KernelSpec
@@ -196,6 +197,9 @@ class Gpu:
             self.copies_to_host += kind == 2
             self.stream(stream).put(lambda: ctypes.memmove(target, source, nbytes) and None)
 
+    def fill(self, address: int, value: int, nbytes: int, stream: int) -> None:
+        self.stream(stream).put(lambda: ctypes.memset(address, value, nbytes) and None)
+
     def runtime(self) -> Any:
         return types.SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
@@ -207,6 +211,7 @@ class Gpu:
             getDevice=lambda: self.current,
             memGetInfo=lambda: (self.memory, self.memory),
             memcpyAsync=self.copy,
+            memsetAsync=self.fill,
             free=lambda address: None,
             deviceSynchronize=lambda: [stream.flush() for stream in self.streams],
         )
@@ -294,7 +299,7 @@ class Array:
 
     @property
     def T(self) -> Array:
-        turned = Array.__new__(Array)
+        turned = type(self).__new__(type(self))
         turned.data, turned.view = self.data, self.view.T
         return turned
 
@@ -310,10 +315,12 @@ class Array:
         self.gpu.streams[-1].put(assign)
 
 
-def module(gpu: Gpu) -> Any:
-    """The module `cupy` over a GPU."""
-    Array.gpu = Module.gpu = gpu
-    Array.pool = Pool(gpu)
+def module(gpu: Gpu, apart: bool = False) -> Any:
+    """The module `cupy` over a GPU; `apart` from others, with classes of its own."""
+    array: Any = type("Array", (Array,), {}) if apart else Array
+    own_module: Any = type("Module", (Module,), {}) if apart else Module
+    array.gpu = own_module.gpu = gpu
+    array.pool = Pool(gpu)
     own = Pool(gpu)
     cuda = types.SimpleNamespace(
         runtime=gpu.runtime(),
@@ -321,17 +328,18 @@ def module(gpu: Gpu) -> Any:
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         MemoryPool=lambda: own,
         Device=gpu.device,
-        Module=Module,
+        Module=own_module,
+        nccl=fake_nccl.library(gpu),
         Event=Event,
         Stream=lambda non_blocking: Stream(gpu, next(gpu.numbers)),
         get_current_stream=lambda: gpu.streams[-1],
     )
     return types.SimpleNamespace(
         cuda=cuda,
-        ndarray=Array,
-        array=Array.of,
-        asarray=Array.of,
+        ndarray=array,
+        array=array.of,
+        asarray=array.of,
         copyto=lambda target, source: target.__setitem__(..., source),
-        get_default_memory_pool=lambda: Array.pool,
+        get_default_memory_pool=lambda: array.pool,
         may_share_memory=lambda x, y: np.may_share_memory(x.view, y.view),
     )

@@ -397,10 +397,11 @@ class _Build:
 
     def collective(self, eqn: Eqn, form: Collective, buffer: Buffer) -> None:
         """What all processes make of an operand: in its place, if it has the result's type."""
-        if self.shared.grid:
+        if self.shared.grid and not self.top:
             raise MissingRuleError(
-                f"the CUDA back end has no {form.request.kind} yet; compile this function for the "
-                "CPU"
+                f"on a GPU, {form.request.kind} cannot stand inside a loop or branch of the "
+                "program: it is a call of the host's; let Python run that loop, or compile this "
+                "function for the CPU"
             )
         given: list[Buffer] = []
         if form.request.in_place:
@@ -410,8 +411,10 @@ class _Build:
             given.append(buffer)
         elif eqn.inputs:
             given.append(self.in_memory(eqn.inputs[0]))
-        code = len(self.shared.failures)
-        self.shared.failures.append(Failure("DistributedError", WAITING, eqn.location))
+        code = -1  # on a grid the host communicates, and raises by itself
+        if not self.shared.grid:
+            code = len(self.shared.failures)
+            self.shared.failures.append(Failure("DistributedError", WAITING, eqn.location))
         statement = Communicate(form.request, tuple(given), (buffer,), code)
         self.given(StageKind.COLLECTIVE, buffer, (statement,), given)
 

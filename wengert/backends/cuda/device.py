@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from wengert.world import Request
+
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
@@ -58,6 +60,16 @@ class MatMulSpec:
     alignment: int = 16  # of the first elements, in bytes
     activation: str = ""
     biased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSpec:
+    """A collective of arrays of `sent` elements, with results of `received`, for one dtype."""
+
+    request: Request
+    dtype: np.dtype[Any]
+    sent: int
+    received: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,18 @@ class Device(Protocol):
 
     def matmul(self, product: Any, addresses: Sequence[int], workspace: int) -> None:
         """Runs a prepared product on the addresses of lhs, rhs, out and, if it has one, bias."""
+        ...
+
+    def prepare_exchange(self, spec: ExchangeSpec) -> Prepared:
+        """Meets the other processes of a collective; all of them prepare it at the same time."""
+        ...
+
+    def exchange(self, exchange: Any, source: int, out: int, workspace: int) -> None:
+        """Runs a prepared collective; in place, where `source` is `out`."""
+        ...
+
+    def write(self, address: int, number: int) -> None:
+        """Writes a small int64 >= 0, in the order of launches."""
         ...
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:

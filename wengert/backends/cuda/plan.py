@@ -22,10 +22,12 @@ import numpy as np
 
 from wengert.backends.cuda.cuda_print import Printed, print_kernel
 from wengert.backends.cuda.device import Device, Memory, Prepared
+from wengert.backends.cuda.exchanges import Exchange, as_exchange
 from wengert.backends.cuda.products import Product, as_products
 from wengert.backends.cuda.source import source_text
-from wengert.kernels.grid.place import is_product
+from wengert.kernels.grid.place import is_collective, is_product
 from wengert.kernels.loops import Buffer, LoopProgram
+from wengert.world import Request, communicator, perform
 
 Array = np.ndarray[Any, Any]
 
@@ -42,17 +44,19 @@ class Text:
 
     source: str
     kernels: tuple[Printed, ...]
-    steps: tuple[Printed | Product, ...]
+    steps: tuple[Printed | Product | Exchange, ...]
     checks: bool
 
 
 def print_program(program: LoopProgram) -> Text:
     """The text of a program that was lowered for a grid."""
     checks = bool(program.failures)
-    steps: list[Printed | Product] = []
+    steps: list[Printed | Product | Exchange] = []
     for step in program.steps:
         if is_product(step):
             steps.extend(as_products(step))
+        elif is_collective(step):
+            steps.append(as_exchange(step))
         elif step.body:
             steps.append(print_kernel(step, f"wg_kernel{len(steps)}", checks))
     kernels = tuple(s for s in steps if isinstance(s, Printed))
@@ -73,6 +77,15 @@ class _Call:
     shifts: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """A collective of arrays; `prepared` is None where the host alone knows what to write."""
+
+    prepared: Prepared | None
+    request: Request
+    slots: tuple[int, ...]
+
+
 class Plan:
     """A program on a device; call `run` with the addresses of inputs and outputs."""
 
@@ -90,12 +103,21 @@ class Plan:
         self._layout(program, constants, text)
         handles = device.load(text.source, [k.spec for k in text.kernels])
         known = dict(zip(map(id, text.kernels), handles, strict=True))
-        self.steps: list[_Launch | _Call] = [
-            self._launch(s, known[id(s)]) if isinstance(s, Printed) else self._product(s)
+        self.agreements = [
+            s.request for s in text.steps if isinstance(s, Exchange) and s.request.kind == "agree"
+        ]
+        self.steps: list[_Launch | _Call | _Exchange] = [
+            self._launch(s, known[id(s)])
+            if isinstance(s, Printed)
+            else self._product(s)
+            if isinstance(s, Product)
+            else self._exchange(s)
             for s in text.steps
         ]
-        products = [s.product.workspace for s in self.steps if isinstance(s, _Call)]
-        self.workspace = self._allocate(max(products, default=0))
+        rooms = [s.product.workspace for s in self.steps if isinstance(s, _Call)]
+        exchanges = [s.prepared for s in self.steps if isinstance(s, _Exchange)]
+        rooms += [p.workspace for p in exchanges if p is not None]
+        self.workspace = self._allocate(max(rooms, default=0))
 
     def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
         """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
@@ -138,6 +160,12 @@ class Plan:
         slots = tuple(self.slots[b] for b in product.buffers)
         return _Call(self.device.prepare(product.spec), slots, product.shifts)
 
+    def _exchange(self, exchange: Exchange) -> _Exchange:
+        slots = tuple(self.slots[b] for b in exchange.buffers)
+        spec = exchange.spec
+        prepared = None if spec is None else self.device.prepare_exchange(spec)
+        return _Exchange(prepared, exchange.request, slots)
+
     def address(self, buffer: Buffer) -> int:
         """Where a buffer is whose memory is the plan's."""
         return self.table[self.slots[buffer]]
@@ -146,6 +174,8 @@ class Plan:
 
     def run(self, addresses: Sequence[int]) -> None:
         """Launches everything; `addresses` are those of inputs, then of distinct outputs."""
+        for request in self.agreements:  # the host's business
+            perform(request, [], [np.zeros(1, np.int64)])
         self.last = self.device.order(self.last)
         key = tuple(addresses)
         recorded = self.recordings.get(key) or self._recorded(key)
@@ -173,9 +203,18 @@ class Plan:
         for step in self.steps:
             if isinstance(step, _Launch):
                 self.device.launch(step.handle, step.printed.spec, step.parameters)
+            elif isinstance(step, _Exchange):
+                self._communicate(step)
             else:
                 at = [self.table[k] + b for k, b in zip(step.slots, step.shifts, strict=True)]
                 self.device.matmul(step.product, at, self.workspace)
+
+    def _communicate(self, step: _Exchange) -> None:
+        at = [self.table[k] for k in step.slots]
+        if step.prepared is not None:
+            self.device.exchange(step.prepared, at[0], at[-1], self.workspace)
+        elif step.request.kind == "axis_index":
+            self.device.write(at[0], communicator(step.request.axis).rank)
 
     def failure(self) -> tuple[int, int] | None:
         """The number and the value of the check that failed, after the program has run."""

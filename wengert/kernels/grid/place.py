@@ -25,6 +25,7 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Communicate,
     Declare,
     Gemm,
     Kernel,
@@ -57,7 +58,7 @@ def place(s: ScalarBuilder, kernels: Sequence[Kernel], kept: Sequence[Buffer]) -
     ]
     placer = _Placer(s, count_uses([k.body for k in simpler], kept))
     for kernel in simpler:
-        if is_product(kernel):
+        if is_product(kernel) or is_collective(kernel):
             placer.launches.append(kernel)
             continue
         for group in groups(kernel.body):
@@ -71,6 +72,11 @@ def is_product(kernel: Kernel) -> bool:
     while len(body) == 1 and isinstance(body[0], Loop):
         body = body[0].body
     return len(body) == 1 and isinstance(body[0], Gemm)
+
+
+def is_collective(kernel: Kernel) -> bool:
+    """Whether a kernel is a collective of all processes."""
+    return len(kernel.body) == 1 and isinstance(kernel.body[0], Communicate)
 
 
 def groups(body: Sequence[Stmt]) -> list[tuple[Stmt, ...]]:

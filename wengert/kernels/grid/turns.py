@@ -21,6 +21,7 @@ from wengert.kernels.loops import (
     Assign,
     Buffer,
     Call,
+    Communicate,
     Declare,
     Loop,
     Register,
@@ -64,6 +65,8 @@ def touched(statement: Stmt) -> set[Buffer]:
         found.add(statement.buffer)
     elif isinstance(statement, Call):
         found.update(x.buffer for x in statement.matrices)
+    elif isinstance(statement, Communicate):
+        found.update((*statement.sources, *statement.outs))
     return found
 
 

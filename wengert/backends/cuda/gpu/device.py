@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.cuda.cubins import cubin
-from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec, Shape
+from wengert.backends.cuda.device import Array, ExchangeSpec, KernelSpec, MatMulSpec, Shape
 from wengert.backends.cuda.gpu.cublaslt import CublasLt, MatMul
 from wengert.backends.cuda.gpu.cupy_module import cupy
+from wengert.backends.cuda.gpu.nccl import Message, Nccl
 from wengert.errors import DeviceMemoryError, InputTypeError, LaunchError
 
 # Addresses of arguments: kernels read and write 16 bytes at once.
@@ -172,6 +173,25 @@ class GpuDevice:
 
     def matmul(self, product: MatMul, addresses: Sequence[int], workspace: int) -> None:
         self.library.run(product, addresses, workspace, self._stream())
+
+    @functools.cached_property
+    def nccl(self) -> Nccl:
+        """NCCL, once a program communicates."""
+        return Nccl(self.cupy)
+
+    def prepare_exchange(self, spec: ExchangeSpec) -> Message:
+        return self.nccl.prepare(spec)
+
+    def exchange(self, exchange: Message, source: int, out: int, workspace: int) -> None:
+        try:
+            exchange.run(source, out, workspace, self._stream())
+        except self.nccl.error as error:
+            raise self._lost(f"the collective {exchange.spec.request.kind}", error) from error
+
+    def write(self, address: int, number: int) -> None:
+        for byte in range(8):  # a copy from the host could not be captured
+            value = number >> 8 * byte & 255
+            self.runtime.memsetAsync(address + byte, value, 1, self._stream())
 
     def record(self, run: Callable[[], None]) -> Callable[[], None] | None:
         """The launches of `run` as a CUDA graph."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cuda.device import Array, KernelSpec, MatMulSpec, Shape
+from wengert.backends.cuda.device import Array, ExchangeSpec, KernelSpec, MatMulSpec, Shape
 from wengert.backends.cuda.host.build import build
 from wengert.errors import DeviceMemoryError, LaunchError
 from wengert.kernels.activation import ACTIVATIONS
+from wengert.world import perform
 
 ALIGNMENT = 256
 # Blocks of a cooperative launch: enough to show what goes wrong between blocks.
@@ -46,6 +47,14 @@ class HostMatMul:
     """A product, which NumPy computes."""
 
     spec: MatMulSpec
+    workspace: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostExchange:
+    """A collective, which this process's communicator carries out in its own memory."""
+
+    spec: ExchangeSpec
     workspace: int = 0
 
 
@@ -130,11 +139,8 @@ class HostDevice:
         return HostMatMul(spec)
 
     def matmul(self, product: HostMatMul, addresses: Sequence[int], workspace: int) -> None:
-        if self._recording is not None:
-            at = tuple(addresses)
-            self._recording.append(lambda: self._multiply(product.spec, at))
-        else:
-            self._multiply(product.spec, addresses)
+        at = tuple(addresses)
+        self._do(lambda: self._multiply(product.spec, at))
 
     def _multiply(self, spec: MatMulSpec, addresses: Sequence[int]) -> None:
         shapes = ((spec.m, spec.k), (spec.k, spec.n), (spec.m, spec.n))
@@ -149,6 +155,26 @@ class HostDevice:
             bias = ctypes.string_at(addresses[3], spec.n * spec.dtype.itemsize)
             product += np.frombuffer(bias, spec.dtype)
         out[...] = ACTIVATIONS[spec.activation](product)
+
+    def prepare_exchange(self, spec: ExchangeSpec) -> HostExchange:
+        return HostExchange(spec)
+
+    def exchange(self, exchange: HostExchange, source: int, out: int, workspace: int) -> None:
+        self._do(lambda: self._perform(exchange.spec, source, out))
+
+    def _perform(self, spec: ExchangeSpec, source: int, out: int) -> None:
+        sent, received = _flat(source, spec.sent, spec.dtype), _flat(out, spec.received, spec.dtype)
+        perform(spec.request, [sent], [received])
+
+    def write(self, address: int, number: int) -> None:
+        self._do(lambda: _flat(address, 1, np.dtype(np.int64)).fill(number))
+
+    def _do(self, work: Callable[[], None]) -> None:
+        """Runs work, or keeps it for replays."""
+        if self._recording is not None:
+            self._recording.append(work)
+        else:
+            work()
 
     def record(self, run: Callable[[], None]) -> Callable[[], None]:
         """As a CUDA graph does, keeps the arguments' values of the time of recording."""
@@ -203,6 +229,12 @@ def _texts(source: str) -> dict[str, str]:
     """The text of each kernel by its name."""
     parts = re.split(r"WG_KERNEL\((\w+), \d+\)", source)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _flat(address: int, count: int, dtype: np.dtype[Any]) -> Array:
+    """The elements at an address."""
+    memory: Any = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)
+    return np.frombuffer(memory, dtype)
 
 
 def _matrices(
