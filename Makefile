@@ -8,11 +8,12 @@ WORKERS ?= 2
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test check bench test-gpu bench-gpu dev format clean
+.PHONY: help demo examples test check bench test-gpu bench-gpu dev format clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    train a classifier on real handwritten digits (under a minute)"
+	@echo "make examples  run all examples; pictures go to out/ (under a minute)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, import layers, fast tests"
 	@echo "make bench   all benchmarks against NumPy, Numba, JAX, PyTorch and autograd"
@@ -24,6 +25,9 @@ help:
 
 demo: $(INSTALLED)-demo
 	@$(RUN) -m wengert demo
+
+examples: $(INSTALLED)-demo
+	@$(RUN) -m examples
 
 test: $(INSTALLED)-test
 	@$(RUN) -m pytest -n $(WORKERS)

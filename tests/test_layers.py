@@ -175,7 +175,7 @@ def test_engines_stay_in_backends(name: str) -> None:
     assert not faults, f"wengert.{name}: " + "; ".join(faults)
 
 
-@pytest.mark.parametrize("folder", ["wengert", "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["wengert", "tests", "benchmarks", "examples"])
 def test_files_are_short(folder: str) -> None:
     long = {
         str(path.relative_to(ROOT)): count

@@ -1,0 +1,70 @@
+"""Every example, run as it is: what its page claims is so, and its picture is drawn.
+
+`CLAIMS` has, for each example, the bounds of the figures that its `main` returns. An example
+without claims fails, so a new file in the folder needs its entry here and its line in the README.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "examples"
+NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if not p.stem.startswith("_"))
+PNG = b"\x89PNG\r\n\x1a\n"
+
+Bounds = tuple[float, float]
+
+
+def at_least(low: float) -> Bounds:
+    return low, math.inf
+
+
+def at_most(high: float) -> Bounds:
+    return 0.0, high
+
+
+CLAIMS: dict[str, dict[str, Bounds]] = {
+    "conv_digits": {
+        "accuracy on held-out digits": at_least(0.98),
+        "loss on training digits": at_most(0.02),
+    },
+    "linear_regression": {
+        "share of the variance explained": (0.517, 0.519),
+        "largest difference from lstsq": at_most(1e-6),
+    },
+    "logistic_regression": {
+        "accuracy on patients held out": at_least(0.95),
+        "largest difference from scikit-learn's weights": at_most(1e-8),
+    },
+    "mlp_digits": {
+        "accuracy on held-out digits": at_least(0.97),
+        "accuracy on training digits": at_least(0.999),
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_example(name: str, tmp_path: Path) -> None:
+    for package in ("sklearn", "matplotlib"):
+        pytest.importorskip(package, reason=f"the examples need {package}: wengert[demo]")
+    figures = importlib.import_module(f"examples.{name}").main(tmp_path)
+    assert set(figures) == set(CLAIMS[name])
+    for what, (low, high) in CLAIMS[name].items():
+        assert low <= figures[what] <= high, f"{what}: {figures[what]}, not in [{low}, {high}]"
+    assert (tmp_path / f"{name}.png").read_bytes().startswith(PNG)
+
+
+def test_every_example_has_claims_and_a_line_in_the_readme() -> None:
+    assert set(CLAIMS) == set(NAMES)
+    text = (FOLDER / "README.md").read_text()
+    assert not [name for name in NAMES if f"[{name}]({name}.py)" not in text]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_a_page(name: str) -> None:
+    assert len((FOLDER / f"{name}.py").read_text().splitlines()) <= 130
