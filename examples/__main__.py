@@ -23,9 +23,11 @@ def run(name: str, out: Path) -> None:
 def main() -> None:
     """Runs the examples that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m examples", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*NAMES, []])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures")
     options = parser.parse_args()
+    if unknown := sorted(set(options.names) - set(NAMES)):
+        parser.error(f"no example is called {', '.join(unknown)}; there are {', '.join(NAMES)}")
     options.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     for name in options.names or NAMES:

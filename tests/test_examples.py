@@ -1,6 +1,7 @@
 """Every example, run as it is: what its page claims is so, and its picture is drawn.
 
-`CLAIMS` has, for each example, the bounds of the figures that its `main` returns. An example
+`CLAIMS` has, for each example, the bounds of the figures that its `main` returns; the figure of a
+text is the share of its words that the text for training has. An example
 without claims fails, so a new file in the folder needs its entry here and its line in the README.
 """
 
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pytest
 
@@ -28,6 +31,10 @@ def at_most(high: float) -> Bounds:
 
 
 CLAIMS: dict[str, dict[str, Bounds]] = {
+    "char_rnn": {
+        "bits for each held-out character": (1.5, 2.3),
+        "text": at_least(0.6),
+    },
     "conv_digits": {
         "accuracy on held-out digits": at_least(0.98),
         "loss on training digits": at_most(0.02),
@@ -44,7 +51,24 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "accuracy on held-out digits": at_least(0.97),
         "accuracy on training digits": at_least(0.999),
     },
+    "pca": {
+        "share of the variance in ten components": (0.738, 0.739),
+        "difference of eigenvectors from numpy's SVD": at_most(1e-12),
+        "difference of the randomised SVD": at_most(1e-4),
+        "difference of its variances": at_most(1e-7),
+    },
+    "transformer": {
+        "bits for each held-out character": (1.5, 2.4),
+        "text": at_least(0.6),
+    },
 }
+
+
+def share_of_words(text: str) -> float:
+    """How many of the words are in the text that the net was trained on."""
+    known = set(re.findall("[a-z]+", " ".join(topics.values()).lower()))
+    words = re.findall("[a-z]+", text)
+    return sum(word in known for word in words) / len(words)
 
 
 @pytest.mark.slow
@@ -55,7 +79,9 @@ def test_example(name: str, tmp_path: Path) -> None:
     figures = importlib.import_module(f"examples.{name}").main(tmp_path)
     assert set(figures) == set(CLAIMS[name])
     for what, (low, high) in CLAIMS[name].items():
-        assert low <= figures[what] <= high, f"{what}: {figures[what]}, not in [{low}, {high}]"
+        found = figures[what]
+        number = share_of_words(found) if isinstance(found, str) else found
+        assert low <= number <= high, f"{what}: {number}, not in [{low}, {high}]"
     assert (tmp_path / f"{name}.png").read_bytes().startswith(PNG)
 
 
