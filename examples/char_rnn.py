@@ -99,7 +99,7 @@ def plot(losses: list[float], text: str, path: Path) -> None:
 def main(out: Path) -> dict[str, float | str]:
     """Trains on random pieces of the text, writes, draws `char_rnn.png`."""
     text, rng = load(), np.random.default_rng(0)
-    train, test = text[:-20000], text[-20000:]
+    train, held_out = text[:-20000], text[-20000:].reshape(100, 200).T
 
     def batches() -> Any:
         while True:
@@ -109,7 +109,6 @@ def main(out: Path) -> dict[str, float | str]:
     rate = wg.optim.warmup_cosine_decay_schedule(0.0, 1e-2, 20, STEPS)
     optimizer = wg.optim.chain(wg.optim.clip_by_global_norm(1.0), wg.optim.adam(rate))
     found = wg.fit(loss, initial(rng), batches(), optimizer, steps=STEPS)
-    held_out = test[: 200 * 100].reshape(100, 200).T
     written = write(found.params, wg.random.key(0), text[:100])
     sample = "".join(ALPHABET[k] for k in written)
     plot(found.history.loss, sample, out / "char_rnn.png")

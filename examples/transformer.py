@@ -38,17 +38,11 @@ def initial(rng: np.random.Generator) -> Params:
     def dense(n: int, m: int) -> Array:
         return (rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)
 
-    blocks = [
-        {
-            "attend": dense(WIDTH, 3 * WIDTH),
-            "join": dense(WIDTH, WIDTH),
-            "wide": dense(WIDTH, 4 * WIDTH),
-            "narrow": dense(4 * WIDTH, WIDTH),
-        }
-        for _ in range(BLOCKS)
-    ]
-    places, read = dense(WINDOW, WIDTH), dense(len(ALPHABET), WIDTH)
-    return {"places": places, "read": read, "blocks": blocks, "write": dense(WIDTH, len(ALPHABET))}
+    w, letters = WIDTH, len(ALPHABET)
+    shapes = {"attend": (w, 3 * w), "join": (w, w), "wide": (w, 4 * w), "narrow": (4 * w, w)}
+    blocks = [{name: dense(*shape) for name, shape in shapes.items()} for _ in range(BLOCKS)]
+    outer = {"places": dense(WINDOW, w), "read": dense(letters, w), "write": dense(w, letters)}
+    return {"blocks": blocks, **outer}
 
 
 def attention(block: Params, x: Array) -> Array:
