@@ -39,9 +39,20 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "accuracy on held-out digits": at_least(0.98),
         "loss on training digits": at_most(0.02),
     },
+    "edge_detection": {
+        "difference from scipy's Sobel": at_most(1e-14),
+        "difference of the learned filter from lstsq": at_most(1e-8),
+        "error on the other photograph over Sobel's": at_most(0.6),
+    },
     "linear_regression": {
         "share of the variance explained": (0.517, 0.519),
         "largest difference from lstsq": at_most(1e-6),
+    },
+    "linearisation": {
+        "error of the eigenvalues": at_most(1e-12),
+        "slowest eigenvalue with feedback": (-1.0, -0.5),
+        "degrees from upright at the end": at_most(0.1),
+        "growth of the linear system's error": (7.9, 8.1),
     },
     "logistic_regression": {
         "accuracy on patients held out": at_least(0.95),
@@ -56,6 +67,12 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "difference of eigenvectors from numpy's SVD": at_most(1e-12),
         "difference of the randomised SVD": at_most(1e-4),
         "difference of its variances": at_most(1e-7),
+    },
+    "sensitivity": {
+        "temperature / K": (308.2, 308.3),
+        "relative error against differences": at_most(1e-6),
+        "its uncertainty by derivatives / K": (1.45, 1.46),
+        "the true one over it": (0.98, 1.02),
     },
     "transformer": {
         "bits for each held-out character": (1.5, 2.4),
