@@ -144,6 +144,23 @@ def test_metrics_are_means_over_rows() -> None:
     assert record["val_distance"] == pytest.approx(distance(start, X[:70], Y[:70]))
 
 
+def loss_by_rows(params: Any, x: Any, y: Any) -> Any:
+    """`loss`, by a loop that fills an array."""
+    squares = np.zeros(len(x), x.dtype)
+    for k in range(len(x)):
+        squares[k] = (x[k] @ params["w"] + params["b"] - y[k]) ** 2
+    return np.mean(squares)
+
+
+@pytest.mark.parametrize("precision", [None, np.float32])
+def test_losses_and_metrics_with_loops(precision: Any) -> None:
+    kwargs: Any = {"epochs": 2, "validation": (X, Y), "precision": precision}
+    plain = wg.fit(loss, START, (X, Y), SGD, metrics={"again": loss}, **kwargs)
+    loops = wg.fit(loss_by_rows, START, (X, Y), SGD, metrics={"again": loss_by_rows}, **kwargs)
+    for found, expected in zip(loops.history.rounds, plain.history.rounds, strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
 def test_early_stopping_gives_the_best() -> None:
     noisy = Y + RNG.standard_normal(200)
     found = wg.fit(

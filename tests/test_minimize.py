@@ -90,6 +90,20 @@ def test_dtype_stays(method: Any) -> None:
     np.testing.assert_allclose(found.x, np.arange(4.0), atol=1e-2)
 
 
+def written_out(x: Any) -> Any:
+    """`quartic`, by a loop that fills an array."""
+    parts = np.zeros(4)
+    for k in range(4):
+        parts[k] = (x[k] - k) ** 4 + 0.5 * (x[k] - k) ** 2
+    return np.sum(parts)
+
+
+@pytest.mark.parametrize("method", [*METHODS, optim.adam(0.1)], ids=[*METHODS, "adam"])
+def test_functions_with_loops(method: Any) -> None:
+    found = wg.minimize(written_out, np.zeros(4), method=method)
+    np.testing.assert_allclose(found.x, np.arange(4.0), atol=1e-4)
+
+
 def test_saddle() -> None:
     """Newton's method leaves the neighbourhood of a maximum, where the Hessian is negative."""
     found = wg.minimize(lambda x: np.sum(x**4 - x**2), np.array([0.1, -0.1]), method="newton-cg")

@@ -15,6 +15,7 @@ from wengert.api.arguments import fail, function_name, require_callable
 from wengert.api.derivatives import hvp, value_and_grad
 from wengert.api.jit import jit
 from wengert.api.ravel import ravel_pytree
+from wengert.capture.convert import convert
 from wengert.errors import ArgumentError
 from wengert.optim.directions import Bfgs, Direction, Lbfgs, NewtonCg, Steepest, Vector
 from wengert.optim.line_search import Trial, strong_wolfe
@@ -196,11 +197,11 @@ class _Searching:
         self.evaluations = self.products = 0
         self.args = args
         self.restored = ravel_pytree(start)[1]
-        restored = self.restored
+        restored, captured = self.restored, convert(fun)
 
         @functools.wraps(fun)
         def of_vector(vector: Any, *args: Any) -> Any:
-            return fun(restored(vector), *args)
+            return captured(restored(vector), *args)
 
         self._both = jit(value_and_grad(of_vector))
         self._product = jit(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.api.arguments import fail, function_name
+from wengert.capture.convert import convert
 from wengert.errors import DTypeError
 from wengert.optim.optimizer import Optimizer, apply_updates, cast
 from wengert.tracer.pytree import tree_leaves, tree_map
@@ -44,12 +45,13 @@ def low_precision(dtype: Any) -> np.dtype[Any]:
 
 def lowered(loss: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
     """The loss of parameters and batches in `dtype`, as a float32."""
+    captured = convert(loss)
 
     def cast_floats(tree: Any) -> Any:
         return tree_map(lambda x: cast(x, dtype) if x.dtype.kind == "f" else x, tree)
 
     def in_low_precision(params: Any, *batch: Any, **extra: Any) -> Any:
-        return loss(cast_floats(params), *cast_floats(batch), **extra).astype(np.float32)
+        return captured(cast_floats(params), *cast_floats(batch), **extra).astype(np.float32)
 
     in_low_precision.__name__ = function_name(loss)
     return in_low_precision

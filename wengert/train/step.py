@@ -7,6 +7,7 @@ from typing import Any
 
 from wengert.api.arguments import function_name
 from wengert.api.jit import jit
+from wengert.capture.convert import convert
 from wengert.optim.optimizer import Optimizer, apply_updates
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
@@ -35,6 +36,7 @@ def make_step(
         update = _update(optimizer, value_and_grad, loss)
     else:
         update = scaled_update(optimizer, value_and_grad, lowered(loss, low_precision(precision)))
+    metrics = {name: convert(metric) for name, metric in metrics.items()}
     base = None if key is None else require_key(key if hasattr(key, "shape") else key_of(key))
 
     def step(params: Any, state: Any, count: Any, batch: Any) -> Any:
@@ -60,6 +62,8 @@ def _update(optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Loss
 
 def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[..., Any]:
     """(params, batch) -> loss and metrics by name, compiled; without a `key` for the loss."""
+    loss = convert(loss)
+    metrics = {name: convert(metric) for name, metric in metrics.items()}
 
     def evaluate(params: Any, batch: Any) -> Any:
         extra = {} if key is None else {"key": None}
