@@ -44,6 +44,11 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "difference of the learned filter from lstsq": at_most(1e-8),
         "error on the other photograph over Sobel's": at_most(0.6),
     },
+    "fit_ode": {
+        "largest relative error of a parameter": at_most(0.03),
+        "largest error in standard errors": at_most(2.0),
+        "squared misfit over its expectation": (0.7, 1.3),
+    },
     "linear_regression": {
         "share of the variance explained": (0.517, 0.519),
         "largest difference from lstsq": at_most(1e-6),
@@ -61,6 +66,17 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
     "mlp_digits": {
         "accuracy on held-out digits": at_least(0.97),
         "accuracy on training digits": at_least(0.999),
+    },
+    "monte_carlo": {
+        "largest error of a cost, in standard errors": at_most(3.0),
+        "largest error of a derivative": at_most(0.006),
+        "best order": (113.4, 113.6),
+        "error of the best order": at_most(0.03),
+    },
+    "online_learning": {
+        "accuracy on the last 300 upright digits": at_least(0.94),
+        "accuracy on the first 50 turned digits": at_most(0.5),
+        "accuracy on the last 300 turned digits": at_least(0.91),
     },
     "pca": {
         "share of the variance in ten components": (0.738, 0.739),
