@@ -133,6 +133,27 @@ def test_methods_super_and_private_names() -> None:
     same(lambda x: Derived(6).step(x[1]), X)
 
 
+def running(x: Any) -> Any:
+    out = np.zeros(len(x))
+    for i in range(len(x)):
+        out[i] = 2.0 * x[i] if x[i] > 0 else x[i]
+    return out
+
+
+HANDED_ON = {
+    "map": lambda x: list(map(running, [x, -x])),
+    "reduce": lambda x: functools.reduce(lambda a, b: running(a) + b, [x, x, x]),
+    "tree_map": lambda x: wg.tree_map(running, {"a": x, "b": [-x]}),
+    "tree_reduce": lambda x: wg.tree_reduce(lambda a, b: running(a) + b, [x, -x], x),
+    "apply_along_axis": lambda x: np.apply_along_axis(running, 1, np.stack([x, -x])),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_functions_handed_to_functions(name: str) -> None:
+    same(HANDED_ON[name], X)
+
+
 def decorated(fun: Any) -> Any:
     @functools.wraps(fun)
     def wrapper(*args: Any) -> Any:

@@ -23,6 +23,7 @@ from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import tracked, tracking
 from wengert.tracer.lift import lift, wrap
+from wengert.tracer.pytree import tree_map, tree_reduce
 from wengert.tracer.stack import current, user_location
 
 Function = Callable[..., Any]
@@ -163,6 +164,11 @@ def _joining(function: Any) -> Function:
     return joined
 
 
+def _with_captured(function: Function) -> Function:
+    """`function`, which calls its first argument, with the rewritten form of that one."""
+    return lambda f, *args, **options: function(call(f), *args, **options)
+
+
 TABLE: dict[Any, Function] = {
     **BUILTINS,
     range: _range,
@@ -174,7 +180,10 @@ TABLE: dict[Any, Function] = {
     divmod: _divmod,
     map: lambda f, *items: map(call(f), *items),
     filter: lambda f, items: filter(None if f is None else call(f), items),
-    functools.reduce: lambda f, *args: functools.reduce(call(f), *args),
+    functools.reduce: _with_captured(functools.reduce),
+    tree_map: _with_captured(tree_map),
+    tree_reduce: _with_captured(tree_reduce),
+    np.apply_along_axis: _with_captured(tracking(np.apply_along_axis)),
     **{
         kind: _float_type(kind)
         for kind in (np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8)
