@@ -20,7 +20,7 @@ import wengert as wg
 Array = NDArray[np.float64]
 SOBEL = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
 GRADIENT = np.stack([SOBEL, SOBEL.T])[:, None]  # along x and along y, as (outputs, 1, 3, 3)
-SIZE = 9  # of the learned filters
+SIZE = 7  # of the learned filters
 MARGIN = (SIZE - 3) // 2  # what they see beyond Sobel's
 NOISE = 0.1
 

@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Params = dict[str, Any]
 ALPHABET = " abcdefghijklmnopqrstuvwxyz.,"
-WIDTH, HEADS, BLOCKS, WINDOW, BATCH, STEPS = 64, 4, 2, 48, 24, 1000
+WIDTH, HEADS, BLOCKS, WINDOW, BATCH, STEPS = 64, 2, 2, 48, 24, 700
 
 
 def load() -> Codes:
