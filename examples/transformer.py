@@ -33,16 +33,18 @@ def load() -> Codes:
 
 
 def initial(rng: np.random.Generator) -> Params:
-    """Random weights with variance 1 / inputs."""
+    """Random weights with variance 1 / inputs; what the blocks add is zero at first."""
+    w, letters = WIDTH, len(ALPHABET)
 
     def dense(n: int, m: int) -> Array:
         return (rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)
 
-    w, letters = WIDTH, len(ALPHABET)
-    shapes = {"attend": (w, 3 * w), "join": (w, w), "wide": (w, 4 * w), "narrow": (4 * w, w)}
-    blocks = [{name: dense(*shape) for name, shape in shapes.items()} for _ in range(BLOCKS)]
+    def block() -> Params:
+        ends = {"join": np.zeros((w, w), np.float32), "narrow": np.zeros((4 * w, w), np.float32)}
+        return {"attend": dense(w, 3 * w), "wide": dense(w, 4 * w), **ends}
+
     outer = {"places": dense(WINDOW, w), "read": dense(letters, w), "write": dense(w, letters)}
-    return {"blocks": blocks, **outer}
+    return {"blocks": [block() for _ in range(BLOCKS)], **outer}
 
 
 def attention(block: Params, x: Array) -> Array:
@@ -98,7 +100,7 @@ def plot(losses: list[float], text: str, path: Path) -> None:
 def main(out: Path) -> dict[str, float | str]:
     """Trains on random pieces of the text, writes, draws `transformer.png`."""
     text, rng = load(), np.random.default_rng(0)
-    train, test = text[:-20000], text[-20000:]
+    train, held_out = text[:-19600], text[-19600:].reshape(400, WINDOW + 1)
 
     def batches() -> Any:
         while True:
@@ -108,9 +110,7 @@ def main(out: Path) -> dict[str, float | str]:
     rate = wg.optim.warmup_cosine_decay_schedule(0.0, 1e-2, 50, STEPS)
     optimizer = wg.optim.chain(wg.optim.clip_by_global_norm(1.0), wg.optim.adamw(rate))
     found = wg.fit(loss, initial(rng), batches(), optimizer, steps=STEPS)
-    held_out = test[: 300 * (WINDOW + 1)].reshape(300, WINDOW + 1)
-    written = write(found.params, wg.random.key(0), text[:WINDOW])
-    sample = "".join(ALPHABET[k] for k in written)
+    sample = "".join(ALPHABET[k] for k in write(found.params, wg.random.key(0), text[:WINDOW]))
     plot(found.history.loss, sample, out / "transformer.png")
     return {
         "bits for each held-out character": float(wg.jit(loss)(found.params, held_out)),

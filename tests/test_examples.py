@@ -2,7 +2,8 @@
 
 `CLAIMS` has, for each example, the bounds of the figures that its `main` returns; the figure of a
 text is the share of its words that the text for training has. An example without claims fails, so
-a new file in the folder needs its entry here and its line in the README.
+a new file in the folder needs its entry here and its line in the README. Bounds of what is trained
+hold for other random starts too, since another processor's rounding may lead elsewhere.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "text": at_least(0.6),
     },
     "conv_digits": {
-        "accuracy on held-out digits": at_least(0.98),
+        "accuracy on held-out digits": at_least(0.97),
         "loss on training digits": at_most(0.02),
     },
     "edge_detection": {
@@ -64,7 +65,7 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "largest difference from scikit-learn's weights": at_most(1e-8),
     },
     "mlp_digits": {
-        "accuracy on held-out digits": at_least(0.97),
+        "accuracy on held-out digits": at_least(0.96),
         "accuracy on training digits": at_least(0.999),
     },
     "monte_carlo": {
@@ -74,7 +75,7 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "error of the best order": at_most(0.03),
     },
     "online_learning": {
-        "accuracy on the last 300 upright digits": at_least(0.94),
+        "accuracy on the last 300 upright digits": at_least(0.91),
         "accuracy on the first 50 turned digits": at_most(0.5),
         "accuracy on the last 300 turned digits": at_least(0.91),
     },
@@ -91,7 +92,7 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "the true one over it": (0.98, 1.02),
     },
     "transformer": {
-        "bits for each held-out character": (1.5, 2.45),
+        "bits for each held-out character": (1.5, 2.35),
         "text": at_least(0.6),
     },
 }
