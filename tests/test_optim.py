@@ -333,6 +333,31 @@ def test_schedule(name: str) -> None:
     assert compiled.recompilations == 0
 
 
+def halved_again_and_again(count: Any) -> Any:
+    rate = 1.0
+    for k in range(5):
+        if count > 2 * k:
+            rate = rate / 2
+    return rate
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optim.sgd(halved_again_and_again),
+        optim.scale_by_schedule(lambda count: -halved_again_and_again(count)),
+        optim.sgd(optim.join_schedules([halved_again_and_again, lambda count: 7.0], [6])),
+    ],
+    ids=["sgd", "scale_by_schedule", "join_schedules"],
+)
+def test_schedules_with_loops_and_branches(optimizer: optim.Optimizer) -> None:
+    step = wg.jit(optimizer.update)
+    state = optimizer.init(np.ones(2))
+    for count in range(6):
+        updates, state = step(np.ones(2), state)
+        np.testing.assert_array_equal(updates, [-halved_again_and_again(count)] * 2)
+
+
 def test_one_pass_over_memory() -> None:
     """Adam for several arrays: a loop for each, in which each array is read or written once."""
     optimizer = optim.adam(optim.cosine_decay_schedule(1e-3, 100))

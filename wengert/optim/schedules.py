@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import fail
+from wengert.capture.convert import convert
 from wengert.errors import ArgumentError
 from wengert.optim.optimizer import Schedule
 
@@ -192,9 +193,11 @@ def join_schedules(
             )
         )
 
+    first, *others = map(convert, schedules)
+
     def schedule(count: Any) -> Any:
-        value = schedules[0](count)
-        for following, boundary in zip(schedules[1:], boundaries, strict=True):
+        value = first(count)
+        for following, boundary in zip(others, boundaries, strict=True):
             later = following(count - boundary if restart else count)
             value = np.where(count < boundary, value, later)
         return value

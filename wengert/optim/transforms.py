@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.api.arguments import fail
+from wengert.capture.convert import convert
 from wengert.errors import ArgumentError
 from wengert.optim.optimizer import (
     Optimizer,
@@ -36,9 +37,10 @@ class ScheduleState(NamedTuple):
 
 def scale_by_schedule(schedule: Schedule) -> Optimizer:
     """Updates times `schedule(count)`, where `count` steps were done before."""
+    captured = convert(schedule)
 
     def update(gradients: Any, state: ScheduleState, params: Any = None, value: Any = None) -> Any:
-        factor = schedule(state.count)
+        factor = captured(state.count)
         scaled = tree_map(lambda g: g * number(factor, g.dtype), gradients)
         return scaled, ScheduleState(state.count + 1)
 
@@ -49,7 +51,8 @@ def scale_by_learning_rate(learning_rate: float | Schedule, flip_sign: bool = Tr
     """Updates times the learning rate, a number or a schedule, and by default times -1."""
     sign = -1.0 if flip_sign else 1.0
     if callable(learning_rate):
-        return scale_by_schedule(lambda count: sign * learning_rate(count))
+        captured = convert(learning_rate)
+        return scale_by_schedule(lambda count: sign * captured(count))
     return scale(sign * learning_rate)
 
 
