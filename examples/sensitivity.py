@@ -3,7 +3,8 @@
 A reaction warms a stirred tank, which is cooled. `wg.custom_root` finds the steady state, and its
 derivatives go through the equations, not through the solver's steps. They are the first-order
 answer to how uncertain the temperature is; 20,000 random reactors, solved side by side by
-`wg.vmap`, are the true one. (Data: D. E. Seborg et al., Process Dynamics and Control.)
+`wg.vmap`, are the true one. (The reactor is that of D. E. Seborg et al., Process Dynamics and
+Control, with a colder coolant.)
 """
 
 from __future__ import annotations
