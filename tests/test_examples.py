@@ -64,6 +64,11 @@ CLAIMS: dict[str, dict[str, Bounds]] = {
         "accuracy on patients held out": at_least(0.95),
         "largest difference from scikit-learn's weights": at_most(1e-8),
     },
+    "many_processes": {
+        "loss at the end": at_most(0.4),
+        "largest relative difference of a loss": at_most(1e-11),
+        "largest difference of a parameter": at_most(1e-11),
+    },
     "mlp_digits": {
         "accuracy on held-out digits": at_least(0.96),
         "accuracy on training digits": at_least(0.999),
