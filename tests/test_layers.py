@@ -47,7 +47,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("capture",),
     ("numpy", "special"),
     ("api",),
-    ("random", "testing", "optim"),
+    ("linalg", "random", "testing", "optim"),
     ("nn", "distributed", "interop"),
     ("train",),
     ("cli", "demo"),

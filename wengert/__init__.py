@@ -60,7 +60,10 @@ from wengert.tracer.pytree import (
 
 __version__ = "0.1.0"
 
-_LAZY = ("distributed", "interop", "nn", "numpy", "optim", "random", "special", "testing", "train")
+_LAZY = (
+    *("distributed", "interop", "linalg", "nn", "numpy", "optim", "random", "special"),
+    *("testing", "train"),
+)
 _LAZY_FUNCTIONS = {"fit": "wengert.train.fit", "minimize": "wengert.optim.minimization"}
 _FILLED = (_ops, _functions)
 
