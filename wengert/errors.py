@@ -65,6 +65,10 @@ class SingularMatrixError(WengertError, np.linalg.LinAlgError):
     """A matrix that has no inverse or no factors, found when the program ran."""
 
 
+class DegenerateSpectrumError(WengertError, np.linalg.LinAlgError):
+    """A derivative of eigenvectors of equal eigenvalues, which there is none of."""
+
+
 class ArgumentError(WengertError, ValueError):
     """An argument whose value the function cannot take (an unknown mode, a negative count)."""
 

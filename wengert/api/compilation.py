@@ -13,6 +13,7 @@ from wengert.api.arguments import fail
 from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
+from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import communicates
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.pipeline import default_pipeline
@@ -59,6 +60,7 @@ def compile_program(program: Program, backend: str, donated: AbstractSet[int] = 
     `donated` are inputs, by position, whose memory outputs may take.
     """
     # imported at the first use, since engines take long to load
+    program = dce(program)  # what nothing reads must not fail
     slow = config().debug_nans
     engine: Any = importlib.import_module(f"wengert.backends.{'reference' if slow else backend}")
     if slow:  # as the user wrote it: passes would move and merge equations

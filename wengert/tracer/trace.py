@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import MutationError, TracerConversionError, WengertError, located
 from wengert.ir.builder import Value
 from wengert.ir.evaluate import call
+from wengert.ir.passes.cleanup import dce
 from wengert.ir.program import Program, Var
 from wengert.ir.types import TensorType
 from wengert.tracer.array import Tracer
@@ -179,4 +180,4 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         return [wrap(v) for v in builder.inline(program, values)]
     for x in args:
         refuse_device_array(x)
-    return call(program, args)
+    return call(dce(program), args)

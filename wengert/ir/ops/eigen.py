@@ -1,9 +1,10 @@
 """The op eigh: A = V diag(w) V' for symmetric A, of which the lower half is read.
 
 With M = V' Ȧ V:  ẇ = diag(M),  V̇ = V (F ∘ M) with F[i, j] = 1 / (w[j] - w[i]) off the diagonal.
-Where eigenvalues are equal, F is taken as 0. Gradients of functions of the eigenvalues alone are
-right then; what is made of vectors (A rebuilt, a matrix function) and second derivatives lack the
-part within such a space, which no choice of F gives: that takes an op with divided differences.
+Where eigenvalues are equal, V̇ is only defined if M is 0 there, and the call fails otherwise
+(`settled`). What is made of the vectors (A rebuilt, f(A)) may have a derivative all the same, which
+no choice of F gives; it takes divided differences (`wengert.linalg.spectral`). Gradients of the
+eigenvalues alone use no F.
 M. Giles, "An extended collection of matrix derivative results for forward and reverse mode
 algorithmic differentiation", Oxford 2008, section 3.1.
 """
@@ -19,16 +20,15 @@ from wengert.ir.builder import Value
 from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
     check_matrix,
-    diagonal,
     draws,
     empty,
-    inverse_gaps,
     matmul,
     on_matrices,
     part,
     symmetric,
     transposed,
 )
+from wengert.ir.ops.settled import spectral_tangents
 from wengert.ir.types import TensorType
 
 
@@ -48,8 +48,8 @@ def _evaluate(a: Any) -> tuple[Any, Any]:
 def _jvp(primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]) -> list[Value]:
     values, vectors = outs
     inner = matmul(transposed(vectors), matmul(symmetric(tangents[0]), vectors))
-    turned = matmul(vectors, inner * inverse_gaps(values, inner))
-    return [diagonal(inner), turned]
+    slopes, turning = spectral_tangents(inner, values)
+    return [slopes, matmul(vectors, turning)]
 
 
 def _expand(values: Sequence[Value]) -> list[Value]:

@@ -121,11 +121,21 @@ def along_columns(x: Value, matrix: Value) -> Value:
     return x.broadcast(shape=matrix.shape, dims=tuple(range(x.ndim)))
 
 
-def inverse_gaps(x: Value, matrix: Value) -> Value:
-    """1 / (x[j] - x[i]), and 0 where the two are equal: what moves vectors of equal values among
-    each other is left out, which `ir.ops.eigen` says more of."""
-    gap = along_rows(x, matrix) - along_columns(x, matrix)
-    return inverted(gap, gap.ne(gap.full_like(0)))
+def settled_quotient(t: Value, divisor: Value, zero: Value) -> Value:
+    """t / divisor for a tangent t; where the divisor is `zero`, there must be nothing to divide,
+    and in reverse mode nothing must be wanted of it."""
+    return (t * zero.select(t.full_like(1), inverted(divisor, zero.bitnot()))).settled(zero)
+
+
+def negligible(matrix: Value, x: Value) -> Value:
+    """Which elements are no larger than the rounding errors of a spectrum x."""
+    largest = x.abs().reduce_max(axes=(x.ndim - 1,))
+    limit = largest * largest.full_like(_roundings(x))
+    return matrix.abs().le(spread_over(limit, matrix.shape))
+
+
+def _roundings(x: Value) -> float:
+    return 8 * x.shape[-1] * float(np.finfo(x.dtype).eps)
 
 
 def inverted(x: Value, where: Value) -> Value:

@@ -5,10 +5,12 @@ less its transpose,  Q̇ = Q (D - C) + X  and  Ṙ = (C - D) R.
 S. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions with application in
 optimum experimental design", arXiv:1001.1654, section 4.
 
-svd: with P = U' Ȧ V and F[i, j] = 1 / (s[j]² - s[i]²) off the diagonal, 0 where these are equal,
-Ṡ = diag(P),  U̇ = U (F ∘ (P S + S P')) + (I - U U') Ȧ V S⁻¹,
-V̇ = V (F ∘ (S P + P' S)) + (I - V V') Ȧ' U S⁻¹; where s[i] is 0 its last terms are left out.
-J. Townsend, "Differentiating the singular value decomposition", 2016.
+svd: with P = U' Ȧ V, its symmetric part Y and its skew part Z,
+Ṡ = diag(P),  U̇ = U (F ∘ Y + G ∘ Z) + (I - U U') Ȧ V S⁻¹,
+V̇ = V (F ∘ Y - G ∘ Z) + (I - V V') Ȧ' U S⁻¹,
+with F[i, j] = 1 / (s[j] - s[i]) off the diagonal and G[i, j] = 1 / (s[i] + s[j]). Where F, G or
+S⁻¹ is 1 / 0, vectors have derivatives only if its factor is 0: `settled` sees to that.
+J. Townsend, "Differentiating the singular value decomposition", 2016, whose F is our F G.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
     check_matrix,
-    diagonal,
     draws,
     empty,
-    inverse_gaps,
-    inverted,
     matmul,
+    negligible,
     on_matrices,
     part,
+    settled_quotient,
     transposed,
     triangle,
 )
+from wengert.ir.ops.settled import spectral_tangents
 from wengert.ir.types import TensorType
 
 
@@ -122,18 +124,24 @@ def _svd_jvp(
     v, ut = transposed(vt), transposed(u)
     moved = matmul(da, v)
     inner = matmul(ut, moved)
-    gaps = inverse_gaps(s * s, inner)
-    right, left = inner * along_rows(s, inner), along_columns(s, inner) * inner
-    du = matmul(u, gaps * (right + transposed(right)))
-    dv = matmul(v, gaps * (left + transposed(left)))
+    half = inner.full_like(0.5)
+    slopes, even = spectral_tangents((inner + transposed(inner)) * half, s)
+    odd = _over(
+        (inner - transposed(inner)) * half, along_rows(s, inner) + along_columns(s, inner), s
+    )
+    du, dv = matmul(u, even + odd), matmul(v, even - odd)
     m, n = da.shape[-2:]
-    inverse = inverted(s, s.ne(s.full_like(0)))
     if m > n:
-        du = du + (moved - matmul(u, inner)) * along_rows(inverse, u)
+        du = du + _over(moved - matmul(u, inner), along_rows(s, u), s)
     if n > m:
         back = matmul(transposed(da), u)
-        dv = dv + (back - matmul(v, matmul(vt, back))) * along_rows(inverse, v)
-    return [du, diagonal(inner), transposed(dv)]
+        dv = dv + _over(back - matmul(v, matmul(vt, back)), along_rows(s, v), s)
+    return [du, slopes, transposed(dv)]
+
+
+def _over(x: Value, divisor: Value, s: Value) -> Value:
+    """x / divisor; where the divisor is 0 for singular values s, there must be nothing."""
+    return settled_quotient(x, divisor, negligible(divisor, s))
 
 
 def _svd_expand(values: Sequence[Value]) -> list[Value]:

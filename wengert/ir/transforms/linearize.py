@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wengert.ir.program import Program, Var, regions
+from wengert.ir.program import Atom, Eqn, Program, Var, regions
 from wengert.ir.transforms.cse import cse
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import free_atoms, separate
@@ -41,10 +41,22 @@ def linearize(program: Program, active: Sequence[bool]) -> Linearized:
     parts = separate(both.eqns, tangents)
     outputs = both.outputs[: len(program.outputs)]
     out_tangents = both.outputs[len(program.outputs) :]
-    residuals = free_atoms(parts.linear, out_tangents, tangents)
+    linear = _needed(parts.linear, out_tangents)
+    residuals = free_atoms(linear, out_tangents, tangents)
     primal = Program(both.inputs[:count], tuple(parts.known), (*outputs, *residuals))
-    rest = Program((*residuals, *tangents), tuple(parts.linear), out_tangents)
+    rest = Program((*residuals, *tangents), tuple(linear), out_tangents)
     return Linearized(primal, rest, len(residuals), pushed.out_active)
+
+
+def _needed(eqns: Sequence[Eqn], outputs: Sequence[Atom]) -> list[Eqn]:
+    """The equations that the outputs depend on: what others read would be kept for nothing."""
+    live: set[Atom] = set(outputs)
+    kept: list[Eqn] = []
+    for eqn in reversed(eqns):
+        if not live.isdisjoint(eqn.outputs):
+            live.update(eqn.inputs)
+            kept.append(eqn)
+    return kept[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,10 @@ from wengert.errors import (
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.matrices import (
-    along_columns,
-    along_rows,
     diagonal,
-    inverted,
     matmul,
     on_diagonal,
+    spread_over,
     transposed,
     triangle,
 )
@@ -273,7 +271,7 @@ def triangle_of(x: Value) -> Value:
 
 
 def _cutoff(s: Value, rcond: Any, rtol: Any, shape: Shape, default: float | None) -> Value:
-    """The singular value below which those of each matrix count as 0, as a column of one."""
+    """The singular value of each matrix up to which they count as 0."""
     if rcond is not None and rtol is not None:
         raise ArgumentError("`rtol` and `rcond` can't be both set.")
     given = rtol if rcond is None else rcond
@@ -281,19 +279,15 @@ def _cutoff(s: Value, rcond: Any, rtol: Any, shape: Shape, default: float | None
         given = default or max(shape[-2:]) * float(np.finfo(s.dtype).eps)
     largest = reduce(np.maximum, s, (s.ndim - 1,))
     bound = floating(given).to(s.dtype)
-    limit = broadcast(bound, largest.shape) * largest
-    return limit.reshape(shape=(*limit.shape, 1))
+    return (broadcast(bound, largest.shape) * largest).stop_gradient()
 
 
 @function(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    """The pseudo-inverse; singular values under the cut-off count as 0, and stay so nearby."""
+    """The pseudo-inverse; singular values up to the cut-off count as 0, and stay so nearby."""
     value = matrices("pinv", a, square=False)
-    u, s, vt = value.svd()
-    limit = _cutoff(s, rcond, rtol, value.shape, 1e-15 if rtol is None else None)
-    large = s.gt(broadcast(limit, s.shape))
-    v = transposed(vt)
-    return wrapped(matmul(v * along_rows(inverted(s, large), v), transposed(u)))
+    default = 1e-15 if rtol is None else None
+    return wrapped(value.pinv(_cutoff(value.svd()[1], rcond, rtol, value.shape, default)))
 
 
 @function(np.linalg.matrix_rank)
@@ -308,7 +302,7 @@ def matrix_rank(
     value = matrices("matrix_rank", A, square=False)
     s = value.svd()[1]
     if tol is None:
-        limit = broadcast(_cutoff(s, None, rtol, value.shape, None), s.shape)
+        limit = spread_over(_cutoff(s, None, rtol, value.shape, None), s.shape)
     else:
         limit = broadcast(floating(tol).to(s.dtype), s.shape)
     return wrapped(s.gt(limit).to(np.dtype(np.int64)).reduce_sum(axes=(s.ndim - 1,)))
@@ -328,16 +322,14 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     if value.shape[0] != column.shape[0]:
         raise ShapeError(f"lstsq: {value.type} and {right.type} have different numbers of rows")
     value, column = together(value, column)
-    u, s, vt = value.svd()
-    limit = broadcast(_cutoff(s, rcond, None, value.shape, None), s.shape)
-    large = s.gt(limit)
-    part = matmul(transposed(u), column)
-    x = matmul(transposed(vt), part * along_columns(inverted(s, large), part))
+    s = value.svd()[1]
+    limit = _cutoff(s, rcond, None, value.shape, None)
+    x = matmul(value.pinv(limit), column)
     rest = matmul(value, x) - column
     residuals = (rest * rest).reduce_sum(axes=(0,))
     if value.shape[0] <= value.shape[1]:
         residuals = full((0,), 0, value.dtype)
-    rank = large.to(np.dtype(np.int64)).reduce_sum(axes=(0,))
+    rank = s.gt(spread_over(limit, s.shape)).to(np.dtype(np.int64)).reduce_sum(axes=(0,))
     if right.ndim == 1:
         x = reshape(x, x.shape[:1])
     return wrapped(x), wrapped(residuals), wrapped(rank), wrapped(s)

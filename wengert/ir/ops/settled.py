@@ -1,0 +1,178 @@
+"""The ops settled and spectral_tangents: derivatives of a spectrum where some values are equal.
+
+`settled` is the linear map that puts 0 where a mask is set, and its domain are the tangents that
+are 0 there already, up to rounding errors: for others the call fails. It is its own transpose.
+
+`spectral_tangents` makes those of eigenvalues and of eigenvectors from M = V' Ȧ V: its diagonal,
+and M[i, j] / (w[j] - w[i]), which is M[i, j] itself for equal values, to be refused by `settled`.
+In reverse mode that has a look at V' V̄, before it is made skew. Cotangents V̄ that are 0 at equal
+values are no proof that vectors are not used there: for log(A) at A = I they are log(1) times
+something. So where both values and vectors are used, cotangents of equal values must be 0 as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import DegenerateSpectrumError, DTypeError, ShapeError
+from wengert.ir.builder import Value
+from wengert.ir.op import REGISTRY, Sample, linear_in
+from wengert.ir.ops.matrices import (
+    along_columns,
+    along_rows,
+    check_matrix,
+    diagonal,
+    draws,
+    inverted,
+    negligible,
+    on_diagonal,
+    on_matrices,
+    spread_over,
+)
+from wengert.ir.types import BOOL, TensorType
+
+Array = np.ndarray[Any, Any]
+
+MESSAGE = (
+    "eigenvectors of equal eigenvalues (or singular vectors of equal singular values) have no "
+    "derivative, and one is needed here; wengert.linalg.funm_symmetric(a, f) differentiates "
+    "functions of a symmetric matrix whatever its eigenvalues are"
+)
+
+ROUNDINGS = 64
+"""What counts as 0, in roundings of the largest element for each row."""
+
+
+def _infer(t: TensorType, mask: TensorType) -> tuple[TensorType]:
+    check_matrix("settled", t)
+    if mask.shape != t.shape:
+        raise ShapeError(f"settled: the mask {mask} does not fit {t}")
+    if mask.dtype != BOOL:
+        raise DTypeError(f"settled takes a bool mask, got {mask}")
+    return (t,)
+
+
+def _limit(t: TensorType) -> float:
+    return ROUNDINGS * max(t.shape[-2:]) * float(np.finfo(t.dtype).eps)
+
+
+def _evaluate(t: Array, mask: Array) -> Array:
+    largest = np.max(np.abs(t), axis=(-2, -1), keepdims=True, initial=0)
+    if np.any(mask & (np.abs(t) > largest * _limit(TensorType(t.dtype, t.shape)))):
+        raise DegenerateSpectrumError(MESSAGE)
+    return np.where(mask, t.dtype.type(0), t)
+
+
+def _jvp(
+    primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
+) -> list[Value | None]:
+    moved = tangents[0]
+    return [None if moved is None else moved.settled(primals[1])]
+
+
+def _transpose(cotangents: Sequence[Value], inputs: Sequence[Any]) -> list[Value | None]:
+    return [cotangents[0].settled(inputs[1]), None]
+
+
+def _expand(values: Sequence[Value]) -> list[Value]:
+    t, mask = values
+    if not t.type.size:
+        return [t]
+    size = t.abs()
+    largest = size.reduce_max(axes=(t.ndim - 2, t.ndim - 1))
+    limit = spread_over(largest * largest.full_like(_limit(t.type)), t.shape)
+    allowed = mask.bitand(size.gt(limit)).bitnot()
+    params = {"message": MESSAGE, "error": DegenerateSpectrumError.__name__}
+    t.builder.emit(REGISTRY["require"], [allowed], params)
+    return [mask.select(t.full_like(0), t)]
+
+
+def _samples() -> list[Sample]:
+    """Masks that leave all as it is: with others, no law may move the tangents."""
+    shapes = ((3, 3), (2, 3, 2))
+    return [Sample((draws(90).standard_normal(s), np.zeros(s, bool))) for s in shapes]
+
+
+on_matrices(
+    "settled",
+    infer=_infer,
+    evaluate=_evaluate,
+    jvp=_jvp,
+    linear=linear_in(0),
+    transpose=_transpose,
+    expand=_expand,
+    samples=_samples,
+    doc="t, but 0 where the mask is set; the call fails unless t is (nearly) 0 there already.",
+)
+
+
+# spectral_tangents
+
+
+def spectral_tangents(inner: Value, x: Value) -> tuple[Value, Value]:
+    """The tangents of values x, and V' V̇ of their vectors V, from V' Ȧ V."""
+    gap = along_rows(x, inner) - along_columns(x, inner)
+    on = on_diagonal(inner)
+    equal = negligible(gap, x).bitand(on.bitnot())
+    factors = equal.select(gap.full_like(1), inverted(gap, equal.bitor(on).bitnot()))
+    slopes, turning = inner.spectral_tangents(factors, equal)
+    return slopes, turning.settled(equal)
+
+
+def _tangents_infer(
+    m: TensorType, factors: TensorType, equal: TensorType
+) -> tuple[TensorType, ...]:
+    check_matrix("spectral_tangents", m, square=True)
+    if factors != m or equal != TensorType(BOOL, m.shape):
+        raise ShapeError(f"spectral_tangents: {factors} and {equal} do not fit {m}")
+    return m.with_shape(m.shape[:-1]), m
+
+
+def _tangents_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
+) -> list[Value | None]:
+    m, factors, equal = primals
+    moved, change, _ = tangents
+    if moved is None:
+        return [None, None if change is None else m * change]
+    slopes, turning = moved.spectral_tangents(factors, equal)
+    return [slopes, turning if change is None else turning + m * change]
+
+
+def _tangents_transpose(
+    cotangents: Sequence[Value | None], inputs: Sequence[Any]
+) -> list[Value | None]:
+    of_values, of_vectors = cotangents
+    _, factors, equal = inputs
+    total = None if of_vectors is None else of_vectors * factors
+    if of_values is None:
+        return [total, None, None]
+    if of_vectors is not None:
+        degenerate = equal.to(of_values.dtype).reduce_max(axes=(equal.ndim - 1,))
+        column = (*of_values.shape, 1)
+        mask = degenerate.gt(degenerate.full_like(0)).reshape(shape=column)
+        of_values = of_values.reshape(shape=column).settled(mask).reshape(shape=of_values.shape)
+    on = on_diagonal(factors)
+    own = on.select(along_rows(of_values, factors), factors.full_like(0))
+    return [own if total is None else total + own, None, None]
+
+
+def _tangents_samples() -> list[Sample]:
+    m, factors = draws(91).standard_normal((2, 2, 3, 3))
+    return [Sample((m, factors, np.zeros((2, 3, 3), bool)))]
+
+
+on_matrices(
+    "spectral_tangents",
+    infer=_tangents_infer,
+    evaluate=lambda m, factors, equal: (np.diagonal(m, axis1=-2, axis2=-1), m * factors),
+    jvp=_tangents_jvp,
+    linear=linear_in(0),
+    transpose=_tangents_transpose,
+    expand=lambda values: [diagonal(values[0]), values[0] * values[1]],
+    samples=_tangents_samples,
+    doc="M's diagonal and M times factors, as tangents of eigenvalues and of their vectors.",
+)
