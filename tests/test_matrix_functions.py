@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
+from fast_share import fast_share
 
 import wengert as wg
-from wengert.linalg import funm_symmetric
+from wengert.errors import SingularMatrixError
+from wengert.linalg import expm, funm_symmetric, logm, sqrtm
 from wengert.linalg.differences import divided_differences
+
+pytestmark = pytest.mark.filterwarnings("ignore:logm result may be inaccurate")
 
 RNG = np.random.default_rng(11)
 BASIS = np.linalg.qr(RNG.standard_normal((4, 4))).Q
@@ -97,9 +101,10 @@ def test_roots_and_logarithms(spectrum: list[float]) -> None:
 
 @spectra
 def test_powers_are_products(spectrum: list[float]) -> None:
-    """The third derivative as well."""
+    """The third derivative as well, which takes long to compute."""
     a = of_spectrum(spectrum)
-    for directions in ((E,), (E, D), (E, D, E)):
+    third = [(E, D, E)] if spectrum in (SPECTRA["two pairs"], SPECTRA["very close"]) else []
+    for directions in ((E,), (E, D), *third):
         found = pushed(lambda a: funm_symmetric(a, lambda w: w**4), *directions)(a)
         agree(found, pushed(lambda a: a @ a @ a @ a, *directions)(a), 1e-9)
 
@@ -187,3 +192,81 @@ def test_divided_differences_of_powers(order: int, spread: float) -> None:
         for m in range(1, 9):
             total[m] += x * total[m - 1]
     np.testing.assert_allclose(found, total[8 - order], rtol=1e-9)
+
+
+GENERAL = RNG.standard_normal((4, 4))
+BLOCKS = np.kron(np.eye(2), [[2.0, 1.0], [0.0, 2.0]])
+"""Two equal Jordan blocks: no basis of eigenvectors, and all eigenvalues equal."""
+
+MATRICES = {
+    "general": GENERAL @ np.diag([1.0, 2.0, 3.0, 4.0]) @ np.linalg.inv(GENERAL),
+    "equal eigenvalues": 2 * np.eye(4),
+    "Jordan blocks": BLOCKS,
+    "rotation": np.kron(np.eye(2), [[0.0, 1.0], [-1.0, 0.0]]) + 0.1 * GENERAL,
+    "large": 30 * np.eye(4) + 5 * GENERAL,
+}
+FUNCTIONS = {
+    "expm": (expm, scipy.linalg.expm),
+    "sqrtm": (sqrtm, scipy.linalg.sqrtm),
+    "logm": (logm, scipy.linalg.logm),
+}
+functions = pytest.mark.parametrize("name", FUNCTIONS)
+pairs = [(f, m) for f in FUNCTIONS for m in MATRICES]
+
+
+@pytest.mark.parametrize(("name", "kind"), fast_share(pairs, every=3))
+def test_scipys_functions_and_their_derivatives(name: str, kind: str) -> None:
+    (ours, theirs), a = FUNCTIONS[name], MATRICES[kind]
+    e, weights = RNG.standard_normal((2, 4, 4))
+    agree(wg.jit(ours)(a), theirs(a))
+    agree(ours(a), theirs(a))
+    agree(wg.jit(pushed(ours, e))(a), derivative(theirs, a, e), 1e-10)
+    # the transpose of the derivative at A in a direction is that at A' in its transpose
+    slope = wg.grad(lambda a: np.sum(ours(a) * weights))
+    agree(wg.jit(slope)(a), derivative(theirs, a.T, weights), 1e-10)
+
+
+@functions
+def test_second_derivatives_of_scipys_functions(name: str) -> None:
+    ours, theirs = FUNCTIONS[name]
+    for a in (MATRICES["equal eigenvalues"], MATRICES["general"]):
+        found = pushed(wg.grad(lambda a: np.sum(ours(a) * E)), D)(a)
+        agree(found, derivative(theirs, a.T, E, D.T), 1e-9)
+
+
+@pytest.mark.parametrize("name", fast_share(list(FUNCTIONS), every=3))
+def test_batches_of_scipys_functions(name: str) -> None:
+    ours, theirs = FUNCTIONS[name]
+    stack = np.stack(list(MATRICES.values()))
+    expected = np.stack([theirs(a) for a in stack])
+    slopes = np.stack([derivative(theirs, a.T, E) for a in stack])
+    for f in (ours, wg.vmap(ours)):
+        for x, y in zip(wg.jit(f)(stack), expected, strict=True):
+            agree(x, y)
+    found = wg.jit(wg.grad(lambda a: np.sum(ours(a) * E)))(stack)
+    for x, y in zip(found, slopes, strict=True):
+        agree(x, y, 1e-10)
+
+
+@functions
+def test_single_precision_and_empty_matrices(name: str) -> None:
+    ours, theirs = FUNCTIONS[name]
+    a = MATRICES["general"].astype(np.float32)
+    found = wg.jit(ours)(a)
+    assert found.dtype == np.float32
+    agree(found, theirs(a.astype(np.float64)), 1e-3)
+    assert wg.jit(ours)(np.zeros((2, 0, 0))).shape == (2, 0, 0)
+    with pytest.raises(np.linalg.LinAlgError, match=f"{name} takes square matrices"):
+        wg.jit(ours)(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["sqrtm", "logm"])
+@pytest.mark.parametrize("values", [[1.0, 0.0], [1.0, -4.0], [-1.0, -2.0]])
+def test_matrices_without_a_real_root(name: str, values: list[float]) -> None:
+    with pytest.raises(SingularMatrixError):
+        wg.jit(FUNCTIONS[name][0])(np.diag(values))
+
+
+def test_exponentials_that_overflow() -> None:
+    for a in (np.diag([1e4, -1e4]), np.full((2, 2), np.nan), np.full((2, 2), np.inf)):
+        assert not np.isfinite(wg.jit(expm)(a)).all()

@@ -34,3 +34,8 @@ def identity(a: Any) -> Any:
 def transposed(a: Any) -> Any:
     """The transpose of each matrix."""
     return np.swapaxes(a, -1, -2)
+
+
+def norm(a: Any) -> Any:
+    """The largest sum of a column's sizes, for each matrix."""
+    return np.max(np.sum(np.abs(a), axis=-2), axis=-1)
