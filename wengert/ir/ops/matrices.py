@@ -123,8 +123,8 @@ def along_columns(x: Value, matrix: Value) -> Value:
 
 def settled_quotient(t: Value, divisor: Value, zero: Value) -> Value:
     """t / divisor for a tangent t; where the divisor is `zero`, there must be nothing to divide,
-    and in reverse mode nothing must be wanted of it."""
-    return (t * zero.select(t.full_like(1), inverted(divisor, zero.bitnot()))).settled(zero)
+    and in reverse mode, which meets the outer `settled` first, nothing may be wanted of it."""
+    return (t.settled(zero) * inverted(divisor, zero.bitnot())).settled(zero)
 
 
 def negligible(matrix: Value, x: Value) -> Value:

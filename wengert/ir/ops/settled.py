@@ -3,9 +3,9 @@
 `settled` is the linear map that puts 0 where a mask is set, and its domain are the tangents that
 are 0 there already, up to rounding errors: for others the call fails. It is its own transpose.
 
-`spectral_tangents` makes those of eigenvalues and of eigenvectors from M = V' Ȧ V: its diagonal,
-and M[i, j] / (w[j] - w[i]), which is M[i, j] itself for equal values, to be refused by `settled`.
-In reverse mode that has a look at V' V̄, before it is made skew. Cotangents V̄ that are 0 at equal
+`spectral_tangents` takes M = V' Ȧ V apart: its diagonal moves eigenvalues, the rest turns vectors
+by M[i, j] / (w[j] - w[i]). `settled` stands before that quotient, for forward mode, and after it:
+in reverse mode it looks at V' V̄ itself, before that is made skew. Cotangents V̄ that are 0 at equal
 values are no proof that vectors are not used there: for log(A) at A = I they are log(1) times
 something. So where both values and vectors are used, cotangents of equal values must be 0 as well.
 """
@@ -26,10 +26,10 @@ from wengert.ir.ops.matrices import (
     check_matrix,
     diagonal,
     draws,
-    inverted,
     negligible,
     on_diagonal,
     on_matrices,
+    settled_quotient,
     spread_over,
 )
 from wengert.ir.types import BOOL, TensorType
@@ -117,62 +117,71 @@ def spectral_tangents(inner: Value, x: Value) -> tuple[Value, Value]:
     gap = along_rows(x, inner) - along_columns(x, inner)
     on = on_diagonal(inner)
     equal = negligible(gap, x).bitand(on.bitnot())
-    factors = equal.select(gap.full_like(1), inverted(gap, equal.bitor(on).bitnot()))
-    slopes, turning = inner.spectral_tangents(factors, equal)
-    return slopes, turning.settled(equal)
+    slopes, others = inner.spectral_tangents(equal)
+    apart = on.select(gap.full_like(1), gap)
+    return slopes, settled_quotient(others, apart, equal)
 
 
-def _tangents_infer(
-    m: TensorType, factors: TensorType, equal: TensorType
-) -> tuple[TensorType, ...]:
+def _tangents_infer(m: TensorType, equal: TensorType) -> tuple[TensorType, ...]:
     check_matrix("spectral_tangents", m, square=True)
-    if factors != m or equal != TensorType(BOOL, m.shape):
-        raise ShapeError(f"spectral_tangents: {factors} and {equal} do not fit {m}")
+    if equal != TensorType(BOOL, m.shape):
+        raise ShapeError(f"spectral_tangents: the mask {equal} does not fit {m}")
     return m.with_shape(m.shape[:-1]), m
+
+
+def _tangents_evaluate(m: Array, equal: Array) -> tuple[Array, Array]:
+    own = np.eye(m.shape[-1], dtype=bool)
+    return np.diagonal(m, axis1=-2, axis2=-1), np.where(own, m.dtype.type(0), m)
 
 
 def _tangents_jvp(
     primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
 ) -> list[Value | None]:
-    m, factors, equal = primals
-    moved, change, _ = tangents
-    if moved is None:
-        return [None, None if change is None else m * change]
-    slopes, turning = moved.spectral_tangents(factors, equal)
-    return [slopes, turning if change is None else turning + m * change]
+    return [None, None] if tangents[0] is None else tangents[0].spectral_tangents(primals[1])
 
 
 def _tangents_transpose(
     cotangents: Sequence[Value | None], inputs: Sequence[Any]
 ) -> list[Value | None]:
     of_values, of_vectors = cotangents
-    _, factors, equal = inputs
-    total = None if of_vectors is None else of_vectors * factors
+    equal: Value = inputs[1]
+    on = on_diagonal(equal)
     if of_values is None:
-        return [total, None, None]
-    if of_vectors is not None:
-        degenerate = equal.to(of_values.dtype).reduce_max(axes=(equal.ndim - 1,))
-        column = (*of_values.shape, 1)
-        mask = degenerate.gt(degenerate.full_like(0)).reshape(shape=column)
-        of_values = of_values.reshape(shape=column).settled(mask).reshape(shape=of_values.shape)
-    on = on_diagonal(factors)
-    own = on.select(along_rows(of_values, factors), factors.full_like(0))
-    return [own if total is None else total + own, None, None]
+        assert of_vectors is not None
+        return [on.select(of_vectors.full_like(0), of_vectors), None]
+    if of_vectors is None:
+        return [
+            on.select(along_rows(of_values, equal), equal.to(of_values.dtype).full_like(0)),
+            None,
+        ]
+    return [on.select(along_rows(_unequal(of_values, equal), equal), of_vectors), None]
+
+
+def _unequal(x: Value, equal: Value) -> Value:
+    """Vectors that must be 0 where their values are equal to others."""
+    count = equal.to(x.dtype).reduce_max(axes=(equal.ndim - 1,))
+    column = (*x.shape, 1)
+    mask = count.gt(count.full_like(0)).reshape(shape=column)
+    return x.reshape(shape=column).settled(mask).reshape(shape=x.shape)
+
+
+def _tangents_expand(values: Sequence[Value]) -> list[Value]:
+    m = values[0]
+    return [diagonal(m), on_diagonal(m).select(m.full_like(0), m)]
 
 
 def _tangents_samples() -> list[Sample]:
-    m, factors = draws(91).standard_normal((2, 2, 3, 3))
-    return [Sample((m, factors, np.zeros((2, 3, 3), bool)))]
+    return [Sample((draws(91).standard_normal((2, 3, 3)), np.zeros((2, 3, 3), bool)))]
 
 
 on_matrices(
     "spectral_tangents",
     infer=_tangents_infer,
-    evaluate=lambda m, factors, equal: (np.diagonal(m, axis1=-2, axis2=-1), m * factors),
+    evaluate=_tangents_evaluate,
     jvp=_tangents_jvp,
     linear=linear_in(0),
     transpose=_tangents_transpose,
-    expand=lambda values: [diagonal(values[0]), values[0] * values[1]],
+    expand=_tangents_expand,
     samples=_tangents_samples,
-    doc="M's diagonal and M times factors, as tangents of eigenvalues and of their vectors.",
+    doc="M's diagonal, and M without it: what moves eigenvalues and what turns eigenvectors.",
 )
