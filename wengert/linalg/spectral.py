@@ -57,12 +57,10 @@ def funm_symmetric(a: Any, func: Callable[..., Any], *args: Any) -> Any:
 
 def _elementwise(func: Callable[..., Any], args: tuple[Any, ...]) -> Function:
     """`func` as a function of x and the traced ones of `args`, with results of the type of x."""
-    known = [None if isinstance(x, Tracer) else x for x in args]
 
     def of_each(x: Any, *traced: Any) -> Any:
         given = iter(traced)
-        all_args = [next(given) if k is None else k for k in known]
-        found = func(x, *all_args)
+        found = func(x, *(next(given) if isinstance(y, Tracer) else y for y in args))
         if np.shape(found) != x.shape:
             fail(
                 ShapeError(
