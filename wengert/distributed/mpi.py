@@ -2,7 +2,9 @@
 
 A collective that is waited for runs where it is called. One that has begun runs on a thread of its
 own, since most MPI libraries only make progress inside their calls; while there are any of those,
-all go through that thread, so that their order is the same in all processes.
+all go through that thread, so that their order is the same in all processes. Where no core is left
+for that thread, and messages do not leave the machine, it would only take time from the others:
+then what begins is done at once.
 """
 
 from __future__ import annotations
@@ -37,8 +39,12 @@ def library() -> Any:
 
 @dataclass(slots=True)
 class Line:
-    """The thread on which what has begun is carried out, shared by all axes of a process."""
+    """The thread on which what has begun is carried out, shared by all axes of a process.
 
+    Unless it is `beside` the others, there is none, and work is done when it begins.
+    """
+
+    beside: bool = True
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="wengert collectives")
     )
@@ -46,6 +52,9 @@ class Line:
 
     def begin(self, work: Callable[[], None]) -> Callable[[], None]:
         """Puts work behind all that has begun; the result is called to wait for it."""
+        if not self.beside:
+            work()
+            return _done
         self.waiting += 1
         future: Future[None] = self.pool.submit(work)
 
@@ -175,6 +184,10 @@ class MpiCommunicator:
                         "the same program; one has failed or does something else. "
                         "wg.distributed.init(timeout=...) sets how long to wait"
                     )
+
+
+def _done() -> None:
+    return None
 
 
 def _bits(array: Array) -> Array:

@@ -39,13 +39,13 @@ def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
     mpi = library()
     comm = mpi.COMM_WORLD
     shape = _shape(mesh or {}, comm.size)
-    line = Line()
+    local = comm.Split_type(mpi.COMM_TYPE_SHARED).size
+    line = Line(_share_cores(local) or local < comm.size)
     found: dict[str, Any] = {WORLD: MpiCommunicator(mpi, comm.Dup(), line, timeout)}
     for name, members in shape.items():
         stride = math.prod(list(shape.values())[list(shape).index(name) + 1 :])
         own = comm.rank % stride + comm.rank // (stride * members) * stride * members
         found[name] = MpiCommunicator(mpi, comm.Split(own, comm.rank), line, timeout)
-    _share_cores(comm.Split_type(mpi.COMM_TYPE_SHARED).size)
     if comm.size > 1:
         _abort_on_exceptions(comm)
     use(found)
@@ -66,12 +66,15 @@ def _shape(mesh: Mapping[str, int], size: int) -> dict[str, int]:
     return found
 
 
-def _share_cores(processes: int) -> None:
-    """Threads for this process's part of the machine, before they are started."""
-    named = "WENGERT_NUM_THREADS" in os.environ or "NUMBA_NUM_THREADS" in os.environ
-    if not named:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        os.environ["NUMBA_NUM_THREADS"] = str(max(1, (cores or 1) // processes))
+def _share_cores(processes: int) -> bool:
+    """Threads for this process's part of the machine; whether a core is left beside them."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    own = max(1, (count or 1) // processes)
+    named = [os.environ.get(name, "") for name in ("WENGERT_NUM_THREADS", "NUMBA_NUM_THREADS")]
+    asked = next((int(text) for text in named if text.isdecimal()), None)
+    if asked is None:
+        os.environ["NUMBA_NUM_THREADS"] = str(own)
+    return own > (asked or own)
 
 
 def _abort_on_exceptions(comm: Any) -> None:

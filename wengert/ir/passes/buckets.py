@@ -11,7 +11,7 @@ from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.rewrite import rename
 from wengert.ir.types import DType
 
-BUCKET = 4 << 20
+BUCKET = 1 << 20
 """The most bytes of arrays that are put together."""
 
 MANY = 32

@@ -1,0 +1,1 @@
+"""What many processes cost: measured for a few on this machine, predicted for thousands."""
