@@ -16,12 +16,24 @@ STEP = 1e-5
 
 
 def inner(xs: Arrays, ys: Arrays) -> float:
-    """The inner product of two lists of arrays."""
-    return float(sum(np.sum(x.astype(float) * y) for x, y in zip(xs, ys, strict=True)))
+    """The pairing of two lists of arrays: the real part of the sum of products."""
+    return float(sum(np.sum(wide(x) * y).real for x, y in zip(xs, ys, strict=True)))
+
+
+def wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(complex if x.dtype.kind == "c" else float)
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Normal numbers, complex ones if the dtype is."""
+    drawn = rng.standard_normal(shape)
+    if dtype.kind == "c":
+        drawn = drawn + 1j * rng.standard_normal(shape)
+    return np.asarray(drawn).astype(dtype)
 
 
 def randoms(rng: np.random.Generator, like: Arrays) -> list[np.ndarray]:
-    return [np.asarray(rng.standard_normal(a.shape)).astype(a.dtype) for a in like]
+    return [normal(rng, a.shape, a.dtype) for a in like]
 
 
 def moved(args: Arrays, positions: Sequence[int], directions: Arrays, step: float) -> list:
@@ -42,7 +54,7 @@ def check_derivatives(program: Program, args: Arrays, positions: Sequence[int]) 
     count = len(program.outputs)
     outs, given = results[:count], iter(results[count:])
     out_tangents = [
-        next(given) if on else np.zeros(out.shape)
+        next(given) if on else np.zeros(out.shape, out.dtype)
         for out, on in zip(outs, pushed.out_active, strict=True)
     ]
     _check_differences(program, args, positions, tangents, out_tangents)
@@ -64,7 +76,7 @@ def _check_differences(
     """Central differences of fourth order."""
     at = [run(program, moved(args, positions, tangents, k * STEP)) for k in (-2, -1, 1, 2)]
     for a, b, c, d, tangent in zip(*at, expected, strict=True):
-        if a.dtype.kind != "f":
+        if a.dtype.kind not in "fc":
             continue
         quotient = (a - 8 * b + 8 * c - d) / (12 * STEP)
         np.testing.assert_allclose(tangent, quotient, 1e-6, 1e-6)
@@ -73,7 +85,9 @@ def _check_differences(
 def check_linear(program: Program, args: Arrays, positions: Sequence[int]) -> None:
     """The program is linear in these operands, and `transpose` gives its transpose."""
     rng = np.random.default_rng(3)
-    single = any(t.dtype != np.float64 for t in (*program.in_types, *program.out_types))
+    single = any(
+        t.dtype not in (np.float64, np.complex128) for t in (*program.in_types, *program.out_types)
+    )
     tolerance = 1e-3 if single else 1e-9
     x, y = (randoms(rng, [args[i] for i in positions]) for _ in range(2))
     mixed = [np.asarray(2 * a - 3 * b) for a, b in zip(x, y, strict=True)]

@@ -62,8 +62,8 @@ def run(program: Program, args: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def floats(args: Sequence[np.ndarray]) -> list[int]:
-    """The positions of float operands."""
-    return [i for i, a in enumerate(args) if a.dtype.kind == "f"]
+    """The positions of float and complex operands."""
+    return [i for i, a in enumerate(args) if a.dtype.kind in "fc"]
 
 
 def subsets(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -85,6 +85,12 @@ def assert_close(
     """
     assert type_of(actual) == type_of(expected)
     actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.dtype.kind == "c":
+        for x, y in ((actual.real, expected.real), (actual.imag, expected.imag)):
+            # the parts of a complex number have its error, not their own
+            size = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
+            assert_close(x, y, relative, max(absolute, relative * size))
+        return
     if actual.dtype.kind != "f":
         np.testing.assert_array_equal(actual, expected)
         return

@@ -69,7 +69,8 @@ def unread(fun: Any) -> Callable[..., Any]:
         (IndexError, "index 3 is out of bounds", lambda x: x[3], (X,)),
         (IndexError, "index -4 is out of bounds", lambda x: x[-4], (X,)),
         (IndexError, "too many indices", lambda x: x[0, 0], (X,)),
-        (TypeError, "complex numbers", lambda x: x * 1j, (X,)),
+        (TypeError, "have no order", lambda x: np.max(x * 1j), (X,)),
+        (TypeError, "imaginary part would be lost", lambda x: (x * 1j).astype(float), (X,)),
         (TypeError, "does not take|not take", lambda x: x & 1, (X,)),
         (NotImplementedError, r"numpy\.linalg\.eig", lambda x: np.linalg.eig(x), (MATRIX,)),
         (NotImplementedError, "airy", lambda x: scipy.special.airy(x), (X,)),
@@ -232,8 +233,6 @@ class Thing:
         (np.array([1, "a"], dtype=object), errors.DTypeError, "Python objects.*astype"),
         (np.array(["a", "b"]), errors.DTypeError, "<U1 is not supported"),
         (np.array(["2020-01-01"], dtype="M8[D]"), errors.DTypeError, "datetime64"),
-        (np.ones(2, complex), errors.DTypeError, "complex128 is not supported"),
-        (1j, errors.DTypeError, "complex"),
         (np.ones(2, np.longdouble), errors.DTypeError, "is not supported"),
         (np.ma.array([1.0], mask=[True]), errors.InputTypeError, "MaskedArray.*filled"),
     ],
@@ -300,7 +299,7 @@ def test_arguments_of_transforms() -> None:
     fails(errors.InputTypeError, wg.grad(total, argnums=(0, 0)), X, says="twice")
     fails(errors.InputTypeError, wg.grad(total, has_aux=True), X, says=r"\(value, aux\)")
     fails(errors.InputTypeError, wg.grad, 3, says="needs a function")
-    fails(errors.DifferentiationError, lambda: wg.grad(total, holomorphic=True), says="complex")
+    fails(errors.DifferentiationError, wg.grad(total, holomorphic=True), X, says="complex inputs")
     fails(
         errors.InputTypeError,
         lambda: wg.jit(total, backend="tpu"),

@@ -271,7 +271,7 @@ def test_a_result_that_is_not_sparse_is_refused() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: wg.sparse_jacobian(np.sin)(np.arange(3)), "differentiates floats"),
+        (lambda: wg.sparse_jacobian(np.sin)(np.arange(3)), "differentiates real floats"),
         (lambda: wg.sparse_jacobian(lambda x: x > 0)(np.ones(3)), "float results"),
         (lambda: wg.jit(wg.sparse_jacobian(np.sin))(np.ones(3)), "cannot be used inside jit"),
     ],

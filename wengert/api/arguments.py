@@ -18,7 +18,7 @@ from wengert.errors import (
     WengertError,
     located,
 )
-from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.lift import checked, is_weak, lift, wrap
@@ -96,11 +96,10 @@ def abstract(leaf: Any, what: str) -> Abstract:
             return Abstract(TensorType(supported_dtype(leaf.dtype), leaf.shape))
         except WengertError as error:
             fail(type(error)(f"{what}: {error}"))
-    for kind, dtype in ((bool, BOOL), (int, INT64), (float, FLOAT64)):
+    for kind, dtype in ((bool, BOOL), (int, INT64), (float, FLOAT64), (complex, COMPLEX128)):
         if isinstance(leaf, kind):
-            return Abstract(TensorType(dtype, ()), is_weak(leaf) and dtype == FLOAT64)
-    if isinstance(leaf, complex):
-        fail(DTypeError(f"{what} is complex; complex numbers are not supported yet"))
+            weak = is_weak(leaf) and dtype in (FLOAT64, COMPLEX128)
+            return Abstract(TensorType(dtype, ()), weak)
     return fail(
         InputTypeError(
             f"{what} is {type(leaf).__name__}, which is neither an array, a number nor a pytree "
@@ -215,13 +214,47 @@ def differentiable(
     return types, active
 
 
-def refuse_holomorphic(transform: str, holomorphic: bool) -> None:
-    """Raises: there are no complex dtypes for a holomorphic derivative."""
-    if holomorphic:
+def check_inputs(
+    transform: str, types: Sequence[Abstract], names: Sequence[str], holomorphic: bool, real: bool
+) -> None:
+    """Raises DifferentiationError for inputs of the wrong field.
+
+    They must be complex if the derivative is a `holomorphic` one, and real if `real` is set: one
+    direction for a complex input is not all of its derivative.
+    """
+    for found, name in zip(types, names, strict=True):
+        if holomorphic and not found.type.is_complex:
+            fail(
+                DifferentiationError(
+                    f"{transform}(holomorphic=True) needs complex inputs, and {name} is "
+                    f"{found.type}; convert it with .astype(complex)"
+                )
+            )
+        if real and not holomorphic and found.type.is_complex:
+            fail(
+                DifferentiationError(
+                    f"{transform} needs real inputs, and {name} is {found.type}; pass "
+                    "holomorphic=True if the function is complex differentiable, or use wg.jvp "
+                    "with the directions you need"
+                )
+            )
+
+
+def check_output(transform: str, found: TensorType, name: str, holomorphic: bool) -> None:
+    """Raises DifferentiationError for a result of the wrong field; see `check_inputs`."""
+    if holomorphic and not found.is_complex:
         fail(
             DifferentiationError(
-                f"{transform}(holomorphic=True) needs complex inputs, and complex numbers are not "
-                "supported yet"
+                f"{transform}(holomorphic=True) needs a function with a complex result, and "
+                f"'{name}' returned {found}; leave out holomorphic=True for a real one"
+            )
+        )
+    if found.is_complex and not holomorphic:
+        fail(
+            DifferentiationError(
+                f"{transform} needs a function with a real result, and '{name}' returned {found}; "
+                "take its real part or its absolute value, pass holomorphic=True if the function "
+                "is complex differentiable, or use wg.vjp"
             )
         )
 
@@ -272,7 +305,9 @@ def tangent(value: Any, like: TensorType, what: str) -> Any:
     found = abstract(value, what)
     if found.type.shape != like.shape:
         fail(ShapeError(f"{what} must have shape {like.shape}, and has {found.type.shape}"))
-    number = isinstance(value, (int, float)) and not isinstance(value, np.generic)
+    number = isinstance(value, (int, float, complex)) and not isinstance(value, np.generic)
+    if found.type.is_complex and not like.is_complex:
+        fail(DTypeError(f"{what} must be {like.dtype}, and is complex; take its real part"))
     if found.type.dtype != like.dtype and not found.weak and not number:
         fail(
             DTypeError(

@@ -22,7 +22,7 @@ from wengert.errors import DifferentiationError, DTypeError, InputTypeError, Sha
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.custom import Rules
 from wengert.ir.program import Program
-from wengert.ir.types import TensorType
+from wengert.ir.types import INT64, TensorType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import is_weak, lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten
@@ -296,8 +296,9 @@ class _Call:
 
 def _zero(leaf: Any, source: Tracer) -> Any:
     """The tangent of a leaf that is not traced: zeros, as a linear function of a tangent."""
-    if isinstance(leaf, float) or getattr(getattr(leaf, "dtype", None), "kind", "") == "f":
-        params = {"shape": np.shape(leaf), "dtype": getattr(leaf, "dtype", np.dtype(float))}
+    if isinstance(leaf, (float, complex)) or getattr(leaf, "dtype", INT64).kind in "fc":
+        dtype = getattr(leaf, "dtype", np.dtype(type(leaf)))
+        params = {"shape": np.shape(leaf), "dtype": dtype}
         return wrap(source.value.builder.emit(REGISTRY["vanish"], [source.value], params)[0])
     return np.zeros(np.shape(leaf), float0) if isinstance(leaf, (np.ndarray, int)) else None
 

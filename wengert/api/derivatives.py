@@ -14,10 +14,11 @@ from typing import Any
 from wengert.api.arguments import (
     Selected,
     abstract,
+    check_inputs,
+    check_output,
     differentiable,
     fail,
     function_name,
-    refuse_holomorphic,
     require_callable,
     same_structure,
     select,
@@ -52,17 +53,20 @@ def value_and_grad(
     The gradient has the structure of the argument that `argnums` names, or is a tuple of such for
     a sequence. With `has_aux`, `fun` returns (value, aux), and the result is ((value, aux),
     gradient). With `allow_int`, integer inputs get gradients of dtype `float0`.
+
+    The gradient in a complex input x + iy is df/dx - i df/dy. With `holomorphic`, inputs and value
+    are complex, and the result is the complex derivative.
     """
     require_callable("grad", fun)
-    refuse_holomorphic("grad", holomorphic)
 
     @functools.wraps(fun)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         chosen = select("grad", argnums, args, kwargs)
         types, active = differentiable("grad", chosen, allow_int)
+        check_inputs("grad", types, chosen.names, holomorphic, real=False)
         closed = chosen.close(fun)
         body = split_aux("grad", closed) if has_aux else closed
-        traced = trace(_scalar_first(body, has_aux), types, keep_static=True)
+        traced = trace(_scalar_first(body, has_aux, holomorphic), types, keep_static=True)
         program = gradient(traced.program, [*active, *(False for _ in traced.captured)])
         results = run(program, [*chosen.leaves, *traced.captured])
         count = len(traced.program.outputs)
@@ -77,20 +81,20 @@ def value_and_grad(
     return value_and_gradient
 
 
-def _scalar_first(fun: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
-    """`fun` with its value checked to be a real scalar."""
+def _scalar_first(fun: Callable[..., Any], has_aux: bool, holomorphic: bool) -> Callable[..., Any]:
+    """`fun` with its value checked to be a scalar, complex if the derivative is to be."""
 
     def checked_scalar(*leaves: Any) -> Any:
         result = fun(*leaves)
         value = result[0] if has_aux else result
-        scalar = wrap(_scalar(value, function_name(fun)), is_weak(value))
+        scalar = wrap(_scalar(value, function_name(fun), holomorphic), is_weak(value))
         return (scalar, result[1]) if has_aux else scalar
 
     checked_scalar.__name__ = function_name(fun)
     return checked_scalar
 
 
-def _scalar(value: Any, name: str) -> Any:
+def _scalar(value: Any, name: str, holomorphic: bool) -> Any:
     leaves, tree = flatten(value)
     if tree.kind is not None:
         hint = "; for a second result pass has_aux=True" if isinstance(value, tuple) else ""
@@ -115,6 +119,7 @@ def _scalar(value: Any, name: str) -> Any:
                 "convert it with .astype(float) before it is returned"
             )
         )
+    check_output("grad", found, name, holomorphic)
     return lift(value)
 
 
@@ -354,7 +359,7 @@ def stop_gradient(x: Any) -> Any:
     """`x`, which derivatives take for a constant; for each leaf of a pytree."""
 
     def stop(leaf: Any) -> Any:
-        if isinstance(leaf, Tracer) and leaf.dtype.kind == "f":
+        if isinstance(leaf, Tracer) and leaf.dtype.kind in "fc":
             return wrap(lift(leaf).stop_gradient(), leaf.weak)
         return leaf
 

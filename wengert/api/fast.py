@@ -152,8 +152,8 @@ class _Writer:
             self.require(f"type({value}) is {kind} and {value} == {wanted}")
             return
         # the entry takes any number for a 0-d argument, but their types mean different programs
-        if spec is float:
-            self.require(f"type({value}) is float")
+        if spec is float or spec is complex:
+            self.require(f"type({value}) is {spec.__name__}")
         elif len(spec) == 3:
             self.require(f"type({value}) is {self.named(device_array_type())}")
         elif spec[1] == ():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from wengert.api.arguments import (
+    check_inputs,
+    check_output,
     differentiable,
     fail,
     function_name,
-    refuse_holomorphic,
     require_callable,
     select,
     split_aux,
@@ -39,11 +41,11 @@ def jacfwd(
 
     The result has the structure of the value of `fun`, with the structure of the argument at each
     of its leaves; the shape of such a block is the output's followed by the input's. With
-    `has_aux`, `fun` returns (value, aux), and the result is (jacobian, aux).
+    `has_aux`, `fun` returns (value, aux), and the result is (jacobian, aux). Inputs are real,
+    unless `holomorphic` asks for the complex derivative of a complex function.
     """
-    refuse_holomorphic("jacfwd", holomorphic)
     rule: Rule = functools.partial(jacobian_program, forward=True)
-    return _jacobian("jacfwd", fun, argnums, has_aux, rule)
+    return _jacobian(Task("jacfwd", rule, holomorphic, real_inputs=True), fun, argnums, has_aux)
 
 
 def jacrev(
@@ -55,11 +57,12 @@ def jacrev(
 ) -> Callable[..., Any]:
     """The Jacobian of `fun` by reverse mode: best if there are fewer outputs than inputs.
 
-    As `jacfwd` otherwise. With `allow_int`, integer inputs get blocks of dtype `float0`.
+    As `jacfwd` otherwise, but that results are real, unless `holomorphic` is set. With
+    `allow_int`, integer inputs get blocks of dtype `float0`.
     """
-    refuse_holomorphic("jacrev", holomorphic)
     rule: Rule = functools.partial(jacobian_program, forward=False)
-    return _jacobian("jacrev", fun, argnums, has_aux, rule, allow_int)
+    task = Task("jacrev", rule, holomorphic, real_outputs=True)
+    return _jacobian(task, fun, argnums, has_aux, allow_int)
 
 
 def jacobian(
@@ -81,9 +84,9 @@ def jacobian(
     """
     if mode not in JACOBIAN_MODES:
         fail(InputTypeError(f"mode of jacobian is one of {JACOBIAN_MODES}, not {mode!r}"))
-    refuse_holomorphic("jacobian", holomorphic)
     rule = functools.partial(choose, mode, function_name(fun) if explain else None)
-    return _jacobian("jacobian", fun, argnums, has_aux, rule, allow_int)
+    task = Task("jacobian", rule, holomorphic, real_inputs=True, real_outputs=True)
+    return _jacobian(task, fun, argnums, has_aux, allow_int)
 
 
 def hessian(
@@ -105,27 +108,39 @@ Rule = Callable[[Program, Sequence[bool], int], Program]
 """From a program, its active inputs and the number of its float outputs to the Jacobian's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked for: by which transform and rule, and what must be real, or else complex."""
+
+    transform: str
+    rule: Rule
+    holomorphic: bool = False
+    real_inputs: bool = False
+    real_outputs: bool = False
+
+
 def _jacobian(
-    transform: str,
+    task: Task,
     fun: Callable[..., Any],
     argnums: Argnums,
     has_aux: bool,
-    rule: Rule,
     allow_int: bool = False,
 ) -> Callable[..., Any]:
+    transform = task.transform
     require_callable(transform, fun)
 
     @functools.wraps(fun)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         chosen = select(transform, argnums, args, kwargs)
         types, active = differentiable(transform, chosen, allow_int)
+        check_inputs(transform, types, chosen.names, task.holomorphic, task.real_inputs)
         closed = chosen.close(fun)
         body = split_aux(transform, closed) if has_aux else closed
-        lifted = _float_value(transform, body, function_name(fun), has_aux)
+        lifted = _float_value(task, body, function_name(fun), has_aux)
         traced = trace(lifted, types, name=function_name(fun), keep_static=True)
         tree = traced.out_tree.children[0] if has_aux else traced.out_tree
         moving = [*active, *(False for _ in traced.captured)]
-        program = rule(traced.program, moving, tree.num_leaves)
+        program = task.rule(traced.program, moving, tree.num_leaves)
         results = run(program, [*chosen.leaves, *traced.captured])
         count = len(traced.program.outputs)
         blocks = iter(results[count:])
@@ -153,19 +168,21 @@ def _aux(traced: Traced, outputs: Sequence[Any]) -> Any:
 
 
 def _float_value(
-    transform: str, fun: Callable[..., Any], name: str, has_aux: bool
+    task: Task, fun: Callable[..., Any], name: str, has_aux: bool
 ) -> Callable[..., Any]:
     """`fun` with the leaves of its value lifted, and checked to be floats."""
 
     def lift_leaf(x: Any) -> Tracer:
         lifted = x if isinstance(x, Tracer) else wrap(lift(x), is_weak(x))
-        if lifted.dtype.kind != "f":
+        if not lifted.type.is_float:
             fail(
                 DifferentiationError(
-                    f"{transform} needs a function with float results, and '{name}' returned "
+                    f"{task.transform} needs a function with float results, and '{name}' returned "
                     f"{lifted.value.type}; convert it with .astype(float) before it is returned"
                 )
             )
+        if task.real_outputs or task.holomorphic:
+            check_output(task.transform, lifted.type, name, task.holomorphic)
         return lifted
 
     def checked(*leaves: Any) -> Any:

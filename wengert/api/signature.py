@@ -127,16 +127,17 @@ def _spec(leaf: Any) -> Any:
     kind = type(leaf)
     if kind is np.ndarray:
         return leaf.dtype, leaf.shape
-    if kind is float:
-        return float
+    if kind is float or kind is complex:
+        return kind
     if isinstance(leaf, Tracer):
-        return float if leaf.weak and leaf.dtype.kind == "f" else (leaf.dtype, leaf.shape)
+        number = {"f": float, "c": complex}.get(leaf.dtype.kind) if leaf.weak else None
+        return number or (leaf.dtype, leaf.shape)
     if isinstance(leaf, (np.ndarray, np.generic, ShapeDtypeStruct)):
         return leaf.dtype, tuple(leaf.shape)
     if isinstance(leaf, _STATIC):
         return kind, leaf
-    if isinstance(leaf, float):
-        return float
+    if isinstance(leaf, (float, complex)):
+        return float if isinstance(leaf, float) else complex
     if is_device_array(leaf):
         return leaf.dtype, leaf.shape, DEVICE
     abstract(leaf, "an argument")  # raises: neither an array nor a number

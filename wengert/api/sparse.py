@@ -247,13 +247,13 @@ class _Call:
 def _float_type(transform: str, leaf: Any, moving: bool) -> Abstract | None:
     """The type of a float leaf; None for any other, which must not be differentiated."""
     found = abstract(leaf, f"an argument of {transform}") if _is_numeric(leaf) else None
-    if found is not None and found.type.is_float:
+    if found is not None and found.type.is_float and not found.type.is_complex:
         return found
     if moving:
         fail(
             DifferentiationError(
-                f"{transform} differentiates floats, and got {_described(found, leaf)}; convert it "
-                "with .astype(float), or choose other argnums"
+                f"{transform} differentiates real floats, and got {_described(found, leaf)}; "
+                "convert it with .astype(float), or choose other argnums"
             )
         )
     return None

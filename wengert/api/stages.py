@@ -186,8 +186,8 @@ class Compiled:
 
 
 def _describe(spec: Any) -> str:
-    if spec is float:
-        return "a Python float"
+    if spec is float or spec is complex:
+        return f"a Python {spec.__name__}"
     kind, detail = spec[:2]
     if isinstance(kind, type):
         return f"the constant {detail!r}"

@@ -8,18 +8,18 @@ import numpy as np
 
 from wengert.errors import WengertError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT64, INT64, TensorType, supported_dtype
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer, is_weak
 from wengert.tracer.lift import lift
 from wengert.tracer.trace import Abstract
 
-_NUMBERS = (bool, int, float)
-_WIDE = (BOOL, INT64, FLOAT64)
+_NUMBERS = (bool, int, float, complex)
+_WIDE = (BOOL, INT64, FLOAT64, COMPLEX128)
 
 
 def is_numeric(x: Any) -> bool:
     """Whether `x` can be a value of the IR: an array, traced or not, or a number."""
-    if isinstance(x, (Tracer, bool, int, float)):
+    if isinstance(x, (Tracer, *_NUMBERS)):
         return True
     if not isinstance(x, (np.ndarray, np.generic)):
         return False
@@ -36,7 +36,8 @@ def kind_of(x: Any) -> Abstract:
         return Abstract(x.type, x.weak)
     if isinstance(x, (np.ndarray, np.generic)):
         return Abstract(TensorType(supported_dtype(x.dtype), x.shape))
-    dtype = BOOL if isinstance(x, bool) else INT64 if isinstance(x, int) else FLOAT64
+    natural = ((bool, BOOL), (int, INT64), (float, FLOAT64), (complex, COMPLEX128))
+    dtype = next(dtype for kind, dtype in natural if isinstance(x, kind))
     return Abstract(TensorType(dtype, ()), is_weak(x))
 
 

@@ -18,7 +18,7 @@ from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.sequences import Enumerate, Items, Range, Reversed, Zip, sequence
 from wengert.errors import CaptureError, MutationError, located
-from wengert.ir.types import BOOL, FLOAT64, INT64, Dim
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import tracked, tracking
@@ -106,9 +106,9 @@ def _is_kind(x: Tracer, kind: Any) -> bool:
         return x.mutable
     if not isinstance(kind, type) or x.mutable:
         return False
-    if kind in (int, float, bool):
-        wanted = {int: INT64, float: FLOAT64, bool: BOOL}[kind]
-        return x.dtype == wanted and (x.weak or kind in (bool, float))
+    if kind in (int, float, bool, complex):
+        wanted = {int: INT64, float: FLOAT64, bool: BOOL, complex: COMPLEX128}[kind]
+        return x.dtype == wanted and (x.weak or kind is not int)
     return issubclass(kind, np.generic) and not x.weak and issubclass(x.dtype.type, kind)
 
 
@@ -186,7 +186,10 @@ TABLE: dict[Any, Function] = {
     np.apply_along_axis: _with_captured(tracking(np.apply_along_axis)),
     **{
         kind: _float_type(kind)
-        for kind in (np.float64, np.float32, np.float16, np.int64, np.int32, np.int16, np.int8)
+        for kind in (
+            *(np.float64, np.float32, np.float16, np.complex128, np.complex64),
+            *(np.int64, np.int32, np.int16, np.int8),
+        )
     },
     **{f: _joining(f) for f in (np.array, np.asarray, np.stack, np.vstack)},
 }

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.capture.runtime_branches import or_
 from wengert.errors import CaptureError, located
-from wengert.ir.types import BOOL, FLOAT64, INT64, Dim
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import user_location
@@ -47,6 +47,22 @@ def scalar(x: Any, dtype: Any = None) -> Tracer:
 def to_float(x: Any = 0.0, /) -> Any:
     """`float(x)`"""
     return enter(scalar, x, FLOAT64) if is_traced(x) else float(x)
+
+
+def to_complex(re: Any = 0.0, im: Any = 0.0, /) -> Any:
+    """`complex(re, im)`"""
+    if not is_traced(re) and not is_traced(im):
+        return complex(re, im)
+    return enter(_complex, re, im)
+
+
+def _complex(re: Any, im: Any) -> Tracer:
+    parts = [scalar(x).value for x in (re, im)]
+    if any(v.type.is_complex for v in parts):
+        x, y = (v.to(COMPLEX128) for v in parts)
+        return wrap(x + y * 1j, True)
+    x, y = (v.to(FLOAT64) for v in parts)
+    return wrap(x.complex(y), True)
 
 
 def to_int(x: Any = 0, /, *base: Any, **more: Any) -> Any:
@@ -134,7 +150,9 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
 def _pick(condition: Any, x: Any, y: Any) -> Any:
     if not is_traced(condition):
         return x if condition else y
-    weak = all(isinstance(v, (int, float)) or (isinstance(v, Tracer) and v.weak) for v in (x, y))
+    weak = all(
+        isinstance(v, (int, float, complex)) or (isinstance(v, Tracer) and v.weak) for v in (x, y)
+    )
     found = np.where(condition, x, y)
     return wrap(found.value, True) if weak and isinstance(found, Tracer) else found
 
@@ -256,6 +274,7 @@ def _isclose(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> 
 
 BUILTINS: dict[Any, Function] = {
     float: to_float,
+    complex: to_complex,
     int: to_int,
     bool: to_bool,
     round: rounded,

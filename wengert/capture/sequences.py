@@ -193,7 +193,7 @@ def sequence(x: Any) -> Any:
         return x
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)
-    if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biuf":
+    if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biufc":
         return Rows(_Constant(x))
     return None
 

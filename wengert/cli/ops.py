@@ -49,7 +49,7 @@ def _without_inputs(samples: list[Sample]) -> str:
 
 
 def _floating(samples: list[Sample]) -> list[Sample]:
-    return [s for s in samples if any(np.asarray(a).dtype.kind == "f" for a in s.args)]
+    return [s for s in samples if any(np.asarray(a).dtype.kind in "fc" for a in s.args)]
 
 
 def _jvp(op: Op, samples: list[Sample]) -> str:
@@ -98,7 +98,7 @@ def _lowering(op: Op, samples: list[Sample]) -> str:
         sample = samples[0]
         types = tuple(TensorType(np.asarray(a).dtype, np.shape(a)) for a in sample.args)
         words.append(type(op.form(types, **sample.params)).__name__.lower())
-    if op.expand is not None:
+    if op.expand is not None or (op.parts is not None and not words):
         words.append("made of others")
     if op.check is not None:
         words.append("check")

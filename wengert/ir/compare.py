@@ -71,6 +71,8 @@ def literal_key(x: Literal) -> tuple[Any, ...]:
     """A key that is equal for literals of the same bits: it tells -0.0 from 0.0 and knows NaN."""
     if x.dtype.kind == "f":
         return (x.dtype, struct.pack("<d", x.value))
+    if x.dtype.kind == "c":
+        return (x.dtype, struct.pack("<dd", x.value.real, x.value.imag))
     return (x.dtype, x.value)
 
 

@@ -82,7 +82,7 @@ def _refuse_nan(eqn: Eqn, operands: Sequence[Any], results: Any) -> None:
 
 def _has_nan(x: Any) -> bool:
     array = np.asarray(x)
-    return array.dtype.kind == "f" and bool(np.isnan(array).any())
+    return array.dtype.kind in "fc" and bool(np.isnan(array).any())
 
 
 def _described(x: Any, place: tuple[int, ...], shape: tuple[int, ...]) -> str:

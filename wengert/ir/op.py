@@ -22,6 +22,9 @@ Rules, with `params` always passed as keyword arguments:
 - `unchecked(values, **params) -> Value`: for ops with a check, the same without it.
 - `expand(values, **params) -> values`: for ops that are made of others, what they stand for; it
   takes their place before lowering.
+- `parts(operands, **params) -> results`: for ops that take or give complex numbers, the same in
+  real arithmetic: operands and results are `Parts` where they are complex (`ops.parts`) and
+  `Value`s where not. Where it is None, the op is for real numbers only.
 - `element(ctx, index) -> Expr`: for pointwise ops (one output): the output element at `index`.
 - `form(types, **params) -> Form`: for all others, the kernel form to lower to.
 - `check(ctx, index) -> Requirement`: for pointwise ops that can fail at run time (an index out of
@@ -122,6 +125,7 @@ class Op:
     check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None
     unchecked: Callable[..., Any] | None = None
     expand: Callable[..., Sequence[Any]] | None = None
+    parts: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1
     doc: str = ""

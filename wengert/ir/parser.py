@@ -16,9 +16,20 @@ import numpy as np
 from wengert.errors import Location, ParseError
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.types import BOOL, FLOAT64, INT64, SUPPORTED, Dim, DType, Symbol, TensorType
+from wengert.ir.types import (
+    BOOL,
+    COMPLEX128,
+    FLOAT64,
+    INT64,
+    SUPPORTED,
+    Dim,
+    DType,
+    Symbol,
+    TensorType,
+)
 
 T = TypeVar("T")
+Number = bool | int | float | complex
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r]+|\#[^\n]*)
@@ -241,27 +252,42 @@ class _Parser:
         line = self.ahead.line
         value = self.number("a value such as %0, or a number")
         dtype = BOOL if isinstance(value, bool) else INT64 if isinstance(value, int) else FLOAT64
+        dtype = COMPLEX128 if isinstance(value, complex) else dtype
         if self.accept(":"):
             dtype = self.dtype()
         return self.literal(value, dtype, line)
 
-    def literal(self, value: bool | int | float, dtype: DType, line: int) -> Literal:
-        kinds = {"f": float, "b": bool, "i": int, "u": int}
+    def literal(self, value: Number, dtype: DType, line: int) -> Literal:
+        kinds = {"f": float, "b": bool, "i": int, "u": int, "c": complex}
         if type(value) is not kinds[dtype.kind]:
             raise self.fail(line, f"{value!r} is not a number of dtype {dtype.name}")
-        if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        if (
+            isinstance(value, int)
+            and dtype.kind in "iu"
+            and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+        ):
             raise self.fail(line, f"{value!r} does not fit into dtype {dtype.name}")
         return Literal(value, dtype)
 
-    def number(self, expected: str) -> bool | int | float:
+    def number(self, expected: str) -> Number:
         if self.accept("true"):
             return True
         if self.accept("false"):
             return False
+        if self.accept("complex"):
+            return self.complex()
         if self.ahead.kind != "number":
             raise self.error(expected)
         text = self.take().text
         return int(text) if _is_integer(text) else float(text)
+
+    def complex(self) -> complex:
+        self.expect("(")
+        re = float(self.expect_kind("number", "the real part"))
+        self.expect(",")
+        im = float(self.expect_kind("number", "the imaginary part"))
+        self.expect(")")
+        return complex(re, im)
 
     # params
 

@@ -36,7 +36,7 @@ class Var:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Literal:
-    """A scalar constant. `value` is a Python bool, int or float."""
+    """A scalar constant. `value` is a Python bool, int, float or complex."""
 
     value: Any
     dtype: DType

@@ -10,6 +10,7 @@ Grammar (`ir.parser` reads it back; `#` starts a comment)
     params   = "[" key "=" param ("," key "=" param)* "]"
     atom     = name | literal
     literal  = number | true | false | number ":" dtype         2.0 and 2 are float64 and int64
+             | "complex(" number "," number ")" [":" dtype]     complex128 if no dtype is given
     param    = none | true | false | dim | "string" | dtype | type | "(" param* ")"
              | program | array | symbol "(" least "," greatest ")"
     array    = "array<" type ">(" number* | "base64" ")"
@@ -33,7 +34,7 @@ import numpy as np
 
 from wengert.errors import Location
 from wengert.ir.program import Atom, Eqn, Program, Var
-from wengert.ir.types import BOOL, FLOAT64, INT64, Dim, DType, Symbol, TensorType
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim, DType, Symbol, TensorType
 
 _SMALL = 16
 """Arrays of at most this many elements are printed as numbers."""
@@ -207,7 +208,7 @@ def _atom(atom: Atom) -> str:
     if isinstance(atom, Var):
         return "%?"
     text = number(atom.value, atom.dtype)
-    if atom.dtype in (FLOAT64, INT64, BOOL):
+    if atom.dtype in (FLOAT64, INT64, BOOL, COMPLEX128):
         return text
     return f"{text}:{atom.dtype.name}"
 
@@ -218,6 +219,8 @@ def number(value: Any, dtype: DType) -> str:
         return _float(float(value))
     if dtype.kind == "b":
         return "true" if value else "false"
+    if dtype.kind == "c":
+        return f"complex({_float(value.real)}, {_float(value.imag)})"
     return str(int(value))
 
 
@@ -244,7 +247,7 @@ _PARAMS: dict[type, Callable[[Any], str]] = {
     float: _float,
     str: json.dumps,
     type(None): _none,
-    **{type(np.dtype(c)): _dtype for c in "?bhilqBHILQefd"},
+    **{type(np.dtype(c)): _dtype for c in "?bhilqBHILQefdFD"},
 }
 
 
@@ -261,7 +264,7 @@ def _other_param(value: Any) -> str | None:
 
 def _array(value: np.ndarray[Any, Any]) -> str:
     head = f"array<{value.dtype.name}[{','.join(map(str, value.shape))}]>"
-    if value.size <= _SMALL and not (value.dtype.kind == "f" and np.isnan(value).any()):
+    if value.size <= _SMALL and not (value.dtype.kind in "fc" and np.isnan(value).any()):
         return f"{head}({', '.join([number(v, value.dtype) for v in value.ravel().tolist()])})"
     return f'{head}("{base64.b64encode(value.tobytes()).decode()}")'
 

@@ -26,7 +26,12 @@ SIGNED = tuple(np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64))
 UNSIGNED = tuple(np.dtype(t) for t in (np.uint8, np.uint16, np.uint32, np.uint64))
 INTEGERS = SIGNED + UNSIGNED
 FLOATS = tuple(np.dtype(t) for t in (np.float16, np.float32, np.float64))
-SUPPORTED = (BOOL, *INTEGERS, *FLOATS)
+COMPLEX64 = np.dtype(np.complex64)
+COMPLEX128 = np.dtype(np.complex128)
+COMPLEX = (COMPLEX64, COMPLEX128)
+ORDERED = (BOOL, *INTEGERS, *FLOATS)
+"""All dtypes but the complex ones."""
+SUPPORTED = (*ORDERED, *COMPLEX)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +163,13 @@ class TensorType:
 
     @property
     def is_float(self) -> bool:
-        return self.dtype.kind == "f"
+        """Whether the elements are floating-point numbers, real or complex: these have tangents."""
+        return self.dtype.kind in "fc"
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the elements are complex numbers."""
+        return self.dtype.kind == "c"
 
     def with_shape(self, shape: Shape) -> TensorType:
         return TensorType(self.dtype, tuple(shape))
@@ -168,6 +179,16 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+
+def real_dtype(dtype: DType) -> DType:
+    """The dtype of the real and imaginary parts of numbers of a complex dtype."""
+    return FLOAT32 if dtype == COMPLEX64 else FLOAT64
+
+
+def complex_dtype(dtype: DType) -> DType:
+    """The dtype of complex numbers whose parts are of this real dtype, or fit into it."""
+    return COMPLEX64 if dtype == FLOAT32 else COMPLEX128
 
 
 def supported_dtype(dtype: Any) -> DType:

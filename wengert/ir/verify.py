@@ -12,7 +12,7 @@ from wengert.ir.text import eqn_lines
 from wengert.ir.types import SUPPORTED, Dim, Symbol
 
 _AROUND = 5
-_LITERALS: dict[str, type] = {"f": float, "i": int, "u": int, "b": bool}
+_LITERALS: dict[str, type] = {"f": float, "i": int, "u": int, "b": bool, "c": complex}
 
 
 Symbols = frozenset[Symbol]

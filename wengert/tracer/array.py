@@ -48,7 +48,7 @@ class Lens(Protocol):
 class Tracer:
     """An array whose elements are not known yet: a value of the program being traced.
 
-    `owner` is the trace it belongs to. `weak` marks a Python float: next to arrays it takes on
+    `owner` is the trace it belongs to. `weak` marks a Python number: next to arrays it takes on
     their dtype (NEP 50). `latest` are its contents, which assignments replace. A view has a `base`
     and a `lens` through which it sees that array. `elements` are the numbers of an array made while
     tracing, as long as they are known; `made` marks one that is mutable though it has no axes.
@@ -141,7 +141,9 @@ class Tracer:
         """Notes that the view's contents are `value` while those of its base are `whole`."""
         self.latest, self._seen = value, whole.atom
 
-    if TYPE_CHECKING:  # the methods and operators that are installed below
+    if TYPE_CHECKING:  # the methods, operators and properties that are installed below
+        real: Any
+        imag: Any
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Any: ...
@@ -201,16 +203,6 @@ class Tracer:
     def mT(self) -> Any:  # noqa: N802
         """The last two axes swapped."""
         return self.swapaxes(-1, -2)
-
-    @property
-    def real(self) -> Tracer:
-        """The real part: the array itself, for it is real."""
-        return self
-
-    @property
-    def imag(self) -> Any:
-        """The imaginary part: zeros."""
-        return self * 0
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         # above this module in the import order, and loaded long before a trace can be open
@@ -370,7 +362,7 @@ def is_weak(x: Any) -> bool:
     """Whether `x` is a Python number, or a traced one, which takes on the dtype of arrays."""
     if isinstance(x, Tracer):
         return x.weak
-    return isinstance(x, (int, float)) and not isinstance(x, (bool, np.generic))
+    return isinstance(x, (int, float, complex)) and not isinstance(x, (bool, np.generic))
 
 
 # running an operation

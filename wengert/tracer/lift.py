@@ -31,7 +31,7 @@ def lift(x: Any, dtype: Any = None) -> Value:
         return x.value if x.owner is trace else trace.read(x)
     if isinstance(x, Dim):
         return _lift_dimension(trace, x)
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+    if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
         natural = BOOL if isinstance(x, bool) else np.dtype(type(x + 0))
         return trace.builder.literal(_in_range(x, natural), natural)
     if isinstance(x, (np.ndarray, np.generic)):
@@ -154,7 +154,7 @@ def result_dtype(*operands: Any) -> DType:
             stands_for.append(x.dtype)
         elif isinstance(x, (np.ndarray, np.generic)):
             stands_for.append(checked(x).dtype)
-        elif isinstance(x, (bool, int, float, np.dtype)):
+        elif isinstance(x, (bool, int, float, complex, np.dtype)):
             stands_for.append(x)
         else:
             stands_for.append(lift(x).dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.types import FLOAT64, INT64
+from wengert.ir.types import COMPLEX128, FLOAT64, INT64
 from wengert.tracer.affine import compared
 from wengert.tracer.array import Tracer, enter, is_weak
 from wengert.tracer.dispatch import known_result, missing
@@ -49,10 +49,10 @@ def _operate(name: str, *operands: Any) -> Any:
     if implementation is None:
         missing(f"the operator '{name}' is not available for traced values yet")
     result = implementation(*operands)
-    # Python floats among themselves give Python floats
+    # Python numbers among themselves give Python numbers
     if all(map(is_weak, operands)):
         for part in result if isinstance(result, tuple) else (result,):
-            part.weak = part.dtype in (FLOAT64, INT64)
+            part.weak = part.dtype in (FLOAT64, INT64, COMPLEX128)
     return result
 
 

@@ -152,7 +152,7 @@ def _call(fun: Callable[..., Any], tracers: Sequence[Tracer]) -> Any:
 
 
 def _is_static(x: Any) -> bool:
-    return isinstance(x, (bool, int, float, str, bytes)) and not isinstance(x, np.generic)
+    return isinstance(x, (bool, int, float, complex, str, bytes)) and not isinstance(x, np.generic)
 
 
 def _var(value: Value) -> Var:

@@ -112,7 +112,8 @@ def _input_record(kind: TensorType, donated: bool) -> list[int]:
     # NumPy has two type numbers for the C types of one width (long and long long)
     twins = [c for c in "bBhHiIlLqQ" if np.dtype(c) == dtype] or [dtype.char]
     numbers = [np.dtype(c).num for c in twins]
-    scalars = [id(dtype.type), id(float) if dtype == np.float64 else id(dtype.type)]
+    python = {np.dtype(float): float, np.dtype(complex): complex}
+    scalars = [id(dtype.type), id(python.get(dtype, dtype.type))]
     return [
         kind.ndim,
         numbers[0],
@@ -164,12 +165,14 @@ def _object_layout_holds() -> bool:
     text, number, scalar = b"layout", 0.375, np.int64(-(2**40))
     pair = (text, number)
     single = np.float32(0.375)
+    wide = (complex(1, 0.375), np.complex128(complex(1, 0.375)))
     return (
         ctypes.string_at(id(text) + layout.BYTES_VALUE, 6) == text
         and _read(id(pair) + layout.TUPLE_ITEMS, ctypes.c_void_p) == id(text)
         and _read(id(number) + layout.SCALAR_VALUE, ctypes.c_double) == number
         and _read(id(scalar) + layout.SCALAR_VALUE, ctypes.c_int64) == int(scalar)
         and _read(id(single) + layout.SCALAR_VALUE, ctypes.c_float) == 0.375
+        and all(_read(id(z) + layout.SCALAR_VALUE + 8, ctypes.c_double) == 0.375 for z in wide)
     )
 
 

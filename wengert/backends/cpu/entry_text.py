@@ -269,7 +269,7 @@ one:
   %isnumber = icmp eq i64 %ndim, 0
   br i1 %isnumber, label %number, label %array
 number:
-  %cell = getelementptr inbounds i64, ptr %numbers, i64 %k
+  %cell = getelementptr inbounds [2 x i64], ptr %numbers, i64 %k
   br label %placed
 array:
   %donor = call i64 @word(ptr %record, i64 2)
@@ -329,7 +329,7 @@ one:
   %isnumber = icmp eq i64 %ndim, 0
   br i1 %isnumber, label %number, label %placed
 number:
-  %cell = getelementptr inbounds i64, ptr %numbers, i64 %k
+  %cell = getelementptr inbounds [2 x i64], ptr %numbers, i64 %k
   %dtypeword = call i64 @word(ptr %record, i64 1)
   %dtype = inttoptr i64 %dtypeword to ptr
   %made = call ptr @npy.60(ptr %cell, ptr %dtype, ptr null)
@@ -402,7 +402,7 @@ start:
   %all1 = add i64 %inputs, %constants
   %all = add i64 %all1, %outputs
   %table = alloca ptr, i64 %all
-  %numbers = alloca i64, i64 %outputs
+  %numbers = alloca [2 x i64], i64 %outputs
   %failure = alloca [2 x i64]
   %counted = icmp eq i64 %nargs, %inputs
   br i1 %counted, label %begin, label %no

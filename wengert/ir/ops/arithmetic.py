@@ -15,6 +15,7 @@ from wengert.ir.ops.families import (
     transpose_constants,
     transpose_partials,
 )
+from wengert.ir.ops.parts import Parts, choose
 from wengert.ir.ops.samples import operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOATS
@@ -38,6 +39,7 @@ elementwise(
     linear=linear_in_all,
     transpose=transpose_constants(-1),
     samples=operands((-3, 3), dtypes=NUMERIC),
+    parts=lambda x: -x,
     storage=True,
     doc="-x",
 )
@@ -51,6 +53,7 @@ elementwise(
     linear=_in_both,
     transpose=transpose_constants(1, 1),
     samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    parts=lambda x, y: x + y,
     doc="x + y",
 )
 elementwise(
@@ -63,6 +66,7 @@ elementwise(
     linear=_in_both,
     transpose=transpose_constants(1, -1),
     samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    parts=lambda x, y: x - y,
     doc="x - y",
 )
 elementwise(
@@ -75,6 +79,7 @@ elementwise(
     linear=linear_in_one,
     transpose=transpose_partials(lambda ct, x, y: ct * y, lambda ct, x, y: ct * x),
     samples=operands((-3, 3), (-3, 3), dtypes=NUMERIC),
+    parts=lambda x, y: x * y,
     doc="x * y",
 )
 elementwise(
@@ -87,6 +92,7 @@ elementwise(
     linear=linear_in(0),
     transpose=transpose_partials(lambda ct, x, y: ct / y),
     samples=operands((-3, 3), (0.5, 3)),
+    parts=lambda x, y: x / y,
     cost=4,
     doc="x / y",
 )
@@ -105,6 +111,11 @@ def _unscale(t: Array, y: Array) -> Array:
     return np.where(t == 0, t.dtype.type(0), t / y)
 
 
+def _zero_wins(t: Parts, product: Parts) -> Parts:
+    zero = product.re.builder.literal(0, product.re.dtype)
+    return choose(t.is_zero, Parts(zero, zero), product)
+
+
 elementwise(
     "scale",
     2,
@@ -115,6 +126,7 @@ elementwise(
     linear=linear_in_one,
     transpose=transpose_partials(lambda ct, t, p: ct.scale(p), lambda ct, t, p: ct.scale(t)),
     samples=operands((-3, 3), (-3, 3)),
+    parts=lambda t, p: _zero_wins(t, t * p),
     doc="t * p, but 0 where t is 0: a tangent times a partial",
 )
 elementwise(
@@ -127,6 +139,7 @@ elementwise(
     linear=linear_in(0),
     transpose=transpose_partials(lambda ct, t, y: ct.unscale(y)),
     samples=operands((-3, 3), (0.5, 3)),
+    parts=lambda t, y: _zero_wins(t, t / y),
     cost=4,
     doc="t / y, but 0 where t is 0: a tangent over the inverse of a partial",
 )

@@ -18,32 +18,49 @@ from wengert.ir.ops.families import (
     fit,
     zero_one,
 )
+from wengert.ir.ops.parts import Parts, choose
 from wengert.ir.ops.samples import both, draw, kinks, operands, specials
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import BOOL, FLOAT32, FLOAT64, FLOATS, SUPPORTED, TensorType
+from wengert.ir.types import BOOL, FLOAT32, FLOAT64, FLOATS, ORDERED, SUPPORTED, TensorType
 
 S = ScalarBuilder
 Formula = Callable[[S, Expr, Expr], Expr]
 
 
-def _comparison(name: str, function: Any, scalar: Formula, on_bools: Formula, doc: str) -> None:
+def _equal(x: Parts, y: Parts) -> Value:
+    return x.re.eq(y.re).bitand(x.im.eq(y.im))
+
+
+def _not_equal(x: Parts, y: Parts) -> Value:
+    return x.re.ne(y.re).bitor(x.im.ne(y.im))
+
+
+def _comparison(
+    name: str,
+    function: Any,
+    scalar: Formula,
+    on_bools: Formula,
+    doc: str,
+    parts: Callable[[Parts, Parts], Value] | None = None,
+) -> None:
     def formula(s: S, x: Expr, y: Expr) -> Expr:
         return on_bools(s, x, y) if x.dtype == BOOL else scalar(s, x, y)
 
     elementwise(
         name,
         2,
-        SUPPORTED,
+        ORDERED,
         function,
         formula,
         out=BOOL,
         doc=doc,
-        samples=operands((-3, 3), (-3, 3), dtypes=SUPPORTED),
+        parts=parts,
+        samples=operands((-3, 3), (-3, 3), dtypes=ORDERED),
     )
 
 
-_comparison("eq", np.equal, S.eq, lambda s, x, y: s.not_(s.xor(x, y)), "x == y")
-_comparison("ne", np.not_equal, S.ne, lambda s, x, y: s.xor(x, y), "x != y")
+_comparison("eq", np.equal, S.eq, lambda s, x, y: s.not_(s.xor(x, y)), "x == y", _equal)
+_comparison("ne", np.not_equal, S.ne, lambda s, x, y: s.xor(x, y), "x != y", _not_equal)
 _comparison("lt", np.less, S.lt, lambda s, x, y: s.and_(s.not_(x), y), "x < y")
 _comparison("le", np.less_equal, S.le, lambda s, x, y: s.or_(s.not_(x), y), "x <= y")
 _comparison("gt", np.greater, S.gt, lambda s, x, y: s.and_(x, s.not_(y)), "x > y")
@@ -113,13 +130,13 @@ def _extremum(
     elementwise(
         name,
         2,
-        SUPPORTED,
+        ORDERED,
         function,
         scalar,
         doc=doc,
         partials=[partial, lambda x, y, out: partial(y, x, out)],
         samples=both(
-            operands((-3, 3), (-3, 3), dtypes=SUPPORTED),
+            operands((-3, 3), (-3, 3), dtypes=ORDERED),
             kinks(np.array([1.0, 2.0]), np.array([1.0, 2.0])),
         ),
     )
@@ -170,7 +187,7 @@ def _select_transpose(
 def _select_samples() -> list[Sample]:
     condition = draw(BOOL, (3, 4), 0, 1, 7)
     samples = [
-        Sample((condition, draw(d, (3, 4), -3, 3, 1), draw(d, (3, 4), -3, 3, 2))) for d in SUPPORTED
+        Sample((condition, draw(d, (3, 4), -3, 3, 1), draw(d, (3, 4), -3, 3, 2))) for d in ORDERED
     ]
     x, y = (draw(FLOAT64, (2, 3), -3, 3, seed) for seed in (3, 4))
     samples += [
@@ -188,7 +205,7 @@ def _select_samples() -> list[Sample]:
 elementwise(
     "select",
     3,
-    SUPPORTED,
+    ORDERED,
     np.where,
     lambda s, c, x, y: s.select(c, x, y),
     infer=_infer_select,
@@ -196,6 +213,7 @@ elementwise(
     linear=linear_in(1, 2),
     transpose=_select_transpose,
     samples=_select_samples,
+    parts=choose,
     storage=True,
     doc="x where the condition holds, else y",
 )

@@ -10,12 +10,12 @@ from wengert.errors import DTypeError, ShapeError
 from wengert.ir.op import ElementContext, Op, Sample, register
 from wengert.ir.ops.structural_family import check_axes, draw
 from wengert.ir.scalar import Expr
-from wengert.ir.types import BOOL, DType, Shape, TensorType, supported_dtype, type_of
+from wengert.ir.types import BOOL, ORDERED, DType, Shape, TensorType, supported_dtype, type_of
 
 
 def _iota_infer(*, shape: Shape, dtype: DType, axis: int) -> tuple[TensorType]:
-    if dtype == BOOL:
-        raise DTypeError("iota counts in a numeric dtype, got bool")
+    if dtype not in ORDERED or dtype == BOOL:
+        raise DTypeError(f"iota counts in a real numeric dtype, got {dtype}")
     if any(n < 0 for n in shape):
         raise ShapeError(f"iota: shape {shape} has a negative dimension")
     out = TensorType(supported_dtype(dtype), tuple(shape))
@@ -64,7 +64,7 @@ def _constant_infer(*, value: np.ndarray[Any, Any]) -> tuple[TensorType]:
 
 
 def _constant_samples() -> list[Sample]:
-    dtypes = (np.float64, np.float32, np.int64, np.bool_)
+    dtypes = (np.float64, np.float32, np.int64, np.bool_, np.complex128)
     values = [*(draw((2, 3), dtype) for dtype in dtypes), draw((0, 2)), draw((5,))]
     for value in values:
         value.flags.writeable = False

@@ -15,6 +15,7 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value, add_tangents
 from wengert.ir.forms import Contraction
 from wengert.ir.op import Linear, Op, Sample, linear_in_one, register
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.structural_family import (
     NUMBERS,
     Batched,
@@ -141,6 +142,18 @@ def _batch(
     return [permuted(product, [place, *rest])], [True]
 
 
+def _parts(operands: Sequence[Parts], *, contract: Pairs, batch: Pairs) -> list[Parts]:
+    """Four real products."""
+    x, y = operands
+
+    def product(a: Value, b: Value) -> Value:
+        return a.dot_general(b, contract=contract, batch=batch)
+
+    return [
+        Parts(product(x.re, y.re) - product(x.im, y.im), product(x.re, y.im) + product(x.im, y.re))
+    ]
+
+
 def _samples() -> list[Sample]:
     matmul = {"contract": ((1,), (0,)), "batch": ((), ())}
     cases = [
@@ -179,6 +192,7 @@ dot_general = register(
         transpose=_transpose,
         batch=_batch,
         form=lambda types, *, contract, batch: Contraction(contract, batch),
+        parts=_parts,
         samples=_samples,
         cost=16,
         doc="The sum of products over paired axes, once for each position on the batch axes.",

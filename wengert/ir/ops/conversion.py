@@ -6,16 +6,32 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.op import Linear, Sample, linear_in_all
 from wengert.ir.ops.families import check_arity, common_dtype, elementwise
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.samples import draw, operands, specials
-from wengert.ir.types import BOOL, FLOATS, SUPPORTED, DType, TensorType
+from wengert.ir.types import (
+    BOOL,
+    COMPLEX,
+    FLOATS,
+    ORDERED,
+    SUPPORTED,
+    DType,
+    TensorType,
+    real_dtype,
+)
 
 
 def _infer_cast(*types: TensorType, dtype: DType) -> tuple[TensorType, ...]:
     check_arity("cast", types, 1)
     common_dtype("cast", (*types, TensorType(types[0].dtype, ())), SUPPORTED)
+    if types[0].is_complex and dtype not in (BOOL, *COMPLEX):
+        raise DTypeError(
+            f"{types[0].dtype} cannot be converted to {dtype}: the imaginary part would be lost; "
+            "take np.real(x) or np.abs(x) first"
+        )
     return (types[0].with_dtype(dtype),)
 
 
@@ -26,23 +42,40 @@ def _cast_jvp(
     dtype: DType,
 ) -> Sequence[Value | None]:
     tangent = tangents[0]
-    return [tangent.to(dtype) if tangent is not None and dtype in FLOATS else None]
+    return [tangent.to(dtype) if tangent is not None and dtype.kind in "fc" else None]
 
 
 def _cast_transpose(
     cotangents: Sequence[Value], inputs: Sequence[Value | Linear], dtype: DType
 ) -> Sequence[Value | None]:
-    return [cotangents[0].to(inputs[0].type.dtype)]
+    """Of a conversion to complex numbers, too: Re(c t) for real t is Re(c) t."""
+    ct, operand = cotangents[0], inputs[0].type
+    if ct.type.is_complex and not operand.is_complex:
+        ct = ct.real()
+    return [ct.to(operand.dtype)]
+
+
+def _cast_parts(x: Parts | Value, dtype: DType) -> Parts | Value:
+    if isinstance(x, Value):
+        re = x.to(real_dtype(dtype))
+        return Parts(re, re.builder.literal(0, re.dtype))
+    if dtype == BOOL:
+        return x.is_zero.bitnot()
+    return x.map(lambda part: part.to(real_dtype(dtype)))
+
+
+def _targets(source: DType) -> Sequence[DType]:
+    return (*COMPLEX, BOOL) if source in COMPLEX else SUPPORTED
 
 
 def _cast_samples() -> list[Sample]:
     samples = [
         Sample((draw(source, (2, 3), 0, 9, 1),), {"dtype": target})
         for source in SUPPORTED
-        for target in SUPPORTED
+        for target in _targets(source)
     ]
-    for source in SUPPORTED:
-        targets = FLOATS if source in FLOATS else SUPPORTED
+    for source in ORDERED:
+        targets = FLOATS if source in FLOATS else ORDERED
         samples += [
             Sample((specials(source),), {"dtype": target}, differentiable=False)
             for target in (*targets, BOOL)
@@ -60,7 +93,7 @@ def _cast_samples() -> list[Sample]:
 elementwise(
     "cast",
     1,
-    SUPPORTED,
+    ORDERED,
     lambda x, dtype: x.astype(dtype),
     lambda s, x, dtype: s.cast(x, dtype),
     infer=_infer_cast,
@@ -69,16 +102,18 @@ elementwise(
     linear=linear_in_all,
     transpose=_cast_transpose,
     samples=_cast_samples,
+    parts=_cast_parts,
     storage=True,
     doc="conversion to `dtype` as NumPy's astype",
 )
 elementwise(
     "stop_gradient",
     1,
-    SUPPORTED,
+    ORDERED,
     np.asarray,
     lambda s, x: x,
     storage=True,
-    samples=operands((-3, 3), dtypes=SUPPORTED),
+    samples=operands((-3, 3), dtypes=ORDERED),
+    parts=lambda x: x,
     doc="x, with derivative zero",
 )

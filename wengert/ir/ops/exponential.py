@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.ops.complex_functions import (
+    expm1,
+    exponential,
+    log1p,
+    log_ten,
+    log_two,
+    logarithm,
+    power_of_two,
+)
 from wengert.ir.ops.families import Over, PartialRule, elementwise, scipy_special
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.samples import both, kinks, operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOATS
@@ -18,7 +29,14 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 def _function(
-    name: str, function: Any, partial: PartialRule, low: float, high: float, cost: int, doc: str
+    name: str,
+    function: Any,
+    partial: PartialRule,
+    low: float,
+    high: float,
+    cost: int,
+    doc: str,
+    parts: Callable[[Parts], Parts],
 ) -> None:
     """A unary function that is in the scalar vocabulary under its own name."""
     op = ScalarOp(name)
@@ -30,18 +48,32 @@ def _function(
         lambda s, x: s.maths(op, x),
         partials=[partial],
         samples=operands((low, high), tolerance=4),
+        parts=parts,
         cost=cost,
         doc=doc,
     )
 
 
-_function("exp", np.exp, lambda x, out: out, -3, 3, 15, "e ** x")
-_function("exp2", np.exp2, lambda x, out: out * LN2, -3, 3, 15, "2 ** x")
-_function("expm1", np.expm1, lambda x, out: out + 1, -3, 3, 20, "e ** x - 1, exact near 0")
-_function("log", np.log, lambda x, out: Over(x), 0.5, 5, 20, "the natural logarithm")
-_function("log2", np.log2, lambda x, out: Over(x * LN2), 0.5, 5, 20, "the logarithm to base 2")
-_function("log10", np.log10, lambda x, out: Over(x * LN10), 0.5, 5, 20, "the logarithm to base 10")
-_function("log1p", np.log1p, lambda x, out: Over(x + 1), -0.5, 5, 20, "log(1 + x), exact near 0")
+_function("exp", np.exp, lambda x, out: out, -3, 3, 15, "e ** x", exponential)
+_function("exp2", np.exp2, lambda x, out: out * LN2, -3, 3, 15, "2 ** x", power_of_two)
+_function("expm1", np.expm1, lambda x, out: out + 1, -3, 3, 20, "e ** x - 1, exact near 0", expm1)
+_function("log", np.log, lambda x, out: Over(x), 0.5, 5, 20, "the natural logarithm", logarithm)
+_function(
+    "log2", np.log2, lambda x, out: Over(x * LN2), 0.5, 5, 20, "the logarithm to base 2", log_two
+)
+_function(
+    "log10",
+    np.log10,
+    lambda x, out: Over(x * LN10),
+    0.5,
+    5,
+    20,
+    "the logarithm to base 10",
+    log_ten,
+)
+_function(
+    "log1p", np.log1p, lambda x, out: Over(x + 1), -0.5, 5, 20, "log(1 + x), exact near 0", log1p
+)
 
 
 # log(e^x + e^y) = max + log1p(e^-|x - y|). Where x = y the difference may be inf - inf; the

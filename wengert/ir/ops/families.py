@@ -21,9 +21,11 @@ import numpy as np
 from wengert.errors import DTypeError, ShapeError, VerificationError
 from wengert.ir.builder import Value, add_tangents
 from wengert.ir.op import REGISTRY, ElementContext, Linear, Op, Requirement, Sample, register
+from wengert.ir.ops.parts import Parts, of_one
+from wengert.ir.ops.samples import with_complex
 from wengert.ir.program import Literal
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import BOOL, FLOAT32, FLOATS, INTEGERS, DType, Shape, TensorType
+from wengert.ir.types import BOOL, COMPLEX, FLOAT32, FLOATS, INTEGERS, DType, Shape, TensorType
 
 FLOAT16 = np.dtype(np.float16)
 NUMERIC = (*INTEGERS, *FLOATS)
@@ -299,6 +301,7 @@ def elementwise(
     check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None,
     params: tuple[str, ...] = (),
     storage: bool = False,
+    parts: Callable[..., Parts | Value] | None = None,
     family: str = "elementwise",
     cost: int = 1,
     doc: str = "",
@@ -307,8 +310,12 @@ def elementwise(
 
     `evaluate(*arrays, **params)` is its NumPy meaning and `scalar(s, *exprs, **params)` the same
     over the scalar vocabulary. `partials` has one entry per operand; without it the op has no
-    derivative. `out` is the output's dtype where it is not the operands'.
+    derivative. `out` is the output's dtype where it is not the operands'. With `parts(*operands,
+    **params)`, the same in real arithmetic, the op takes complex numbers too.
     """
+    if parts is not None:
+        dtypes = (*dtypes, *COMPLEX)
+        samples = with_complex(samples)
     if jvp is None:
         jvp = no_derivative if partials is None else _jvp(partials)
     return register(
@@ -324,6 +331,7 @@ def elementwise(
             batch=batch_elementwise(name),
             element=_element(scalar, storage),
             check=check,
+            parts=None if parts is None else of_one(parts),
             samples=samples,
             cost=cost,
             doc=doc,

@@ -24,6 +24,7 @@ from wengert.ir.op import (
     linear_in,
     register,
 )
+from wengert.ir.ops.parts import separately
 from wengert.ir.ops.structural_family import (
     DTYPES,
     NUMBERS,
@@ -130,6 +131,7 @@ gather = register(
         accumulates=True,
         batch=_gather_batch,
         element=_gather_element,
+        parts=separately("gather"),
         samples=_gather_samples,
         doc="x[indices]: the shape of the indices, then the axes of x that have none.",
     )
@@ -222,6 +224,7 @@ scatter_add = register(
         transpose=_add_transpose,
         batch=_scatter_batch("scatter_add"),
         form=lambda types: Scatter("add"),
+        parts=separately("scatter_add"),
         samples=_scatter_samples(NUMBERS),
         doc="x with the updates added at the indices; repeated indices add up.",
     )
@@ -279,6 +282,7 @@ scatter_set = register(
         transpose=_set_transpose,
         batch=_scatter_batch("scatter_set"),
         form=lambda types: Scatter("set"),
+        parts=separately("scatter_set"),
         samples=_scatter_samples(DTYPES),
         doc="x with the updates written at the indices; of repeated indices the last one wins.",
     )

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.errors import ShapeError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import ElementContext, Linear, Op, Sample, linear_in_all, register
+from wengert.ir.ops.parts import separately
 from wengert.ir.ops.structural import spans
 from wengert.ir.ops.structural_family import (
     DTYPES,
@@ -177,6 +178,7 @@ pad = register(
         transpose=_pad_transpose,
         batch=_pad_batch,
         element=_pad_element,
+        parts=separately("pad"),
         samples=_pad_samples,
         cost=0,
         doc="The operand with a scalar fill before, after and between its elements.",
@@ -277,6 +279,7 @@ concat = register(
         transpose=_concat_transpose,
         batch=_concat_batch,
         element=_concat_element,
+        parts=separately("concat"),
         samples=_concat_samples,
         cost=0,
         doc="Arrays one after the other along an axis.",

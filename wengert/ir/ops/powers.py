@@ -9,11 +9,12 @@ import numpy as np
 from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.op import Sample
+from wengert.ir.ops.complex_functions import integer_power, power, square_root
 from wengert.ir.ops.families import NUMERIC, Over, check_arity, common_dtype, elementwise
 from wengert.ir.ops.samples import both, draw, kinks, operands, specials
 from wengert.ir.program import Literal
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
-from wengert.ir.types import FLOATS, TensorType
+from wengert.ir.types import COMPLEX, FLOATS, TensorType
 
 S = ScalarBuilder
 
@@ -25,6 +26,7 @@ elementwise(
     lambda s, x: s.unary(ScalarOp.SQRT, x),
     partials=[lambda x, out: Over(out * 2)],
     samples=operands((0.5, 4)),
+    parts=square_root,
     cost=4,
     doc="the square root",
 )
@@ -81,7 +83,7 @@ MAX_SQUARED = 16
 
 
 def _pow_dx(x: Value, y: Value, out: Value) -> Value | float:
-    if isinstance(y.atom, Literal):
+    if isinstance(y.atom, Literal) and not y.type.is_complex:
         exponent = y.atom.value
         return 0.0 if exponent == 0 else y * _literal_pow(x, exponent - 1)
     singular = x.eq(0).bitand(y.eq(0))
@@ -110,6 +112,7 @@ elementwise(
     lambda s, x, y: s.maths(ScalarOp.POW, x, y),
     partials=[_pow_dx, _pow_dy],
     samples=both(operands((0.5, 3), (-3, 3), tolerance=8), kinks([0.0, 0.0], [0.0, 2.0])),
+    parts=power,
     cost=60,
     doc="x ** y of floats",
 )
@@ -140,8 +143,8 @@ def _integer_pow(s: S, x: Expr, exponent: int) -> Expr:
 
 def _infer_integer_pow(*types: TensorType, exponent: int) -> tuple[TensorType, ...]:
     check_arity("integer_pow", types, 1)
-    dtype = common_dtype("integer_pow", types, NUMERIC)
-    if exponent < 0 and dtype not in FLOATS:
+    dtype = common_dtype("integer_pow", types, (*NUMERIC, *COMPLEX))
+    if exponent < 0 and not types[0].is_float:
         raise DTypeError(
             f"integer_pow: {dtype} to the power {exponent} is not an integer; convert to a float"
         )
@@ -150,7 +153,7 @@ def _infer_integer_pow(*types: TensorType, exponent: int) -> tuple[TensorType, .
 
 def _evaluate_integer_pow(x: Any, exponent: int) -> Any:
     with np.errstate(all="ignore"):
-        if x.dtype.kind == "f":
+        if x.dtype.kind in "fc":
             return np.power(x, x.dtype.type(exponent))
         result = np.ones_like(x)
         for bit in f"{exponent:b}":
@@ -186,6 +189,7 @@ elementwise(
     params=("exponent",),
     partials=[_integer_pow_partial],
     samples=_integer_pow_samples,
+    parts=integer_power,
     cost=3,
     doc="x ** exponent for a fixed integer exponent",
 )

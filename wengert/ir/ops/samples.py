@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.op import Sample
-from wengert.ir.types import BOOL, FLOAT32, FLOAT64, FLOATS, INT64, DType
+from wengert.ir.types import BOOL, COMPLEX, FLOAT32, FLOAT64, FLOATS, INT64, DType
 
 Samples = Callable[[], Iterable[Sample]]
 
@@ -23,6 +24,8 @@ def specials(dtype: DType) -> np.ndarray:
         if dtype.kind == "i":
             values |= {-1, -2, -3, -7, -100}
         return np.array(sorted(values), dtype)
+    if dtype.kind == "c":
+        return np.array([0, 1, -1, 1j, -1j, 2 - 3j, complex(-0.0, -0.0), complex(0, -2)], dtype)
     info = np.finfo(dtype)
     positive = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 10.0, np.inf, info.max, info.tiny]
     values = [*positive, *(-v for v in positive), info.smallest_subnormal, np.nan]
@@ -37,7 +40,42 @@ def draw(dtype: DType, shape: tuple[int, ...], low: float, high: float, seed: in
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         return rng.integers(max(int(low), info.min), min(int(high), info.max) + 1, shape, dtype)
+    if dtype.kind == "c":
+        parts = rng.uniform(low, high, (2, *shape))
+        return np.asarray(parts[0] + 1j * parts[1]).astype(dtype)
     return np.asarray(rng.uniform(low, high, shape)).astype(dtype)
+
+
+def with_complex(samples: Samples) -> Samples:
+    """The samples, and complex ones made of those of float64 that are differentiable.
+
+    Where there are complex ones already, nothing is added.
+    """
+
+    def extended() -> Iterator[Sample]:
+        given = list(samples())
+        yield from given
+        if any(np.asarray(a).dtype in COMPLEX for s in given for a in s.args):
+            return
+        wide = [s for s in given if s.differentiable and _is_double(s)]
+        for number, sample in enumerate(wide):
+            for dtype in COMPLEX if number == 0 else COMPLEX[1:]:
+                args = tuple(_with_imaginary(a, dtype, k) for k, a in enumerate(sample.args))
+                yield replace(sample, args=args, tolerance=4 * sample.tolerance)
+
+    return extended
+
+
+def _is_double(sample: Sample) -> bool:
+    dtypes = [np.asarray(a).dtype for a in sample.args]
+    return dtypes.count(FLOAT64) > 0 and all(d in (FLOAT64, BOOL) for d in dtypes)
+
+
+def _with_imaginary(x: Any, dtype: DType, seed: int) -> np.ndarray:
+    x = np.asarray(x)
+    if x.dtype == BOOL:
+        return x
+    return np.asarray(x + 1j * draw(FLOAT64, x.shape, -1, 1, 50 + seed)).astype(dtype)
 
 
 def operands(

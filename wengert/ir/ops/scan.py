@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value, add_tangents
 from wengert.ir.forms import Scan
 from wengert.ir.op import Linear, Op, Sample, linear_in, register
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.structural_family import (
-    DTYPES,
     NUMBERS,
+    ORDERED,
     Batched,
     Params,
     batch_unary,
     check_axes,
     check_numeric,
+    check_real,
     check_same_dtype,
     draw,
     in_front,
@@ -41,14 +43,17 @@ def _running(accumulate: Callable[..., Any], x: Any, axis: int, reverse: bool) -
     return np.flip(out, axis) if reverse else out
 
 
-def _previous(x: Value, axis: int, reverse: bool, fill: Any) -> Value:
-    """Each element replaced by the one before it in the order of the scan, the first by `fill`."""
+def _previous(x: Value, axis: int, reverse: bool, fill: Any, distance: int = 1) -> Value:
+    """Each element replaced by the one `distance` before it in the order of the scan.
+
+    Those that have none become `fill`.
+    """
     n = x.shape[axis]
     if n == 0:
         return x
     start, stop, none = [0] * x.ndim, list(x.shape), (0,) * x.ndim
-    start[axis], stop[axis] = (1, n) if reverse else (0, n - 1)
-    one = (*none[:axis], 1, *none[axis + 1 :])
+    start[axis], stop[axis] = (distance, n) if reverse else (0, n - distance)
+    one = (*none[:axis], distance, *none[axis + 1 :])
     low, high = (none, one) if reverse else (one, none)
     kept = x.slice(start=tuple(start), stop=tuple(stop), step=(1,) * x.ndim)
     return kept.pad(fill, low=low, high=high, interior=none)
@@ -113,6 +118,29 @@ def _cumprod_jvp(
     return [primals[0].linear_recurrence(driven, axis=axis, reverse=reverse)]
 
 
+def _earlier(x: Parts, axis: int, reverse: bool, distance: int, fill: float) -> Parts:
+    """Each element replaced by the one `distance` before it, the first ones by `fill`."""
+    return Parts(
+        _previous(x.re, axis, reverse, fill, distance), _previous(x.im, axis, reverse, 0, distance)
+    )
+
+
+def _doublings(x: Parts, axis: int) -> Iterator[int]:
+    """The distances 1, 2, 4, ... within the axis (Hillis and Steele, CACM 1986)."""
+    distance = 1
+    while distance < x.re.shape[axis]:
+        yield distance
+        distance *= 2
+
+
+def _cumprod_parts(operands: Sequence[Parts], *, axis: int, reverse: bool) -> list[Parts]:
+    """Products over ever longer runs: a scan over pairs is not in the loops' vocabulary."""
+    x = operands[0]
+    for distance in _doublings(x, axis):
+        x = x * _earlier(x, axis, reverse, distance, 1)
+    return [x]
+
+
 def _cumprod_samples() -> list[Sample]:
     zeros = np.array([2.0, 0.0, 3.0, 0.0, 1.5])
     return [
@@ -132,6 +160,7 @@ cumprod = register(
         jvp=_cumprod_jvp,
         batch=batch_unary("cumprod", _batched_axis),
         form=lambda types, *, axis, reverse: Scan("mul", axis, reverse),
+        parts=_cumprod_parts,
         samples=_cumprod_samples,
         doc="The running product along an axis, from its end if `reverse`.",
     )
@@ -145,7 +174,7 @@ def _extremum_samples() -> list[Sample]:
     tied = np.array([1.0, 3.0, 3.0, 2.0, 4.0])
     nans = np.array([1.0, np.nan, 3.0, -np.inf])
     return [
-        *unary_samples(*_CASES, dtypes=DTYPES)(),
+        *unary_samples(*_CASES, dtypes=ORDERED)(),
         Sample((tied,), {"axis": 0, "reverse": False}, differentiable=False),
         Sample((nans,), {"axis": 0, "reverse": True}, differentiable=False),
     ]
@@ -157,6 +186,7 @@ def _running_extremum(
     """`no_better` names the comparison x ? y that holds where x does not replace y."""
 
     def infer(x: TensorType, *, axis: int, reverse: bool) -> tuple[TensorType]:
+        check_real(name, x)
         check_axes(name, x, (axis,))
         return (x,)
 
@@ -257,6 +287,15 @@ def _recurrence_transpose(
     return [None, following.linear_recurrence(cotangents[0], axis=axis, reverse=not reverse)]
 
 
+def _recurrence_parts(operands: Sequence[Parts], *, axis: int, reverse: bool) -> list[Parts]:
+    """The maps y -> a y + b, composed over ever longer runs."""
+    a, b = operands
+    for distance in _doublings(a, axis):
+        b = b + a * _earlier(b, axis, reverse, distance, 0)
+        a = a * _earlier(a, axis, reverse, distance, 1)
+    return [b]
+
+
 def _recurrence_batch(
     values: Sequence[Value], batched: Sequence[bool], size: int, *, axis: int, reverse: bool
 ) -> Batched:
@@ -282,6 +321,7 @@ linear_recurrence = register(
         transpose=_recurrence_transpose,
         batch=_recurrence_batch,
         form=lambda types, *, axis, reverse: Scan("linear", axis, reverse),
+        parts=_recurrence_parts,
         samples=_recurrence_samples,
         doc="y[i] = a[i] * y[i-1] + b[i] along an axis, from y[-1] = 0; linear in b.",
     )

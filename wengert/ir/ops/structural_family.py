@@ -10,13 +10,15 @@ import numpy as np
 from wengert.errors import AxisRangeError, DTypeError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY, Op, Sample, linear_in_all, register
+from wengert.ir.ops.parts import separately
 from wengert.ir.types import BOOL, INT64, DType, Shape, TensorType
 
 Batched = tuple[list[Value], list[bool]]
 Params = dict[str, Any]
 
-DTYPES = (np.float64, np.float32, np.float16, np.int32, np.uint8, np.bool_)
-NUMBERS = DTYPES[:-1]
+ORDERED = (np.float64, np.float32, np.float16, np.int32, np.uint8, np.bool_)
+DTYPES = (*ORDERED, np.complex128, np.complex64)
+NUMBERS = tuple(d for d in DTYPES if d is not np.bool_)
 
 
 # constructors
@@ -61,6 +63,7 @@ def linear_unary(
             batch=batch_unary(name, batched_params),
             element=element,
             form=form,
+            parts=separately(name),
             samples=samples,
             cost=cost,
             doc=doc,
@@ -139,6 +142,15 @@ def check_numeric(name: str, operand: TensorType) -> None:
         raise DTypeError(f"{name} takes numbers, got {operand}; cast it to an integer dtype first")
 
 
+def check_real(name: str, operand: TensorType) -> None:
+    """Raises DTypeError for complex numbers."""
+    if operand.is_complex:
+        raise DTypeError(
+            f"{name} takes real numbers, got {operand}; complex numbers have no order: "
+            "take np.abs, np.real or np.imag of them first"
+        )
+
+
 def check_same_dtype(name: str, *types: TensorType) -> None:
     """Raises DTypeError unless all operands have one dtype."""
     if any(t.dtype != types[0].dtype for t in types):
@@ -157,6 +169,10 @@ def draw(shape: Shape, dtype: Any = np.float64, seed: int = 0) -> np.ndarray[Any
         return np.asarray(rng.random(shape) < 0.6)
     if dtype.kind == "f":
         return np.asarray(rng.standard_normal(shape)).astype(dtype)
+    if dtype.kind == "c":
+        return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(
+            dtype
+        )
     return np.asarray(rng.integers(0 if dtype.kind == "u" else -9, 10, shape)).astype(dtype)
 
 

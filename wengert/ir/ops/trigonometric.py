@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.ops.complex_functions import cosh, cosine, sine, sinh, tangent, tanh
 from wengert.ir.ops.families import Over, PartialRule, elementwise
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.samples import operands
 from wengert.ir.scalar import ScalarOp
 from wengert.ir.types import FLOATS
 
 
 def _function(
-    name: str, function: Any, partial: PartialRule, low: float, high: float, doc: str
+    name: str,
+    function: Any,
+    partial: PartialRule,
+    low: float,
+    high: float,
+    doc: str,
+    parts: Callable[[Parts], Parts] | None = None,
 ) -> None:
     """A unary function that is in the scalar vocabulary under its own name."""
     op = ScalarOp(name)
@@ -26,20 +35,23 @@ def _function(
         lambda s, x: s.maths(op, x),
         partials=[partial],
         samples=operands((low, high), tolerance=4),
+        parts=parts,
         cost=25,
         doc=doc,
     )
 
 
-_function("sin", np.sin, lambda x, out: x.cos(), -6, 6, "the sine of x radians")
-_function("cos", np.cos, lambda x, out: -x.sin(), -6, 6, "the cosine of x radians")
-_function("tan", np.tan, lambda x, out: out * out + 1, -1.2, 1.2, "the tangent of x radians")
+_function("sin", np.sin, lambda x, out: x.cos(), -6, 6, "the sine of x radians", sine)
+_function("cos", np.cos, lambda x, out: -x.sin(), -6, 6, "the cosine of x radians", cosine)
+_function(
+    "tan", np.tan, lambda x, out: out * out + 1, -1.2, 1.2, "the tangent of x radians", tangent
+)
 _function("asin", np.arcsin, lambda x, out: Over(_root(1 - x, x + 1)), -0.9, 0.9, "arc sine")
 _function("acos", np.arccos, lambda x, out: Over(-_root(1 - x, x + 1)), -0.9, 0.9, "arc cosine")
 _function("atan", np.arctan, lambda x, out: Over(x * x + 1), -3, 3, "arc tangent")
-_function("sinh", np.sinh, lambda x, out: x.cosh(), -3, 3, "hyperbolic sine")
-_function("cosh", np.cosh, lambda x, out: x.sinh(), -3, 3, "hyperbolic cosine")
-_function("tanh", np.tanh, lambda x, out: 1 - out * out, -3, 3, "hyperbolic tangent")
+_function("sinh", np.sinh, lambda x, out: x.cosh(), -3, 3, "hyperbolic sine", sinh)
+_function("cosh", np.cosh, lambda x, out: x.sinh(), -3, 3, "hyperbolic cosine", cosh)
+_function("tanh", np.tanh, lambda x, out: 1 - out * out, -3, 3, "hyperbolic tangent", tanh)
 _function("asinh", np.arcsinh, lambda x, out: Over(x.hypot(1.0)), -3, 3, "inverse of sinh")
 _function("acosh", np.arccosh, lambda x, out: Over(_root(x - 1, x + 1)), 1.2, 5, "inverse of cosh")
 _function("atanh", np.arctanh, lambda x, out: Over((1 - x) * (x + 1)), -0.9, 0.9, "inverse of tanh")

@@ -19,6 +19,7 @@ from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.forms import Update
 from wengert.ir.op import ElementContext, Linear, Op, Sample, linear_in, register
+from wengert.ir.ops.parts import separately
 from wengert.ir.ops.structural_family import (
     DTYPES,
     NUMBERS,
@@ -174,6 +175,7 @@ window = register(
         accumulates=True,
         batch=_window_batch,
         element=_window_element,
+        parts=separately("window"),
         samples=_window_samples,
         cost=0,
         doc="The part of x of shape `sizes` at the starts: element k is x[start + k*step].",
@@ -293,6 +295,7 @@ def _update(name: str, transpose: Callable[..., Any], dtypes: Sequence[Any], doc
             transpose=transpose,
             batch=_update_batch(name),
             form=lambda types, *, steps: Update(combine, steps),
+            parts=separately(name),
             samples=_update_samples(dtypes),
             doc=doc,
         )

@@ -13,6 +13,7 @@ from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import agree, early
 from wengert.ir.passes.control import control
 from wengert.ir.passes.expand import expand
+from wengert.ir.passes.parts import complex_as_parts
 from wengert.ir.passes.products import products
 from wengert.ir.passes.rows import fuse_rows
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
@@ -61,6 +62,7 @@ FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
 SINK = Pass("sink", "moves additions into the branch that adds something", sink)
 EARLY = Pass("early", "collectives begin where their operands are ready, in buckets", early)
 AGREE = Pass("agree", "processes compare first how they are about to communicate", agree)
+PARTS = Pass("parts", "writes complex numbers as pairs of real ones", complex_as_parts)
 EXPAND = Pass("expand", "replaces what stands for other equations by those", expand)
 DROP_STOP_GRADIENT = Pass(
     "drop_stop_gradient", "removes stop_gradient once all derivatives are taken", drop_stop_gradient
@@ -70,7 +72,7 @@ PASSES: dict[str, Pass] = {
     p.name: p
     for p in (
         *(DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK),
-        *(EXPAND, DROP_STOP_GRADIENT, EARLY, AGREE),
+        *(EXPAND, PARTS, DROP_STOP_GRADIENT, EARLY, AGREE),
     )
 }
 
@@ -78,9 +80,11 @@ PASSES: dict[str, Pass] = {
 # simplification, whose rules look at "the same value" by identity and at values with one user;
 # simplification makes equal equations and leaves dead ones, which the last two remove. Products
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
-# anything looks into those. What compares collectives comes last, as nothing needs its result.
+# anything looks into those. Complex numbers come apart early: only what there is for real numbers
+# is simplified, fused and lowered. What compares collectives comes last, as nothing needs its
+# result.
 DEFAULT = (
-    *(DCE, EXPAND, DROP_STOP_GRADIENT, EARLY, CONTROL, CSE, SIMPLIFY, CONTROL),
+    *(DCE, EXPAND, PARTS, DROP_STOP_GRADIENT, EARLY, CONTROL, CSE, SIMPLIFY, CONTROL),
     *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE, AGREE),
 )
 

@@ -60,7 +60,7 @@ Rule = Callable[..., "Pattern | None"]
 
 def _rule(eqn: Eqn, params: dict[str, Any]) -> Rule | None:
     if eqn.op.form is None:
-        if eqn.op.element is None:
+        if eqn.op.element is None and eqn.op.family != "complex numbers":
             return None
         return _moved if eqn.op.family in _MOVERS else _pointwise
     form = eqn.op.form(tuple(a.type for a in eqn.inputs), **params)

@@ -30,7 +30,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.reductions import reduce
 from wengert.tracer.functions.ufuncs import call
-from wengert.tracer.tables import UFUNCS, function, method, views
+from wengert.tracer.tables import UFUNCS, function, method
 
 NO_VALUE: Any = np._NoValue
 
@@ -205,11 +205,11 @@ def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
         rounded = value.to(FLOAT64).div(scale).rint().mul(scale)
         return wrapped(rounded.to(value.dtype))
     if digits == 0:
-        return wrapped(value.rint())
+        return wrapped(call(np.rint, value))
     scale = 10.0 ** abs(digits)
     if digits > 0:
-        return wrapped(value.mul(scale).rint().div(scale))
-    return wrapped(value.div(scale).rint().mul(scale))
+        return wrapped(call(np.rint, value.mul(scale)).div(scale))
+    return wrapped(call(np.rint, value.div(scale)).mul(scale))
 
 
 @function(np.fix)
@@ -254,7 +254,7 @@ def isneginf(x: Any, out: Any = None) -> Any:
 def close(a: Any, b: Any, rtol: Any, atol: Any, equal_nan: bool) -> Value:
     """np.isclose: |a - b| <= atol + rtol * |b|, infinities equal only to themselves."""
     x, y = operand(a), operand(b)
-    if y.dtype.kind != "f":
+    if y.dtype.kind not in "fc":
         y = operand(materialise(y, np.result_type(y.dtype, 1.0)))
     distance = call(np.absolute, call(np.subtract, x, y))
     bound = call(np.add, atol, call(np.multiply, rtol, call(np.absolute, y)))
@@ -300,7 +300,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 def _equal(x: Operand, y: Operand, equal_nan: bool) -> Value:
     same = call(np.equal, x, y)
-    if equal_nan and x.dtype.kind == "f" and y.dtype.kind == "f":
+    if equal_nan and x.dtype.kind in "fc" and y.dtype.kind in "fc":
         same = call(np.logical_or, same, call(np.logical_and, call(np.isnan, x), call(np.isnan, y)))
     return reduce(np.logical_and, same)
 
@@ -315,41 +315,9 @@ def sinc(x: Any) -> Any:
     return wrapped(zero.select(1.0, angle.sin().div(angle)))
 
 
-@views(np.real)
-@function(np.real)
-def real(val: Any) -> Any:
-    """The real part: the array itself."""
-    return wrapped(materialise(val))
-
-
-@function(np.imag)
-def imag(val: Any) -> Any:
-    """The imaginary part: zeros."""
-    value = materialise(val)
-    return wrapped(value.full_like(0))
-
-
-@function(np.isreal)
-def isreal(x: Any) -> Any:
-    """True everywhere: traced values are real."""
-    value = materialise(x)
-    return wrapped(value.builder.full(value.shape, True, BOOL))
-
-
-@function(np.iscomplex)
-def iscomplex(x: Any) -> Any:
-    """False everywhere: traced values are real."""
-    value = materialise(x)
-    return wrapped(value.builder.full(value.shape, False, BOOL))
-
-
-function(np.iscomplexobj)(lambda x: False)
-function(np.isrealobj)(lambda x: True)
-
-
-@method("copy", "conj", "conjugate")
+@method("copy")
 def copied(a: Any, order: str = "C") -> Any:
-    """A new array of the same elements, which are real."""
+    """A new array of the same elements."""
     return copy(a)
 
 

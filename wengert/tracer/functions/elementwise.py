@@ -59,7 +59,6 @@ SAME_NAME = [
     "gcd",
     "lcm",
     "signbit",
-    "sign",
     "fmod",
 ]
 RENAMED = {
@@ -167,15 +166,33 @@ def logical_not(x: Value) -> Value:
     return x.bitnot() if x.dtype == BOOL else x.eq(0)
 
 
-@lowering("positive", "conjugate")
+@lowering("positive")
 def positive(x: Value) -> Value:
     """The number itself."""
     return x
 
 
+@lowering("conjugate")
+def conjugate(x: Value) -> Value:
+    """The number with its imaginary part negated."""
+    return x.conj() if x.type.is_complex else x
+
+
+@lowering("sign")
+def sign(x: Value) -> Value:
+    """-1, 0 or 1; of a complex number x / |x|, and 0 at 0."""
+    if not x.type.is_complex:
+        return x.sign()
+    size = absolute(x)
+    zero = size.eq(0)
+    return zero.select(0, x.div(zero.select(1, size).to(x.dtype)))
+
+
 @lowering("absolute")
 def absolute(x: Value) -> Value:
-    """The number without its sign."""
+    """The number without its sign: the length of a complex one."""
+    if x.type.is_complex:
+        return x.real().hypot(x.imag())
     return x if x.dtype.kind in "bu" else x.abs()
 
 
@@ -188,7 +205,7 @@ def square(x: Value) -> Value:
 @lowering("reciprocal")
 def reciprocal(x: Value) -> Value:
     """1 / x; for ints truncated, and NumPy's smallest int (its cast of infinity) at 0."""
-    if x.dtype.kind == "f":
+    if x.type.is_float:
         return 1.0 / x
     quotient = x.eq(1).to(x.dtype)
     if x.dtype.kind == "i":
@@ -205,7 +222,7 @@ def reciprocal_of_zero(dtype: DType) -> int:
 @lowering("power", "float_power")
 def power(x: Value, y: Value) -> Value:
     """x ** y"""
-    return x.pow(y) if x.dtype.kind == "f" else x.powi(y)
+    return x.pow(y) if x.type.is_float else x.powi(y)
 
 
 @lowering("deg2rad", "radians")
@@ -221,7 +238,12 @@ def rad2deg(x: Value) -> Value:
 
 
 def _rounding(op: str) -> Lowering:
-    return lambda x: getattr(x, op)() if x.dtype.kind == "f" else x
+    def round_(x: Value) -> Value:
+        if x.type.is_complex:
+            return getattr(x.real(), op)().complex(getattr(x.imag(), op)())
+        return getattr(x, op)() if x.type.is_float else x
+
+    return round_
 
 
 LOWERINGS.update({name: _rounding(name) for name in ("floor", "ceil", "trunc", "rint")})
@@ -229,6 +251,9 @@ LOWERINGS.update({name: _rounding(name) for name in ("floor", "ceil", "trunc", "
 
 def _classified(op: str, otherwise: bool) -> Lowering:
     def classify(x: Value) -> Value:
+        if x.type.is_complex:
+            re, im = getattr(x.real(), op)(), getattr(x.imag(), op)()
+            return re.bitand(im) if op == "isfinite" else re.bitor(im)
         if x.dtype.kind == "f":
             return getattr(x, op)()
         return x.builder.full(x.shape, otherwise, BOOL)

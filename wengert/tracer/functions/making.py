@@ -68,7 +68,7 @@ def _filler(function: Function, number: int) -> None:
     @creates(function)
     def fill(shape: Any, dtype: Any = None, order: str = "C") -> Any:
         wanted = _dtype(dtype)
-        if wanted.kind not in "biuf":
+        if wanted.kind not in "biufc":
             return function(shape, dtype)
         return filled(shape_argument(shape), number, supported_dtype(wanted))
 

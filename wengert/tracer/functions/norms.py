@@ -17,7 +17,8 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
-from wengert.tracer.functions.statistics import safe_sqrt
+from wengert.tracer.functions.statistics import safe_sqrt, squares
+from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function
 
 
@@ -42,18 +43,19 @@ def vector_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
     """sum(|x|**order)**(1/order) and its limits; the derivative at 0 is 0."""
     if isinstance(order, str):
         raise ArgumentError(f"Invalid norm order '{order}' for vectors")
-    if order == np.inf:
-        return reduce(np.maximum, x.abs(), axes)
-    if order == -np.inf:
-        return reduce(np.minimum, x.abs(), axes)
-    if order == 0:
-        return x.ne(0.0).to(x.dtype).reduce_sum(axes=axes)
-    if order == 1:
-        return x.abs().reduce_sum(axes=axes)
     if order == 2:
-        return safe_sqrt(x.mul(x).reduce_sum(axes=axes))
+        return safe_sqrt(squares(x).reduce_sum(axes=axes))
+    size = call(np.absolute, x)
+    if order == np.inf:
+        return reduce(np.maximum, size, axes)
+    if order == -np.inf:
+        return reduce(np.minimum, size, axes)
+    if order == 0:
+        return x.ne(0.0).to(size.dtype).reduce_sum(axes=axes)
+    if order == 1:
+        return size.reduce_sum(axes=axes)
     power = float(order)
-    total = x.abs().pow(power).reduce_sum(axes=axes)
+    total = size.pow(power).reduce_sum(axes=axes)
     if power < 0:
         return total.pow(1.0 / power)
     zero = total.eq(0.0)
@@ -66,14 +68,14 @@ def matrix_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
     if rows == columns:
         raise ShapeError("Duplicate axes given.")
     if order in (None, "fro", "f"):
-        return safe_sqrt(x.mul(x).reduce_sum(axes=tuple(sorted(axes))))
+        return safe_sqrt(squares(x).reduce_sum(axes=tuple(sorted(axes))))
     if order in (2, -2, "nuc"):
         others = [a for a in range(x.ndim) if a not in axes]
         return spectral_norm(transpose(x, (*others, *axes)), order)
     if order not in (1, -1, np.inf, -np.inf):
         raise ArgumentError(f"Invalid norm order {order!r} for matrices.")
     first, second = (rows, columns) if abs(order) == 1 else (columns, rows)
-    sums = x.abs().reduce_sum(axes=(first,))
+    sums = call(np.absolute, x).reduce_sum(axes=(first,))
     extreme = np.maximum if order > 0 else np.minimum
     return reduce(extreme, sums, second - (second > first))
 

@@ -27,20 +27,31 @@ from wengert.errors import (
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Literal
-from wengert.ir.types import INT64, Dim, DType, Shape, supported_dtype
+from wengert.ir.types import (
+    COMPLEX128,
+    FLOAT64,
+    INT64,
+    SUPPORTED,
+    Dim,
+    DType,
+    Shape,
+    supported_dtype,
+)
 from wengert.tracer.affine import bounds, difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 
-Scalar = bool | int | float
-WEAK_DTYPES = {int: INT64, float: np.dtype(np.float64)}
+Scalar = bool | int | float | complex
+WEAK_DTYPES = {int: INT64, float: FLOAT64, complex: COMPLEX128}
+WEAK_KINDS = {"i": int, "f": float, "c": complex}
 
 
 @dataclass(frozen=True, slots=True)
 class Operand:
     """An argument of a function: `value` is a Value, a Python scalar or a concrete array.
 
-    `weak` is set for Python ints and floats, which take the dtype of their neighbours (NEP 50).
+    `weak` is set for Python ints, floats and complex numbers, which take on the dtype of their
+    neighbours (NEP 50).
     """
 
     value: Any
@@ -51,7 +62,7 @@ class Operand:
     @property
     def spec(self) -> Any:
         """What `np.result_type` and `ufunc.resolve_dtypes` take for this operand."""
-        return (float if self.dtype.kind == "f" else int) if self.weak else self.dtype
+        return WEAK_KINDS.get(self.dtype.kind, int) if self.weak else self.dtype
 
     @property
     def ndim(self) -> int:
@@ -75,7 +86,7 @@ def operand(x: Any) -> Operand:
         return Operand(x, x.shape, x.dtype)
     if isinstance(x, Dim):
         return Operand(lift(x), (), INT64, weak=True)
-    if type(x) in (int, float):
+    if type(x) in WEAK_DTYPES:
         return Operand(x, (), WEAK_DTYPES[type(x)], weak=True)
     if isinstance(x, list | tuple) and holds_tracers(x):
         value = assemble(x)
@@ -84,20 +95,13 @@ def operand(x: Any) -> Operand:
 
 
 def _concrete(x: Any) -> Operand:
-    if isinstance(x, complex | np.complexfloating):
-        raise DTypeError(f"complex numbers are not supported yet, got {x!r}")
     try:
         array = np.asarray(x)
     except ValueError as error:
         raise ShapeError(f"{type(x).__name__} is not an array: {error}") from error
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        what = (
-            "complex numbers are not supported yet"
-            if array.dtype.kind == "c"
-            else ("expected an array or a number")
-        )
+    if array.dtype.newbyteorder("=") not in SUPPORTED:
         kind = DTypeError if array.dtype.kind in "cfmM" else InputTypeError
-        raise kind(f"{what}, got {type(x).__name__} of dtype {array.dtype}")
+        raise kind(f"expected an array or a number, got {type(x).__name__} of dtype {array.dtype}")
     return Operand(array, array.shape, supported_dtype(array.dtype))
 
 
@@ -123,7 +127,7 @@ def assemble(items: Sequence[Any]) -> Value:
 
 def result_type(*operands: Operand) -> DType:
     """NumPy's result dtype (NEP 50): Python scalars give way to arrays of the same kind."""
-    specs = [{int: 0, float: 0.0}.get(o.spec, o.spec) for o in operands]
+    specs = [{int: 0, float: 0.0, complex: 0j}.get(o.spec, o.spec) for o in operands]
     return supported_dtype(np.result_type(*specs))
 
 
@@ -149,7 +153,7 @@ def values(*xs: Any) -> list[Value]:
 def floating(x: Any) -> Value:
     """`x` as a Value; ints and bools become float64."""
     x = operand(x)
-    return materialise(x, x.dtype if x.dtype.kind == "f" else np.float64)
+    return materialise(x, x.dtype if x.dtype.kind in "fc" else np.float64)
 
 
 def wrapped(value: Any) -> Any:

@@ -266,8 +266,9 @@ def inner(a: Any, b: Any, /) -> Any:
 
 @function(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
-    """The dot product of all elements."""
+    """The dot product of all elements, those of the first being conjugated."""
     x, y = values(a, b)
+    x = x.conj() if x.type.is_complex else x
     if x.shape == y.shape:
         every = tuple(range(x.ndim))
         return wrapped(contracted_axes(x, y, every, every, "vdot"))

@@ -230,7 +230,7 @@ def ufunc_reduce(
 def without_nan(x: Any, replacement: float) -> Value:
     """`x` with NaN replaced."""
     value = materialise(x)
-    return value if value.dtype.kind != "f" else value.isnan().select(replacement, value)
+    return call(np.isnan, value).select(replacement, value) if value.type.is_float else value
 
 
 @function(np.nansum)

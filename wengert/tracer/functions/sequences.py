@@ -226,11 +226,3 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
         mask, x, y = (broadcast(p, shape) for p in parts)
         result = mask.select(x, y)
     return wrapped(result)
-
-
-@function(np.angle)
-def angle(z: Any, deg: bool = False) -> Any:
-    """The angle of real numbers: 0, or pi where negative."""
-    x = operand(z)
-    found = call(np.arctan2, 0.0, x)
-    return wrapped(call(np.rad2deg, found) if deg else found)

@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, DType, supported_dtype
+from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, DType, real_dtype, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -63,7 +63,7 @@ def _kept(keepdims: Any) -> bool:
 
 def quotient(total: Value, count: Any) -> Value:
     """total / count in the dtype of the total (float64, if that is an int)."""
-    total = total if total.dtype.kind == "f" else total.to(FLOAT64)
+    total = total if total.type.is_float else total.to(FLOAT64)
     return total.div(fit(materialise(count, total.dtype), total.shape))
 
 
@@ -96,13 +96,22 @@ def variance(
     else:
         middle = broadcast(materialise(centre, loop), x.shape)
     distance = materialise(x, loop).sub(middle)
-    total = reduce(np.add, distance.mul(distance), axes, loop, where=where)
+    square = squares(distance)
+    total = reduce(np.add, square, axes, square.dtype, where=where)
     count = _count(x, axes, where)
     if isinstance(count, Dim):
         count = lift(count)
     if isinstance(count, Value):
         return quotient(total, count.to(total.dtype).sub(float(ddof)).max(0.0))
     return quotient(total, np.maximum(count - ddof, 0))
+
+
+def squares(x: Value) -> Value:
+    """|x|**2, without a square root of complex numbers."""
+    if not x.type.is_complex:
+        return x.mul(x)
+    re, im = x.real(), x.imag()
+    return re.mul(re).add(im.mul(im))
 
 
 def _spread(
@@ -125,6 +134,7 @@ def _spread(
     x = operand(a)
     axes = normal_axes(axis, x.ndim)
     loop, result = _dtypes(x, dtype)
+    result = real_dtype(result) if result.kind == "c" else result
     found = variance(x, axes, loop, ddof, True if where is NO_VALUE else where, mean)
     found = (safe_sqrt(found) if name == "std" else found).to(result)
     return expand(found, *axes) if _kept(keepdims) else found

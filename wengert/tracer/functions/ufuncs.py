@@ -32,7 +32,7 @@ def loop_dtypes(
 ) -> tuple[DType, ...]:
     """The dtypes of the inner loop NumPy would run, inputs then outputs.
 
-    Raises DTypeError where NumPy has no loop, or the loop is one for complex numbers.
+    Raises DTypeError where NumPy has no loop.
     """
     wanted = None if dtype is None else np.dtype(dtype)
     try:
@@ -96,7 +96,10 @@ def _power(operands: list[Operand], dtypes: tuple[DType, ...], shape: Shape) -> 
         return None
     if numbers.ndim > 0:
         return None
-    number = float(numbers)
+    whole = numbers.item()
+    if isinstance(whole, complex) and whole.imag:
+        return None
+    number = float(whole.real)
     if number == 0.5:
         return broadcast(materialise(base, dtypes[0]), shape).sqrt()
     if number.is_integer() and abs(number) <= LARGEST_INTEGER_POWER:
@@ -111,7 +114,7 @@ def _whole_power(x: Value, exponent: int) -> Value:
         return x.full_like(1)
     if exponent == 2:
         return x.mul(x)
-    if exponent == -1 and x.dtype.kind == "f":
+    if exponent == -1 and x.dtype.kind in "fc":
         return 1.0 / x
     return x.integer_pow(exponent=exponent)
 

@@ -1,0 +1,187 @@
+"""Functions of complex numbers in terms of their real and imaginary parts.
+
+Branch cuts and signs of zeros on them are those of C99's Annex G, which NumPy follows. The sources
+of formulas that are not the textbook's are named beside them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from wengert.ir.builder import Value
+from wengert.ir.ops.parts import Parts, choose
+
+LN2, LN10 = math.log(2), math.log(10)
+
+
+# exponentials
+
+
+def exponential(z: Parts) -> Parts:
+    """e^re (cos im + i sin im); real where im is 0, although 0 times infinity is NaN."""
+    size = z.re.exp()
+    real = z.im.eq(0)
+    return Parts(
+        real.select(size, size * z.im.cos()),
+        real.select(z.im, size * z.im.sin()),
+    )
+
+
+def power_of_two(z: Parts) -> Parts:
+    """2^z = e^(z log 2)."""
+    return exponential(z.map(lambda x: x * LN2))
+
+
+def expm1(z: Parts) -> Parts:
+    """e^z - 1; its real part is expm1(re) cos im - 2 sin(im / 2)^2, in which nothing cancels."""
+    half = (z.im * 0.5).sin()
+    re = z.re.expm1() * z.im.cos() - half * half * 2
+    return Parts(re, z.re.exp() * z.im.sin())
+
+
+# logarithms
+
+
+def logarithm(z: Parts) -> Parts:
+    """log |z| + i angle."""
+    return Parts(_log_size(z), z.angle())
+
+
+def _log_size(z: Parts) -> Value:
+    """log |z|; near 1 as log1p(|z|^2 - 1) / 2, with |z|^2 - 1 = (a - 1)(a + 1) + b^2, a > b."""
+    x, y = z.re.abs(), z.im.abs()
+    a, b = x.max(y), x.min(y)
+    near = a.gt(0.5).bitand(a.lt(2.0))
+    one = a.builder.literal(1, a.dtype)
+    inside, other = near.select(a, one), near.select(b, 0)
+    exact = ((inside - 1) * (inside + 1) + other * other).log1p() * 0.5
+    return near.select(exact, z.size().log())
+
+
+def log_two(z: Parts) -> Parts:
+    """The logarithm to base 2."""
+    return logarithm(z).map(lambda x: x * (1 / LN2))
+
+
+def log_ten(z: Parts) -> Parts:
+    """The logarithm to base 10."""
+    return logarithm(z).map(lambda x: x * (1 / LN10))
+
+
+def log1p(z: Parts) -> Parts:
+    """log(1 + z); near 0 the real part is log1p(re (re + 2) + im^2) / 2."""
+    moved = Parts(z.re + 1, z.im)
+    small = z.size().lt(0.5)
+    re, im = small.select(z.re, 0), small.select(z.im, 0)
+    exact = (re * (re + 2) + im * im).log1p() * 0.5
+    return Parts(small.select(exact, _log_size(moved)), moved.angle())
+
+
+# roots and powers
+
+
+def square_root(z: Parts) -> Parts:
+    """The root with a real part that is not negative.
+
+    Kahan, "Branch cuts for complex elementary functions" (1987): one part is t = sqrt((|re| +
+    |z|) / 2), the other |im| / 2t, so that nothing cancels.
+    """
+    t = (z.re.abs() * 0.5 + z.size() * 0.5).sqrt()
+    zero = t.eq(0)
+    one = t.builder.literal(1, t.dtype)
+    other = zero.select(0, z.im.abs() / (zero.select(one, t) * 2))
+    right = z.re.ge(0)
+    infinite = z.im.isinf()
+    re = infinite.select(z.im.abs(), right.select(t, other))
+    im = infinite.select(z.im, right.select(other, t).copysign(z.im))
+    return Parts(re, im)
+
+
+def power(z: Parts, exponent: Parts) -> Parts:
+    """z^w = e^(w log z). 0^0 is 1, and 0 to a power with a positive real part is 0, else NaN."""
+    found = exponential(exponent * logarithm(z))
+    one, zero, nan = (z.re.builder.literal(x, z.re.dtype) for x in (1, 0, math.nan))
+    positive = exponent.re.gt(0)
+    of_zero = choose(
+        exponent.is_zero,
+        Parts(one, zero),
+        choose(positive, Parts(zero, zero), Parts(nan, nan)),
+    )
+    return choose(z.is_zero, of_zero, found)
+
+
+# Squaring takes as many steps as the exponent has bits, each with an error of its own: NumPy
+# multiplies below this, too.
+MAX_MULTIPLIED = 100
+
+
+def integer_power(z: Parts, exponent: int) -> Parts:
+    """z ** exponent by squaring; for large exponents by the logarithm."""
+    one, zero = (z.re.full_like(x) for x in (1, 0))
+    if exponent == 0:
+        return Parts(one, zero)
+    if abs(exponent) >= MAX_MULTIPLIED:
+        return power(z, Parts(one * exponent, zero))
+    result, base, left = None, z, abs(exponent)
+    while left:
+        if left & 1:
+            result = base if result is None else result * base
+        left >>= 1
+        base = base * base if left else base
+    assert result is not None
+    return result if exponent > 0 else Parts(one, zero) / result
+
+
+# circular and hyperbolic functions
+
+
+def _turned(z: Parts) -> Parts:
+    """i z"""
+    return Parts(-z.im, z.re)
+
+
+def _turned_back(z: Parts) -> Parts:
+    """-i z"""
+    return Parts(z.im, -z.re)
+
+
+def sinh(z: Parts) -> Parts:
+    """sinh re cos im + i cosh re sin im."""
+    return Parts(z.re.sinh() * z.im.cos(), z.re.cosh() * z.im.sin())
+
+
+def cosh(z: Parts) -> Parts:
+    """cosh re cos im + i sinh re sin im."""
+    return Parts(z.re.cosh() * z.im.cos(), z.re.sinh() * z.im.sin())
+
+
+# Beyond this tanh x is 1 to the last bit of float64.
+FLAT = 22.0
+
+
+def tanh(z: Parts) -> Parts:
+    """Kahan's form (1987) by t = tan im and s = sinh re, and its limit for large |re|."""
+    x, y = z.re, z.im
+    large = x.abs().gt(FLAT)
+    t, s = y.tan(), large.select(0, x).sinh()
+    beta = t * t + 1
+    scale = beta * s * s + 1
+    near = Parts(beta * (s * s + 1).sqrt() * s / scale, t / scale)
+    decay = (x.abs() * -2).exp() * 4
+    far = Parts(x.full_like(1).copysign(x), y.sin() * y.cos() * decay)
+    return choose(large, far, near)
+
+
+def sine(z: Parts) -> Parts:
+    """sin z = -i sinh(i z)."""
+    return _turned_back(sinh(_turned(z)))
+
+
+def cosine(z: Parts) -> Parts:
+    """cos z = cosh(i z)."""
+    return cosh(_turned(z))
+
+
+def tangent(z: Parts) -> Parts:
+    """tan z = -i tanh(i z)."""
+    return _turned_back(tanh(_turned(z)))
