@@ -10,6 +10,7 @@ import numpy as np
 from wengert.api.arguments import abstract, fail, float0
 from wengert.api.derivatives import jvp, vjp
 from wengert.errors import InputTypeError
+from wengert.ir.types import real_dtype
 from wengert.tracer.pytree import flatten, paths
 
 MODES = ("fwd", "rev")
@@ -34,7 +35,8 @@ def check_grads(
     """Checks derivatives of `f` at `args` along random directions, up to `order`.
 
     `modes` holds "fwd" (jvp against differences) and "rev" (vjp against differences); higher orders
-    check the derivatives of these derivatives in each mode. Tolerances and the step `eps` depend
+    check the derivatives of these derivatives in each mode. Complex arguments are moved in
+    directions of the complex plane, as pairs of real ones. Tolerances and the step `eps` depend
     on the lowest precision among `args` unless they are given. Raises AssertionError that names
     the mode, the order, the argument and both numbers.
     """
@@ -55,7 +57,7 @@ def check_grads(
 def _precision(args: Sequence[Any]) -> str:
     leaves, _ = flatten(tuple(args))
     dtypes = [abstract(x, "an argument of check_grads").type.dtype for x in leaves]
-    floats = [d for d in dtypes if d.kind == "f"]
+    floats = [real_dtype(d) if d.kind == "c" else d for d in dtypes if d.kind in "fc"]
     return min(floats, key=lambda d: d.itemsize).name if floats else "float64"
 
 
@@ -141,6 +143,8 @@ class _Check:
         if not kind.is_float:
             return np.zeros(kind.shape, float0)
         drawn = self.rng.standard_normal(kind.shape)
+        if kind.is_complex:
+            drawn = drawn + 1j * self.rng.standard_normal(kind.shape)
         return np.asarray(drawn).astype(kind.dtype)[()]
 
     def difference(
@@ -167,7 +171,7 @@ class _Check:
 
 
 def _is_float(x: Any) -> bool:
-    return np.asarray(x).dtype.kind == "f"
+    return np.asarray(x).dtype.kind in "fc"
 
 
 def _floats(tree: Any) -> list[Any]:
@@ -175,11 +179,11 @@ def _floats(tree: Any) -> list[Any]:
 
 
 def _dot(x: Any, y: Any) -> float:
-    """The inner product of two pytrees, in float64."""
+    """The pairing of two pytrees in double precision: the real part of the sum of products."""
     pairs = zip(flatten(x)[0], flatten(y)[0], strict=True)
     return float(
         sum(
-            np.sum(np.asarray(a, np.float64) * np.asarray(b, np.float64))
+            np.sum(np.asarray(a, np.complex128) * np.asarray(b, np.complex128)).real
             for a, b in pairs
             if getattr(a, "dtype", None) != float0 and getattr(b, "dtype", None) != float0
         )

@@ -69,7 +69,7 @@ class Call:
     @property
     def on_device(self) -> bool:
         """Whether any argument is an array on a GPU."""
-        return any(s is not float and len(s) == 3 for s in self.specs)
+        return any(isinstance(s, tuple) and len(s) == 3 for s in self.specs)
 
     def inputs_of(self, numbers: AbstractSet[int]) -> frozenset[int]:
         """Which of the traced leaves belong to the positional arguments of these numbers."""

@@ -74,7 +74,7 @@ class Executable:
         with self._lock, self.device.active():
             addresses: list[int] = []
             for position, (leaf, kind) in enumerate(zip(leaves, self._kinds, strict=True)):
-                if type(leaf) is float or isinstance(leaf, np.generic):
+                if type(leaf) in (float, complex) or isinstance(leaf, np.generic):
                     address = self._number(leaf, kind, position)
                 else:
                     address = borrow(leaf, kind.shape, kind.dtype)

@@ -92,7 +92,8 @@ def common_dtype(name: str, types: Sequence[TensorType], allowed: Sequence[DType
     if len(dtypes) > 1:
         raise DTypeError(f"{name} needs operands of one dtype, got {plural(dtypes)}")
     if dtypes[0] not in allowed:
-        raise DTypeError(f"{name} does not take {dtypes[0]}; it takes {plural(allowed)}")
+        hint = "" if dtypes[0].kind != "c" else "; take np.real, np.imag or np.abs of it first"
+        raise DTypeError(f"{name} does not take {dtypes[0]}; it takes {plural(allowed)}{hint}")
     return dtypes[0]
 
 

@@ -26,9 +26,12 @@ SMALL = 6
 def check_matrix(name: str, t: TensorType, square: bool = False) -> None:
     """Raises ShapeError or DTypeError unless `t` is a batch of matrices of floats."""
     if t.dtype not in (FLOAT32, FLOAT64):
-        raise DTypeError(
-            f"{name} takes float32 or float64, got {t}; convert it with .astype(float)"
+        cure = (
+            "complex matrices are factorised by NumPy alone so far"
+            if t.is_complex
+            else "convert it with .astype(float)"
         )
+        raise DTypeError(f"{name} takes float32 or float64, got {t}; {cure}")
     if t.ndim < 2:
         raise ShapeError(f"{name} takes matrices (two axes or more), got {t}")
     if square and t.shape[-1] != t.shape[-2]:
