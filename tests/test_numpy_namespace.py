@@ -29,7 +29,7 @@ def test_arrays_give_arrays() -> None:
 def test_names_are_numpys(name: str) -> None:
     ours, theirs = getattr(wnp, name), getattr(np, name)
     assert callable(ours) == callable(theirs)
-    if not callable(theirs) and name != "linalg":
+    if not callable(theirs) and name not in ("linalg", "fft"):
         assert ours is theirs
 
 

@@ -67,6 +67,12 @@ LINALG = """
 """
 """Functions of `numpy.linalg` with a traced form."""
 
+FFT = """
+    fft fft2 fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft rfft2
+    rfftn
+"""
+"""Functions of `numpy.fft` with a traced form."""
+
 
 def _either(function: Callable[..., Any]) -> Callable[..., Any]:
     """The NumPy function, which hands over to its traced form if any argument is traced."""
@@ -100,6 +106,11 @@ def _namespace() -> dict[str, Any]:
     found.update({name: _either(getattr(np, name)) for name in TRACED.split()})
     found["linalg"] = SimpleNamespace(
         **{name: _either(getattr(np.linalg, name)) for name in LINALG.split()}
+    )
+    found["fft"] = SimpleNamespace(
+        **{name: _either(getattr(np.fft, name)) for name in FFT.split()},
+        fftfreq=np.fft.fftfreq,
+        rfftfreq=np.fft.rfftfreq,
     )
     found["array"] = _created(creation.array, np.array)
     found["asarray"] = _created(creation.asarray, np.asarray)

@@ -16,8 +16,7 @@ from wengert.errors import InputTypeError
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import communicates
 from wengert.ir.passes.expand import expand
-from wengert.ir.passes.parts import interleaved
-from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.passes.pipeline import default_pipeline, real_pipeline
 from wengert.ir.passes.unchecked import unchecked
 from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint
@@ -119,7 +118,7 @@ def lower_program(
     Outputs may take the memory of the inputs that are `donated`.
     """
     kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
-    lowered: Lowered = kernels.lower(interleaved(default_pipeline(program)), grid, donated)
+    lowered: Lowered = kernels.lower(real_pipeline(program), grid, donated)
     if dumping():
         dump("lowered", "kernels", lambda: loops_text(lowered.loops))
     return lowered

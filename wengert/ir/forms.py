@@ -77,10 +77,12 @@ class Library:
     """All operands, matrix by matrix over the leading axes, given to `routine` of a library.
 
     The output has the leading axes, then one of all numbers that the routine gives;
-    `ir.ops.lapack` says which.
+    `ir.ops.lapack` says which. `library` is the name of the op that is made of such routines; the
+    operand of pocketfft is taken row by row (`ir.ops.fourier`).
     """
 
     routine: str
+    library: str = "lapack"
 
 
 @dataclass(frozen=True, slots=True)

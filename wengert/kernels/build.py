@@ -34,7 +34,7 @@ from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
 from wengert.kernels.failed import WAITING
 from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
 from wengert.kernels.homes import form_of
-from wengert.kernels.library import factorise, matrix_dims
+from wengert.kernels.library import factorise, matrix_dims, row_dims, transform
 from wengert.kernels.loops import Buffer, Communicate, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
@@ -383,13 +383,20 @@ class _Build:
         )
 
     def library(self, eqn: Eqn, form: Library, buffer: Buffer) -> None:
-        """A routine of LAPACK for each matrix of a batch."""
-        if self.shared.grid:
-            raise MissingRuleError(
-                f"the CUDA back end has no {form.routine} (a factorisation or solution of systems "
-                "larger than 6 by 6) yet; compile this function for the CPU"
-            )
+        """A routine of LAPACK for each matrix of a batch, or of pocketfft for each row."""
         types = [a.type for a in eqn.inputs]
+        if self.shared.grid:
+            what = "a factorisation or solution of systems larger than 6 by 6"
+            what = "a Fourier transform" if form.library == "pocketfft" else what
+            raise MissingRuleError(
+                f"the CUDA back end has no {form.routine} ({what}) yet; compile this function for "
+                "the CPU"
+            )
+        if form.library == "pocketfft":
+            rows = self.operand(eqn.inputs[0], row_dims(types[0])).buffer
+            statements = transform(self.s, form.routine, buffer, rows, types[0])
+            self.given(StageKind.LIBRARY, buffer, statements, [rows])
+            return
         dims = [matrix_dims(t) for t in types]
         given = [self.operand(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
         statements = factorise(self.s, form.routine, buffer, given, types)

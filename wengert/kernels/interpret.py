@@ -239,8 +239,8 @@ class Machine:
         given = [
             self.matrix(x, *shape, memo) for x, shape in zip(call.sources, call.shapes, strict=True)
         ]
-        found = REGISTRY["lapack"].evaluate(*given, routine=call.routine)
-        self.matrix(call.out, 1, call.count, memo)[0] = found
+        found = REGISTRY[call.library].evaluate(*given, routine=call.routine)
+        self.matrix(call.out, 1, call.count, memo)[0] = np.ravel(found)
 
     def communicate(self, statement: Communicate) -> None:
         """A collective: all of it at its beginning."""

@@ -213,9 +213,10 @@ class Gemm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Factorise:
-    """out = what `routine` of LAPACK gives for `sources`, on one thread.
+    """out = what `routine` of LAPACK or pocketfft gives for `sources`, on one thread.
 
     Sources are row-major matrices of the given shapes; `out` is one row of `count` numbers.
+    `library` is the op whose meaning the routine has.
     """
 
     routine: str
@@ -223,6 +224,7 @@ class Factorise:
     count: int
     sources: tuple[Matrix, ...]
     shapes: tuple[tuple[int, int], ...]
+    library: str = "lapack"
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
@@ -255,7 +257,7 @@ class Communicate:
 
 
 Call = Gemm | Factorise
-"""What a library does; the device's one, or LAPACK."""
+"""What a library does; the device's one, LAPACK, or pocketfft."""
 
 Stmt = (
     Loop

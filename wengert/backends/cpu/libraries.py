@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import collectives, threads
+from wengert.backends.cpu import collectives, pocketfft, threads
 
 
 def resolve(name: str) -> int:
@@ -28,6 +28,10 @@ def resolve(name: str) -> int:
         return collectives.address()
     if family == "special":
         return special(routine)
+    if family == "fft":
+        return pocketfft.loop(routine)
+    if family == "fftdata":
+        return pocketfft.data(routine)
     if family == "npy":
         return _numpy_api(int(routine))
     if family == "py":

@@ -8,6 +8,7 @@ from wengert.backends.cpu import llvm_calls, llvm_parallel
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_collectives import print_collective
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
+from wengert.backends.cpu.llvm_fft import print_transform
 from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
 from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
@@ -90,7 +91,9 @@ def _iterations(stmt: Stmt) -> int:
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
     if isinstance(stmt, Factorise):
-        return max(stmt.shapes[0]) ** 3
+        if stmt.library == "pocketfft":
+            return 10 * stmt.count
+        return 10 * stmt.count if stmt.library == "pocketfft" else max(stmt.shapes[0]) ** 3
     if isinstance(stmt, Gemm):
         return stmt.n * stmt.k * (stmt.m.attr if stmt.m.is_const else stmt.out.buffer.size)
     return 1
@@ -377,7 +380,10 @@ class KernelPrinter:
         print_gemm(self.body, self.entry, stmt)
 
     def _factorise(self, stmt: Factorise) -> None:
-        print_factorisation(self.body, self.entry, stmt)
+        if stmt.library == "pocketfft":
+            print_transform(self.body, self.entry, stmt)
+        else:
+            print_factorisation(self.body, self.entry, stmt)
 
     def _communicate(self, stmt: Communicate) -> None:
         status = print_collective(self.body, self.entry, stmt)

@@ -13,7 +13,7 @@ from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import agree, early
 from wengert.ir.passes.control import control
 from wengert.ir.passes.expand import expand
-from wengert.ir.passes.parts import complex_as_parts
+from wengert.ir.passes.parts import complex_as_parts, interleaved
 from wengert.ir.passes.products import products
 from wengert.ir.passes.rows import fuse_rows
 from wengert.ir.passes.simplify import drop_stop_gradient, simplify
@@ -96,6 +96,13 @@ def run(program: Program, passes: Sequence[Pass]) -> Program:
     for each in passes:
         program = each(program)
     return program
+
+
+def real_pipeline(program: Program) -> Program:
+    """As the default one, but complex inputs and outputs are arrays of floats; for lowering."""
+    ready = default_pipeline(program)
+    floats = interleaved(ready)
+    return ready if floats is ready else run(floats, (SIMPLIFY, CSE, DCE))
 
 
 def default_pipeline(program: Program) -> Program:

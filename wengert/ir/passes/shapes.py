@@ -7,6 +7,7 @@ and the sum of n equal elements is n times the element.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from wengert.ir.passes.splats import splat
 from wengert.ir.program import Atom, Literal
@@ -208,6 +209,29 @@ def concat_trivial(r: Rewriter, n: Node) -> Atom | None:
     if len(kept) < len(n.inputs):
         return r.emit("concat", *kept, axis=axis)
     return None
+
+
+def concat_slices(r: Rewriter, n: Node) -> Atom | None:
+    """concat(slice(x), slice(x), ...) -> slice(x), if each begins where the one before ends."""
+    makers = [r.maker(a, "slice") for a in n.inputs]
+    first = makers[0]
+    axis: int = n.params["axis"]
+    if first is None or any(m is None or m.inputs[0] is not first.inputs[0] for m in makers):
+        return None
+    given = [m.params for m in makers if m is not None]
+    if any(p["step"] != given[0]["step"] for p in given) or given[0]["step"][axis] != 1:
+        return None
+    for before, after in pairwise(given):
+        others = [(*p["start"][:axis], *p["start"][axis + 1 :]) for p in (before, after)]
+        ends = [(*p["stop"][:axis], *p["stop"][axis + 1 :]) for p in (before, after)]
+        if others[0] != others[1] or ends[0] != ends[1]:
+            return None
+        if before["stop"][axis] != after["start"][axis]:
+            return None
+    stop = given[-1]["stop"]
+    return r.emit(
+        "slice", first.inputs[0], start=given[0]["start"], stop=stop, step=given[0]["step"]
+    )
 
 
 def scatter_nothing(r: Rewriter, n: Node) -> Atom | None:
@@ -423,7 +447,7 @@ TABLE: Table = {
     "broadcast": (same_type, broadcast_broadcast, broadcast_reshape),
     "slice": (same_type, slice_slice, slice_broadcast, slice_concat),
     "pad": (pad_nothing, pad_splat),
-    "concat": (concat_trivial,),
+    "concat": (concat_trivial, concat_slices),
     "scatter_add": (scatter_nothing,),
     "scatter_set": (scatter_nothing,),
     "rev": (rev_rev, rev_broadcast),
