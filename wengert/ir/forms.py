@@ -85,6 +85,59 @@ class Library:
     library: str = "lapack"
 
 
+def half(n: int) -> int:
+    """How many numbers of the transform of n real ones are no conjugates of others."""
+    return n // 2 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """A routine of pocketfft, of n numbers that are `inner` numbers apart.
+
+    Its name is `kind_nxinner`, its kind c2c, r2c (real to half) or c2r. A row has n times `inner`
+    numbers, of which those at each place of `inner` are transformed by themselves. `before` and
+    `after` are the lengths of the transformed axis; `pair_before` and `pair_after` say of how many
+    floats a number is made.
+    """
+
+    kind: str
+    n: int
+    inner: int
+
+    @staticmethod
+    def named(name: str) -> Transform:
+        """The routine of this name."""
+        kind, _, sizes = name.partition("_")
+        n, _, inner = sizes.partition("x")
+        return Transform(kind, int(n), int(inner))
+
+    @property
+    def before(self) -> int:
+        return half(self.n) if self.kind == "c2r" else self.n
+
+    @property
+    def after(self) -> int:
+        return half(self.n) if self.kind == "r2c" else self.n
+
+    @property
+    def pair_before(self) -> int:
+        return 1 if self.kind == "r2c" else 2
+
+    @property
+    def pair_after(self) -> int:
+        return 1 if self.kind == "c2r" else 2
+
+    @property
+    def row_before(self) -> int:
+        """How many floats a row has before."""
+        return self.before * self.inner * self.pair_before
+
+    @property
+    def row_after(self) -> int:
+        """How many floats a row has after."""
+        return self.after * self.inner * self.pair_after
+
+
 @dataclass(frozen=True, slots=True)
 class Collective:
     """What `request` makes of operand 0 in all processes (of none for their numbers)."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import OutOfBoundsError
+from wengert.ir.forms import Transform
 from wengert.ir.op import REGISTRY
 from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.activation import ACTIVATIONS
@@ -239,8 +240,11 @@ class Machine:
         given = [
             self.matrix(x, *shape, memo) for x, shape in zip(call.sources, call.shapes, strict=True)
         ]
+        if call.library == "pocketfft":  # takes rows, of which its name tells the length
+            given = [np.reshape(given[0], (-1, Transform.named(call.routine).row_before))]
         found = REGISTRY[call.library].evaluate(*given, routine=call.routine)
-        self.matrix(call.out, 1, call.count, memo)[0] = np.ravel(found)
+        shape = (call.rows, call.count // call.rows)
+        self.matrix(call.out, *shape, memo)[...] = np.reshape(found, shape)
 
     def communicate(self, statement: Communicate) -> None:
         """A collective: all of it at its beginning."""

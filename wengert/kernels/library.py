@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 
+from wengert.ir.forms import Transform
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import TensorType
 from wengert.kernels.gemm import Dims, shares
@@ -28,36 +30,102 @@ TRANSFORM_WORK = 8
 def transform(
     s: ScalarBuilder, routine: str, out: Buffer, source: Buffer, kind: TensorType
 ) -> tuple[Stmt, ...]:
-    """The statements that transform each row of a contiguous source: runs of rows, then the rest.
+    """The statements that transform each row of a contiguous source.
 
-    A call takes all of its rows at once, as the library works on several in a vector.
+    A call takes as much as it can, as the library works on several transforms in a vector: runs of
+    rows, or, where neighbours in a row belong to different transforms, runs of columns of a row.
     """
-    before = kind.shape[-1]
-    rows = kind.size // before if kind.size else 0
+    rows = kind.size // kind.shape[-1] if kind.size else 0
+    made = Transform.named(routine)
+    work = kind.size * made.n.bit_length() * TRANSFORM_WORK
     if not rows:
         return ()
-    after = out.size // rows
+    if made.inner == 1:
+        return _in_runs(s, rows, shares(work, rows), _RowCalls(s, made, out, source))
+    columns = _ColumnCalls(s, made, out, source)
+    if rows == 1:
+        return _in_runs(s, made.inner, shares(work, made.inner), columns)
+    row = Index(rows)
+    kind_of_loop = Kind.SERIAL if shares(work, rows) == 1 else Kind.PARALLEL
+    body = (columns.of_row(s.index(row), s.int(0), made.inner),)
+    return (Loop(row, s.int(0), s.int(rows), body, kind_of_loop),)
 
-    def call(first: Expr, count: int) -> Factorise:
-        return Factorise(
-            routine,
-            Matrix(out, s.mul(first, after), count * after, 1),
-            count * after,
-            (Matrix(source, s.mul(first, before), before, 1),),
-            ((count, before),),
-            "pocketfft",
-        )
 
-    work = rows * before * before.bit_length() * TRANSFORM_WORK
-    parts = shares(work, rows)
+def _in_runs(
+    s: ScalarBuilder, count: int, parts: int, call: Callable[[Expr, int], Factorise]
+) -> tuple[Stmt, ...]:
+    """Calls for runs of `count` things on the threads, then for the rest."""
     if parts == 1:
-        return (call(s.int(0), rows),)
-    run = rows // parts
-    part = Index(rows // run)
+        return (call(s.int(0), count),)
+    run = count // parts
+    part = Index(count // run)
     body = (call(s.mul(s.index(part), run), run),)
     loop = Loop(part, s.int(0), s.int(part.extent), body, Kind.PARALLEL)
-    rest = rows % run
-    return (loop, call(s.int(rows - rest), rest)) if rest else (loop,)
+    rest = count % run
+    return (loop, call(s.int(count - rest), rest)) if rest else (loop,)
+
+
+@dataclass(frozen=True, slots=True)
+class _RowCalls:
+    """Calls for runs of rows, each of which is one transform."""
+
+    s: ScalarBuilder
+    routine: Transform
+    out: Buffer
+    source: Buffer
+
+    def __call__(self, first: Expr, count: int) -> Factorise:
+        r = self.routine
+        before, after = r.before * r.pair_before, r.after * r.pair_after
+        return Factorise(
+            f"{r.kind}_{r.n}x1",
+            Matrix(self.out, self.s.mul(first, after), after, 1),
+            count * after,
+            (Matrix(self.source, self.s.mul(first, before), before, 1),),
+            ((count, before),),
+            "pocketfft",
+            count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ColumnCalls:
+    """Calls for runs of columns of a row, each of which is one transform."""
+
+    s: ScalarBuilder
+    routine: Transform
+    out: Buffer
+    source: Buffer
+
+    def __call__(self, first: Expr, count: int) -> Factorise:
+        return self.of_row(self.s.int(0), first, count)
+
+    def of_row(self, row: Expr, first: Expr, count: int) -> Factorise:
+        """The columns from `first` on of a row."""
+        r = self.routine
+        wide_before, wide_after = r.inner * r.pair_before, r.inner * r.pair_after
+        out = Matrix(
+            self.out, self.place(row, first, r.after * wide_after, r.pair_after), wide_after, 1
+        )
+        source = Matrix(
+            self.source,
+            self.place(row, first, r.before * wide_before, r.pair_before),
+            wide_before,
+            1,
+        )
+        return Factorise(
+            f"{r.kind}_{r.n}x{count}",
+            out,
+            r.after * count * r.pair_after,
+            (source,),
+            ((r.before, count * r.pair_before),),
+            "pocketfft",
+            r.after,
+        )
+
+    def place(self, row: Expr, first: Expr, length: int, pair: int) -> Expr:
+        s = self.s
+        return s.add(s.mul(row, length), s.mul(first, pair))
 
 
 def factorise(

@@ -215,8 +215,8 @@ class Gemm:
 class Factorise:
     """out = what `routine` of LAPACK or pocketfft gives for `sources`, on one thread.
 
-    Sources are row-major matrices of the given shapes; `out` is one row of `count` numbers.
-    `library` is the op whose meaning the routine has.
+    Sources are row-major matrices of the given shapes; `out` is a matrix of `count` numbers in
+    `rows` rows. `library` is the op whose meaning the routine has.
     """
 
     routine: str
@@ -225,6 +225,7 @@ class Factorise:
     sources: tuple[Matrix, ...]
     shapes: tuple[tuple[int, int], ...]
     library: str = "lapack"
+    rows: int = 1
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:

@@ -136,7 +136,7 @@ class _Kernel:
             self.fail("factorises a buffer that was never written")
         for source, (rows, columns) in zip(call.sources, call.shapes, strict=True):
             self.matrix(source, rows, columns)
-        self.matrix(call.out, 1, call.count)
+        self.matrix(call.out, call.rows, call.count // call.rows)
         self.written.add(call.out.buffer)
 
     def communicate(self, statement: Communicate) -> None:

@@ -11,24 +11,19 @@ from collections.abc import Sequence
 
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
+from wengert.ir.forms import Transform
 from wengert.kernels.loops import Factorise
 
 
 def print_transform(body: Body, entry: list[str], call: Factorise) -> None:
     """Prints one call, which transforms all rows of its source."""
-    (rows, before), width = call.shapes[0], call.out.buffer.dtype.itemsize
-    after = call.count // rows
-    name, _, length = call.routine.partition("_")
-    pair = 2 * width
-    lengths = {
-        "c2c": (before // 2, after // 2, pair, pair),
-        "r2c": (before, after // 2, width, pair),
-        "c2r": (before // 2, after, pair, width),
-    }
-    inside, outside, step_in, step_out = lengths[name]
-    loop = f"{name}{int(length) % 2 if name == 'r2c' else ''}{'d' if width == 8 else 's'}"
+    routine, width = Transform.named(call.routine), call.out.buffer.dtype.itemsize
+    source = call.sources[0]
+    sizes, steps = _layout(routine, call, width)
+    parity = routine.n % 2 if routine.kind == "r2c" else ""
+    loop = f"{routine.kind}{parity}{'d' if width == 8 else 's'}"
     kind = "double" if width == 8 else "float"
-    module, source = body.module, call.sources[0]
+    module = body.module
     data = f"@fftdata.{loop}"
     module.helpers[data] = f"{data} = external global i8"
     module.declare(f"@fft.{loop}", "void", "ptr, ptr, ptr, ptr")
@@ -42,12 +37,26 @@ def print_transform(body: Body, entry: list[str], call: Factorise) -> None:
             body.address(call.out.buffer, body.value(call.out.offset)),
         ],
     )
-    sizes = _table(body, entry, "i64", [rows, inside, outside])
-    steps = [before * width, 0, after * width, step_in, step_out]
+    numbers = _table(body, entry, "i64", sizes)
     strides = _table(body, entry, "i64", steps)
-    given = f"ptr {addresses}, ptr {sizes}, ptr {strides}, ptr {data}"
+    given = f"ptr {addresses}, ptr {numbers}, ptr {strides}, ptr {data}"
     body.line(f"call void @fft.{loop}({given})")
     body.forget((body.place(call.out.buffer),))
+
+
+def _layout(routine: Transform, call: Factorise, width: int) -> tuple[list[int], list[int]]:
+    """How many transforms there are, their lengths, and the strides in bytes.
+
+    The strides are those from one transform to the next of source, factor and result, then from
+    one number to the next of source and result.
+    """
+    numbers = (width * routine.pair_before, width * routine.pair_after)
+    lines = (width * call.sources[0].row, width * call.out.row)
+    if routine.inner == 1:
+        sizes = [call.shapes[0][0], routine.before, routine.after]
+        return sizes, [lines[0], 0, lines[1], *numbers]
+    sizes = [routine.inner, routine.before, routine.after]
+    return sizes, [numbers[0], 0, numbers[1], *lines]
 
 
 def _table(body: Body, entry: list[str], kind: str, values: Sequence[object]) -> str:

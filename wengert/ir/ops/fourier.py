@@ -1,6 +1,6 @@
-"""Discrete Fourier transforms along the last axis: the op fft, and pocketfft that it is made of.
+"""Discrete Fourier transforms along an axis: the op fft, and pocketfft that it is made of.
 
-The op fft does not scale; the functions of `numpy.fft` are it with scaling, padding and moved axes.
+The op fft does not scale; the functions of `numpy.fft` are it with scaling and padding.
 Its kinds, with w = exp(-2 pi i / n):
 
 - forward: y[k] = sum of x[j] w**(jk), of complex x
@@ -16,22 +16,23 @@ and backward are their own transposes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.forms import Library
+from wengert.ir.forms import Library, Transform, half
 from wengert.ir.op import Linear, Op, Sample, linear_in_all, register
 from wengert.ir.ops.matrices import COST
 from wengert.ir.ops.parts import Parts
-from wengert.ir.ops.structural_family import batch_unary, draw
+from wengert.ir.ops.structural_family import Params, batch_unary, check_axes, draw
 from wengert.ir.types import (
     COMPLEX,
     FLOAT32,
     FLOAT64,
-    Dim,
+    Shape,
     TensorType,
     complex_dtype,
     real_dtype,
@@ -42,35 +43,35 @@ FLOATS = (FLOAT32, FLOAT64)
 KINDS = ("forward", "backward", "real", "halved")
 
 
-def half(n: int) -> int:
-    """How many numbers of the transform of n real ones are no conjugates of others."""
-    return n // 2 + 1
-
-
-def _infer(x: TensorType, *, kind: str, n: int) -> tuple[TensorType]:
+def _infer(x: TensorType, *, kind: str, n: int, axis: int) -> tuple[TensorType]:
+    check_axes("fft", x, (axis,))
     wanted = FLOATS if kind == "real" else COMPLEX
     if x.dtype not in wanted:
         listed = " or ".join(d.name for d in wanted)
         raise DTypeError(f"fft ({kind}) takes {listed}, got {x}; convert it first")
     length = half(n) if kind == "halved" else n
-    if n < 1 or not x.ndim or type(x.shape[-1]) is Dim or x.shape[-1] != length:
-        raise ShapeError(f"fft ({kind}) of {n} numbers takes {length} along the last axis, got {x}")
-    shape = (*x.shape[:-1], half(n) if kind == "real" else n)
+    if n < 1 or x.shape[axis] != length or not x.is_static:
+        raise ShapeError(f"fft ({kind}) of {n} numbers takes {length} along axis {axis}, got {x}")
+    shape = _with_length(x.shape, axis, half(n) if kind == "real" else n)
     if kind == "real":
         return (TensorType(complex_dtype(x.dtype), shape),)
     return (TensorType(real_dtype(x.dtype) if kind == "halved" else x.dtype, shape),)
 
 
-def _evaluate(x: Array, *, kind: str, n: int) -> Array:
+def _with_length(shape: Shape, axis: int, length: int) -> Shape:
+    return (*shape[:axis], length, *shape[axis + 1 :])
+
+
+def _evaluate(x: Array, *, kind: str, n: int, axis: int) -> Array:
     match kind:
         case "forward":
-            return np.fft.fft(x)
+            return np.fft.fft(x, axis=axis)
         case "backward":
-            return np.fft.ifft(x, norm="forward")
+            return np.fft.ifft(x, axis=axis, norm="forward")
         case "real":
-            return np.fft.rfft(x)
+            return np.fft.rfft(x, axis=axis)
         case _:
-            return np.fft.irfft(x, n, norm="forward")
+            return np.fft.irfft(x, n, axis, norm="forward")
 
 
 def _jvp(
@@ -80,7 +81,7 @@ def _jvp(
 
 
 def _transpose(
-    cotangents: Sequence[Value], inputs: Sequence[Linear], *, kind: str, n: int
+    cotangents: Sequence[Value], inputs: Sequence[Linear], *, kind: str, n: int, axis: int
 ) -> list[Value]:
     """See the module's text; the two kinds of real numbers are written in terms of the others.
 
@@ -91,13 +92,13 @@ def _transpose(
     ct = cotangents[0]
     if kind == "real":
         none = (0,) * ct.ndim
-        padded = ct.pad(0, low=none, high=(*none[1:], n - half(n)), interior=none)
-        return [padded.fft(kind="forward", n=n).real()]
+        padded = ct.pad(0, low=none, high=_with_length(none, axis, n - half(n)), interior=none)
+        return [padded.fft(kind="forward", n=n, axis=axis).real()]
     if kind == "halved":
-        found = ct.fft(kind="real", n=n).conj()
+        found = ct.fft(kind="real", n=n, axis=axis).conj()
         weights = ct.builder.constant(_multiplicities(n).astype(found.dtype))
-        return [found * weights.broadcast(shape=found.shape, dims=(found.ndim - 1,))]
-    return [ct.fft(kind=kind, n=n)]
+        return [found * weights.broadcast(shape=found.shape, dims=(axis,))]
+    return [ct.fft(kind=kind, n=n, axis=axis)]
 
 
 def _multiplicities(n: int) -> Array:
@@ -108,32 +109,35 @@ def _multiplicities(n: int) -> Array:
     return counts
 
 
-def _parts(operands: Sequence[Parts | Value], *, kind: str, n: int) -> list[Parts | Value]:
+def _parts(
+    operands: Sequence[Parts | Value], *, kind: str, n: int, axis: int
+) -> list[Parts | Value]:
     """Rows of interleaved numbers given to the library; backward is forward with parts swapped."""
     x = operands[0]
+    shape = (x if isinstance(x, Value) else x.re).shape
+    rows, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
     if isinstance(x, Value):
-        return [_taken_apart(x.pocketfft(routine=f"r2c_{n}"))]
+        given = x.reshape(shape=(rows, n * inner))
+        found = given.pocketfft(routine=f"r2c_{n}x{inner}")
+        return [_taken_apart(found, _with_length(shape, axis, half(n)))]
     if kind == "halved":
-        return [_interleaved(x).pocketfft(routine=f"c2r_{n}")]
-    if kind == "forward":
-        return [_taken_apart(_interleaved(x).pocketfft(routine=f"c2c_{n}"))]
-    turned = _interleaved(Parts(x.im, x.re)).pocketfft(routine=f"c2c_{n}")
-    found = _taken_apart(turned)
-    return [Parts(found.im, found.re)]
+        found = _interleaved(x, rows).pocketfft(routine=f"c2r_{n}x{inner}")
+        return [found.reshape(shape=_with_length(shape, axis, n))]
+    x = x if kind == "forward" else Parts(x.im, x.re)
+    result = _taken_apart(_interleaved(x, rows).pocketfft(routine=f"c2c_{n}x{inner}"), shape)
+    return [result if kind == "forward" else Parts(result.im, result.re)]
 
 
-def _interleaved(x: Parts) -> Value:
-    """Rows of real and imaginary parts by turns."""
-    *batch, n = x.re.shape
-    columns = x.map(lambda part: part.reshape(shape=(*batch, n, 1)))
-    pairs = columns.re.concat(columns.im, axis=len(batch) + 1)
-    return pairs.reshape(shape=(*batch, 2 * n))
+def _interleaved(x: Parts, rows: int) -> Value:
+    """So many rows, in which real and imaginary parts are neighbours."""
+    shape = x.re.shape
+    columns = x.map(lambda part: part.reshape(shape=(*shape, 1)))
+    pairs = columns.re.concat(columns.im, axis=len(shape))
+    return pairs.reshape(shape=(rows, pairs.type.size // rows if rows else 2 * prod(shape[1:])))
 
 
-def _taken_apart(rows: Value) -> Parts:
-    """The parts of numbers in rows as `_interleaved` makes them."""
-    *batch, length = rows.shape
-    shape = (*batch, length // 2)
+def _taken_apart(rows: Value, shape: Shape) -> Parts:
+    """The parts of an array of this shape, from rows as `_interleaved` makes them."""
     pairs = rows.reshape(shape=(*shape, 2))
 
     def part(number: int) -> Value:
@@ -146,32 +150,46 @@ def _taken_apart(rows: Value) -> Parts:
 def _samples() -> list[Sample]:
     found: list[Sample] = []
     for kind in KINDS:
-        for n in (1, 2, 5, 8, 12):
+        dtype = np.dtype(float if kind == "real" else complex)
+
+        def sample(
+            n: int, *around: int, axis: int = -1, dtype: Any = dtype, kind: str = kind
+        ) -> None:
             length = half(n) if kind == "halved" else n
-            dtype = np.dtype(float if kind == "real" else complex)
-            params = {"kind": kind, "n": n}
-            shape = (2, 3, length) if n == 5 else (length,)
+            place = axis % (len(around) + 1)
+            shape = (*around[:place], length, *around[place:])
+            params = {"kind": kind, "n": n, "axis": place}
             found.append(Sample((draw(shape, dtype, n),), params, tolerance=8))
-        single = np.float32 if kind == "real" else np.complex64
-        found.append(Sample((draw((4, length), single),), params, tolerance=8))
-        found.append(Sample((draw((0, length), dtype),), params))
+
+        for n in (1, 2, 8, 12):
+            sample(n)
+        sample(5, 2, 3)
+        sample(5, 2, 3, axis=1)
+        sample(6, 3, axis=0)
+        sample(4, 3, dtype=np.float32 if kind == "real" else np.complex64)
+        sample(4, 0)
+        sample(4, 0, axis=0)
     return found
+
+
+def _batched(size: int, *, kind: str, n: int, axis: int) -> Params:
+    return {"kind": kind, "n": n, "axis": axis + 1}
 
 
 fft = register(
     Op(
         name="fft",
         family="fourier",
-        params=("kind", "n"),
+        params=("kind", "n", "axis"),
         infer=_infer,
         evaluate=_evaluate,
         jvp=_jvp,
         linear=linear_in_all,
         transpose=_transpose,
-        batch=batch_unary("fft", lambda size, **params: params),
+        batch=batch_unary("fft", _batched),
         parts=_parts,
         samples=_samples,
-        doc="The discrete Fourier transform along the last axis, of length n, without a factor.",
+        doc="The discrete Fourier transform along an axis, of length n, without a factor.",
     )
 )
 
@@ -179,47 +197,39 @@ fft = register(
 # the library's transforms, on rows of real numbers
 
 
-def _counts(routine: str) -> tuple[str, int, int, int]:
-    """The name and the length of a transform, and how many numbers a row has before and after."""
-    name, _, length = routine.partition("_")
-    n = int(length)
-    pairs = 2 * half(n)
-    match name:
-        case "c2c":
-            return name, n, 2 * n, 2 * n
-        case "r2c":
-            return name, n, n, pairs
-        case _:
-            return name, n, pairs, n
-
-
 def _rows_infer(x: TensorType, *, routine: str) -> tuple[TensorType]:
-    _, _, before, after = _counts(routine)
-    if x.dtype not in FLOATS or not x.ndim or x.shape[-1] != before:
-        raise ShapeError(f"{routine} takes rows of {before} floats, got {x}")
-    return (x.with_shape((*x.shape[:-1], after)),)
+    found = Transform.named(routine)
+    if x.dtype not in FLOATS or not x.ndim or x.shape[-1] != found.row_before:
+        raise ShapeError(f"{routine} takes rows of {found.row_before} floats, got {x}")
+    return (x.with_shape((*x.shape[:-1], found.row_after)),)
 
 
 def _rows_evaluate(x: Array, *, routine: str) -> Array:
-    name, n, _, _ = _counts(routine)
+    found = Transform.named(routine)
     rows = np.ascontiguousarray(x)
-    if name == "r2c":
-        return np.fft.rfft(rows).view(x.dtype)
-    numbers = rows.view(complex_dtype(x.dtype))
-    if name == "c2r":
-        return np.fft.irfft(numbers, n, norm="forward")
-    return np.fft.fft(numbers).view(x.dtype)
+    if found.pair_before == 2:
+        rows = rows.view(complex_dtype(x.dtype))
+    split = rows.reshape(*x.shape[:-1], found.before, found.inner)
+    match found.kind:
+        case "r2c":
+            result = np.fft.rfft(split, axis=-2)
+        case "c2r":
+            result = np.fft.irfft(split, found.n, -2, norm="forward")
+        case _:
+            result = np.fft.fft(split, axis=-2)
+    flat = np.ascontiguousarray(result).view(x.dtype)
+    return flat.reshape(*x.shape[:-1], found.row_after)
 
 
 def _rows_samples() -> list[Sample]:
     found: list[Sample] = []
-    for name in ("c2c", "r2c", "c2r"):
-        for n in (1, 2, 7, 12):
-            routine = f"{name}_{n}"
-            before = _counts(routine)[2]
-            for shape, dtype in (((before,), float), ((3, 2, before), float), ((5, before), "f4")):
+    for kind in ("c2c", "r2c", "c2r"):
+        for n, inner in ((1, 1), (2, 1), (7, 1), (12, 1), (3, 4), (8, 5)):
+            name = f"{kind}_{n}x{inner}"
+            length = Transform.named(name).row_before
+            for shape, dtype in (((length,), float), ((3, 2, length), float), ((5, length), "f4")):
                 args = (draw(shape, dtype, n),)
-                found.append(Sample(args, {"routine": routine}, False, tolerance=1000))
+                found.append(Sample(args, {"routine": name}, False, tolerance=1000))
     return found
 
 
@@ -235,7 +245,7 @@ pocketfft = register(
         form=lambda types, *, routine: Library(routine, "pocketfft"),
         samples=_rows_samples,
         cost=COST,
-        doc="A routine of NumPy's pocketfft for each row: c2c_n, r2c_n (real to half) and c2r_n, "
-        "complex numbers being two neighbours; without derivatives.",
+        doc="A routine of NumPy's pocketfft for each row: c2c, r2c (real to half) or c2r, of n "
+        "numbers `inner` apart (c2c_8x3); complex numbers are two floats. Without derivatives.",
     )
 )

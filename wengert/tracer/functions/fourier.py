@@ -1,6 +1,6 @@
 """Functions of `numpy.fft`: transforms along one axis or several, and shifts.
 
-All are made of the op fft, which transforms the last axis without a factor.
+All are made of the op fft, which transforms an axis without a factor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from wengert.tracer.functions.operands import (
     normal_axis,
     operand,
     refuse,
-    transpose,
     wrapped,
 )
 from wengert.tracer.functions.shapes import roll
@@ -47,13 +46,13 @@ def _factor(n: int, norm: Any, forward: bool) -> float:
     return 1 / n if (norm == "forward") == forward else 1.0
 
 
-def _resized(x: Value, length: int) -> Value:
-    """The last axis cut, or filled with zeros, to a length."""
-    n = x.shape[-1]
-    none = (0,) * x.ndim
+def _resized(x: Value, axis: int, length: int) -> Value:
+    """An axis cut, or filled with zeros, to a length."""
+    n, none = x.shape[axis], (0,) * x.ndim
     if length < n:
-        return x.slice(start=none, stop=(*x.shape[:-1], length), step=(1,) * x.ndim)
-    high = (*none[1:], length - n)
+        stop = (*x.shape[:axis], length, *x.shape[axis + 1 :])
+        return x.slice(start=none, stop=stop, step=(1,) * x.ndim)
+    high = (*none[:axis], length - n, *none[axis + 1 :])
     return x if length == n else x.pad(0, low=none, high=high, interior=none)
 
 
@@ -66,16 +65,21 @@ def transformed(x: Value, kind: str, n: int, axis: int, norm: Any) -> Value:
         raise DTypeError(
             f"rfft takes real numbers, got {x.type}; use fft, or take np.real(x) first"
         )
-    last = x.ndim - 1
-    order = [a for a in range(x.ndim) if a != axis] + [axis]
-    moved = transpose(x.to(real_dtype(dtype) if kind == "real" else dtype), order)
+    given = x.to(real_dtype(dtype) if kind == "real" else dtype)
     length = n // 2 + 1 if kind == "halved" else n
-    found = _resized(moved, length).fft(kind=kind, n=n)
+    found = _resized(given, axis, length).fft(kind=kind, n=n, axis=axis)
     factor = _factor(n, norm, kind in ("forward", "real"))
-    scaled = found if factor == 1 else found.mul(factor)
+    scaled = found if factor == 1 else _scaled(found, factor)
     if kind == "halved" and x.dtype == np.float16:  # where NumPy rounds the result
         scaled = scaled.to(x.dtype)
-    return transpose(scaled, [order.index(a) for a in range(last + 1)])
+    return scaled
+
+
+def _scaled(x: Value, factor: float) -> Value:
+    """x times a real number, part by part."""
+    if not x.type.is_complex:
+        return x.mul(factor)
+    return x.real().mul(factor).complex(x.imag().mul(factor))
 
 
 def _one_axis(kind: str) -> Callable[..., Any]:
