@@ -225,6 +225,10 @@ def nan_to_num(
 ) -> Any:
     """NaN and infinities replaced by numbers."""
     value = materialise(x)
+    if value.type.is_complex:
+        parts = (nan_to_num(p, copy, nan, posinf, neginf) for p in (value.real(), value.imag()))
+        re, im = map(materialise, parts)
+        return wrapped(re.complex(im))
     if value.dtype.kind != "f":
         return wrapped(value)
     limits = np.finfo(value.dtype)
@@ -309,7 +313,7 @@ def _equal(x: Operand, y: Operand, equal_nan: bool) -> Value:
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
     known = operand(x)
-    value = materialise(known, known.dtype if known.dtype.kind == "f" else FLOAT64)
+    value = materialise(known, known.dtype if known.dtype.kind in "fc" else FLOAT64)
     zero = value.eq(0.0)
     angle = zero.select(1e-20 if value.dtype != np.float16 else 1.0, value).mul(np.pi)
     return wrapped(zero.select(1.0, angle.sin().div(angle)))

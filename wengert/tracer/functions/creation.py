@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
-from wengert.ir.types import Dim, DType, Shape, supported_dtype
+from wengert.ir.types import Dim, DType, Shape, real_dtype, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     broadcast,
@@ -135,7 +135,7 @@ def linspace(
     dims = tuple(range(1, len(whole)))
     wide_low = low.broadcast(shape=whole, dims=dims)
     if parts > 0:
-        index = iota(whole, 0, loop)
+        index = iota(whole, 0, real_dtype(loop) if loop.kind == "c" else loop).to(loop)
         numbers = index.mul(step.broadcast(shape=whole, dims=dims)).add(wide_low)
         if endpoint and count > 1:
             at_end = iota(whole, 0).eq(count - 1)

@@ -30,6 +30,7 @@ from wengert.ir.ops.matrices import (
     triangle,
 )
 from wengert.ir.types import Shape
+from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
@@ -107,10 +108,23 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 def solved(a: Value, b: Value) -> Value:
     """X of a X = b for stacks of matrices."""
     a, b = together(a, b)
+    if a.type.is_complex:
+        return _solved_apart(a, b)
     factors = a.stop_gradient().lu()
     pivots = diagonal(factors[0])
     demand(pivots.ne(pivots.full_like(0)), NOT_SINGULAR)
     return a.linear_solve(b, transpose=False)
+
+
+def _solved_apart(a: Value, b: Value) -> Value:
+    """The same of complex numbers: (P + iQ)(x + iy) = c + id as [P -Q; Q P] [x; y] = [c; d]."""
+    rows, columns = a.ndim - 2, a.ndim - 1
+    p, q = a.real(), a.imag()
+    upper, lower = p.concat(q.neg(), axis=columns), q.concat(p, axis=columns)
+    stacked = b.real().concat(b.imag(), axis=rows)
+    found = solved(upper.concat(lower, axis=rows), stacked)
+    n = a.shape[-1]
+    return cut(found, rows, 0, n).complex(cut(found, rows, n, 2 * n))
 
 
 @function(np.linalg.solve)

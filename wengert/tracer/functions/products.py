@@ -184,6 +184,8 @@ def generalised(name: str, x: Any, y: Any, **kwargs: Any) -> Value:
     else:
         ufunc, core_x, core_y, core_out = CORES[name]
         first, second = _typed(ufunc, x, y, dtype)
+        if name != "matvec" and first.type.is_complex:  # the vector comes first
+            first = first.conj()
         result = batched(first, second, core_x, core_y, core_out, name)
     return result if axes is None or len(axes) < 3 else _cores_from_last(result, axes[2])
 

@@ -77,8 +77,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 @function(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """The cross-correlation of two vectors."""
+    """The cross-correlation of two vectors, the second being conjugated."""
     x, y = _vectors(a, v, "correlate")
+    y = y.conj() if y.type.is_complex else y
     if y.shape[0] > x.shape[0]:
         return wrapped(correlated(y, x, mode).rev(axes=(0,)))
     return wrapped(correlated(x, y, mode))

@@ -287,9 +287,9 @@ def nanstd(
 def _numbers(a: Any, where: Any) -> Any:
     """The mask of elements that are not NaN, and of those in `where`."""
     x = operand(a)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return where
-    there = materialise(x).isnan().bitnot()
+    there = call(np.isnan, x).bitnot()
     return there if where is NO_VALUE else call(np.logical_and, there, where)
 
 
@@ -314,7 +314,8 @@ def cov(
     count = rows.shape[1]
     divisor = count - (ddof if ddof is not None else (0 if bias else 1))
     centred = rows.sub(spread(mean_of(operand(rows), (1,), rows.dtype), rows.shape, (1,)))
-    products = centred.dot_general(centred, contract=((1,), (1,)), batch=((), ()))
+    other = centred.conj() if centred.type.is_complex else centred
+    products = centred.dot_general(other, contract=((1,), (1,)), batch=((), ()))
     found = quotient(products, max(divisor, 0))
     return wrapped(reshape(found, tuple(n for n in found.shape if n != 1)))
 
@@ -340,6 +341,10 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     steps = reshape(c, (size_of(c.shape),)).slice(
         start=(0,), stop=(size_of(c.shape),), step=(c.shape[0] + 1,)
     )
-    deviation = steps.sqrt()
+    deviation = (steps.real() if c.type.is_complex else steps).sqrt().to(c.dtype)
     rows, columns = (deviation.broadcast(shape=c.shape, dims=(d,)) for d in (0, 1))
-    return wrapped(c.div(rows).div(columns).max(-1.0).min(1.0))
+    found = c.div(rows).div(columns)
+    if not c.type.is_complex:
+        return wrapped(found.max(-1.0).min(1.0))
+    re, im = (part.max(-1.0).min(1.0) for part in (found.real(), found.imag()))
+    return wrapped(re.complex(im))
