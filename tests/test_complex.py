@@ -105,6 +105,7 @@ FUNCTIONS: dict[str, Callable[[Array, Array], Any]] = {
         np.correlate(z[0, :2], w[0], "full"),
         np.polyval(z[0], w[0]),
         np.linspace(z[0, 0], w[1, 1], 5),
+        np.geomspace(z, w, 4),
     ),
     "statistics": lambda z, w: (
         *(np.cov(z), np.corrcoef(w), np.average(z, 0, np.arange(4.0)), np.nanmean(z)),

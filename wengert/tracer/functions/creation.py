@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
+from wengert.ir.builder import Value
 from wengert.ir.types import Dim, DType, Shape, real_dtype, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
@@ -230,7 +231,18 @@ def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Numbers evenly spaced on a log scale, between positive traced ends."""
-    logs = linspace(call(np.log10, start), call(np.log10, stop), num, endpoint, axis=axis)
-    result = call(np.power, 10.0, logs)
+    """Numbers evenly spaced on a log scale, between positive or complex traced ends."""
+    kind = result_type(operand(start), operand(stop))
+    if kind.kind == "c":  # a spiral, from the positive number that start is turned to
+        turn = call(np.sign, materialise(start, np.complex128))
+        low, high = call(np.divide, start, turn), call(np.divide, stop, turn)
+        straight = _between(low, high, num, endpoint, axis)
+        found = call(np.multiply, straight, expand(turn, normal_axis(axis, turn.ndim + 1)))
+        return wrapped(found if dtype is None else found.to(supported_dtype(dtype)))
+    result = _between(start, stop, num, endpoint, axis)
     return wrapped(result if dtype is None else result.to(supported_dtype(dtype)))
+
+
+def _between(start: Any, stop: Any, num: int, endpoint: bool, axis: int) -> Value:
+    logs = linspace(call(np.log10, start), call(np.log10, stop), num, endpoint, axis=axis)
+    return call(np.power, 10.0, logs)
