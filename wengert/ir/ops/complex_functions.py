@@ -185,3 +185,54 @@ def cosine(z: Parts) -> Parts:
 def tangent(z: Parts) -> Parts:
     """tan z = -i tanh(i z)."""
     return _turned_back(tanh(_turned(z)))
+
+
+# inverse circular and hyperbolic functions: Kahan (1987), in which 1 - z and 1 + z keep the signs
+# of their zeros, and no square of z overflows or cancels
+
+
+def _roots(z: Parts) -> tuple[Parts, Parts]:
+    """The roots of 1 - z and 1 + z."""
+    return square_root(Parts(1 - z.re, -z.im)), square_root(Parts(z.re + 1, z.im))
+
+
+def _cross(x: Parts, y: Parts) -> Parts:
+    """conj(x) y"""
+    return Parts(x.re * y.re + x.im * y.im, x.re * y.im - x.im * y.re)
+
+
+def arcsine(z: Parts) -> Parts:
+    """The sine's inverse with real parts in [-pi/2, pi/2]."""
+    minus, plus = _roots(z)
+    return Parts(z.re.atan2((minus * plus).re), _cross(minus, plus).im.asinh())
+
+
+def arccosine(z: Parts) -> Parts:
+    """The cosine's inverse with real parts in [0, pi]."""
+    minus, plus = _roots(z)
+    return Parts(minus.re.atan2(plus.re) * 2, _cross(plus, minus).im.asinh())
+
+
+def arccosh(z: Parts) -> Parts:
+    """The inverse of cosh with real parts that are not negative."""
+    minus = square_root(Parts(z.re - 1, z.im))
+    plus = square_root(Parts(z.re + 1, z.im))
+    return Parts(_cross(minus, plus).re.asinh(), minus.im.atan2(plus.re) * 2)
+
+
+def arcsinh(z: Parts) -> Parts:
+    """asinh z = i asin(-i z)."""
+    return _turned(arcsine(_turned_back(z)))
+
+
+def arctanh(z: Parts) -> Parts:
+    """log1p(4 re / ((1 - re)^2 + im^2)) / 4, and half the angle of (1 + z)(1 - conj z)."""
+    x, y = z.re, z.im
+    gap = (1 - x) * (1 - x) + y * y
+    re = (x * 4 / gap).log1p() * 0.25
+    return Parts(re, (y * 2).atan2((1 - x) * (x + 1) - y * y) * 0.5)
+
+
+def arctangent(z: Parts) -> Parts:
+    """atan z = -i atanh(i z)."""
+    return _turned_back(arctanh(_turned(z)))
