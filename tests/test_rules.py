@@ -268,6 +268,12 @@ CASES: list[tuple[str, Make]] = [
     ),
     ("concat_trivial", lambda a: a.v.concat(axis=0)),
     (
+        "concat_slices",
+        lambda a: a.m.slice(start=(0, 1), stop=(2, 2), step=(1, 1)).concat(
+            a.m.slice(start=(0, 2), stop=(2, 4), step=(1, 1)), axis=1
+        ),
+    ),
+    (
         "concat_trivial",
         lambda a: a.e.concat(
             a.e.exp(), a.e.pad(a.s, low=(2, 0), high=(0, 0), interior=(0, 0)), axis=0
