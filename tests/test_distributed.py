@@ -128,6 +128,13 @@ def test_in_loops_and_branches() -> None:
     np.testing.assert_allclose(found, wg.grad(total)(x))
 
 
+def test_complex_numbers() -> None:
+    x = RNG.standard_normal((SIZE, SIZE, 2)) + 1j * RNG.standard_normal((SIZE, SIZE, 2))
+    for name in ("psum", "all_gather", "psum_scatter", "all_to_all", "ppermute", "broadcast"):
+        ours, whole = COLLECTIVES[name]
+        np.testing.assert_allclose(everywhere(wg.jit(ours), x), whole(x))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64, np.uint8])
 def test_dtypes_stay(dtype: Any) -> None:
     x = RNG.integers(0, 20, (SIZE, SIZE)).astype(dtype)

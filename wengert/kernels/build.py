@@ -32,7 +32,14 @@ from wengert.ir.types import TensorType
 from wengert.kernels import regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
 from wengert.kernels.failed import WAITING
-from wengert.kernels.gemm import Dims, Operand, contraction_dims, is_call, product
+from wengert.kernels.gemm import (
+    Dims,
+    Operand,
+    contraction_dims,
+    in_packed_order,
+    is_call,
+    product,
+)
 from wengert.kernels.homes import form_of
 from wengert.kernels.library import factorise, matrix_dims, row_dims, transform
 from wengert.kernels.loops import Buffer, Communicate, Failure, Space, Stmt
@@ -442,7 +449,9 @@ class _Build:
         key = (atom, dims.packed)
         if key not in self.packs:
             self.packs[key] = self.pack(atom, dims)
-        strides = _in_order(dims).strides()  # by the axes' roles, which differ from use to use
+        strides = in_packed_order(
+            dims
+        ).strides()  # by the axes' roles, which differ from use to use
         assert strides is not None
         return Operand(self.packs[key], strides)
 
@@ -465,17 +474,6 @@ class _Build:
             )
         )
         return buffer
-
-
-def _in_order(dims: Dims) -> Dims:
-    """What the axes are called once they stand in the order `dims.packed`."""
-    order = dims.packed
-
-    def moved(axes: Sequence[int]) -> tuple[int, ...]:
-        return tuple(order.index(a) for a in axes)
-
-    shape = tuple(dims.shape[a] for a in order)
-    return Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
 
 
 def _buffer(tensor: TensorType, space: Space) -> Buffer:

@@ -69,6 +69,17 @@ class Dims:
         return steps[long[-1]] if long else 1
 
 
+def in_packed_order(dims: Dims) -> Dims:
+    """What the axes are called once they stand in the order `dims.packed`."""
+    order = dims.packed
+
+    def moved(axes: Sequence[int]) -> tuple[int, ...]:
+        return tuple(order.index(a) for a in axes)
+
+    shape = tuple(dims.shape[a] for a in order)
+    return Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Strides:
     """Strides of an operand in elements; one per batch axis."""

@@ -21,7 +21,8 @@ from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.forms import Collective
 from wengert.ir.op import REGISTRY, Linear, Op, Sample, linear_in_all, register
-from wengert.ir.ops.structural_family import Batched
+from wengert.ir.ops.parts import separately
+from wengert.ir.ops.structural_family import Batched, check_real
 from wengert.ir.types import BOOL, INT64, TensorType
 from wengert.world import WORLD, Request, perform
 
@@ -49,6 +50,8 @@ def _row(x: TensorType, size: int) -> TensorType:
 def _check(kind: str, x: TensorType, size: int) -> None:
     if x.dtype == BOOL:
         raise DTypeError(f"{kind} takes numbers, got {x}; convert it with .astype(int)")
+    if kind in ("pmax", "pmin"):
+        check_real(kind, x)
     if kind in ("psum_scatter", "all_to_all") and (not x.shape or x.shape[0] != size):
         raise ShapeError(
             f"{kind} needs a row of its first axis for each of the {size} processes, got {x}"
@@ -102,6 +105,7 @@ def _collective(
             jvp=jvp,
             linear=linear_in_all if transpose is not None else lambda positions: False,
             transpose=pull if transpose is not None else None,
+            parts=separately(kind) if transpose is not None else None,
             batch=batched,
             form=form,
             samples=samples,
