@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import platform
+import subprocess
 import sys
 import weakref
 from typing import Any
@@ -194,3 +197,29 @@ def test_llvm_loads_what_the_small_loader_cannot(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(f(x)[0], x.sum())
     g = executable(build.elementwise(lambda a: S.frem(a, 0.75), ["f8"], "f8", 5))
     np.testing.assert_array_equal(g(x[:5])[0], np.fmod(x[:5], 0.75))
+
+
+PROBE = """
+import resource, numpy as np, wengert as wg
+f = wg.jit(lambda x: (x + 1, x * 2))
+x = np.ones(400_000)
+for _ in range(5): f(x)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20): f(x)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_results_in_memory_that_was_freed() -> None:
+    """Results of 6 MB in each call take no new pages once there are some."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+
+    def faults(keep: str) -> int:
+        env = {**plain, "WENGERT_KEEP_MEMORY": keep}
+        command = [sys.executable, "-c", PROBE]
+        found = subprocess.run(command, capture_output=True, text=True, env=env)
+        assert found.returncode == 0, found.stderr
+        return int(found.stdout)
+
+    assert faults("1") < 500

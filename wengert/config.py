@@ -22,7 +22,8 @@ class Config:
     plays the CUDA back end's device, "gpu" or "host". `num_threads`: how many threads native code
     may use, or None for the default. `check_bounds`: whether indices known only at run time are
     checked. `debug_nans`: whether programs are evaluated equation by equation, until one makes a
-    NaN. `debug`: how much to say (0-2).
+    NaN. `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say
+    (0-2).
     """
 
     verify: bool
@@ -33,6 +34,7 @@ class Config:
     num_threads: int | None
     check_bounds: bool
     debug_nans: bool
+    keep_memory: bool
     debug: int
 
 
@@ -54,6 +56,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         num_threads=_integer(env, "WENGERT_NUM_THREADS", None, 1),
         check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
         debug_nans=_flag(env, "WENGERT_DEBUG_NANS", False),
+        keep_memory=_flag(env, "WENGERT_KEEP_MEMORY", True),
         debug=_integer(env, "WENGERT_DEBUG", 0, 0) or 0,
     )
 

@@ -38,6 +38,7 @@ from wengert.kernels.gemm import (
     contraction_dims,
     in_packed_order,
     is_call,
+    loop_order,
     product,
 )
 from wengert.kernels.homes import form_of
@@ -46,9 +47,6 @@ from wengert.kernels.loops import Buffer, Communicate, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
-
-# Products at most this large keep their accumulators in registers.
-REGISTER_WORK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +354,7 @@ class _Build:
 
     def contract(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
         lhs, rhs = contraction_dims(form, [a.type for a in eqn.inputs])
-        order = _loop_order(lhs, rhs)
+        order = loop_order(lhs, rhs)
         extents = [(lhs if side == 0 else rhs).shape[axis] for side, axis in order]
         domain, index = self.domains.of_shape(tuple(extents))
         place: dict[tuple[int, int], Expr] = dict(zip(order, index, strict=True))
@@ -484,19 +482,3 @@ def _depths(shape: Sequence[int], order: Sequence[int], axes: Sequence[int]) -> 
     """The loop depths of `axes`, given that axes of size 1 have no loop."""
     looped = [a for a in order if shape[a] != 1]
     return [looped.index(a) for a in axes if shape[a] != 1]
-
-
-def _loop_order(lhs: Dims, rhs: Dims) -> list[tuple[int, int]]:
-    """The loops of a contraction as (operand, axis); paired axes count as the first operand's."""
-    batch = [(0, a) for a in lhs.batch]
-    rows = [(0, a) for a in lhs.free]
-    columns = [(1, a) for a in rhs.free]
-    inner = [(0, a) for a in lhs.contract]
-    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
-    if n == 1:
-        down = m > 1 and lhs.innermost in lhs.free
-        return batch + (inner + rows if down else rows + inner) + columns
-    small = m * n * k <= REGISTER_WORK and m > 1
-    if small or rhs.innermost in rhs.contract:
-        return batch + rows + columns + inner
-    return batch + rows + inner + columns

@@ -26,6 +26,8 @@ SHARE_WORK = 1_000_000
 # Shares of at least this many each are cut further, to feed more threads.
 LARGE_WORK = 1 << 27
 MAX_SHARES = 32
+# Products at most this large keep their accumulators in registers.
+REGISTER_WORK = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,22 @@ def in_packed_order(dims: Dims) -> Dims:
 
     shape = tuple(dims.shape[a] for a in order)
     return Dims(moved(dims.batch), moved(dims.free), moved(dims.contract), shape)
+
+
+def loop_order(lhs: Dims, rhs: Dims) -> list[tuple[int, int]]:
+    """The loops of a contraction as (operand, axis); paired axes count as the first operand's."""
+    batch = [(0, a) for a in lhs.batch]
+    rows = [(0, a) for a in lhs.free]
+    columns = [(1, a) for a in rhs.free]
+    inner = [(0, a) for a in lhs.contract]
+    m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
+    if n == 1:
+        down = m > 1 and lhs.innermost in lhs.free
+        return batch + (inner + rows if down else rows + inner) + columns
+    small = m * n * k <= REGISTER_WORK and m > 1
+    if small or rhs.innermost in rhs.contract:
+        return batch + rows + columns + inner
+    return batch + rows + inner + columns
 
 
 @dataclass(frozen=True, slots=True)

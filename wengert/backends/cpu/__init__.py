@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import cache
+from wengert.backends.cpu import freed_memory
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.load import load
@@ -51,6 +52,7 @@ def compile(  # noqa: A001 - the name that the stages have
     made = Executable(
         signature, kept, addresses[MAIN], code, lambda: str(_compiler().text(program()))
     )
+    freed_memory.keep()
     release = worth_releasing(signature, entry.facts["work"])
     made.fast = fast_entry(signature, made.address, kept, code, release)
     made.from_cache = from_cache
