@@ -41,6 +41,7 @@ check: $(INSTALLED)-check
 
 bench: $(INSTALLED)-bench
 	@$(RUN) -m benchmarks
+	@$(RUN) -m benchmarks.scaling
 
 # The cases that CI runs on the host; then some of them again under NVIDIA's memory checker.
 test-gpu: $(INSTALLED)-test-gpu
