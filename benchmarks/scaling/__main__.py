@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scaling.model import Link, Prediction, fit_compute, fit_link, predict
-from benchmarks.scaling.worker import BATCH, WIDTHS
+from benchmarks.scaling.worker import BATCH, WIDE, WIDTHS
 
 RESULTS = Path(__file__).parent.parent / "results"
 COUNTS = (1, 2, 4)
@@ -86,6 +86,7 @@ def lines(runs: dict[int, Any], link: Link, compute: Any, steps: Any, seen: Any)
     found += [
         "",
         f"{one['step'] / two['step']:.2f}  efficiency of 2 processes with a thread each (0.9)",
+        f"{one['wide'] / two['wide']:.2f}  the same for a perceptron {WIDE} (0.9)",
         f"{exposed[0] / exposed[1]:.0%}  of the communication is exposed with overlap (30 %)",
         f"{slow[0] / slow[1]:.0%}  of what an emulated network of 1 GB/s takes besides",
         f"{row['allreduce'] / row['pmean']:.2f}  bare Allreduce of 4 MiB over pmean (0.95)",

@@ -27,6 +27,8 @@ SIZES = (8, 1 << 10, 1 << 14, 1 << 17, 1 << 20, 4 << 20, 16 << 20)
 LATENCY, BANDWIDTH = 50e-6, 1e9
 """Of the emulated network: seconds, and bytes per second."""
 WIDTHS, BATCH = (784, 512, 512, 512, 512, 10), 512
+WIDE = (784, 1024, 512, 10)
+"""A second net, with about as many parameters in fewer layers."""
 dist = wg.distributed
 
 
@@ -135,20 +137,26 @@ class Network:
         return finish
 
 
-def steps() -> dict[str, float]:
-    """A step on this process's part of a batch: overlapped, not overlapped, and all alone.
-
-    Then the same on an emulated network, whose messages do not take the processor's time.
-    """
+def given_to(widths: tuple[int, ...]) -> tuple[Any, ...]:
+    """The arguments of a step on this process's part of a batch."""
     rng = np.random.default_rng(0)
     params = [
         (rng.normal(size=(n, m)).astype(np.float32) * 0.05, np.zeros(m, np.float32))
-        for n, m in itertools.pairwise(WIDTHS)
+        for n, m in itertools.pairwise(widths)
     ]
     state = wg.optim.sgd(1e-2).init(params)
     rows = BATCH // dist.size()
-    x = rng.normal(size=(rows, WIDTHS[0])).astype(np.float32)
-    given = (params, state, x, rng.integers(0, WIDTHS[-1], rows))
+    x = rng.normal(size=(rows, widths[0])).astype(np.float32)
+    return params, state, x, rng.integers(0, widths[-1], rows)
+
+
+def steps() -> dict[str, float]:
+    """A step on this process's part of a batch: overlapped, not overlapped, and all alone.
+
+    Then the same on an emulated network, whose messages do not take the processor's time; and a
+    step of the wide net.
+    """
+    given = given_to(WIDTHS)
     made = {"step": step_of(dist.value_and_grad), "alone": step_of(wg.value_and_grad)}
     for step in made.values():
         step(*given)
@@ -164,7 +172,8 @@ def steps() -> dict[str, float]:
         slow = medians(calls, 4.0)
         world.use(axes)
         found |= {f"network: {k}": v for k, v in slow.items()}
-    return found
+    wide, widely = given_to(WIDE), step_of(dist.value_and_grad)
+    return found | medians({"wide": lambda: widely(*wide)}, 3.0)
 
 
 def main(place: Path) -> None:

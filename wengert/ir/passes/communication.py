@@ -41,14 +41,20 @@ def early(program: Program) -> Program:
 
 
 def agree(program: Program) -> Program:
-    """`program` with a collective in front that compares all others between the processes."""
-    world = communicator(WORLD).size
-    if world == 1 or not communicates(program):
+    """`program` with a collective in front that compares all others between the processes.
+
+    They are those along its axis, if all collectives have the same one: others may do other things.
+    """
+    found = [e for e in equations(program) if e.op.family == FAMILY]
+    axes = {e.params["axis"] for e in found}
+    axis = axes.pop() if len(axes) == 1 else WORLD
+    world = communicator(axis).size
+    if world == 1 or not found:
         return program
-    plan = "\n".join(_described(e) for e in equations(program) if e.op.family == FAMILY)
+    plan = "\n".join(map(_described, found))
     digest = hashlib.sha256(plan.encode()).digest()
     number = int.from_bytes(digest[:7], "little")
-    params = {"axis": WORLD, "size": world, "detail": (number,)}
+    params = {"axis": axis, "size": world, "detail": (number,)}
     first = Eqn(REGISTRY["agree"], (), (Var(TensorType(INT64, ())),), params)
     return Program(program.inputs, (first, *program.eqns), program.outputs)
 
