@@ -33,6 +33,7 @@ from wengert.api import (
     linearize,
     make_ir,
     map,  # noqa: A004
+    pure_callback,
     ravel_pytree,
     scan,
     sparse_hessian,
@@ -61,7 +62,7 @@ from wengert.tracer.pytree import (
 __version__ = "0.1.0"
 
 _LAZY = (
-    *("distributed", "interop", "linalg", "nn", "numpy", "optim", "random", "special"),
+    *("debug", "distributed", "interop", "linalg", "nn", "numpy", "optim", "random", "special"),
     *("testing", "train"),
 )
 _LAZY_FUNCTIONS = {"fit": "wengert.train.fit", "minimize": "wengert.optim.minimization"}
@@ -93,6 +94,7 @@ __all__ = [
     "linearize",
     "make_ir",
     "map",
+    "pure_callback",
     "ravel_pytree",
     "register_pytree_node",
     "register_pytree_node_class",

@@ -1,6 +1,7 @@
 """The public transforms."""
 
 from wengert.api.arguments import ShapeDtypeStruct, float0
+from wengert.api.callback import pure_callback
 from wengert.api.checkpoint import checkpoint
 from wengert.api.control import cond, fori_loop, map, scan, switch, while_loop  # noqa: A004
 from wengert.api.custom import Custom, custom_jvp, custom_vjp
@@ -47,6 +48,7 @@ __all__ = [
     "linearize",
     "make_ir",
     "map",
+    "pure_callback",
     "ravel_pytree",
     "scan",
     "sparse_hessian",

@@ -13,6 +13,7 @@ from wengert.api.arguments import fail
 from wengert.config import config
 from wengert.dump import dump, dumping, note
 from wengert.errors import InputTypeError
+from wengert.ir.ops.host_calls import calls_python
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import communicates
 from wengert.ir.passes.expand import expand
@@ -91,7 +92,7 @@ def _compile_loops(engine: Any, program: Program, grid: bool, donated: AbstractS
 
     made = engine.compile(
         loops,
-        key=_key(program, donated),
+        key=None if calls_python(program) else _key(program, donated),
         in_types=program.in_types,
         out_types=program.out_types,
         constants=constants,

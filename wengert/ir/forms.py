@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wengert.ir.host import HostCall
 from wengert.world import Request
 
 
@@ -155,4 +156,4 @@ class Region:
     kind: str
 
 
-Form = Reduction | Scan | Contraction | Scatter | Update | Library | Collective | Region
+Form = Reduction | Scan | Contraction | Scatter | Update | Library | Collective | HostCall | Region

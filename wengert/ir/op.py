@@ -124,6 +124,10 @@ class Op:
     form: Callable[..., Form] | None = None
     check: Callable[[ElementContext, tuple[Expr, ...]], Requirement] | None = None
     unchecked: Callable[..., Any] | None = None
+    raises: bool = False
+    """It may raise anything, so it never runs where the program would not run it."""
+    effect: bool = False
+    """It is there for what it does: it stays, once and in its place, though nothing reads it."""
     expand: Callable[..., Sequence[Any]] | None = None
     parts: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
@@ -132,6 +136,16 @@ class Op:
 
     def __repr__(self) -> str:
         return f"Op({self.name})"
+
+    @property
+    def fails(self) -> bool:
+        """Whether it may end the program."""
+        return self.check is not None or self.raises
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is run for its own sake, and not for its results alone."""
+        return self.check is not None or self.effect
 
     def rule(self, name: str) -> Any:
         """The rule called `name`; raises MissingRuleError that tells where to write it."""

@@ -84,10 +84,15 @@ def regions(eqn: Eqn) -> Iterator[Program]:
 
 
 def can_fail(eqn: Eqn) -> bool:
-    """Whether an equation, or one in its regions, checks something at run time."""
-    if eqn.op.check is not None:
+    """Whether an equation, or one in its regions, may fail at run time."""
+    if eqn.op.fails:
         return True
     return any(can_fail(e) for region in regions(eqn) for e in region.eqns)
+
+
+def acts(eqn: Eqn) -> bool:
+    """Whether an equation, or one in its regions, does something beside giving results."""
+    return eqn.op.effect or any(acts(e) for region in regions(eqn) for e in region.eqns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,12 +26,12 @@ from wengert.ir.forms import (
     Scatter,
     Update,
 )
+from wengert.ir.host import HostCall
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import TensorType
-from wengert.kernels import regions
+from wengert.kernels import calls, regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
-from wengert.kernels.failed import WAITING
 from wengert.kernels.gemm import (
     Dims,
     Operand,
@@ -43,7 +43,7 @@ from wengert.kernels.gemm import (
 )
 from wengert.kernels.homes import form_of
 from wengert.kernels.library import factorise, matrix_dims, row_dims, transform
-from wengert.kernels.loops import Buffer, Communicate, Failure, Space, Stmt
+from wengert.kernels.loops import Buffer, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
@@ -62,17 +62,19 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
 
     Outputs of the whole program (`top`) have buffers of their own kind.
     """
-    calls = _no_operands
+    as_they_are = _no_operands
     if top or not context.grid:
-        calls = functools.partial(gemm_operands, narrow=context.grid)
-    found = plan(program, calls, inputs.mutable)
+        as_they_are = functools.partial(gemm_operands, narrow=context.grid)
+    found = plan(program, as_they_are, inputs.mutable)
     return _Build(program, found, context, inputs, top).run()
 
 
 def gemm_operands(eqn: Eqn, form: Form, narrow: bool = False) -> list[Atom]:
     """The operands of a library call whose memory order it takes as it is; see `is_call`."""
     types = [a.type for a in eqn.inputs]
-    if isinstance(form, Library) or (isinstance(form, Collective) and not form.request.in_place):
+    if isinstance(form, Library | HostCall):
+        return list(eqn.inputs)
+    if isinstance(form, Collective) and not form.request.in_place:
         return list(eqn.inputs)
     if not isinstance(form, Contraction) or not is_call(form, types, narrow):
         return []
@@ -126,6 +128,9 @@ class _Build:
         form = form_of(eqn)
         if isinstance(form, Region):
             regions.lower(self, form, eqn)
+            return
+        if isinstance(form, HostCall):
+            calls.python(self, form, eqn)
             return
         out = eqn.outputs[0]
         is_view = form is None and self.plan.root(out) is not out
@@ -188,7 +193,7 @@ class _Build:
             case Library():
                 self.library(eqn, form, buffer)
             case Collective():
-                self.collective(eqn, form, buffer)
+                calls.collective(self, form, eqn, buffer)
             case Contraction() if self.is_call(form, eqn):
                 self.gemm(eqn, form, buffer)
             case Contraction():
@@ -406,29 +411,6 @@ class _Build:
         given = [self.operand(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
         statements = factorise(self.s, form.routine, buffer, given, types)
         self.given(StageKind.LIBRARY, buffer, statements, given)
-
-    def collective(self, eqn: Eqn, form: Collective, buffer: Buffer) -> None:
-        """What all processes make of an operand: in its place, if it has the result's type."""
-        if self.shared.grid and not self.top:
-            raise MissingRuleError(
-                f"on a GPU, {form.request.kind} cannot stand inside a loop or branch of the "
-                "program: it is a call of the host's; let Python run that loop, or compile this "
-                "function for the CPU"
-            )
-        given: list[Buffer] = []
-        if form.request.in_place:
-            copy = self.initial(eqn.inputs[0], eqn.outputs[0], buffer)
-            if copy is not None:
-                self.add(copy)
-            given.append(buffer)
-        elif eqn.inputs:
-            given.append(self.in_memory(eqn.inputs[0]))
-        code = -1  # on a grid the host communicates, and raises by itself
-        if not self.shared.grid:
-            code = len(self.shared.failures)
-            self.shared.failures.append(Failure("DistributedError", WAITING, eqn.location))
-        statement = Communicate(form.request, tuple(given), (buffer,), code)
-        self.given(StageKind.COLLECTIVE, buffer, (statement,), given)
 
     def in_memory(self, atom: Atom) -> Buffer:
         """A buffer with all elements of a value."""

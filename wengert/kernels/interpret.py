@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.errors import OutOfBoundsError
 from wengert.ir.forms import Transform
+from wengert.ir.host import HostCall, called
 from wengert.ir.op import REGISTRY
 from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.activation import ACTIVATIONS
@@ -247,12 +248,15 @@ class Machine:
         self.matrix(call.out, *shape, memo)[...] = np.reshape(found, shape)
 
     def communicate(self, statement: Communicate) -> None:
-        """A collective: all of it at its beginning."""
+        """A collective, all of it at its beginning, or a call of Python."""
         if statement.phase is not Phase.WAIT:
             sources, outs = (
                 [self.memory[b] for b in x] for x in (statement.sources, statement.outs)
             )
-            perform(statement.request, sources, outs)
+            if isinstance(statement.request, HostCall):
+                called(statement.request).perform(sources, outs)
+            else:
+                perform(statement.request, sources, outs)
 
     def matrix(self, matrix: Matrix, rows: int, columns: int, memo: dict[int, Any]) -> Any:
         """The matrix as a view of its buffer."""

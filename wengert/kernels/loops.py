@@ -14,7 +14,7 @@ Grammar
                 | Check(condition, code, value)   fail the whole call unless the condition holds
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
                 | Factorise(routine, out, sources)    a library's factorisation or solution
-                | Communicate(request, sources, outs, phase)    a collective of all processes
+                | Communicate(request, sources, outs, phase)    a collective, or a call of Python's
 
 For a grid of threads (`kernels/grid`) loops have further kinds, and a kernel says how many threads
 work together on what it does:
@@ -45,6 +45,7 @@ import enum
 from dataclasses import dataclass
 
 from wengert.errors import Location
+from wengert.ir.host import HostCall
 from wengert.ir.scalar import Expr, Index
 from wengert.ir.types import DType
 from wengert.world import Request
@@ -245,11 +246,14 @@ class Phase(enum.StrEnum):
 class Communicate:
     """outs = what the collective `request` makes of `sources` in all processes, whole buffers.
 
+    Or what a Python function makes of them: then it is WHOLE, and on the thread that has called the
+    program; those without elements are left out.
+
     In place, the sources are the outs. Between the START and the WAIT with the same `ticket`
     nothing else touches any of them. `code` is the number of the failure that stands for an error.
     """
 
-    request: Request
+    request: Request | HostCall
     sources: tuple[Buffer, ...]
     outs: tuple[Buffer, ...]
     code: int

@@ -14,12 +14,15 @@ from dataclasses import dataclass, field, replace
 
 from wengert.kernels.loops import Communicate, Kernel, Phase
 from wengert.kernels.statements import buffers, changed, walk
+from wengert.world import Request
 
 
 def _alone(step: Kernel) -> Communicate | None:
-    """The collective of an array that is all there is of a step."""
+    """The collective of an array that is all there is of a step; calls of Python are none."""
     only = step.body[0] if len(step.body) == 1 else None
-    return only if isinstance(only, Communicate) and only.sources else None
+    if not isinstance(only, Communicate) or not isinstance(only.request, Request):
+        return None
+    return only if only.sources else None
 
 
 def overlapped(steps: Sequence[Kernel]) -> list[Kernel]:

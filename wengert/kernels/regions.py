@@ -20,7 +20,7 @@ from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.dependence import Independent, independent, overwritten
 from wengert.kernels.emit import loops_around
 from wengert.kernels.homes import replaced
-from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
+from wengert.kernels.loops import Buffer, Communicate, If, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.materialise import Plan
 from wengert.kernels.pull import Pull, Reader
 from wengert.kernels.ranges import checked_at_ends
@@ -28,7 +28,7 @@ from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.scalar_maths import has_loops, one_at_a_time
 from wengert.kernels.schedule import CHUNK_WORK, INNER_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
-from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, work
+from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, walk, work
 
 # Carried values of at most this many elements are kept on the stack.
 NEAR = 64
@@ -155,6 +155,8 @@ class _Region:
 
     def chunks(self, turns: int, body: Sequence[Stmt]) -> int:
         """Into how many chunks independent turns are cut; 1 if that is not worth the threads."""
+        if any(isinstance(st, Communicate) for st in walk(body)):
+            return 1
         total = turns * work(body)
         if not self.block.top and total < INNER_WORK:
             return 1

@@ -32,7 +32,7 @@ class StageKind(enum.StrEnum):
     SCATTER = "scatter"  # out[offset] (+)= value, in order, after a first copy if not in place
     GEMM = "gemm"  # `product`: library calls
     LIBRARY = "library"  # `product`: calls of LAPACK
-    COLLECTIVE = "collective"  # `product`: a collective of all processes
+    COLLECTIVE = "collective"  # `product`: a collective, or a call of Python's
     REGION = "region"  # `product`: loops and branches of the program
 
 

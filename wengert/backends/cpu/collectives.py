@@ -1,4 +1,4 @@
-"""The way from native code back to Python for collectives: one C function for all of them.
+"""The way from native code back to Python for collectives and Python's functions: one C function.
 
 It is called with a text that says what to do, and the addresses of the buffers. What it raises
 waits in `wengert.world` until native code has returned.
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert import world
+from wengert.ir.host import HostCall, called
 from wengert.ir.types import DType
 from wengert.kernels.loops import Buffer, Communicate, Phase
 
@@ -39,7 +40,7 @@ class _Order:
     phase: Phase
     ticket: int
     sources: int
-    request: world.Request
+    request: world.Request | HostCall
     kinds: tuple[tuple[DType, Any], ...]  # dtypes, and C types of the memory
 
     def carry_out(self, addresses: Any) -> None:
@@ -51,7 +52,9 @@ class _Order:
             for k, (dtype, kind) in enumerate(self.kinds)
         ]
         sources, outs = arrays[: self.sources], arrays[self.sources :]
-        if self.phase is Phase.START:
+        if isinstance(self.request, HostCall):
+            called(self.request).perform(sources, outs)
+        elif self.phase is Phase.START:
             world.begin(self.request, sources, outs, self.ticket)
         else:
             world.perform(self.request, sources, outs)
@@ -66,7 +69,9 @@ def _parsed(text: bytes) -> _Order:
         (np.dtype(name), ctypes.c_char * (int(size) * np.dtype(name).itemsize))
         for name, size in kinds
     )
-    parsed = world.parse_request(request)
+    kind, _, number = request.partition(" ")
+    host = kind == HostCall.kind
+    parsed = HostCall(int(number)) if host else world.parse_request(request)
     return _Order(Phase(phase), int(ticket), int(sources), parsed, memory)
 
 

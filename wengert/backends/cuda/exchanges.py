@@ -21,7 +21,7 @@ class Exchange:
 def as_exchange(kernel: Kernel) -> Exchange:
     """The call that a kernel of one collective makes."""
     (call,) = kernel.body
-    assert isinstance(call, Communicate)
+    assert isinstance(call, Communicate) and isinstance(call.request, Request)
     if not call.sources:
         return Exchange(call.request, None, call.outs)
     (source,), (out,) = call.sources, call.outs

@@ -24,12 +24,12 @@ from wengert.ir.ops.control_family import (
     with_tangents,
 )
 from wengert.ir.ops.control_samples import branch_samples
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import Body, Price, Split, repeat, separate_region
 from wengert.ir.transforms.taint import depending, reached
 from wengert.ir.transforms.transpose import pull_onto
-from wengert.ir.types import TensorType
+from wengert.ir.types import BOOL, TensorType
 
 
 def _infer(index: TensorType, *operands: TensorType, branches: tuple[Program, ...]) -> Types:
@@ -127,10 +127,13 @@ def _known(
     slots: Sequence[Var],
     places: Sequence[dict[int, Var]],
 ) -> list[Eqn]:
-    """The branch of known values that fills the slots; none if it gives nothing."""
+    """The branch of known values that fills the slots; none if it gives and does nothing."""
     outputs = (*chosen(eqn.outputs, outs, False), *slots)
+    more: tuple[Atom, ...] = ()
     if not outputs:
-        return []
+        if not any(acts(e) for body in bodies for e in body.parts.known):
+            return []
+        outputs, more = (Var(TensorType(BOOL, ())),), (Literal(True, BOOL),)
     regions: list[Program] = []
     for region, body, place in zip(eqn.params["branches"], bodies, places, strict=True):
         builder = Builder(inputs=chosen(region.inputs, marks, False), eqns=list(body.parts.known))
@@ -138,7 +141,7 @@ def _known(
             place[i] if i in place else builder.zeros(slot.type).atom
             for i, slot in enumerate(slots)
         ]
-        gives = (*chosen(region.outputs, outs, False), *filled)
+        gives = (*chosen(region.outputs, outs, False), *filled, *more)
         regions.append(Program(tuple(builder.inputs), tuple(builder.eqns), gives))
     inputs = (eqn.inputs[0], *chosen(eqn.inputs[1:], marks, False))
     return [Eqn(eqn.op, inputs, outputs, {"branches": tuple(regions)}, eqn.location)]

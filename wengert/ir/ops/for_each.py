@@ -27,12 +27,12 @@ from wengert.ir.ops.control_family import (
 )
 from wengert.ir.ops.control_samples import for_each_samples
 from wengert.ir.ops.structural_family import Batched
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.separate import Body, Price, Split, repeat, separate_region
 from wengert.ir.transforms.taint import depending, reached
 from wengert.ir.transforms.transpose import pull_onto
-from wengert.ir.types import TensorType
+from wengert.ir.types import BOOL, TensorType
 
 
 def _infer(*operands: TensorType, body: Program, consts: int, size: int) -> Types:
@@ -110,9 +110,11 @@ def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     stacks = [Var(v.type.with_shape((size, *map(int, v.type.shape)))) for v in stored]
     known: list[Eqn] = []
     results = (*chosen(eqn.outputs, outs, False), *stacks)
+    gives = (*chosen(body.outputs, outs, False), *stored)
+    if not results and any(map(acts, apart.parts.known)):
+        results, gives = (Var(TensorType(BOOL, (size,))),), (Literal(True, BOOL),)
     if results:
         inputs = tuple(chosen(body.inputs, tainted, False))
-        gives = (*chosen(body.outputs, outs, False), *stored)
         region = Program(inputs, tuple(apart.parts.known), gives)
         params = {**eqn.params, "body": region, "consts": list(tainted[:consts]).count(False)}
         operands = tuple(chosen(eqn.inputs, tainted, False))

@@ -21,13 +21,22 @@ from wengert.ir.ops.control_family import (
     reads,
 )
 from wengert.ir.ops.tapes import Group, groups, read, row_type, write
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.affine import around, enter, inside, surroundings
 from wengert.ir.transforms.final import Finals, final_reads
 from wengert.ir.transforms.hoist import hoist
-from wengert.ir.transforms.separate import Body, Parts, Price, Split, repeat, separate_region
+from wengert.ir.transforms.separate import (
+    Body,
+    Parts,
+    Price,
+    Split,
+    repeat,
+    separate_region,
+    silent,
+)
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.taint import carried, depending
+from wengert.ir.types import BOOL, TensorType
 
 _GUESS = 100
 """How many turns a loop without a bound is taken to make."""
@@ -122,7 +131,8 @@ def _with_primal(loop: _Loop, apart: Body) -> Split:
     """The linear loop computes all primal values again."""
     outputs = [v if on else Var(v.type) for v, on in zip(loop.eqn.outputs, loop.carry, strict=True)]
     eqn = loop.eqn
-    linear = Eqn(eqn.op, eqn.inputs, tuple(outputs), eqn.params, eqn.location)
+    params = {**eqn.params, "body": silent(eqn.params["body"])}
+    linear = Eqn(eqn.op, eqn.inputs, tuple(outputs), params, eqn.location)
     builder = Builder()
     _known_loop(builder, loop, apart, [], [])
     return Split(builder.eqns, [linear])
@@ -134,7 +144,7 @@ def _with_tapes(loop: _Loop, apart: Body, taped: Sequence[Var]) -> Split:
     turns = max(1, loop.eqn.params["turns"] or 0)
     rows = groups(taped)
     tapes = fresh([board_type(turns, row_type(row)) for row in rows])
-    has_primal = bool(taped) or not all(loop.carry)
+    has_primal = bool(taped) or not all(loop.carry) or any(map(acts, apart.parts.known))
     if has_primal:
         _known_loop(builder, loop, apart, rows, tapes)
     return Split(builder.eqns, [_linear_loop(loop, apart, rows, tapes, has_primal)])
@@ -143,7 +153,7 @@ def _with_tapes(loop: _Loop, apart: Body, taped: Sequence[Var]) -> Split:
 def _known_loop(
     outer: Builder, loop: _Loop, apart: Body, rows: Sequence[Group], tapes: Sequence[Var]
 ) -> None:
-    """Appends the primal loop, if it has anything to carry."""
+    """Appends the primal loop, if it has anything to carry or do."""
     body = loop.body
     start = Var(INDEX)
     boards = fresh([t.type for t in tapes])
@@ -157,8 +167,13 @@ def _known_loop(
     consts = [*loop.consts, (start, loop.start)]
     used = reads(builder.eqns, outputs)
     consts = [(v, a) for v, a in consts if v in used]
+    results = (*loop.part(loop.eqn.outputs, False), *tapes)
+    more: list[Atom] = []
     if not outputs:
-        return
+        if not any(map(acts, builder.eqns)):
+            return
+        carry, outputs, results = _nothing()
+        more = [Literal(True, BOOL)]
     inner = Program(
         (body.inputs[0], *(v for v, _ in consts), *carry, *boards), tuple(builder.eqns), outputs
     )
@@ -168,12 +183,18 @@ def _known_loop(
         *(a for _, a in consts),
         *loop.part(loop.carry_operands, False),
         *blank,
+        *more,
     )
     params = {**loop.eqn.params, "body": inner, "consts": len(consts)}
     if tapes:
         params.pop("checkpoint", None)
-    results = (*loop.part(loop.eqn.outputs, False), *tapes)
     outer.eqns.append(Eqn(loop.eqn.op, inputs, results, params, loop.eqn.location))
+
+
+def _nothing() -> tuple[list[Var], tuple[Atom, ...], tuple[Var, ...]]:
+    """What a loop carries that has nothing to carry: a truth value, and its result."""
+    value = Var(TensorType(BOOL, ()))
+    return [value], (value,), (Var(value.type),)
 
 
 def _place(builder: Builder, loop: _Loop, index: Var, start: Var) -> Value:

@@ -22,7 +22,7 @@ from wengert.ir.ops.control_family import (
 )
 from wengert.ir.ops.control_samples import while_loop_samples
 from wengert.ir.ops.for_loop import moving_carry
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.separate import Price, Split, separate
 from wengert.ir.transforms.taint import carried, depending
 from wengert.ir.types import BOOL, INT64, TensorType
@@ -131,11 +131,11 @@ def _counting(
 
 
 def _needed(eqns: Sequence[Eqn], outputs: Sequence[Atom], more: Atom) -> list[Eqn]:
-    """The equations that the outputs depend on, and those that can fail."""
+    """The equations that the outputs depend on, and those that check something or act."""
     live: set[Atom] = {*outputs, more}
     kept: list[Eqn] = []
     for eqn in reversed(eqns):
-        if eqn.op.check is not None or not live.isdisjoint(eqn.outputs):
+        if eqn.op.check is not None or acts(eqn) or not live.isdisjoint(eqn.outputs):
             live.update(eqn.inputs)
             kept.append(eqn)
     return kept[::-1]

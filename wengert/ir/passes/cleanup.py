@@ -9,7 +9,7 @@ from wengert.ir.program import Atom, Eqn, Program, can_fail, regions
 def dce(program: Program) -> Program:
     """Dead code elimination: drops equations whose outputs nothing reads, in regions too.
 
-    Those that can fail at run time (`op.check`) stay: the failure is what the user asked for.
+    Those that check something or act stay: the failure is what the user asked for.
     """
     live: set[Atom] = set(program.outputs)
     kept: list[Eqn] = []
@@ -17,7 +17,7 @@ def dce(program: Program) -> Program:
     for eqn in reversed(program.eqns):
         flags = [v in live for v in eqn.outputs]
         has_regions = any(True for _ in regions(eqn))
-        fails = can_fail(eqn) if has_regions else eqn.op.check is not None
+        fails = can_fail(eqn) if has_regions else eqn.op.stays
         if not any(flags) and not fails:
             changed = True
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wengert.ir.builder import substitute
-from wengert.ir.program import Atom, Eqn, Program, Var
+from wengert.ir.program import Atom, Eqn, Program, Var, acts
 from wengert.ir.rewrite import map_regions
 
 
@@ -43,6 +43,8 @@ def _may_join(eqns: list[Eqn], first: int, second: int) -> bool:
     count = right.params["consts"]
     if made.isdisjoint(right.inputs[count:]):
         return False
+    if any(map(acts, eqns[first : second + 1])):
+        return False  # what acts has its order
     dependent = _dependent(eqns, first, second)
     others = [a for a in right.inputs[count:] if a not in made]
     return not any(a in dependent or a in made for a in (*right.inputs[:count], *others))

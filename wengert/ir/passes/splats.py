@@ -65,7 +65,7 @@ def literal_second(r: Rewriter, n: Node) -> Atom | None:
 
 def empty(r: Rewriter, n: Node) -> Atom | None:
     """Any op without elements in its output -> broadcast(0), so that no later stage meets it."""
-    if 0 not in n.type.shape or n.op.check is not None:
+    if 0 not in n.type.shape or n.op.fails:
         return None
     if n.op.name == "broadcast" and isinstance(n.inputs[0], Literal):
         return None
@@ -77,7 +77,7 @@ def fold(r: Rewriter, n: Node) -> Atom | None:
     for atom in n.inputs:
         if not isinstance(atom, Literal):
             return None
-    if n.type.shape or n.op.check is not None:
+    if n.type.shape or n.op.fails:
         return None
     values = [a.dtype.type(a.value) for a in n.inputs if isinstance(a, Literal)]
     with np.errstate(all="ignore"):

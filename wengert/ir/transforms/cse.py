@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.ir.compare import literal_key
-from wengert.ir.program import Atom, Eqn, Literal, Program
+from wengert.ir.program import Atom, Eqn, Literal, Program, acts
 from wengert.ir.rewrite import map_regions, rename
 from wengert.ir.text import region_key
 
@@ -34,6 +34,9 @@ def cse(program: Program) -> Program:
     kept: list[Eqn] = []
     for eqn in program.eqns:
         eqn = rename(eqn, env)
+        if acts(eqn):
+            kept.append(eqn)
+            continue
         first = seen.setdefault(_key(eqn, number), eqn)
         if first is eqn:
             kept.append(eqn)

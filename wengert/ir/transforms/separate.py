@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wengert.ir.builder import Builder, Value
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
+from wengert.ir.rewrite import map_regions
 from wengert.ir.transforms.final import Finals
 from wengert.ir.transforms.storage import Plan, in_bytes, nbytes, plan, work
 from wengert.ir.transforms.taint import depending, tainted_outputs
@@ -152,12 +153,22 @@ def separate_region(
     return Body(parts, plan(finals.known, needed, prices, turns), finals.names)
 
 
+def silent(program: Program) -> Program:
+    """`program` without what acts, for what is run again; nothing reads the results of that."""
+    if not any(map(acts, program.eqns)):
+        return program
+    eqns = [e for e in map_regions(program, silent).eqns if not e.op.effect]
+    return Program(program.inputs, tuple(eqns), program.outputs)
+
+
 def repeat(builder: Builder, eqns: Sequence[Eqn], env: dict[Atom, Atom], checked: bool) -> None:
     """Appends copies of equations on what `env` calls their operands, and enters their outputs.
 
-    Where all has been `checked` before, no check is repeated.
+    Where all has been `checked` before, no check is repeated, and nothing that acts.
     """
     for eqn in eqns:
+        if checked and eqn.op.effect:
+            continue
         atoms = tuple([env.get(a, a) for a in eqn.inputs])
         if checked and eqn.op.check is not None and eqn.op.unchecked is not None:
             values = [Value(builder, a) for a in atoms]

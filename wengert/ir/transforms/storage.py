@@ -50,7 +50,7 @@ def nbytes(type_: TensorType) -> int:
 def work(eqn: Eqn) -> int | None:
     """How many simple operations an equation takes; None if it is too dear to be repeated."""
     op = eqn.op
-    if any(_is_region(value) for value in eqn.params.values()):
+    if op.raises or any(_is_region(value) for value in eqn.params.values()):
         return None
     size = sum(_size(a.type) for a in eqn.inputs)
     if op.form is None:
