@@ -1,4 +1,4 @@
-"""Python functions that programs call while they run: pure_callback, debug.print and callback."""
+"""Python functions that programs call while they run: pure_callback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert import debug
 from wengert.errors import (
     ArgumentError,
     DTypeError,
@@ -179,6 +178,33 @@ def test_only_the_branch_that_is_taken_calls(way: Any) -> None:
     assert left.args == [2.0] and right.args == [-2.0]
 
 
+def test_conditions_of_loops_may_call() -> None:
+    @wg.jit
+    def f(n: int) -> Any:
+        i = 0
+        while wg.pure_callback(lambda i, n: i < n, wg.ShapeDtypeStruct((), bool), i, n):
+            i += 1
+        return i
+
+    assert f(7) == 7 and f(0) == 0
+
+
+def test_calls_see_arrays_as_they_are_between_changes() -> None:
+    def f(x: Any) -> Any:
+        x, total = x.copy(), 0.0
+        for i in range(4):
+            x[i] = 2 * x[i]
+            total += wg.pure_callback(np.sum, NUMBER, x)
+            x[i] = wg.pure_callback(np.sort, wg.ShapeDtypeStruct((200,), float), x[i])
+        return x, total
+
+    x = np.random.default_rng(0).standard_normal((4, 200))
+    found, total = wg.jit(f)(x)
+    sums = [2 * x[: i + 1].sum() + x[i + 1 :].sum() for i in range(4)]
+    np.testing.assert_array_equal(found, np.sort(2 * x, axis=1))
+    np.testing.assert_allclose(total, sum(sums))
+
+
 def test_calls_of_many_rows_are_on_one_thread() -> None:
     threads: set[int] = set()
 
@@ -319,6 +345,19 @@ def test_what_the_function_raises_comes_out_unchanged() -> None:
             assert f(0.0) == 6.0
 
 
+@pytest.mark.parametrize("way", [wg.jit, wg.vmap])
+@pytest.mark.parametrize("error", [ShapeError("mine"), KeyboardInterrupt()])
+def test_no_exception_is_changed(way: Any, error: BaseException) -> None:
+    given = error.args
+
+    def host(x: Any) -> Any:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        way(lambda x: 2 * wg.pure_callback(host, NUMBER, x.sum()))(np.ones((2, 2)))
+    assert caught.value is error and error.args == given
+
+
 @pytest.mark.parametrize("way", [wg.jit, wg.vmap, lambda f: f])
 @pytest.mark.parametrize(
     ("given", "kind", "said"),
@@ -368,111 +407,3 @@ def test_no_program_with_a_call_is_on_disk(monkeypatch: Any, tmp_path: Any) -> N
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     wg.jit(sorting)(X)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
-
-
-# debug
-
-
-@pytest.mark.parametrize("way", [wg.jit, lambda f: f])
-def test_prints_come_in_order_at_run_time(way: Any, capsys: Any) -> None:
-    def f(x: Any) -> Any:
-        debug.print("start")
-        for i in range(3):
-            debug.print("{i}: {:.1f}", x, i=i)
-            x = 2 * x
-        if x > 10:
-            debug.print("large {x}", x=x)
-        else:
-            debug.print("small {}", x)
-        return x
-
-    f = way(f)
-    for x, last in ((1.0, "small 8.0"), (2.0, "large 16.0")):
-        assert f(x) == 8 * x
-        shown = [f"{i}: {x * 2**i:.1f}" for i in range(3)]
-        assert capsys.readouterr().out.splitlines() == ["start", *shown, last]
-
-
-def test_a_print_that_nothing_needs_stays(capsys: Any) -> None:
-    @wg.jit
-    def f(x: Any) -> Any:
-        debug.print("twice")
-        debug.print("twice")
-        for _ in range(2):
-            debug.print("norm {}", np.sum(x * x))
-        return x + 1
-
-    f(X)
-    assert capsys.readouterr().out.splitlines() == ["twice", "twice", "norm 14.0", "norm 14.0"]
-
-
-def looped(x: Any) -> Any:
-    for i in range(3):
-        debug.print("turn {}", i)
-        x = np.sin(x) * x
-    return x
-
-
-def linear(x: Any) -> Any:
-    for i in range(3):
-        debug.print("turn {}", i)
-        x = 2.0 * x
-    return x
-
-
-def until(x: Any) -> Any:
-    i = 0
-    while i < 3:
-        debug.print("turn {}", i)
-        x = np.sin(x) * x
-        i += 1
-    return x
-
-
-def chosen(x: Any) -> Any:
-    if x > 0:
-        debug.print("turn 0")
-        y = 2.0 * x
-        debug.print("turn 1")
-    else:
-        debug.print("turn -1")
-        y = np.sin(x)
-    debug.print("turn 2")
-    return y
-
-
-@pytest.mark.parametrize("way", [wg.jit, lambda f: f])
-@pytest.mark.parametrize("fun", [looped, linear, until, chosen, wg.checkpoint(looped)])
-def test_derivatives_print_once_and_in_order(fun: Any, way: Any, capsys: Any) -> None:
-    for derivative in (wg.grad(fun), wg.jacfwd(fun), wg.value_and_grad(fun)):
-        way(derivative)(0.7)
-        assert capsys.readouterr().out.splitlines() == ["turn 0", "turn 1", "turn 2"]
-
-
-def test_vmap_prints_each_row(capsys: Any) -> None:
-    def f(x: Any) -> Any:
-        debug.print("x {}", x)
-        return x
-
-    wg.jit(wg.vmap(f))(X)
-    assert capsys.readouterr().out.splitlines() == ["x 3.0", "x 1.0", "x 2.0"]
-
-
-def test_texts_are_checked_where_they_stand() -> None:
-    with pytest.raises(ArgumentError, match=r"has no place for \['1'\]"):
-        debug.print("{}", 1, 2)
-    with pytest.raises(ArgumentError, match=r"has places for \['x'\].*test_callbacks"):
-        wg.jit(lambda x: debug.print("{x}", y=x))(1.0)
-
-
-def test_callbacks_that_act() -> None:
-    found: list[Any] = []
-
-    @wg.jit
-    def f(x: Any) -> Any:
-        wg.debug.callback(lambda tree, name: found.append((name, tree)), {"x": x}, name="n")
-        return 2 * x
-
-    f(X)
-    ((name, tree),) = found
-    assert name == "n" and tree["x"].tolist() == X.tolist()

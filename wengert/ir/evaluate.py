@@ -60,6 +60,8 @@ def evaluate(program: Program, args: Sequence[Any]) -> list[Any]:
                 if config().debug_nans:
                     _refuse_nan(eqn, operands, results)
             except WengertError as error:  # an index out of bounds, say
+                if eqn.op.raises:
+                    raise
                 raise located(error, eqn.location) from None
             if len(eqn.outputs) == 1:
                 results = (results,)
