@@ -2,21 +2,28 @@
 
 The names and meanings are NumPy's; on arrays and numbers it is NumPy that computes. Beside
 what `np.f(x)` can do on traced values, functions here see traced values in every argument
-(`wg.numpy.take(table, i)`), and `array`, `asarray`, `full` and `arange` know of them.
+(`wg.numpy.take(table, i)`), and those that make arrays know of them. This is the namespace of
+traced values in the sense of the array API standard (`x.__array_namespace__()`), so while a trace
+is open what is made here belongs to it too: the standard does not mix arrays of two namespaces.
+`special` holds SciPy's special functions, where SciPy looks for them.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from wengert import special
 from wengert.tracer.array import enter
-from wengert.tracer.functions import creation
+from wengert.tracer.dispatch import known_result
+from wengert.tracer.functions.creation import CREATION
+from wengert.tracer.functions.making import asarray_here
+from wengert.tracer.functions.namespace_info import NamespaceInfo
 from wengert.tracer.functions.operands import holds_tracers
+from wengert.tracer.mutation import adopt
 from wengert.tracer.tables import FUNCTIONS
 
 __array_api_version__ = "2025.12"
@@ -26,16 +33,16 @@ SAME = """
     atan atan2 atanh bartlett bitwise_and bitwise_count bitwise_invert bitwise_left_shift
     bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman bool bool_ broadcast_shapes
     cbrt ceil complex128 complex64 conj conjugate copysign cos cosh deg2rad degrees diag_indices
-    divide divmod dtype e einsum_path empty equal errstate euler_gamma exp exp2 expm1 eye fabs
+    divide divmod dtype e einsum_path equal errstate euler_gamma exp exp2 expm1 fabs
     finfo float16 float32 float64 float_power floating floor floor_divide fmax fmin fmod frexp
-    from_dlpack gcd greater greater_equal hamming hanning heaviside hypot identity iinfo indices
+    from_dlpack gcd greater greater_equal hamming hanning heaviside hypot iinfo
     inexact inf int16 int32 int64 int8 integer invert isdtype isfinite isinf isnan isscalar
     issubdtype kaiser lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp
     logaddexp2 logical_and logical_not logical_or logical_xor matmul matvec maximum minimum mod
-    modf multiply nan ndarray negative newaxis nextafter not_equal number ones pi positive pow
+    modf multiply nan ndarray negative newaxis nextafter not_equal number pi positive pow
     power promote_types rad2deg radians reciprocal remainder right_shift rint sign signbit
-    signedinteger sin sinh spacing sqrt square subtract tan tanh tri tril_indices triu_indices
-    true_divide trunc uint16 uint32 uint64 uint8 unsignedinteger vecdot vecmat zeros
+    signedinteger sin sinh spacing sqrt square subtract tan tanh tril_indices triu_indices
+    true_divide trunc uint16 uint32 uint64 uint8 unsignedinteger vecdot vecmat
 """
 """NumPy's own objects: ufuncs, which hand traced values on by themselves, dtypes and constants."""
 
@@ -43,22 +50,29 @@ TRACED = """
     all allclose amax amin angle any append apply_along_axis apply_over_axes argmax argmin
     argpartition argsort argwhere around array_equal array_equiv array_split astype atleast_1d
     atleast_2d atleast_3d average bincount block broadcast_arrays broadcast_to can_cast choose
-    clip column_stack compress concat concatenate convolve copy corrcoef correlate count_nonzero
+    clip column_stack compress concat concatenate convolve corrcoef correlate count_nonzero
     cov cross cumprod cumsum cumulative_prod cumulative_sum delete diag diagflat diagonal diff
-    digitize dot dsplit dstack ediff1d einsum empty_like expand_dims extract fix flatnonzero
-    flip fliplr flipud full_like geomspace gradient histogram histogram2d histogram_bin_edges
+    digitize dot dsplit dstack ediff1d einsum expand_dims extract fix flatnonzero
+    flip fliplr flipud gradient histogram histogram2d histogram_bin_edges
     hsplit hstack i0 imag inner insert interp intersect1d isclose iscomplex iscomplexobj isin
-    isneginf isposinf isreal isrealobj ix_ kron lexsort linspace logspace matrix_transpose max
+    isneginf isposinf isreal isrealobj ix_ kron lexsort matrix_transpose max
     mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax
     nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nonzero
-    ones_like outer pad partition percentile permute_dims piecewise polyadd polyder polyint
+    outer pad partition percentile permute_dims piecewise polyadd polyder polyint
     polymul polysub polyval prod ptp quantile ravel ravel_multi_index real repeat reshape resize
     result_type roll rollaxis rot90 round searchsorted select setdiff1d shape sinc size sort
     split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace transpose
-    trapezoid tril trim_zeros triu union1d unique unravel_index unstack vander var vdot vsplit
-    vstack where zeros_like
+    trapezoid tril trim_zeros triu union1d unique unique_all unique_counts
+    unique_inverse unique_values unravel_index unstack vander var vdot vsplit
+    vstack where
 """
 """Functions with a traced form."""
+
+CREATED = """
+    arange array copy empty empty_like eye full full_like geomspace identity indices linspace
+    logspace ones ones_like tri zeros zeros_like
+"""
+"""Functions that make arrays: traced ones, with known elements, while a trace is open."""
 
 LINALG = """
     cholesky cond cross det diagonal eigh eigvalsh inv lstsq matmul matrix_norm matrix_power
@@ -80,14 +94,18 @@ def _either(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if holds_tracers(args) or holds_tracers(tuple(kwargs.values())):
-            return enter(implementation, *args, **kwargs)
+            return enter(_of_traced, function, implementation, *args, **kwargs)
         return function(*args, **kwargs)
 
     return _documented(call, function)
 
 
-def _created(implementation: Callable[..., Any], function: Callable[..., Any]) -> Any:
-    return _documented(functools.partial(enter, implementation), function)
+def _of_traced(function: Any, implementation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The function's result, which NumPy gives at once if all elements are known."""
+    found = known_result(function, args, kwargs)
+    if found is NotImplemented:
+        return implementation(*args, **kwargs)
+    return adopt(np.asarray(found)) if isinstance(found, np.generic) else found
 
 
 def _documented(call: Any, function: Callable[..., Any]) -> Any:
@@ -105,18 +123,25 @@ def _namespace() -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(np, name) for name in SAME.split()}
     found.update({name: _either(getattr(np, name)) for name in TRACED.split()})
     found["linalg"] = SimpleNamespace(
-        **{name: _either(getattr(np.linalg, name)) for name in LINALG.split()}
+        **{name: _either(getattr(np.linalg, name)) for name in LINALG.split()},
+        eig=np.linalg.eig,
+        eigvals=np.linalg.eigvals,
     )
     found["fft"] = SimpleNamespace(
         **{name: _either(getattr(np.fft, name)) for name in FFT.split()},
         fftfreq=np.fft.fftfreq,
         rfftfreq=np.fft.rfftfreq,
     )
-    found["array"] = _created(creation.array, np.array)
-    found["asarray"] = _created(creation.asarray, np.asarray)
+    found.update(
+        {
+            name: _documented(CREATION[getattr(np, name)], getattr(np, name))
+            for name in CREATED.split()
+        }
+    )
+    found["asarray"] = _documented(asarray_here, np.asarray)
     found["asanyarray"] = found["ascontiguousarray"] = found["asarray"]
-    found["full"] = _created(creation.full_array, np.full)
-    found["arange"] = _created(creation.arange, np.arange)
+    found["special"] = special
+    found["__array_namespace_info__"] = NamespaceInfo
     return found
 
 

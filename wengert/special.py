@@ -27,7 +27,7 @@ def _traced(name: str) -> Any:
 
 
 UFUNCS = (*_special.UFUNC_NAMES, *_special.SHARED_NAMES, "digamma")
-FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln")
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "sinc")
 
 _NAMES: dict[str, Any] = {
     **{name: _special.public(name) for name in UFUNCS},

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.journal import active, changes_structure, made
 from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
@@ -213,11 +214,11 @@ def call(f: Any) -> Any:
             found = CREATION.get(f) or TABLE.get(f)
             if found is not None:
                 return found
-        return converted(f)
+        return _rewritten(f)
     if kind in _BUILTIN:
         return _builtin(f)
     if kind is types.MethodType:
-        return converted(f)
+        return _rewritten(f)
     try:
         found = TABLE.get(f) or CREATION.get(f)
     except TypeError:  # no hash
@@ -229,6 +230,10 @@ def call(f: Any) -> Any:
     if isinstance(f, type):
         return _class(f)
     return converted(f)
+
+
+def _rewritten(f: Any) -> Any:
+    return in_one_namespace(f) if of_library(f) else converted(f)
 
 
 def _builtin(f: Any) -> Any:
@@ -267,6 +272,8 @@ def _array_method(f: Any, owner: Any) -> Any:
 
 def _class(f: Any) -> Any:
     """A class: what it makes is new, and its `__init__` is rewritten."""
+    if of_library(f):
+        return in_one_namespace(f)
     if active() is None and not _has_own_init(f):
         return f
     init = converted(f.__init__) if _has_own_init(f) else None

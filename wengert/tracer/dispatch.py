@@ -48,7 +48,10 @@ def known_result(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     if not (all_known(args) and all_known(kwargs)):
         return NotImplemented
     with np.errstate(all="ignore"):
-        return adopt(function(*stripped(args), **stripped(kwargs)))
+        found = function(*stripped(args), **stripped(kwargs))
+    if isinstance(found, np.generic) and all(x.ndim == 0 for x in args if type(x) is Tracer):
+        return adopt(np.asarray(found))
+    return adopt(found)
 
 
 # ufuncs
@@ -253,6 +256,8 @@ def _to_device(self: Tracer, *args: Any, **kwargs: Any) -> Any:
 
 
 def _getitem(self: Tracer, index: Any) -> Any:
+    if type(index) is tuple and not index and not self.type.shape:
+        return self.copy()  # known elements too, which NumPy would take out
     return enter(METHODS["__getitem__"], self, index)
 
 

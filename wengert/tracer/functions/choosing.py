@@ -50,7 +50,10 @@ def data_dependent(name: str, cure: str) -> Callable[..., Any]:
 MASK_CURE = "use np.where(condition, x, y) or sums with where= instead"
 for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.extract):
     function(_function)(data_dependent(_function.__name__, MASK_CURE))
-for _function in (np.unique, np.union1d, np.intersect1d, np.setdiff1d, np.trim_zeros):
+for _function in (
+    *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
+    *(np.union1d, np.intersect1d, np.setdiff1d, np.trim_zeros),
+):
     function(_function)(data_dependent(_function.__name__, "compute it before tracing"))
 method("nonzero")(data_dependent("nonzero", MASK_CURE))
 

@@ -112,6 +112,27 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None) -
     return adopt(creation.asarray(a, dtype, copy=copy))
 
 
+def asarray_here(a: Any, dtype: Any = None, order: Any = None, **options: Any) -> Any:
+    """As `numpy.asarray` of the namespace of traced values: constants become traced as well."""
+    if current() is None:
+        return np.asarray(a, dtype, order, **options)
+    options.pop("device", None)
+    options.pop("like", None)
+    return enter(constant, enter(asarray, a, dtype, order, **options))
+
+
+def constant(x: Any) -> Any:
+    """Arrays of NumPy as traced ones that are not to be changed; anything else as it is."""
+    if type(x) in (tuple, list) and any(isinstance(item, np.ndarray) for item in x):
+        return type(x)(map(constant, x))
+    if not isinstance(x, np.ndarray):
+        return x
+    found = adopt(x)
+    if isinstance(found, Tracer):
+        found.locked = "it holds the elements of a NumPy array; change a copy, np.array(x)"
+    return found
+
+
 @creates(np.arange)
 def arange(*args: Any, dtype: Any = None, step: Any = None) -> Any:
     """As `numpy.arange`; the length may be affine in the indices of loops."""

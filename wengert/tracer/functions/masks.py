@@ -54,6 +54,9 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         """The number of axes: those of the mask are one."""
         return self.whole.ndim - self.mask.ndim + 1
 
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return self.whole.__array_namespace__(api_version=api_version)
+
     @property
     def shape(self) -> NoReturn:
         """Not known while tracing."""

@@ -29,7 +29,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.reductions import restore
 from wengert.tracer.functions.ufuncs import call
-from wengert.tracer.tables import UFUNCS, function
+from wengert.tracer.tables import FUNCTIONS, UFUNCS, function
 
 OPS = {
     "psi": "digamma",
@@ -235,8 +235,13 @@ SHARED_NAMES = ("exp2", "expm1", "log1p", "cbrt")
 
 
 def scipy_function(name: str) -> Any:
-    """The function of this name in scipy.special."""
-    return getattr(importlib.import_module("scipy.special"), name)
+    """The function of this name in scipy.special: the ufunc, where SciPy has put it into a wrapper.
+
+    With SCIPY_ARRAY_API the wrapper asks the namespace of traced values for its function.
+    """
+    found = getattr(importlib.import_module("scipy.special"), name)
+    inner = getattr(found, "__wrapped__", None)
+    return inner if isinstance(inner, np.ufunc) else found
 
 
 def _entry(name: str) -> Callable[..., Any]:
@@ -332,6 +337,11 @@ def polygamma(n: int, x: Any) -> Any:
         raise ArgumentError(f"polygamma needs n >= 0, got {order}")
     value = floating(x)
     return wrapped(value.digamma() if order == 0 else value.polygamma(order=order))
+
+
+def sinc(x: Any) -> Any:
+    """As `numpy.sinc`."""
+    return FUNCTIONS[np.sinc](x)
 
 
 def multigammaln(a: Any, d: int) -> Any:
