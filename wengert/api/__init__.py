@@ -17,6 +17,7 @@ from wengert.api.derivatives import (
 )
 from wengert.api.implicit import custom_linear_solve, custom_root, fixed_point
 from wengert.api.jacobians import hessian, jacfwd, jacobian, jacrev
+from wengert.api.jets import jet
 from wengert.api.jit import jit
 from wengert.api.mapping import vmap
 from wengert.api.ravel import ravel_pytree
@@ -42,6 +43,7 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
     "linear_transpose",

@@ -144,9 +144,10 @@ def grad(
     return gradient_of
 
 
-def _traced_primals(
+def traced_primals(
     transform: str, fun: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
 ) -> tuple[Selected, list[bool], Traced]:
+    """The primals, which inputs have derivatives, and the program; captured ones come last."""
     require_callable(transform, fun)
     chosen = select(transform, tuple(range(len(primals))), primals, {})
     types, active = differentiable(transform, chosen, allow_int=True)
@@ -189,7 +190,7 @@ def jvp(
                 f"function; got {type(primals).__name__} and {type(tangents).__name__}"
             )
         )
-    chosen, active, traced = _traced_primals("jvp", fun, tuple(primals), has_aux)
+    chosen, active, traced = traced_primals("jvp", fun, tuple(primals), has_aux)
     given = same_structure("the tangents of jvp", tuple(tangents), chosen.tree)
     types = traced.program.in_types
     checked = [
@@ -272,7 +273,7 @@ class _Linear:
 def _linearized(
     transform: str, fun: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
 ) -> tuple[Any, _Linear]:
-    chosen, active, traced = _traced_primals(transform, fun, primals, has_aux)
+    chosen, active, traced = traced_primals(transform, fun, primals, has_aux)
     split = linearize_program(traced.program, active)
     results = run(split.primal, [*chosen.leaves, *traced.captured])
     count = len(traced.program.outputs)

@@ -57,17 +57,17 @@ def _key(eqn: Eqn, number: dict[Any, int]) -> tuple[Any, ...]:
         inputs.reverse()
     if not eqn.params:
         return (eqn.op, *inputs)
-    params = tuple([(k, _param_key(v)) for k, v in sorted(eqn.params.items())])
+    params = tuple([(k, param_key(v)) for k, v in sorted(eqn.params.items())])
     return (eqn.op, params, *inputs)
 
 
-def _param_key(value: Any) -> Any:
+def param_key(value: Any) -> Any:
     """A hashable stand-in for a param, equal for equal params of one type only."""
     if type(value) is int:
         return value
     if isinstance(value, tuple):
         items = cast(tuple[Any, ...], value)
-        return tuple([v if type(v) is int else _param_key(v) for v in items])
+        return tuple([v if type(v) is int else param_key(v) for v in items])
     if isinstance(value, np.ndarray):
         array = cast(np.ndarray[Any, Any], value)
         return (array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest())
