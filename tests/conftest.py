@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from typing import Any
@@ -23,6 +24,10 @@ for name, value in SETTINGS.items():
 OWN_CACHE: str | None = None  # compiled programs of this run; never the user's own
 if "WENGERT_CACHE_DIR" not in os.environ:
     OWN_CACHE = os.environ["WENGERT_CACHE_DIR"] = tempfile.mkdtemp(prefix="wengert-tests-")
+
+# A shell has what it runs in the background ignore interrupts; tests send some.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
     "wengert",
