@@ -102,6 +102,23 @@ def resumed(folder: str, kill_at: str = "0") -> None:
     say("bits", digits_of(found))
 
 
+def lopsided(folder: str) -> None:
+    """A callback and checkpoints in the first process alone; it stops all of them."""
+    first = dist.rank() == 0
+    found = wg.fit(
+        loss,
+        START,
+        (X, Y),
+        wg.optim.adam(1e-2),
+        epochs=4,
+        batch_size=17,
+        checkpoint=folder if first else None,
+        callback=(lambda found: found.step == 5) if first else None,
+        distributed=True,
+    )
+    assert (found.step, found.reason) == (5, "stopped")
+
+
 def different() -> None:
     wg.jit(dist.psum)(np.zeros(3 + dist.rank()))
 
@@ -119,7 +136,7 @@ def late() -> None:
         signal.pause()
 
 
-CASES = {f.__name__: f for f in (collectives, mesh, fit, resumed, different, fails, late)}
+CASES = {f.__name__: f for f in (collectives, mesh, fit, resumed, lopsided, different, fails, late)}
 
 if __name__ == "__main__":
     case, *rest = sys.argv[1:]

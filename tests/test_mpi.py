@@ -56,6 +56,13 @@ def test_a_killed_process_costs_the_steps_since_the_checkpoint(tmp_path: Path) -
     assert bits(resumed) == bits(whole) != set()
 
 
+def test_what_only_one_process_has(tmp_path: Path) -> None:
+    found = run(2, "lopsided", str(tmp_path))
+    assert found.stdout.splitlines().count("done") == 2, found.stderr
+    again = run(2, "lopsided", str(tmp_path))  # without a step that both have: from the start
+    assert again.stdout.splitlines().count("done") == 2, again.stderr
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [

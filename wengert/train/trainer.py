@@ -129,10 +129,11 @@ class Trainer:
         """A step, and what is due after it; a reason if training is to end."""
         with self.interrupts.deferred():
             reason = self.advance(batch, show)
-        if self.callback is None or reason is Reason.DIVERGED:
+        if reason is Reason.DIVERGED:
             return reason
-        stopped = self.who.stopped(self.callback(self.result(Reason.STOPPED)) is True)
-        return reason or (Reason.STOPPED if stopped else None)
+        wants = self.callback is not None and self.callback(self.result(Reason.STOPPED)) is True
+        # asked without a callback, too: other processes may have one
+        return reason or (Reason.STOPPED if self.who.stopped(wants) else None)
 
     def advance(self, batch: Batch, show: Quiet) -> Reason | None:
         at = self.at
@@ -196,11 +197,9 @@ class Trainer:
 
     def restore(self) -> None:
         """Goes on from the newest good checkpoint, if there is one."""
-        if self.folder is None:
-            return
-        found = load(self.folder, self.arrays())
+        found = None if self.folder is None else load(self.folder, self.arrays())
         common = self.who.common(-1 if found is None else found.step)
-        if found is not None and common != found.step:
+        if self.folder is not None and found is not None and common != found.step:
             found = load(self.folder, self.arrays(), common)
         if found is None:
             return
