@@ -78,15 +78,12 @@ def _collective(
         return (result(x, size),)
 
     def evaluate(x: Array, *, axis: str, size: int, **given: Any) -> Array:
-        request = Request(kind, axis, size, _numbers(given.get(detail, ())))
+        request = _request(kind, detail, axis, size, given)
         source = np.array(x, order="C")
         shape = result(TensorType(source.dtype, source.shape), size).shape
         out = source if request.in_place else np.empty(shape, source.dtype)
         perform(request, [source.reshape(-1)], [out.reshape(-1)])
         return out
-
-    def form(types: Sequence[TensorType], *, axis: str, size: int, **given: Any) -> Collective:
-        return Collective(Request(kind, axis, size, _numbers(given.get(detail, ()))))
 
     def pull(cotangents: Sequence[Value], inputs: Sequence[Linear], **params: Any) -> list[Value]:
         assert transpose is not None
@@ -107,7 +104,7 @@ def _collective(
             transpose=pull if transpose is not None else None,
             parts=separately(kind) if transpose is not None else None,
             batch=batched,
-            form=form,
+            form=_form(kind, detail),
             samples=samples,
             cost=COST,
             doc=doc,
@@ -115,9 +112,16 @@ def _collective(
     )
 
 
-def _numbers(detail: Any) -> tuple[int, ...]:
-    """A param as the numbers of a request: pairs one after the other."""
-    return tuple([int(x) for x in np.ravel(detail)])
+def _request(kind: str, detail: str, axis: str, size: int, given: dict[str, Any]) -> Request:
+    """The request of an op whose param `detail` has its numbers: pairs one after the other."""
+    return Request(kind, axis, size, tuple([int(x) for x in np.ravel(given.get(detail, ()))]))
+
+
+def _form(kind: str, detail: str) -> Callable[..., Collective]:
+    def form(types: Sequence[TensorType], *, axis: str, size: int, **given: Any) -> Collective:
+        return Collective(_request(kind, detail, axis, size, given))
+
+    return form
 
 
 def _of_tangent(kind: str) -> Callable[..., list[Value]]:
@@ -256,16 +260,10 @@ for _kind, _what in (("pmax", "largest"), ("pmin", "smallest")):
 def _integer(kind: str, doc: str, detail: str = "") -> Op:
     """A collective of no operand whose result is one integer."""
 
-    def request(axis: str, size: int, given: dict[str, Any]) -> Request:
-        return Request(kind, axis, size, _numbers(given.get(detail, ())))
-
     def evaluate(*, axis: str, size: int, **given: Any) -> Array:
         out = np.zeros(1, np.int64)
-        perform(request(axis, size, given), [], [out])
+        perform(_request(kind, detail, axis, size, given), [], [out])
         return out[0]
-
-    def form(types: Sequence[TensorType], *, axis: str, size: int, **given: Any) -> Collective:
-        return Collective(request(axis, size, given))
 
     params = {"axis": WORLD, "size": 1} | ({detail: (3,)} if detail else {})
     return register(
@@ -275,7 +273,7 @@ def _integer(kind: str, doc: str, detail: str = "") -> Op:
             params=tuple(params),
             infer=lambda **params: (TensorType(INT64, ()),),
             evaluate=evaluate,
-            form=form,
+            form=_form(kind, detail),
             samples=lambda: [Sample((), dict(params))],
             cost=COST,
             doc=doc,

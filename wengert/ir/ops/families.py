@@ -311,14 +311,13 @@ def elementwise(
 
     `evaluate(*arrays, **params)` is its NumPy meaning and `scalar(s, *exprs, **params)` the same
     over the scalar vocabulary. `partials` has one entry per operand; without it the op has no
-    derivative. `out` is the output's dtype where it is not the operands'. With `parts(*operands,
-    **params)`, the same in real arithmetic, the op takes complex numbers too.
+    derivative. `out` is the output's dtype where it is not the operands'. With `parts`, the same in
+    real arithmetic, the op takes complex numbers too.
     """
     if parts is not None:
         dtypes = (*dtypes, *COMPLEX)
         samples = with_complex(samples)
-    if jvp is None:
-        jvp = no_derivative if partials is None else _jvp(partials)
+    derived = no_derivative if partials is None else _jvp(partials)
     return register(
         Op(
             name,
@@ -326,7 +325,7 @@ def elementwise(
             infer=_infer(name, arity, dtypes, out) if infer is None else infer,
             evaluate=evaluate if infer is not None else _evaluate(evaluate, out),
             params=params,
-            jvp=jvp,
+            jvp=jvp or derived,
             linear=linear,
             transpose=transpose,
             batch=batch_elementwise(name),
