@@ -6,12 +6,16 @@ import ast
 import copy
 import inspect
 import linecache
+import threading
 import types
 from collections.abc import Iterator
 from typing import Any
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _files: dict[str, tuple[int, ast.Module | None]] = {}
+_parsing = threading.Lock()
+"""CPython counts the depth of all threads' trees in one place and then raises SystemError
+(python/cpython#106905), so one is made at a time."""
 
 
 def function_node(code: types.CodeType) -> Function | None:
@@ -30,7 +34,7 @@ def _def(code: types.CodeType, lines: list[str], first: int) -> Function | None:
     text = "".join(inspect.getblock(lines[first - 1 :]))
     indented = text[:1].isspace()
     # an indented function is parsed as the body of an `if`: strings stay as they are
-    module = ast.parse("if 1:\n" + text if indented else text)
+    module = _tree("if 1:\n" + text if indented else text)
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
             if _parameters(node) != _code_parameters(code):
@@ -82,11 +86,16 @@ def _span(node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
 
 
+def _tree(text: str) -> ast.Module:
+    with _parsing:
+        return ast.parse(text)
+
+
 def _parsed(file: str, lines: list[str]) -> ast.Module | None:
     found = _files.get(file)
     if found is None or found[0] != len(lines):
         try:
-            module = ast.parse("".join(lines))
+            module = _tree("".join(lines))
         except SyntaxError:
             module = None
         found = _files[file] = (len(lines), module)
