@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import (
+    arrays,
     calls,
     derivatives,
     elementwise,
@@ -21,6 +22,7 @@ THEMES = (
     elementwise,
     reductions,
     linear_algebra,
+    arrays,
     training,
     optim,
     sparse,

@@ -49,9 +49,10 @@ def value_difference(a: np.ndarray, b: np.ndarray, scale: float) -> str | None:
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
         wrong = int(np.count_nonzero(a != b))
         return f"has {wrong} other numbers" if wrong else None
-    coarse = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize).name
+    coarse = min(a.real.dtype, b.real.dtype, key=lambda dtype: dtype.itemsize).name
     size = max(float(np.max(np.abs(b))), np.finfo(coarse).tiny)
-    error = float(np.max(np.abs(a.astype(np.float64) - b.astype(np.float64)))) / size
+    fine = np.complex128 if a.dtype.kind == b.dtype.kind == "c" else np.float64
+    error = float(np.max(np.abs(a.astype(fine) - b.astype(fine)))) / size
     allowed = scale * TOLERANCE[coarse]
     return None if error <= allowed else f"is off by {error:.1e} of its size, not {allowed:.1e}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -108,6 +110,62 @@ def mixture_inputs(rng: np.random.Generator, tiny: bool) -> tuple[np.ndarray, ..
     )
 
 
+def logistic(np: Any) -> Function:
+    """The regularised mean loss of logistic regression; labels are -1 and 1."""
+
+    def loss(w, x, labels):
+        margins = labels * (x @ w)
+        return np.mean(np.logaddexp(0.0, -margins)) + 0.005 * np.sum(w * w)
+
+    return loss
+
+
+def newton(loss: Function, grad: Any, hessian: Any, solve: Any) -> Function:
+    def step(w, x, labels):
+        return w - solve(hessian(loss)(w, x, labels), grad(loss)(w, x, labels))
+
+    return step
+
+
+def newton_wengert() -> Function:
+    import wengert as wg
+
+    return wg.jit(newton(logistic(np), wg.grad, wg.hessian, np.linalg.solve))
+
+
+def newton_jax() -> Function:
+    import jax
+
+    return jax.jit(newton(logistic(jax.numpy), jax.grad, jax.hessian, jax.numpy.linalg.solve))
+
+
+def newton_torch() -> Function:
+    import torch
+    from torch import func
+
+    named = SimpleNamespace(
+        mean=torch.mean, sum=torch.sum, logaddexp=lambda a, b: torch.nn.functional.softplus(b)
+    )
+    return newton(logistic(named), func.grad, func.hessian, torch.linalg.solve)
+
+
+def newton_by_hand() -> Function:
+    def step(w, x, labels):
+        p = 1.0 / (1.0 + np.exp(labels * (x @ w)))
+        gradient = 0.01 * w - x.T @ (labels * p) / len(x)
+        curvature = (x * (p * (1.0 - p) / len(x))[:, None]).T @ x + 0.01 * np.eye(w.size)
+        return w - np.linalg.solve(curvature, gradient)
+
+    return step
+
+
+def logistic_inputs(rng: np.random.Generator, tiny: bool) -> tuple[np.ndarray, ...]:
+    n, d = (40, 4) if tiny else (10_000, 50)
+    x = rng.standard_normal((n, d))
+    labels = np.sign(x @ rng.standard_normal(d) + 0.5 * rng.standard_normal(n))
+    return 0.1 * rng.standard_normal(d), x, labels
+
+
 WORKLOADS = (
     *(
         Workload(
@@ -139,5 +197,15 @@ WORKLOADS = (
         argnums=(0, 1, 2),
         targets={"best": 2},
         tolerance=10.0,
+    ),
+    Workload(
+        "newton/logistic/10000x50",
+        {"plain": newton_wengert, "jax": newton_jax, "torch": newton_torch},
+        logistic_inputs,
+        mode="as_is",
+        by_hand={"numpy by hand": newton_by_hand},
+        targets={"best": 2},
+        skip={"numpy": "has no derivatives"},
+        tolerance=100.0,
     ),
 )
