@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from law_backends import loops
 from numpy_oracle import agree
 from test_mutation import alike
 
@@ -62,3 +63,42 @@ def test_derivatives_follow_the_order(n: int) -> None:
     middle = wg.grad(np.median)(x)
     assert middle.sum() == 1
     assert np.count_nonzero(middle) == 2
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u2", "i4", "i8", "u8"])
+def test_long_rows_are_sorted_in_runs_and_merged(dtype: str, backend: str) -> None:
+    """In two and in four runs; ties keep their order, NaNs come last, on both sides of a merge."""
+    for n in (32_771, 262_147):
+        x = R.integers(0, 500, n).astype(dtype)
+        if x.dtype.kind == "f":
+            x[R.integers(0, n, 7)] = np.nan
+        found = wg.jit(lambda v: (np.sort(v), np.argsort(v)), backend=backend)(x)
+        np.testing.assert_array_equal(found[0], np.sort(x))
+        np.testing.assert_array_equal(found[1], np.argsort(x, kind="stable"))
+        alone = wg.jit(np.sort, backend=backend)(x[:32_769])
+        np.testing.assert_array_equal(alone, np.sort(x[:32_769]))
+
+
+def test_runs_of_which_one_lies_before_the_other() -> None:
+    up = np.arange(40_001.0)
+    for x in (up, up[::-1].copy(), np.zeros(40_001)):
+        found = wg.jit(lambda v: (np.sort(v), np.argsort(v), np.sort(-v)))(x)
+        np.testing.assert_array_equal(found[0], np.sort(x))
+        np.testing.assert_array_equal(found[1], np.argsort(x, kind="stable"))
+        np.testing.assert_array_equal(found[2], np.sort(-x))
+
+
+def test_elements_are_sorted_alone_where_nothing_needs_their_order() -> None:
+    kernels = wg.jit(np.sort).lower(np.zeros(100)).kernels
+    assert "values" in kernels and "order" not in kernels
+    both = wg.jit(wg.value_and_grad(lambda x: np.sum(np.sort(x) ** 2))).lower(np.zeros(100)).kernels
+    assert both.count("order ") == 1 and "values" not in both
+
+
+def test_the_interpreter_of_loops_merges_too() -> None:
+    x = R.standard_normal(32_771)
+    program = wg.make_ir(lambda v: (np.sort(v), np.argsort(v)))(x).program
+    found = loops(program, [x])
+    np.testing.assert_array_equal(found[0], np.sort(x))
+    np.testing.assert_array_equal(found[1], np.argsort(x, kind="stable"))

@@ -79,7 +79,7 @@ class Library:
 
     The output has the leading axes, then one of all numbers that the routine gives;
     `ir.ops.lapack` says which. `library` is the name of the op that is made of such routines; the
-    operand of pocketfft is taken row by row (`ir.ops.fourier`).
+    operands of pocketfft (`ir.ops.fourier`) and of sorts (`ir.ops.sorting`) are taken row by row.
     """
 
     routine: str

@@ -42,11 +42,14 @@ from wengert.kernels.gemm import (
     product,
 )
 from wengert.kernels.homes import form_of
-from wengert.kernels.library import factorise, matrix_dims, row_dims, transform
+from wengert.kernels.library import factorise, matrix_dims, row_dims, sort_rows, transform
 from wengert.kernels.loops import Buffer, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
+
+_OF_ROWS = {"pocketfft": transform, "sort": sort_rows}
+"""What makes the statements of libraries that work on rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,18 +396,18 @@ class _Build:
         )
 
     def library(self, eqn: Eqn, form: Library, buffer: Buffer) -> None:
-        """A routine of LAPACK for each matrix of a batch, or of pocketfft for each row."""
+        """A routine of LAPACK for each matrix of a batch, or another library's for each row."""
         types = [a.type for a in eqn.inputs]
         if self.shared.grid:
             what = "a factorisation or solution of systems larger than 6 by 6"
-            what = "a Fourier transform" if form.library == "pocketfft" else what
+            what = {"pocketfft": "a Fourier transform"}.get(form.library, what)
             raise MissingRuleError(
                 f"the CUDA back end has no {form.routine} ({what}) yet; compile this function for "
                 "the CPU"
             )
-        if form.library == "pocketfft":
+        if form.library in _OF_ROWS:
             rows = self.operand(eqn.inputs[0], row_dims(types[0])).buffer
-            statements = transform(self.s, form.routine, buffer, rows, types[0])
+            statements = _OF_ROWS[form.library](self.s, form.routine, buffer, rows, types[0])
             self.given(StageKind.LIBRARY, buffer, statements, [rows])
             return
         dims = [matrix_dims(t) for t in types]

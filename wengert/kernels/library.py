@@ -1,4 +1,4 @@
-"""Calls of LAPACK and pocketfft, with a batch of matrices or rows shared out to the threads."""
+"""Calls of LAPACK, pocketfft and sorting, with matrices or rows shared out to the threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wengert.ir.forms import Transform
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import TensorType
 from wengert.kernels.gemm import Dims, shares
-from wengert.kernels.loops import Buffer, Factorise, Kind, Loop, Matrix, Stmt
+from wengert.kernels.loops import Buffer, Factorise, If, Kind, Loop, Matrix, Stmt
 
 
 def matrix_dims(t: TensorType) -> Dims:
@@ -128,6 +128,97 @@ class _ColumnCalls:
         return s.add(s.mul(row, length), s.mul(first, pair))
 
 
+# What sorting does per number and level, in multiplications of a product.
+SORT_WORK = 40
+# Rows of at least so many numbers are sorted in runs, which are then merged: so many runs, 2**n.
+RUNS = ((1 << 21, 3), (1 << 18, 2), (1 << 15, 1))
+
+
+def sort_rows(
+    s: ScalarBuilder, routine: str, out: Buffer, source: Buffer, kind: TensorType
+) -> tuple[Stmt, ...]:
+    """The statements that sort each row of a contiguous source, or find its order."""
+    n = kind.shape[-1]
+    rows = kind.size // n if kind.size else 0
+    calls = _Sorts(s, routine, out, source)
+    parts = shares(kind.size * n.bit_length() * SORT_WORK, rows)
+    levels = next((found for least, found in RUNS if n >= least), 0)
+    if not rows:
+        return ()
+    if rows >= 1 << levels:
+        return _one_by_one(s, rows, parts, lambda row: calls.row(s.mul(row, n), n))
+    return tuple([st for row in range(rows) for st in calls.long_row(row * n, n, levels)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorts:
+    """Calls that sort rows, or find their order."""
+
+    s: ScalarBuilder
+    routine: str
+    out: Buffer
+    source: Buffer
+
+    def row(self, first: Expr, n: int) -> Factorise:
+        """A row at its place in both buffers."""
+        given = Matrix(self.source, first, n, 1)
+        out = Matrix(self.out, first, n, 1)
+        return Factorise(self.routine, out, n, (given,), ((1, n),), "sort")
+
+    def merged(self, first: Expr, left: int, n: int) -> Factorise:
+        """The same where it is known of the first `left` numbers, and of the others.
+
+        It is known in the place of the result: so this works in place.
+        """
+        out = Matrix(self.out, first, n, 1)
+        keys = out if self.routine == "values" else Matrix(self.source, first, n, 1)
+        shapes = ((1, n), (1, left))
+        return Factorise(self.routine, out, n, (keys, out), shapes, "sort")
+
+    def long_row(self, first: int, n: int, levels: int) -> list[Stmt]:
+        """A row in 2**levels runs on the threads, and these merged two by two, level by level."""
+        run = n >> levels
+        found = [self._in_parallel(1 << levels, lambda at, size: self.row(at, size), first, run, n)]
+        for level in range(1, levels + 1):
+            left = run << (level - 1)
+            found.append(
+                self._in_parallel(
+                    1 << (levels - level),
+                    lambda at, size, left=left: self.merged(at, left, size),
+                    *(first, 2 * left, n),
+                )
+            )
+        return found
+
+    def _in_parallel(
+        self, count: int, call: Callable[[Expr, int], Stmt], first: int, size: int, n: int
+    ) -> Stmt:
+        """Calls for `count` parts of this size, the last of which has what is left of the n."""
+        s, part = self.s, Index(count)
+        at = s.add(s.mul(s.index(part), size), first)
+        body = call(at, size)
+        if n != count * size:
+            longer = call(s.int(first + (count - 1) * size), n - (count - 1) * size)
+            body = If(s.eq(s.index(part), count - 1), (longer,), (body,))
+        kind = Kind.PARALLEL if count > 1 else Kind.SERIAL
+        return Loop(part, s.int(0), s.int(count), (body,), kind)
+
+
+def _one_by_one(
+    s: ScalarBuilder, count: int, parts: int, call: Callable[[Expr], Factorise]
+) -> tuple[Stmt, ...]:
+    """A call for each of `count` things, in so many runs that the threads share."""
+    one = Index(count)
+    run = -(-count // parts)
+    if run == count:
+        return (Loop(one, s.int(0), s.int(count), (call(s.index(one)),)),)
+    outer = Index(-(-count // run))
+    start = s.mul(s.index(outer), run)
+    stop = s.min(s.add(start, run), s.int(count))
+    inner = Loop(one, start, stop, (call(s.index(one)),))
+    return (Loop(outer, s.int(0), s.int(outer.extent), (inner,), Kind.PARALLEL),)
+
+
 def factorise(
     s: ScalarBuilder,
     routine: str,
@@ -139,26 +230,14 @@ def factorise(
     count = prod(types[0].shape[:-2])
     if not count:
         return ()
-    batch = Index(count)
-    at = s.index(batch)
     size = out.size // count
     shapes = tuple((t.shape[-2], t.shape[-1]) for t in types)
-    call = Factorise(
-        routine,
-        Matrix(out, s.mul(at, size), size, 1),
-        size,
-        tuple(
+
+    def call(at: Expr) -> Factorise:
+        given = tuple(
             Matrix(b, s.mul(at, rows * columns), max(1, columns), 1)
             for b, (rows, columns) in zip(sources, shapes, strict=True)
-        ),
-        shapes,
-    )
-    extent = max(shapes[0])
-    run = -(-count // shares(count * extent**3, count))
-    if run == count:
-        return (Loop(batch, s.int(0), s.int(count), (call,)),)
-    outer = Index(-(-count // run))
-    start = s.mul(s.index(outer), run)
-    stop = s.min(s.add(start, run), s.int(count))
-    inner = Loop(batch, start, stop, (call,))
-    return (Loop(outer, s.int(0), s.int(outer.extent), (inner,), Kind.PARALLEL),)
+        )
+        return Factorise(routine, Matrix(out, s.mul(at, size), size, 1), size, given, shapes)
+
+    return _one_by_one(s, count, shares(count * max(shapes[0]) ** 3, count), call)

@@ -214,7 +214,7 @@ class Gemm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Factorise:
-    """out = what `routine` of LAPACK or pocketfft gives for `sources`, on one thread.
+    """out = what `routine` of LAPACK, pocketfft or a sort gives for `sources`, on one thread.
 
     Sources are row-major matrices of the given shapes; `out` is a matrix of `count` numbers in
     `rows` rows. `library` is the op whose meaning the routine has.
@@ -262,7 +262,7 @@ class Communicate:
 
 
 Call = Gemm | Factorise
-"""What a library does; the device's one, LAPACK, or pocketfft."""
+"""What a library does; the device's one, LAPACK, pocketfft, or a sort."""
 
 Stmt = (
     Loop

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from wengert.config import config
+from wengert.ir.passes.expand import without_libraries
+from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.block import Block, Context, Inputs
@@ -90,6 +92,8 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
 
     Outputs take the memory of `donated` inputs where they can: they are then the inputs' buffers.
     """
+    if grid:
+        program = _with_own_equations(program)
     with deep_recursion():
         context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])
@@ -131,6 +135,12 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
     if config().verify:
         verify(loops)
     return Lowered(loops, tuple(array for _, array in context.constants))
+
+
+def _with_own_equations(program: Program) -> Program:
+    """`program`, made ready again if the device lacks a library for some of it."""
+    found = without_libraries(program)
+    return program if found is program else default_pipeline(found)
 
 
 def _nest_of(emitter: Emitter, root: Node) -> Nest | Kernel | None:

@@ -7,11 +7,12 @@ import functools
 import importlib
 import pathlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import collectives, pocketfft, threads
+from wengert.backends.cpu import collectives, numpy_sorts, pocketfft, threads
 
 
 def resolve(name: str) -> int:
@@ -20,23 +21,12 @@ def resolve(name: str) -> int:
     if name == "wengert_runtime":
         threads.start()
         return ctypes.addressof(threads.RUNTIME)
-    if family == "blas":
-        return blas(routine)
-    if family == "blasthreads":
-        return blas_threads(routine)
-    if family == "world":
-        return collectives.address()
-    if family == "special":
-        return special(routine)
-    if family == "fft":
-        return pocketfft.loop(routine)
-    if family == "fftdata":
-        return pocketfft.data(routine)
-    if family == "npy":
-        return _numpy_api(int(routine))
-    if family == "py":
-        return id(_PYTHON[routine])
-    return _address(ctypes.CDLL(None), name)
+    found = _FAMILIES.get(family)
+    return _address(ctypes.CDLL(None), name) if found is None else found(routine)
+
+
+_FUNCTIONS_OF_DTYPE = 365
+"""PyDataType_GetArrFuncs, in NumPy's C interface."""
 
 
 _PYTHON = {"ndarray": np.ndarray, "NotImplemented": NotImplemented}
@@ -175,3 +165,17 @@ def _capsule(module: str, name: str) -> int:
     api.PyCapsule_GetPointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
     address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
     return int(address)
+
+
+_FAMILIES: dict[str, Callable[[str], int]] = {
+    "blas": blas,
+    "blasthreads": blas_threads,
+    "world": lambda _: collectives.address(),
+    "special": special,
+    "fft": pocketfft.loop,
+    "fftdata": pocketfft.data,
+    "npysort": lambda routine: numpy_sorts.sort(routine, _numpy_api(_FUNCTIONS_OF_DTYPE)),
+    "npy": lambda number: _numpy_api(int(number)),
+    "py": lambda name: id(_PYTHON[name]),
+}
+"""What finds a function, by the first part of its symbol."""

@@ -13,6 +13,7 @@ from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, 
 from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
+from wengert.backends.cpu.llvm_sort import print_sort
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
@@ -91,9 +92,7 @@ def _iterations(stmt: Stmt) -> int:
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
     if isinstance(stmt, Factorise):
-        if stmt.library == "pocketfft":
-            return 10 * stmt.count
-        return 10 * stmt.count if stmt.library == "pocketfft" else max(stmt.shapes[0]) ** 3
+        return max(stmt.shapes[0]) ** 3 if stmt.library == "lapack" else 10 * stmt.count
     if isinstance(stmt, Gemm):
         return stmt.n * stmt.k * (stmt.m.attr if stmt.m.is_const else stmt.out.buffer.size)
     return 1
@@ -102,6 +101,12 @@ def _iterations(stmt: Stmt) -> int:
 def has_checks(kernel: Kernel) -> bool:
     """Whether a kernel can fail, or be interrupted."""
     return any(isinstance(s, Check | While | Communicate) for s in walk(kernel.body))
+
+
+_LIBRARIES = {
+    "lapack": print_factorisation, "pocketfft": print_transform, "sort": print_sort
+}  # fmt: skip
+"""What prints the calls of each library."""
 
 
 class KernelPrinter:
@@ -380,10 +385,7 @@ class KernelPrinter:
         print_gemm(self.body, self.entry, stmt)
 
     def _factorise(self, stmt: Factorise) -> None:
-        if stmt.library == "pocketfft":
-            print_transform(self.body, self.entry, stmt)
-        else:
-            print_factorisation(self.body, self.entry, stmt)
+        _LIBRARIES[stmt.library](self.body, self.entry, stmt)
 
     def _communicate(self, stmt: Communicate) -> None:
         status = print_collective(self.body, self.entry, stmt)

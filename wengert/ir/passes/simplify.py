@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from wengert.ir.passes import accumulate, algebra, doubling, half, identity, shapes
+from wengert.ir.passes import accumulate, algebra, doubling, half, identity, shapes, sorting
 from wengert.ir.passes.splats import generic_rules
 from wengert.ir.program import Atom, Program
 from wengert.ir.rewrite import Node, Rewriter, Rule, map_regions, rewrite
@@ -19,7 +19,7 @@ def simplify(program: Program) -> Program:
 def rules() -> dict[str, tuple[Rule, ...]]:
     """All rules by the name of the op they apply to; constants are folded first."""
     table = dict(generic_rules())
-    for special in (doubling, algebra, shapes, accumulate, half, identity):
+    for special in (doubling, algebra, shapes, accumulate, half, identity, sorting):
         for name, more in special.TABLE.items():
             table[name] = (*table.get(name, ()), *more)
     return table

@@ -69,7 +69,9 @@ def _chosen_horner(
     none of the time of the processor's multipliers, which such code waits for.
     """
     padded = ours + (0.0,) * (len(others) - len(ours))
-    pairs = [s.select(first, s.like(a, x), s.like(b, x)) for a, b in zip(padded, others)]
+    pairs = [
+        s.select(first, s.like(a, x), s.like(b, x)) for a, b in zip(padded, others, strict=True)
+    ]
     result = pairs.pop()
     while pairs:
         result = s.fma(result, x, pairs.pop())

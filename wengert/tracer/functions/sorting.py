@@ -1,10 +1,6 @@
 """Sorting: sort, argsort, median, partition. All are stable, and NaNs come last.
 
-What is computed is the order, a permutation; the elements follow it, and so do derivatives. Short
-axes count, for each element, those that come before it. Longer ones are merged, run by run: an
-element's place in the merged run is its own rank plus the number of elements of the neighbouring
-run that come before it, which a binary search finds. All elements do that at once, so a pass is a
-few elementwise equations, and there are log2(n) passes of log2(n) steps.
+What is computed is the order, a permutation; the elements follow it, and so do derivatives.
 """
 
 from __future__ import annotations
@@ -14,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError
-from wengert.ir.builder import Builder, Value
-from wengert.ir.op import REGISTRY
-from wengert.ir.types import INT64, Shape
+from wengert.ir.builder import Value
+from wengert.ir.ops.merging import SHORT, order_of_rows
+from wengert.ir.types import Shape
 from wengert.tracer.functions.assignment import overwrite, target
 from wengert.tracer.functions.operands import (
     assemble,
@@ -32,11 +28,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.statistics import mean
 from wengert.tracer.lift import dimension, lift
-from wengert.tracer.loops import for_loop
 from wengert.tracer.tables import changing, function, method
-
-SHORT = 32
-"""Up to so many elements are sorted by counting."""
 
 
 def order_of(keys: Value) -> Value:
@@ -45,83 +37,9 @@ def order_of(keys: Value) -> Value:
     keys = keys.stop_gradient()
     if keys.dtype.kind == "b":
         keys = keys.to(np.dtype(np.uint8))
-    if n < 2:
-        return _iota(keys.builder, keys.shape, 1)
-    return _counted(keys) if n <= SHORT else _merged(keys)
-
-
-def _iota(builder: Builder, shape: Shape, axis: int) -> Value:
-    return builder.emit(REGISTRY["iota"], (), {"shape": shape, "dtype": INT64, "axis": axis})[0]
-
-
-def _less(x: Value, y: Value) -> Value:
-    """Whether x comes before y; NaNs come last."""
-    found = x.lt(y)
-    return found.bitor(y.isnan().bitand(x.isnan().bitnot())) if x.dtype.kind == "f" else found
-
-
-def _counted(keys: Value) -> Value:
-    rows, n = keys.shape
-    cube = (rows, n, n)
-    own = keys.broadcast(shape=cube, dims=(0, 1))
-    other = keys.broadcast(shape=cube, dims=(0, 2))
-    earlier = iota(cube, 2).lt(iota(cube, 1))
-    tied = _less(own, other).bitnot().bitand(earlier)
-    rank = _less(other, own).bitor(tied).to(INT64).reduce_sum(axes=(2,))
-    return _placed(iota(keys.shape, 1), rank)
-
-
-def _placed(x: Value, places: Value) -> Value:
-    """x with the elements of each row brought to their places."""
-    zeros = x.full_like(0)
-    return zeros.scatter_set(x, _iota(x.builder, x.shape, 0), places)
-
-
-def _merged(keys: Value) -> Value:
-    builder, shape = keys.builder, keys.shape
-    passes = (int(shape[1]) - 1).bit_length()
-    size = lift(shape[1])
-
-    def merge(level: Value, consts: list[Value], carry: list[Value]) -> list[Value]:
-        runs, order = carry
-        places = _merged_places(runs, level, passes, consts[0])
-        return [_placed(runs, places), _placed(order, places)]
-
-    return for_loop(0, passes, [size], [keys, _iota(builder, shape, 1)], merge)[1]
-
-
-def _merged_places(keys: Value, level: Value, steps: int, size: Value) -> Value:
-    """Where each element goes when neighbouring runs of 2**level elements are merged."""
-    builder, shape = keys.builder, keys.shape
-    n = size.broadcast(shape=shape, dims=())
-    one = builder.literal(1, INT64)
-    width = one.shl(level).broadcast(shape=shape, dims=())
-    i = _iota(builder, shape, 1)
-    start = i.sub(i.mod(width.mul(2)))
-    middle = start.add(width).min(n)
-    end = middle.add(width).min(n)
-    left = i.lt(middle)
-    low, high = left.select(middle, start), left.select(end, middle)
-    found = _search(keys, left, low, high, steps, n)
-    rank = i.sub(left.select(start, middle))
-    return start.add(rank).add(found.sub(low))
-
-
-def _search(keys: Value, left: Value, low: Value, high: Value, steps: int, n: Value) -> Value:
-    """For each element the end of those of its neighbouring run that come before it."""
-
-    def step(i: Value, consts: list[Value], carry: list[Value]) -> list[Value]:
-        x, from_left, length = consts
-        first, last = carry
-        middle = first.add(last).floordiv(2)
-        other = x.gather(_iota(x.builder, x.shape, 0), middle.min(length.sub(1)))
-        # of equal elements those of the left run come first
-        before = from_left.select(_less(other, x), _less(x, other).bitnot())
-        before = before.bitand(first.lt(last))
-        searching = first.lt(last).bitand(before.bitnot())
-        return [before.select(middle.add(1), first), searching.select(middle, last)]
-
-    return for_loop(0, steps, [keys, left, n], [low, high], step)[0]
+    if not keys.type.is_static:
+        return order_of_rows(keys, lift(n) if n > SHORT else None)
+    return keys.sort(routine="order") if n > SHORT else order_of_rows(keys)
 
 
 # along an axis
