@@ -104,6 +104,34 @@ def test_many_rows_on_all_threads() -> None:
     same(wg.jit(lambda x: np.fft.fftn(x))(cube), np.fft.fftn(cube))
 
 
+@pytest.mark.parametrize("n", [1 << 15, 3 * 5 * 7 * 11 * 29, 32_771, 2 * 32_771])
+def test_long_rows_in_two_steps(n: int) -> None:
+    """A power of two, a product of small primes, and lengths that cannot be cut."""
+    x = drawn(2, n)
+    for f in (np.fft.fft, np.fft.ifft):
+        found, wanted = wg.jit(f)(x), f(x)
+        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+        assert error < 2e-15, error
+    single, wanted = wg.jit(np.fft.fft)(x[0].astype(np.complex64)), np.fft.fft(x[0])
+    assert single.dtype == np.complex64
+    assert np.linalg.norm(single - wanted) < 1e-6 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("columns", [202, 203])
+def test_columns_that_threads_share_unevenly(columns: int) -> None:
+    """One column that is left over was once taken for rows, beyond the end of memory."""
+    for x in (drawn(165, columns), drawn(165, columns).astype(np.complex64)):
+        found, wanted = wg.jit(lambda x: np.fft.fft(x, axis=0))(x), np.fft.fft(x, axis=0)
+        assert np.linalg.norm(found - wanted) < 10 * np.finfo(x.dtype).eps * np.linalg.norm(wanted)
+
+
+def test_long_rows_differentiate() -> None:
+    n = 1 << 15
+    x, w = drawn(n), drawn(n)
+    slope = wg.jit(wg.grad(lambda x: np.sum((np.fft.fft(x) * w).real)))(x)
+    np.testing.assert_allclose(slope, np.fft.fft(w), rtol=1e-9, atol=1e-9)
+
+
 def test_inside_loops_and_batches() -> None:
     def damped(z: Array, steps: int) -> Array:
         for _ in range(steps):

@@ -52,7 +52,8 @@ def _layout(routine: Transform, call: Factorise, width: int) -> tuple[list[int],
     """
     numbers = (width * routine.pair_before, width * routine.pair_after)
     lines = (width * call.sources[0].row, width * call.out.row)
-    if routine.inner == 1:
+    # a single column has the name of a row, but is not as long as one
+    if routine.inner == 1 and call.shapes[0][1] == routine.row_before:
         sizes = [call.shapes[0][0], routine.before, routine.after]
         return sizes, [lines[0], 0, lines[1], *numbers]
     sizes = [routine.inner, routine.before, routine.after]
