@@ -171,13 +171,9 @@ def _roots(like: Value, shape: Shape) -> Parts:
     power = iota(like.builder, shape, 1) * iota(like.builder, shape, 2)
 
     def table(count: int, step: int, at: Value) -> Parts:
-        roots = np.exp(np.arange(count) * step * (-2j * np.pi / n)).astype(
-            complex_dtype(like.dtype)
-        )
-        constants = [
-            like.builder.constant(np.ascontiguousarray(x)) for x in (roots.real, roots.imag)
-        ]
-        return Parts(*[c.gather(at) for c in constants])
+        angles = np.arange(count) * (step * -2.0 * math.pi / n)
+        parts = (f(angles).astype(like.dtype) for f in (np.cos, np.sin))
+        return Parts(*[like.builder.constant(part).gather(at) for part in parts])
 
     coarse = table((n >> shift) + 1, 1 << shift, power.shr(shift))
     return coarse * table(1 << shift, 1, power.bitand((1 << shift) - 1))
