@@ -26,6 +26,8 @@ SHARE_WORK = 1_000_000
 # Shares of at least this many each are cut further, to feed more threads.
 LARGE_WORK = 1 << 27
 MAX_SHARES = 32
+# A block of rows has at least so many, so that BLAS packs the other operand for enough of them.
+LEAST_ROWS = 16
 # Products at most this large keep their accumulators in registers.
 REGISTER_WORK = 4_096
 
@@ -165,7 +167,7 @@ def _by_rows(
     whole: bool,
 ) -> tuple[Stmt, ...]:
     m = sizes[0]
-    size = m if whole else -(-m // shares(prod(sizes), m // 32))
+    size = m if whole else -(-m // shares(prod(sizes), m // LEAST_ROWS))
     if size == m:
         return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
     block = Index(-(-m // size))

@@ -21,6 +21,8 @@ from wengert.kernels.statements import expressions, map_statements
 
 # Rows and columns of a tile: with 8-byte elements it fills 32 KiB.
 WIDTH = 64
+# All rows are in one tile if there are fewer than WIDTH, but these at least.
+FEW = 8
 # Arrays below this many elements fit the cache anyway.
 MIN_SIZE = 16_384
 # More transposed reads than this in one body are left as they are.
@@ -35,9 +37,10 @@ def tile(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
         return (loop,)
     rows, columns = chain[across], chain[-1]
     others = [x for i, x in enumerate(chain[:-1]) if i != across]
-    full_rows = rows.index.extent // WIDTH * WIDTH
+    height = min(WIDTH, rows.index.extent)
+    full_rows = rows.index.extent // height * height
     full_columns = columns.index.extent // WIDTH * WIDTH
-    main = _tiles(s, rows.index, columns.index, columns.body)
+    main = _tiles(s, rows.index, columns.index, columns.body, height)
     result = [_around(s, others, main)]
     if full_columns < columns.index.extent:
         edge = replace(columns, start=s.int(full_columns))
@@ -71,7 +74,8 @@ def _across(chain: Sequence[Loop]) -> int | None:
 
 def _large(chain: Sequence[Loop], at: int) -> bool:
     size = prod(loop.index.extent for loop in chain)
-    return size >= MIN_SIZE and min(chain[at].index.extent, chain[-1].index.extent) >= WIDTH
+    rows, columns = chain[at].index.extent, chain[-1].index.extent
+    return size >= MIN_SIZE and rows >= FEW and columns >= WIDTH
 
 
 def _decides(body: Sequence[Stmt]) -> bool:
@@ -95,28 +99,29 @@ def _step(offset: Expr, index: Index) -> int:
     return 0 if function is None else function.terms.get(index, 0)
 
 
-def _tiles(s: ScalarBuilder, rows: Index, columns: Index, body: tuple[Stmt, ...]) -> Loop:
-    """Square tiles over the parts of both ranges that `WIDTH` divides."""
-    row_tile, column_tile = Index(rows.extent // WIDTH), Index(columns.extent // WIDTH)
-    row, column = Index(WIDTH), Index(WIDTH)
+def _tiles(
+    s: ScalarBuilder, rows: Index, columns: Index, body: tuple[Stmt, ...], height: int
+) -> Loop:
+    """Tiles over the parts of both ranges that `height` and `WIDTH` divide."""
+    row_tile, column_tile = Index(rows.extent // height), Index(columns.extent // WIDTH)
+    row, column = Index(height), Index(WIDTH)
     places = {
-        s.index(rows): s.add(s.mul(s.index(row_tile), WIDTH), s.index(row)),
+        s.index(rows): s.add(s.mul(s.index(row_tile), height), s.index(row)),
         s.index(columns): s.add(s.mul(s.index(column_tile), WIDTH), s.index(column)),
     }
     place = Rewriter(s, places.get)
-    inside = s.add(s.mul(s.index(column), WIDTH), s.index(row))
+    inside = s.add(s.mul(s.index(column), height), s.index(row))
     copies: list[Stmt] = []
     local: dict[Expr, Expr] = {}
     for load in _transposed(body, rows, columns):
-        buffer = Buffer(load.dtype, WIDTH * WIDTH, Space.LOCAL)
+        buffer = Buffer(load.dtype, height * WIDTH, Space.LOCAL)
         copies.append(Store(buffer, inside, place(load)))
         local[load] = s.load(buffer, inside)
     computed = map_statements(body, Rewriter(s, lambda e: local.get(e) or places.get(e)))
-    return _nested(
-        s,
-        (row_tile, column_tile),
-        (*_nested(s, (column, row), tuple(copies)), *_nested(s, (row, column), computed)),
-    )[0]
+    # a single row of tiles leaves the threads nothing but its columns to share
+    tiles = (row_tile, column_tile) if row_tile.extent > 1 else (column_tile, row_tile)
+    inner = (*_nested(s, (column, row), tuple(copies)), *_nested(s, (row, column), computed))
+    return _nested(s, tiles, inner)[0]
 
 
 def _nested(s: ScalarBuilder, indices: Sequence[Index], body: tuple[Stmt, ...]) -> tuple[Loop, ...]:
