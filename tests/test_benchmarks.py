@@ -146,6 +146,10 @@ def test_every_workload_of_the_contract_is_there() -> None:
             "adam",
             "digits",
             "linalg",
+            "newton",
+            "sort",
+            "fft",
+            "random",
         ),
     }
     assert all(w.targets or w.value_alone() is not None for w in WORKLOADS.values())
