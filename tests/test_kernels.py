@@ -14,13 +14,15 @@ from wengert.errors import VerificationError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.program import Program
+from wengert.ir.scalar import ScalarOp
 from wengert.ir.transforms.transpose import vjp
 from wengert.ir.types import TensorType
 from wengert.kernels import schedule
 from wengert.kernels.interpret import CheckFailed, interpret
 from wengert.kernels.loops import Accumulate, Kernel, Kind, Loop, Space
 from wengert.kernels.lower import Lowered, lower
-from wengert.kernels.statements import buffers, walk
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import buffers, expressions, walk
 from wengert.kernels.text import to_text
 from wengert.kernels.verify import verify
 
@@ -266,6 +268,34 @@ def test_transposed_reads_are_tiled() -> None:
     kernel, *_ = assert_same_meaning(program(body, *types), arguments(types)).loops.steps
     extents = [s.index.extent for s in walk(kernel.body) if isinstance(s, Loop)]
     assert extents[-6:] == [2, 2, 64, 64, 64, 64]
+
+
+def test_tiles_of_few_rows() -> None:
+    """All rows are in one tile; threads share the columns."""
+
+    def body(x: Value, y: Value) -> Value:
+        return x.transpose(perm=(1, 0)) + y
+
+    types = (tensor(2050, 10), tensor(10, 2050))
+    kernel, *_ = assert_same_meaning(program(body, *types), arguments(types)).loops.steps
+    extents = [s.index.extent for s in walk(kernel.body) if isinstance(s, Loop)]
+    assert extents[-5:] == [1, 64, 10, 10, 64]
+
+
+@pytest.mark.parametrize("edges", [(0, 0), (2, 0), (4, 5)])
+def test_flattened_matrices_are_walked_by_rows_and_columns(edges: tuple[int, int]) -> None:
+    """Behind other elements too, and with a part of a row at either end."""
+
+    def body(x: Value, y: Value) -> Value:
+        flat = x.concat(x * x, y, axis=1).reshape(shape=(240,))
+        return flat.pad(1.0, low=(edges[0],), high=(edges[1],), interior=(0,)).exp()
+
+    types = (tensor(40, 2), tensor(40, 2))
+    lowered = assert_same_meaning(program(body, *types), arguments(types))
+    main = next(s for s in walk(lowered.loops.steps[0].body) if isinstance(s, Loop))
+    assert main.index.extent == 40
+    divisions = {ScalarOp.IDIV, ScalarOp.IREM}
+    assert not any(n.op in divisions for n in nodes(expressions((main,))))
 
 
 def test_short_inner_loops_are_unrolled() -> None:

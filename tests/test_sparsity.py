@@ -18,6 +18,8 @@ from wengert.ir.op import Op
 from wengert.ir.program import Program
 from wengert.ir.sparsity.analysis import analysed
 from wengert.ir.sparsity.dense import dense_jacobian
+from wengert.ir.sparsity.pattern import from_rows
+from wengert.ir.sparsity.runs import SLICES, runs_of
 from wengert.ir.sparsity.selections import take_apart
 from wengert.ir.sparsity.walk import jacobian_pattern
 from wengert.ir.transforms.jacobian import jacobian
@@ -342,3 +344,40 @@ def test_what_is_picked_is_taken_apart() -> None:
     parts = take_apart(program, [True])
     assert [t.shape for t in parts.picks.out_types] == [(5,), (5,)]
     assert all(e.op.family == "elementwise" for e in parts.rest.eqns)
+
+
+def bands(x: Any) -> Any:
+    inner = x[:-2] * x[1:-1] - np.sin(x[2:])
+    return np.concatenate([x[:1] ** 2, inner, x[-1:] * x[-2:-1]])
+
+
+def two_rows_for_each(x: Any) -> Any:
+    y = x.reshape(-1, 3)
+    return np.stack([y[:, 0] * y[:, 2], np.cos(y[:, 1])], axis=1)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("fun", [bands, two_rows_for_each, np.sin, lambda x: x[::2] * x[1::2]])
+def test_regular_entries_are_read_by_slices(fun: Callable[[Any], Any], mode: str) -> None:
+    x = np.random.default_rng(0).standard_normal(120)
+    ready = wg.sparse_jacobian(fun, mode=mode).prepare(x)
+    assert "gather" not in str(ready._program)
+    dense = wg.jacobian(lambda v: fun(v).ravel())(x)
+    np.testing.assert_allclose(ready(x).toarray(), dense, rtol=1e-12, atol=1e-12)
+
+
+def test_runs_are_the_places_again() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        rows, places = [], []
+        for _ in range(rng.integers(1, 4)):  # stretches, each of groups of rows
+            lengths = rng.integers(0, 3, rng.integers(1, 4))
+            first, steps = (rng.integers(0, 3, lengths.sum()) * 50 for _ in range(2))
+            for k in range(rng.integers(1, 30)):
+                rows += lengths.tolist()
+                places += (first + k * steps).tolist()
+        pattern = from_rows(np.array(rows), np.zeros(len(places), np.int64), 1)
+        runs = runs_of(pattern, np.array(places, np.int64), [10_000])
+        if runs or len(places) <= SLICES:
+            groups = [np.arange(r.count)[:, None] * r.steps + r.places for r in runs]
+            assert np.concatenate([np.zeros(0), *map(np.ravel, groups)]).tolist() == places

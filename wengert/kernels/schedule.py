@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from wengert.ir.scalar import COMPARISONS, Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
 from wengert.kernels.combine import combined
+from wengert.kernels.conditions import breakpoints, decider
 from wengert.kernels.emit import Nest, Partial, loops_around
 from wengert.kernels.loops import (
     Accumulate,
@@ -31,6 +32,7 @@ from wengert.kernels.loops import (
     Store,
 )
 from wengert.kernels.rebuild import Rewriter, from_affine
+from wengert.kernels.regroup import regrouped
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements, work
 from wengert.kernels.tile import tile
@@ -56,13 +58,20 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     if nest.loop is None:
         body = tuple(st for x in nest.before for st in _tidy(s, x))
         return [Kernel(nest.name, unroll(s, body))]
-    loop, *edges = tile(s, _collapse(s, nest.loop))
+    loop, *edges = _arranged(s, nest.loop)
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     chunks = _chunks(nest, loop)
     if chunks <= 1:
         body = (*nest.before, *_split(s, loop), *nest.after)
         return [Kernel(nest.name, unroll(s, body))]
     return [replace(k, body=unroll(s, k.body)) for k in _chunked(s, nest, loop, chunks)]
+
+
+def _arranged(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
+    """The loops in which a nest runs: that over most of it, and what this leaves over."""
+    collapsed = _collapse(s, loop)
+    main, *others = regrouped(s, collapsed)
+    return (*tile(s, main), *others)
 
 
 def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
@@ -234,7 +243,7 @@ def _gather(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunks: int) -> 
 
 def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     """Cuts a loop, and the loops in it, where conditions on its index change."""
-    points = _breakpoints(loop)
+    points = breakpoints(loop)
     size = sum(1 for _ in nodes(expressions(loop.body)))
     most = MAX_PIECES if size <= MAX_NODES else 0
     if points and len(points) < most:
@@ -250,7 +259,7 @@ def _parts(s: ScalarBuilder, loop: Loop, points: Sequence[int]) -> list[Loop]:
     """A loop cut at `points`, with what is known of the conditions in each part."""
     parts: list[Loop] = []
     for low, high in pairwise([0, *points, loop.index.extent]):
-        body = map_statements(loop.body, Rewriter(s, _decider(s, loop.index, low, high)))
+        body = map_statements(loop.body, Rewriter(s, decider(s, loop.index, low, high)))
         start = s.int(low) if loop.start.is_const else s.max(loop.start, s.int(low))
         stop = s.int(high) if loop.stop.is_const else s.min(loop.stop, s.int(high))
         parts.append(replace(loop, start=start, stop=stop, body=body))
@@ -259,66 +268,3 @@ def _parts(s: ScalarBuilder, loop: Loop, points: Sequence[int]) -> list[Loop]:
 
 def _split_body(s: ScalarBuilder, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
     return tuple(part for st in body for part in (_split(s, st) if isinstance(st, Loop) else (st,)))
-
-
-def _condition(expr: Expr, index: Index) -> tuple[int, int] | None:
-    """(coefficient, constant) if `expr` compares coefficient * index + constant with zero."""
-    if (
-        expr.op not in COMPARISONS
-        or expr.args[0].dtype != INT64
-        or expr.indices != frozenset((index,))
-    ):
-        return None
-    left, right = affine(expr.args[0]), affine(expr.args[1])
-    if left is None or right is None:
-        return None
-    coefficient = left.terms.get(index, 0) - right.terms.get(index, 0)
-    return (coefficient, left.const - right.const) if coefficient else None
-
-
-def _breakpoints(loop: Loop) -> list[int]:
-    """Where, inside the loop's range, some condition on its index changes."""
-    points: set[int] = set()
-    for node in nodes(expressions(loop.body)):
-        found = _condition(node, loop.index)
-        if found is not None:
-            coefficient, constant = found
-            # The sign of c I + d changes around I = -d / c: candidates are the floor, the next.
-            zero = -constant // coefficient
-            candidates = (zero, zero + 1)
-            points.update(p for p in candidates if _changes(node, found, p))
-    return sorted(p for p in points if 0 < p < loop.index.extent)
-
-
-def _changes(expr: Expr, condition: tuple[int, int], point: int) -> bool:
-    return _holds(expr.op, condition, point - 1) != _holds(expr.op, condition, point)
-
-
-def _holds(op: ScalarOp, condition: tuple[int, int], at: int) -> bool:
-    value = condition[0] * at + condition[1]
-    match op:
-        case ScalarOp.LT:
-            return value < 0
-        case ScalarOp.LE:
-            return value <= 0
-        case ScalarOp.GT:
-            return value > 0
-        case ScalarOp.GE:
-            return value >= 0
-        case ScalarOp.EQ:
-            return value == 0
-        case _:
-            return value != 0
-
-
-def _decider(s: ScalarBuilder, index: Index, low: int, high: int):
-    def rule(expr: Expr) -> Expr | None:
-        if index not in expr.indices:
-            return expr
-        found = _condition(expr, index)
-        if found is None:
-            return None
-        first, last = _holds(expr.op, found, low), _holds(expr.op, found, high - 1)
-        return s.const(first, bool) if first == last else None
-
-    return rule

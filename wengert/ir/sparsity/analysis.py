@@ -18,6 +18,7 @@ from wengert.ir.sparsity.recovery import (
     from_rows_of_picked,
     from_symmetric,
 )
+from wengert.ir.sparsity.runs import Run, runs_of
 from wengert.ir.sparsity.selections import Parts, take_apart
 from wengert.ir.sparsity.walk import jacobian_pattern
 from wengert.ir.types import INT64, TensorType
@@ -55,9 +56,15 @@ class Analysed:
 
     def program(self, mode: str, colours: int, recovery: Recovery) -> Program:
         """The program for the entries: see `compressed`."""
-        sizes = Sizes(colours, recovery.pattern.nnz, len(recovery.more))
+        runs = self.runs(mode, recovery)
+        sizes = Sizes(colours, recovery.pattern.nnz, len(recovery.more), runs)
         dtype = self._place_dtype(colours)
         return compressed(self.parts, self.active, mode != "reverse", sizes, dtype)
+
+    def runs(self, mode: str, recovery: Recovery) -> tuple[Run, ...]:
+        """The places of the entries, if they are regular."""
+        types = self.parts.picks.out_types if mode == "reverse" else self.parts.rest.out_types
+        return runs_of(recovery.pattern, recovery.places, [t.size for t in types])
 
     def fixed(self, mode: str, colours: Ints, recovery: Recovery) -> list[Any]:
         """The inputs of that program which do not change from call to call."""
@@ -65,7 +72,8 @@ class Analysed:
         if mode != "reverse":
             types, colours = self.parts.picks.out_types, colours[self.columns]
         dtype = self._place_dtype(int(colours.max(initial=-1)) + 1)
-        places = [recovery.places, *((recovery.more, recovery.to) if len(recovery.more) else ())]
+        places = [] if self.runs(mode, recovery) else [recovery.places]
+        places += [recovery.more, recovery.to] if len(recovery.more) else []
         return [*_shaped(colours, types), *(p.astype(dtype) for p in places)]
 
     def _place_dtype(self, colours: int) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Program
+from wengert.ir.sparsity.runs import Run
 from wengert.ir.sparsity.selections import Parts
 from wengert.ir.transforms.batch import spread
 from wengert.ir.transforms.linearize import Linearized, linearize
@@ -23,19 +24,21 @@ from wengert.ir.types import INT64, DType, TensorType
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many colours, entries, and entries that are added to others there are."""
+    """How many colours, entries, and entries that are added to others there are; `runs` says where
+    the entries are, if they are that regular."""
 
     colours: int
     entries: int
     more: int
+    runs: tuple[Run, ...] = ()
 
 
 def compressed(
     parts: Parts, active: Sequence[bool], forward: bool, sizes: Sizes, places: DType
 ) -> Program:
     """Inputs: those of the program; the colours of each picked value, or of each output in reverse
-    mode; the places of the entries; and, if any entries are sums, the places of the further
-    summands and the entries that these are added to. Output: the entries.
+    mode; the places of the entries, unless these come in runs; and, if any entries are sums, the
+    places of the further summands and the entries that these are added to. Output: the entries.
 
     The result of a colour is a row of what is read; places are of dtype `places` (unsigned, as they
     are never negative).
@@ -105,15 +108,45 @@ def _no_rows(builder: Builder, t: TensorType, colours: int) -> Value:
 def _entries(builder: Builder, rows: Sequence[Value], sizes: Sizes, places: DType) -> Value:
     dtype = np.result_type(*(r.dtype for r in rows))
     cast = [r.to(dtype) for r in rows]
-    whole = cast[0] if len(cast) == 1 else cast[0].concat(*cast[1:], axis=1)
-    flat = whole.reshape(shape=(whole.type.size,))
-    where = builder.input(TensorType(places, (sizes.entries,)))
-    data = flat.gather(where.to(INT64))
+    if sizes.runs:
+        data = _joined([_of_run(cast, run) for run in sizes.runs], 0)
+    else:
+        data = _flat(cast).gather(_input(builder, sizes.entries, places))
     if not sizes.more:
         return data
-    source = builder.input(TensorType(places, (sizes.more,)))
-    target = builder.input(TensorType(places, (sizes.more,)))
-    return data.scatter_add(flat.gather(source.to(INT64)), target.to(INT64))
+    source, target = [_input(builder, sizes.more, places) for _ in range(2)]
+    return data.scatter_add(_flat(cast).gather(source), target)
+
+
+def _input(builder: Builder, count: int, places: DType) -> Value:
+    return builder.input(TensorType(places, (count,))).to(INT64)
+
+
+def _flat(rows: Sequence[Value]) -> Value:
+    whole = _joined(rows, 1)
+    return whole.reshape(shape=(whole.type.size,))
+
+
+def _joined(values: Sequence[Value], axis: int) -> Value:
+    return values[0] if len(values) == 1 else values[0].concat(*values[1:], axis=axis)
+
+
+def _of_run(rows: Sequence[Value], run: Run) -> Value:
+    """The entries of a run, read by one slice for each entry of a group."""
+    borders = np.cumsum([0, *(r.shape[1] for r in rows)])
+    columns: list[Value] = []
+    for place, step in zip(run.places, run.steps, strict=True):
+        colour, at = divmod(place, int(borders[-1]))
+        piece = int(np.searchsorted(borders, at, side="right")) - 1
+        first = at - int(borders[piece])
+        count = run.count if step else 1
+        stop = (colour + 1, first + (count - 1) * step + 1)
+        part = rows[piece].slice(start=(colour, first), stop=stop, step=(1, max(step, 1)))
+        column = part.reshape(shape=(count, 1))
+        if count < run.count:
+            column = column.reshape(shape=()).broadcast(shape=(run.count, 1), dims=())
+        columns.append(column)
+    return _joined(columns, 1).reshape(shape=(run.count * len(columns),))
 
 
 def place_dtype(count: int) -> DType:
