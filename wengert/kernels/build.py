@@ -32,6 +32,7 @@ from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import TensorType
 from wengert.kernels import calls, regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
+from wengert.kernels.coordinates import lengths, loop_axes
 from wengert.kernels.gemm import (
     Dims,
     Operand,
@@ -105,12 +106,14 @@ class _Build:
     )
     pull: Pull = field(init=False)
     domains: Domains = field(init=False)
+    rows: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.s = self.shared.s
         self.buffers = dict(self.inputs.buffers)
         self.pull = Pull(self.s, self.plan, self.buffers, self.inputs.bound)
         self.domains = Domains(self.s, self.inputs.symbols)
+        self.rows = frozenset() if self.shared.grid else lengths(self.program)
 
     def run(self) -> Staged:
         outputs = self.program.outputs
@@ -211,7 +214,7 @@ class _Build:
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
         shape = eqn.outputs[0].type.shape
-        domain, index = self.domains.of_shape(shape)
+        domain, index = self.domains.of_axes(loop_axes(shape, self.rows), len(shape))
         value = self.pull.element(eqn, index)
         requirement, code = None, -1
         if eqn.op.check is not None:
@@ -235,8 +238,10 @@ class _Build:
     def reduce(self, eqn: Eqn, form: Reduction, buffer: Buffer) -> None:
         source = eqn.inputs[0]
         shape = source.type.shape
-        domain, index = self.domains.of_shape(shape)
-        reduced = frozenset(_depths(shape, range(len(shape)), form.axes))
+        last = len(shape) - 1 in form.axes
+        axes = loop_axes(shape, frozenset() if last else self.rows)
+        domain, index = self.domains.of_axes(axes, len(shape))
+        reduced = frozenset(_depths(shape, [a for a, _ in axes], form.axes))
         kept = [a for a in range(len(shape)) if a not in form.axes]
         offset = row_major(self.s, tuple(shape[a] for a in kept), [index[a] for a in kept])
         value = self.pull.read(source, index)

@@ -26,13 +26,15 @@ class Place:
     """The storage of one stage's value.
 
     `buffer` is None if the value is only forwarded or kept in `register`. Offsets lose their
-    terms in the `shared` indices if the buffer is local.
+    terms in the `shared` indices if the buffer is local; what is left is counted in units of
+    `unit`, as neighbours in a local buffer may be that far apart in the whole array.
     """
 
     buffer: Buffer | None
     register: Register | None
     shared: tuple[Index, ...]
     forwarded: bool
+    unit: int = 1
 
 
 @dataclass(slots=True)
@@ -57,8 +59,10 @@ class Storage:
             return offset
         function = affine(offset)
         assert function is not None, "only affine reads share loops with their producer"
-        inner = {i: c for i, c in function.terms.items() if i not in place.shared}
-        return from_affine(self.s, Affine(function.const, inner))
+        unit = place.unit
+        assert function.const % unit == 0, "what loops share does not move reads along the rest"
+        inner = {i: c // unit for i, c in function.terms.items() if i not in place.shared}
+        return from_affine(self.s, Affine(function.const // unit, inner))
 
     def forward(self, stage: Stage, value: Expr) -> None:
         """Lets readers of the element just computed use `value` itself."""
@@ -143,7 +147,14 @@ def _place(
     if depth == 0 or size * stage.buffer.dtype.itemsize > budget:
         return kept
     local = Buffer(stage.buffer.dtype, size, Space.LOCAL)
-    return Place(local, None, stage.domain[:depth], _forwards(stage))
+    return Place(local, None, stage.domain[:depth], _forwards(stage), _unit(stage, inner))
+
+
+def _unit(stage: Stage, inner: Sequence[Index]) -> int:
+    """How far apart neighbours along the inner loops are in the whole array."""
+    function = affine(stage.offset)
+    terms = {} if function is None else function.terms
+    return min((abs(terms[i]) for i in inner if terms.get(i)), default=1)
 
 
 def _forwards(stage: Stage) -> bool:

@@ -8,8 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Expr, Index, ScalarBuilder
-from wengert.kernels.loops import Accumulate, Assign, Declare, If, Kind, Loop, Stmt, While
+from wengert.ir.scalar import Expr, Index, ScalarBuilder, affine
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Declare,
+    If,
+    Kind,
+    Loop,
+    Space,
+    Stmt,
+    Store,
+    While,
+)
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements
@@ -17,6 +28,7 @@ from wengert.kernels.statements import expressions, map_statements
 # Loops of at most this many turns are unrolled while the code stays below so many nodes.
 MAX_TURNS = 8
 MAX_NODES = 1_500
+FAR = 64
 
 
 def unroll(
@@ -51,7 +63,7 @@ def _short(loop: Loop, stores: bool) -> bool:
     turns = loop.stop.attr - loop.start.attr
     if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):
         return False
-    if not stores and not _carries(loop):
+    if not stores and not _carries(loop) and not _far_apart(loop):
         return False
     return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
 
@@ -62,6 +74,18 @@ def _carries(loop: Loop) -> bool:
     return any(
         isinstance(st, If) or (isinstance(st, Accumulate | Assign) and st.register not in own)
         for st in loop.body
+    )
+
+
+def _far_apart(loop: Loop) -> bool:
+    """Whether neighbouring turns store to places that are no neighbours: the loop around it may
+    have these."""
+    stores = [
+        st for st in loop.body if isinstance(st, Store) and st.buffer.space is not Space.LOCAL
+    ]
+    found = [affine(st.offset) for st in stores]
+    return bool(stores) and all(
+        f is not None and abs(f.terms.get(loop.index, 0)) >= FAR for f in found
     )
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
@@ -48,10 +49,11 @@ def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[tuple[Stmt, ...], tup
     rewrite = _Rewriter(s, fast_forms)
     fast = [rewrite.statement(stmt) for stmt in loop.body]
     fast += [Accumulate(flag, "or", rewrite(condition)) for condition in slow.values()]
+    own = {stmt.register for stmt in loop.body if isinstance(stmt, Declare)}
     kept = {
         stmt.register: Register(stmt.register.dtype)
         for stmt in loop.body
-        if isinstance(stmt, Accumulate)
+        if isinstance(stmt, Accumulate) and stmt.register not in own
     }
 
     again, only_stores = loop.body, all(isinstance(stmt, Store) for stmt in loop.body)
@@ -134,26 +136,35 @@ def _repeatable(loop: Loop, place: Callable[[Buffer], object] = _itself) -> bool
     read: set[object] = set()
     declared: set[Register] = set()
     accumulated: set[Register] = set()
+    made: set[tuple[Buffer, Expr]] = set()
     for stmt in loop.body:
         match stmt:
             case Store():
+                read |= _places(stmt.offset, place, made) | _places(stmt.value, place, made)
                 stored.add(place(stmt.buffer))
-                read |= _places(stmt.offset, place) | _places(stmt.value, place)
+                if place is _itself:  # two threads may be in the same turn otherwise
+                    made.add((stmt.buffer, stmt.offset))
             case Accumulate():
                 accumulated.add(stmt.register)
-                read |= _places(stmt.value, place)
+                read |= _places(stmt.value, place, made)
             case Declare():
                 declared.add(stmt.register)
-                read |= _places(stmt.init, place)
+                read |= _places(stmt.init, place, made)
             case _:
                 return False
-    return not (read & stored) and not (read & accumulated) and not (declared & accumulated)
+    lasting = accumulated - declared
+    return not (read & stored) and not (read & lasting)
 
 
-def _places(x: Expr, place: Callable[[Buffer], object]) -> set[object]:
+def _places(
+    x: Expr, place: Callable[[Buffer], object], made: AbstractSet[tuple[Buffer, Expr]] = frozenset()
+) -> set[object]:
+    """What `x` reads, except elements that the same turn has `made`."""
     found: set[object] = set()
     for node in _nodes(x):
         if node.op is ScalarOp.LOAD:
+            if (node.attr, node.args[0]) in made:
+                continue
             found.add(place(node.attr))
         elif node.op is ScalarOp.REGISTER:
             found.add(node.attr)

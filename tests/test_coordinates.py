@@ -1,0 +1,103 @@
+"""A few long rows walked side by side: random programs over coordinates against NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.kernels.coordinates import lengths
+
+N = 700
+Program = Callable[[Any, Any], Any]
+
+
+def picks(rng: np.random.Generator, rows: list[Any]) -> list[Any]:
+    return [rows[k] for k in rng.integers(0, len(rows), 3)]
+
+
+STEPS: list[Callable[[Any, np.random.Generator], Any]] = [
+    lambda x, rng: np.sum(x * x, axis=0),
+    lambda x, rng: np.max(x, axis=0) * x,
+    lambda x, rng: np.stack(picks(rng, list(x))) - x.mean(axis=0),
+    lambda x, rng: np.stack([x[1] * x[2], x[2] - x[0], x[0]]) * 0.5,
+    lambda x, rng: np.concatenate([x[1:] + 1.0, x[:1] * 2.0]),
+    lambda x, rng: x / (1.0 + np.sqrt(np.sum(x * x, axis=0))),
+    lambda x, rng: np.sin(x) * np.cos(np.sum(x, axis=0)),
+    lambda x, rng: x[:, ::-1] + x,
+    lambda x, rng: np.concatenate([x[:, 1:], x[:, :1]], axis=1) - x,
+    lambda x, rng: x + np.sum(x, axis=1, keepdims=True) / N,
+    lambda x, rng: x.T.copy().T * 1.5,
+    lambda x, rng: np.where(x > 0, x, 0.1 * x),
+    lambda x, rng: np.array([[0.0, 1.0, 2.0], [1.0, 0.5, 0.0], [0.3, 0.0, 1.0]]) @ x,
+    lambda x, rng: np.cumsum(x, axis=0),
+    lambda x, rng: np.stack([x[0] > x[1], x[1] > x[2], x[2] > x[0]]) * x,
+    lambda x, rng: np.roll(x, 1, axis=0) * x,
+]
+
+
+def random_program(seed: int) -> Program:
+    """Steps on a few rows, which spread again where a step has made one of them."""
+    numbers = np.random.default_rng(seed).integers(0, len(STEPS), 6)
+
+    def run(x: Any, y: Any) -> Any:
+        rng = np.random.default_rng(seed + 1)
+        values = [x]
+        for number in numbers:
+            value = STEPS[number](values[-1], rng)
+            values.append(value if value.ndim == 2 else value * y + values[-1])
+        return values[-1], values[-2]
+
+    return run
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_programs(seed: int) -> None:
+    f, rng = random_program(seed), np.random.default_rng(seed)
+    x, y = rng.standard_normal((3, N)), rng.standard_normal(N)
+    for found, wanted in zip(wg.jit(f)(x, y), f(x, y), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+    if seed < 8:
+        loss = wg.grad(lambda x, y: sum(np.sum(np.sin(v)) for v in f(x, y)), argnums=(0, 1))
+        found = wg.jit(loss)(x, y)
+        for mine, oracle in zip(found, wg.jit(loss, backend="reference")(x, y), strict=True):
+            np.testing.assert_allclose(mine, oracle, rtol=1e-8, atol=1e-8)
+
+
+def rotated(axis: Any, point: Any) -> Any:
+    """Rodrigues' formula; all of its steps fit into one loop."""
+    angle = np.sqrt(np.sum(axis * axis, axis=0))
+    w = axis / angle
+    crossed = np.stack(
+        [w[1] * point[2] - w[2] * point[1], w[2] * point[0] - w[0] * point[2],
+         w[0] * point[1] - w[1] * point[0]]
+    )  # fmt: skip
+    along = np.sum(w * point, axis=0)
+    return point * np.cos(angle) + crossed * np.sin(angle) + w * along * (1.0 - np.cos(angle))
+
+
+def test_many_small_vectors_are_one_loop() -> None:
+    rng = np.random.default_rng(0)
+    axis, point = rng.standard_normal((2, 3, 5000))
+    f = wg.jit(rotated)
+    np.testing.assert_allclose(f(axis, point), rotated(axis, point), rtol=1e-12, atol=1e-12)
+    assert f.lower(axis, point).kernels.count("kernel ") == 1
+
+
+def test_angles_beyond_the_fast_form_run_once_more() -> None:
+    """Where one strip of the loop meets huge angles its turns run twice, with what they stored."""
+    rng = np.random.default_rng(0)
+    axis, point = rng.standard_normal((2, 3, 5000))
+    axis[:, 2000:2003] *= 1e9
+    np.testing.assert_allclose(
+        wg.jit(rotated)(axis, point), rotated(axis, point), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_rows_that_are_only_computed_keep_their_order() -> None:
+    x = np.ones((3, N))
+    assert lengths(wg.make_ir(lambda x: np.exp(x) * x)(x).program) == frozenset()
+    assert lengths(wg.make_ir(lambda x: np.exp(x[0]))(x).program) == frozenset({N})
