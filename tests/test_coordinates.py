@@ -101,3 +101,26 @@ def test_rows_that_are_only_computed_keep_their_order() -> None:
     x = np.ones((3, N))
     assert lengths(wg.make_ir(lambda x: np.exp(x) * x)(x).program) == frozenset()
     assert lengths(wg.make_ir(lambda x: np.exp(x[0]))(x).program) == frozenset({N})
+
+
+def turned(axes: Any, points: Any, of_axis: Any, of_point: Any) -> Any:
+    return wg.vmap(rotated)(axes[of_axis], points[of_point])
+
+
+def test_one_vector_after_the_other_becomes_vectors_of_them() -> None:
+    """Indices are checked ahead of the loop, which has no inner loops and no branches left."""
+    rng = np.random.default_rng(0)
+    axes, points = rng.standard_normal((50, 3)), rng.standard_normal((400, 3))
+    of_axis, of_point = rng.integers(-50, 50, 5000), rng.integers(-400, 400, 5000)
+    f = wg.jit(turned)
+    wanted = rotated(axes[of_axis].T, points[of_point].T).T
+    np.testing.assert_allclose(f(axes, points, of_axis, of_point), wanted, rtol=1e-11, atol=1e-11)
+    text = f.lower(axes, points, of_axis, of_point).kernels
+    (checks, *rest) = text.split("for i1 in")[1:]
+    assert checks.count("check ") == 2 and "check " not in "".join(rest)
+    for place, wrong in ((0, 50), (4999, -51)):
+        bad = of_axis.copy()
+        bad[place] = wrong
+        with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0"):
+            f(axes, points, bad, of_point)
+    np.testing.assert_allclose(f(axes, points, of_axis, of_point), wanted, rtol=1e-11, atol=1e-11)

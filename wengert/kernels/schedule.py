@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
+from wengert.kernels.checks import ahead
 from wengert.kernels.combine import combined
 from wengert.kernels.conditions import breakpoints, decider
 from wengert.kernels.emit import Nest, Partial, loops_around
@@ -64,7 +65,7 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     if chunks <= 1:
         body = (*nest.before, *_split(s, loop), *nest.after)
         return [Kernel(nest.name, unroll(s, body))]
-    return [replace(k, body=unroll(s, k.body)) for k in _chunked(s, nest, loop, chunks)]
+    return [replace(k, body=ahead(unroll(s, k.body))) for k in _chunked(s, nest, loop, chunks)]
 
 
 def _arranged(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:

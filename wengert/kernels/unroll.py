@@ -1,6 +1,8 @@
 """Unrolls short combining loops, so that small products and sums become straight code.
 
-Loops that only store stay: the vectoriser makes one vector instruction of each of their lines.
+Loops that only store stay: the vectoriser makes one vector instruction of each of their lines. But
+very short ones, which do not fill a vector, are written out where divisions or maths functions take
+the time, and so are those whose turns store far apart: then the loop around them becomes vectors.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Expr, Index, ScalarBuilder, affine
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -28,26 +30,49 @@ from wengert.kernels.statements import expressions, map_statements
 # Loops of at most this many turns are unrolled while the code stays below so many nodes.
 MAX_TURNS = 8
 MAX_NODES = 1_500
+# Elements so far apart are no neighbours.
 FAR = 64
+# So many turns do not fill a vector.
+FEW_TURNS = 4
+_DEAR = MATHS | {ScalarOp.DIV, ScalarOp.SQRT}
 
 
 def unroll(
-    s: ScalarBuilder, body: Sequence[Stmt], inside: bool = False, stores: bool = False
+    s: ScalarBuilder,
+    body: Sequence[Stmt],
+    inside: bool = False,
+    stores: bool = False,
+    dear: bool = False,
 ) -> tuple[Stmt, ...]:
     """`body` with its short loops written out, innermost first.
 
     A loop that stands outermost is kept: there is nothing around it to win. With `stores`, loops
     that only store are written out too: small arrays on the stack become scalars in registers.
+    `dear` says whether divisions or maths functions are computed in the loop around.
     """
     result: list[Stmt] = []
     for statement in body:
         if not isinstance(statement, Loop):
             result.append(statement)
             continue
-        inner = unroll(s, statement.body, True, stores) if _is_stage(statement) else statement.body
-        loop = replace(statement, body=inner)
-        result.extend(_turns(s, loop) if inside and _short(loop, stores) else (loop,))
+        loop = statement
+        if _is_stage(loop):
+            loop = replace(loop, body=_inner(s, loop, stores, dear))
+        result.extend(_turns(s, loop) if inside and _short(loop, stores, dear) else (loop,))
     return tuple(result)
+
+
+def _inner(s: ScalarBuilder, loop: Loop, stores: bool, dear: bool) -> tuple[Stmt, ...]:
+    """The body of a loop, which becomes the innermost one if it is dear and that can be."""
+    if not dear and _is_dear(loop):
+        found = unroll(s, loop.body, True, stores, True)
+        if not any(isinstance(st, Loop) for st in found):
+            return found
+    return unroll(s, loop.body, True, stores, dear)
+
+
+def _is_dear(loop: Loop) -> bool:
+    return any(node.op in _DEAR for node in nodes(expressions(loop.body)))
 
 
 def _is_stage(loop: Loop) -> bool:
@@ -55,7 +80,7 @@ def _is_stage(loop: Loop) -> bool:
     return not any(isinstance(st, While | If) for st in loop.body)
 
 
-def _short(loop: Loop, stores: bool) -> bool:
+def _short(loop: Loop, stores: bool, dear: bool) -> bool:
     if loop.kind not in (Kind.SERIAL, Kind.ORDERED) or not (
         loop.start.is_const and loop.stop.is_const
     ):
@@ -63,7 +88,8 @@ def _short(loop: Loop, stores: bool) -> bool:
     turns = loop.stop.attr - loop.start.attr
     if turns > MAX_TURNS or any(isinstance(st, Loop) for st in loop.body):
         return False
-    if not stores and not _carries(loop) and not _far_apart(loop):
+    outwards = (dear and turns <= FEW_TURNS) or _far_apart(loop)
+    if not (stores or outwards or _carries(loop)):
         return False
     return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
 
