@@ -25,7 +25,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import expressions, map_statements
+from wengert.kernels.statements import expressions, map_statements, walk
 
 # Loops of at most this many turns are unrolled while the code stays below so many nodes.
 MAX_TURNS = 8
@@ -64,11 +64,21 @@ def unroll(
 
 def _inner(s: ScalarBuilder, loop: Loop, stores: bool, dear: bool) -> tuple[Stmt, ...]:
     """The body of a loop, which becomes the innermost one if it is dear and that can be."""
-    if not dear and _is_dear(loop):
+    if not dear and _is_dear(loop) and not _sums_in_memory(loop):
         found = unroll(s, loop.body, True, stores, True)
         if not any(isinstance(st, Loop) for st in found):
             return found
     return unroll(s, loop.body, True, stores, dear)
+
+
+def _sums_in_memory(loop: Loop) -> bool:
+    """Whether a turn adds to elements that others may add to: turns are no lanes of vectors then."""
+    return any(
+        node.op is ScalarOp.LOAD and node.attr is st.buffer
+        for st in walk(loop.body)
+        if isinstance(st, Store)
+        for node in nodes((st.value,))
+    )
 
 
 def _is_dear(loop: Loop) -> bool:
