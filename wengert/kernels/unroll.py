@@ -72,7 +72,7 @@ def _inner(s: ScalarBuilder, loop: Loop, stores: bool, dear: bool) -> tuple[Stmt
 
 
 def _sums_in_memory(loop: Loop) -> bool:
-    """Whether a turn adds to elements that others may add to: turns are no lanes of vectors then."""
+    """Whether a turn adds to what others may add to: turns are no lanes of vectors then."""
     return any(
         node.op is ScalarOp.LOAD and node.attr is st.buffer
         for st in walk(loop.body)
