@@ -124,3 +124,23 @@ def test_one_vector_after_the_other_becomes_vectors_of_them() -> None:
         with pytest.raises(IndexError, match=f"index {wrong} is out of bounds for axis 0"):
             f(axes, points, bad, of_point)
     np.testing.assert_allclose(f(axes, points, of_axis, of_point), wanted, rtol=1e-11, atol=1e-11)
+
+
+def waves(x: Any, w: Any) -> Any:
+    """Sines of what a turn has just stored, one after the other."""
+    y = np.stack([x[0] * w[0], x[1] * w[1], x[0] - x[1]])
+    z = np.stack([np.sin(y[1] + y[0]), np.cos(y[2] * y[0]), np.sin(y[2])])
+    return np.stack([np.cos(z[0] * y[1]), np.sin(z[1] + z[2]) * y[0]])
+
+
+def test_each_sine_of_a_turn_is_looked_at() -> None:
+    """A huge angle in any of them runs the strip again; the last one alone does not tell."""
+    rng = np.random.default_rng(1)
+    for place in range(4):
+        x, w = rng.standard_normal((2, 2, 5000))
+        (x, w)[place // 2][place % 2, 2500:2503] *= 2.0**60
+        found, wanted = wg.jit(waves)(x, w), waves(x, w)
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+        slope = wg.grad(lambda x, w: np.sum(waves(x, w)))
+        mine, oracle = wg.jit(slope)(x, w), wg.jit(slope, backend="reference")(x, w)
+        np.testing.assert_allclose(mine, oracle, rtol=1e-7, atol=1e-7)

@@ -16,7 +16,7 @@ where an argument is too large, and has library calls alone there, which is less
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -47,8 +47,14 @@ def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[tuple[Stmt, ...], tup
     flag = Register(BOOL)
     fast_forms = {x: expand(s, x, guard=False) for x in slow}
     rewrite = _Rewriter(s, fast_forms)
-    fast = [rewrite.statement(stmt) for stmt in loop.body]
-    fast += [Accumulate(flag, "or", rewrite(condition)) for condition in slow.values()]
+    changing = _changing(loop, slow)
+    fast: list[Stmt] = []
+    seen: set[Expr] = set()
+    for stmt in loop.body:
+        called = [x for x in _nodes(*_values(stmt)) if x in slow and x not in seen - changing]
+        fast += [Accumulate(flag, "or", rewrite(slow[x])) for x in called]
+        fast.append(rewrite.statement(stmt))
+        seen.update(called)
     own = {stmt.register for stmt in loop.body if isinstance(stmt, Declare)}
     kept = {
         stmt.register: Register(stmt.register.dtype)
@@ -57,7 +63,7 @@ def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[tuple[Stmt, ...], tup
     }
 
     again, only_stores = loop.body, all(isinstance(stmt, Store) for stmt in loop.body)
-    if only_stores:
+    if only_stores and not changing:
         too_large = functools.reduce(s.or_, map(rewrite, slow.values()))
         by_library = _Rewriter(s, {x: expand_slow(s, x) for x in slow})
         again = (If(too_large, tuple(map(by_library.statement, loop.body))),)
@@ -197,16 +203,30 @@ def _values(stmt: Stmt) -> tuple[Expr, ...]:
             return ()
 
 
+def _changing(loop: Loop, slow: Iterable[Expr]) -> set[Expr]:
+    """Those of the calls that read what a turn changes: the same call may have other values."""
+    stored = {stmt.buffer for stmt in loop.body if isinstance(stmt, Store)}
+    return {x for x in slow if _changes(x, stored)}
+
+
+def _changes(x: Expr, stored: AbstractSet[Buffer]) -> bool:
+    """Whether an expression reads a register, or what is `stored`."""
+    return any(
+        n.op is ScalarOp.REGISTER or (n.op is ScalarOp.LOAD and n.attr in stored) for n in _nodes(x)
+    )
+
+
 def _slow_functions(s: ScalarBuilder, loop: Loop) -> dict[Expr, Expr]:
     """The calls in the loop that have a slow form, each with the condition under which it holds.
 
     Those that do not depend on the loop are computed outside of it, and do not count.
     """
     found: dict[Expr, Expr] = {}
+    stored = {stmt.buffer for stmt in loop.body if isinstance(stmt, Store)}
     for node in _nodes(*(v for stmt in loop.body for v in _values(stmt))):
         if node.op not in MATHS or node.op is ScalarOp.CALL or node.dtype.itemsize == 2:
             continue
-        if loop.index in node.indices or any(n.op is ScalarOp.REGISTER for n in _nodes(node)):
+        if loop.index in node.indices or _changes(node, stored):
             condition = needs_slow_path(s, node)
             if condition is not None:
                 found[node] = condition
