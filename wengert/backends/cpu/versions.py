@@ -102,7 +102,7 @@ def in_equal_chunks(s: ScalarBuilder, outer: Loop, place: Callable[[Buffer], obj
     Two threads may then store the same values to the same elements.
     """
     inner = outer.body[0]
-    if len(outer.body) > 1 or not isinstance(inner, Loop) or not _repeatable(inner, place):
+    if len(outer.body) > 1 or not isinstance(inner, Loop) or not _repeatable(inner, place, True):
         return outer
     length = _full_length(inner)
     if length is None or any(isinstance(stmt, Accumulate) for stmt in inner.body):
@@ -135,9 +135,11 @@ def _itself(buffer: Buffer) -> object:
     return buffer
 
 
-def _repeatable(loop: Loop, place: Callable[[Buffer], object] = _itself) -> bool:
+def _repeatable(
+    loop: Loop, place: Callable[[Buffer], object] = _itself, shared: bool = False
+) -> bool:
     """Whether an iteration may run twice (accumulators apart); buffers overlap if their `place` is
-    the same."""
+    the same. If it is `shared`, two threads may be in it at the same time."""
     stored: set[object] = set()
     read: set[object] = set()
     declared: set[Register] = set()
@@ -148,7 +150,7 @@ def _repeatable(loop: Loop, place: Callable[[Buffer], object] = _itself) -> bool
             case Store():
                 read |= _places(stmt.offset, place, made) | _places(stmt.value, place, made)
                 stored.add(place(stmt.buffer))
-                if place is _itself:  # two threads may be in the same turn otherwise
+                if not shared:
                     made.add((stmt.buffer, stmt.offset))
             case Accumulate():
                 accumulated.add(stmt.register)
