@@ -17,8 +17,14 @@ import pytest
 os.environ.setdefault("WENGERT_VERIFY", "1")
 
 # Read once, when wengert, NumPy and the OpenMP library are loaded; xdist's workers inherit them.
-# Workers share the cores, so a thread that waits must not spin, and BLAS needs none of its own.
-SETTINGS = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "WENGERT_VERIFY": "1"}
+# Workers share the cores, so a thread that waits must not spin, and neither BLAS nor the compiler
+# needs threads of its own (`test_cpu_units.py` asks for them).
+SETTINGS = {
+    "OMP_WAIT_POLICY": "passive",
+    "OPENBLAS_NUM_THREADS": "1",
+    "WENGERT_COMPILE_THREADS": "1",
+    "WENGERT_VERIFY": "1",
+}
 for name, value in SETTINGS.items():
     os.environ.setdefault(name, value)
 OWN_CACHE: str | None = None  # compiled programs of this run; never the user's own

@@ -314,6 +314,6 @@ def test_equal_kernels_are_one_function() -> None:
 
     compiled = wg.jit(each)
     source = str(compiled.lower(*args).source)
-    assert source.count("define internal i64 @kernel") == 3
+    assert source.count("define hidden i64 @kernel") == 3
     for x, y in zip(compiled(*args), each(*args), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-15)

@@ -25,7 +25,7 @@ def chain(x: Any, steps: Any, start: Any) -> Any:
 
 def text(program: Any, masks: bool) -> str:
     loops = lower(default_pipeline(program)).loops
-    return print_program(loops, expand, Target(True, masks))
+    return print_program(loops, expand, Target(True, masks)).whole()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

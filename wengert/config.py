@@ -20,9 +20,9 @@ class Config:
     that gets every stage, or None.
     `cache`, `cache_dir`: whether and where compiled programs are kept on disk. `cuda_device`: what
     plays the CUDA back end's device, "gpu" or "host". `num_threads`: how many threads native code
-    may use, or None for the default. `check_bounds`: whether indices known only at run time are
-    checked. `debug_nans`: whether programs are evaluated equation by equation, until one makes a
-    NaN. `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say
+    may use, or None for the default. `compile_threads`: how many threads compile one program, or
+    None for the default. `check_bounds`: whether indices known only at run time are checked.
+    `debug_nans`: whether programs are evaluated equation by equation, until one makes a NaN. `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say
     (0-2).
     """
 
@@ -32,6 +32,7 @@ class Config:
     cache_dir: Path
     cuda_device: str
     num_threads: int | None
+    compile_threads: int | None
     check_bounds: bool
     debug_nans: bool
     keep_memory: bool
@@ -54,6 +55,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         cache_dir=_cache_dir(env),
         cuda_device=_choice(env, "WENGERT_CUDA_DEVICE", ("gpu", "host")),
         num_threads=_integer(env, "WENGERT_NUM_THREADS", None, 1),
+        compile_threads=_integer(env, "WENGERT_COMPILE_THREADS", None, 1),
         check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
         debug_nans=_flag(env, "WENGERT_DEBUG_NANS", False),
         keep_memory=_flag(env, "WENGERT_KEEP_MEMORY", True),

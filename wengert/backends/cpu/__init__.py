@@ -45,7 +45,7 @@ def compile(  # noqa: A001 - the name that the stages have
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
     donors = tuple(entry.facts["donors"])
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures, donors)
-    addresses, code = load(entry.code, [MAIN], resolve)
+    addresses, code = load(_files(entry), [MAIN], resolve)
     # a constant may be an array that the caller will donate
     copied = True if signature.donated else None
     kept = tuple(np.array(c, order="C", copy=copied) for c in constants)
@@ -62,16 +62,29 @@ def compile(  # noqa: A001 - the name that the stages have
 
 def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
     """A program's machine code and facts, also put into the cache."""
+    machine = _compiler()
+    files: list[bytes] = machine.object_codes(machine.units(program))
     facts = {
         "arena": program.arena,
         "failures": [_failure_facts(f) for f in program.failures],
         "donors": program.donors,
-        "work": _compiler().work(program),
+        "work": machine.work(program),
+        "sizes": [len(file) for file in files],
     }
-    entry = cache.Entry(facts, _compiler().object_code(_compiler().text(program)))
+    entry = cache.Entry(facts, b"".join(files))
     if key is not None and config().cache:
         cache.write(config().cache_dir, key, entry)
     return entry
+
+
+def _files(entry: cache.Entry) -> list[bytes]:
+    """The object files of a program."""
+    files: list[bytes] = []
+    start = 0
+    for size in entry.facts["sizes"]:
+        files.append(entry.code[start : start + size])
+        start += size
+    return files
 
 
 def _cached(key: str | None) -> cache.Entry | None:

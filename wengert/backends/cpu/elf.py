@@ -46,10 +46,11 @@ class _Section:
 
 @dataclass(slots=True, weakref_slot=True)
 class Image:
-    """Loaded code. The memory lives as long as this object."""
+    """Loaded code. The memory lives as long as this object, and that of the images it uses."""
 
     memory: Any
     symbols: dict[str, int]
+    uses: tuple[Image, ...] = ()
 
 
 def load(data: bytes, resolve: Callable[[str], int]) -> Image:

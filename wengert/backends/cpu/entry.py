@@ -183,7 +183,7 @@ def _entry_address() -> tuple[int, Any] | None:
     """The entry function of this process, and what keeps it in memory."""
     global _entry
     if _entry is None and _supported():
-        addresses, code = load(object_code(layout.ENTRY_TEXT), [layout.ENTRY], resolve)
+        addresses, code = load([object_code(layout.ENTRY_TEXT)], [layout.ENTRY], resolve)
         _entry = (addresses[layout.ENTRY], code)
     return _entry
 

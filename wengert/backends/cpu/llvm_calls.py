@@ -26,6 +26,9 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.statements import walk
 
+# Functions that only pass addresses on are not worth LLVM's passes, which took 0.7 ms for them.
+GLUE = "noinline optnone nounwind"
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -77,7 +80,6 @@ class Main:
         self.layout = Layout(program)
         self.lines: list[str] = []
         self.prologue: list[str] = []
-        self.others: dict[str, str] = {}
         self.pointers: dict[object, str] = {}
         self._count = 0
         self.widest = 0  # pointers of a parallel kernel
@@ -109,7 +111,7 @@ class Main:
 
     # kernels
 
-    def kernel(self, module: Module, name: str, buffers: list[Group], checks: bool) -> None:
+    def kernel(self, name: str, buffers: list[Group], checks: bool) -> None:
         """Call a kernel once."""
         arguments = [f"ptr {self.pointer(g.buffers[0])}" for g in buffers]
         if checks:
@@ -138,7 +140,6 @@ class Main:
             slot = self.fresh("%entry")
             self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr %table, i64 {k}")
             self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.others[name] = chunk_function(name, len(pointers))
         self.lines.append(
             f"  call void @{PARALLEL}(ptr @{name}.chunk, ptr %table, i64 {chunks.start}, "
             f"i64 {len(chunks)})"
@@ -183,8 +184,7 @@ class Main:
             before, after = [f"  call void @{BLAS_BEGIN}()"], [f"  call void @{BLAS_END}()"]
         return "\n".join(
             [
-                *self.others.values(),
-                f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) nounwind {{",
+                f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) {GLUE} {{",
                 "start:",
                 *self.prologue,
                 *before,
@@ -212,9 +212,9 @@ def declare(module: Module, name: str) -> None:
     module.declare(f"@{name}", result, parameters, " nounwind")
 
 
-def chunk_function(name: str, pointers: int) -> str:
+def chunk_function(name: str, pointers: int, linkage: str = "internal") -> str:
     """The kernel as a function of the chunk number and a table of its pointers."""
-    lines = [f"define internal void @{name}.chunk(i64 %chunk, ptr %table) nounwind {{"]
+    lines = [f"define {linkage} void @{name}.chunk(i64 %chunk, ptr %table) {GLUE} {{"]
     for k in range(pointers):
         lines.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k}")
         lines.append(f"  %p{k} = load ptr, ptr %s{k}")

@@ -151,8 +151,9 @@ class KernelPrinter:
         parameters += self._parameters()
         self._statements(body)
         scope = self.body.scopes[0]
+        linkage = "hidden" if loop is None else "internal"
         lines = [
-            f"define internal i64 @{self.name}({', '.join(parameters)}) noinline nounwind {{",
+            f"define {linkage} i64 @{self.name}({', '.join(parameters)}) noinline nounwind {{",
             "entry:",
             *self.entry,
             *scope.lines,

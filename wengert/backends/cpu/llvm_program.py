@@ -9,12 +9,17 @@ layers of a network) are one function, called several times. The exported main f
 
 takes a table of the addresses of inputs, constants and outputs, in this order, and returns
 non-zero after a failed check, with the code plus one and the value in `failure`.
+
+The functions can be shared out over several texts, which are compiled at the same time. Only the
+main function calls functions of other texts; these have hidden names in any case, so that the code
+of a function does not depend on how many texts there are.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from wengert.backends.cpu import llvm_calls
 from wengert.backends.cpu.llvm_expr import Module, Target
@@ -23,39 +28,94 @@ from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.loops import LoopProgram
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The functions of one kernel, and the declaration of the one that the main function calls."""
+
+    text: str
+    declaration: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramText:
+    """The LLVM text of a program: what all functions may use, the kernels, the main function."""
+
+    shared: tuple[str, ...]
+    groups: tuple[Group, ...]
+    main: str
+    metadata: tuple[str, ...]
+
+    def whole(self) -> str:
+        """All of it as one text."""
+        return self._text(range(len(self.groups)), True)
+
+    def units(self, number: int) -> list[str]:
+        """The program as at most so many texts of about the same length, the main function's first.
+
+        No text is without a kernel.
+        """
+        number = min(number, len(self.groups))
+        if number < 2:
+            return [self.whole()]
+        lengths = [len(self.main), *[0] * (number - 1)]
+        units: list[list[int]] = [[] for _ in lengths]
+        for k in sorted(range(len(self.groups)), key=lambda k: -len(self.groups[k].text)):
+            free = [n for n in range(number) if not units[n]]
+            least = min(free or range(number), key=lengths.__getitem__)
+            units[least].append(k)
+            lengths[least] += len(self.groups[k].text)
+        return [self._text(sorted(unit), n == 0) for n, unit in enumerate(units)]
+
+    def _text(self, members: Sequence[int], with_main: bool) -> str:
+        absent = sorted(set(range(len(self.groups))).difference(members))
+        parts = [
+            *self.shared,
+            *(self.groups[k].declaration for k in absent if with_main),
+            *(self.groups[k].text for k in members),
+            *([self.main] if with_main else []),
+            *self.metadata,
+        ]
+        return "\n".join(parts)
+
+
 def print_program(
     program: LoopProgram, expand: Callable[[ScalarBuilder, Expr], Expr], target: Target
-) -> str:
+) -> ProgramText:
     """The LLVM text of a loop program."""
     module = Module(target, expand)
-    functions: list[str] = []
+    groups: list[Group] = []
     known: dict[str, str] = {}  # by their text apart from names
     main = llvm_calls.Main(program)
     for step in program.steps:
-        name = f"kernel{len(functions)}"
+        name = f"kernel{len(groups)}"
         printer = KernelPrinter(module, main.layout, step, name)
         first, parts = len(module.metadata), len(module.parts)
         text = printer.text()
         if len(module.parts) == parts:  # no functions of its own besides
             name = known.setdefault(nameless(text, module.metadata[first:], name, first), name)
         if name == printer.name:
-            functions.append(text)
+            groups.append(_group(printer, [*module.parts[parts:], text]))
         else:
             del module.metadata[first:]
         chunks = printer.chunks
         if chunks is None:
-            main.kernel(module, name, printer.groups, printer.checks)
+            main.kernel(name, printer.groups, printer.checks)
         elif chunks:
             main.parallel(module, name, printer.groups, printer.checks, chunks)
-    functions.append(main.text(module))
-    parts = [
-        *module.declarations.values(),
-        *module.helpers.values(),
-        *module.parts,
-        *functions,
-        *module.metadata,
-    ]
-    return "\n".join(parts)
+    text = main.text(module)
+    shared = (*module.declarations.values(), *module.helpers.values())
+    return ProgramText(shared, tuple(groups), text, tuple(module.metadata))
+
+
+def _group(printer: KernelPrinter, texts: list[str]) -> Group:
+    pointers = len(printer.groups) + printer.checks
+    if printer.chunks is None:
+        parameters = ", ".join(["ptr"] * pointers)
+        declaration = f"declare hidden i64 @{printer.name}({parameters}) nounwind"
+    else:
+        texts = [*texts, llvm_calls.chunk_function(printer.name, pointers, "hidden")]
+        declaration = f"declare hidden void @{printer.name}.chunk(i64, ptr) nounwind"
+    return Group("\n".join(texts), declaration)
 
 
 def nameless(text: str, metadata: Sequence[str], name: str, first: int) -> str:

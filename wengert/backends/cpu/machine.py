@@ -1,23 +1,42 @@
-"""Loop programs to LLVM text, and that to machine code, through llvmlite's binding."""
+"""Loop programs to LLVM text, and that to machine code, through llvmlite's binding.
+
+The texts of one program are compiled at the same time, by as many threads.
+"""
 
 from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 
 from wengert.backends.cpu.llvm_expr import Target
+from wengert.backends.cpu.llvm_library import emit_object, run_passes
 from wengert.backends.cpu.llvm_print import work
-from wengert.backends.cpu.llvm_program import print_program
+from wengert.backends.cpu.llvm_program import ProgramText, print_program
+from wengert.backends.cpu.threads import thread_count
+from wengert.config import config
 from wengert.kernels.loops import LoopProgram
 from wengert.kernels.maths import expand
 
-__all__ = ["LOCK", "assembly", "empty_engine", "object_code", "optimized", "target", "text", "work"]
+__all__ = [
+    "LOCK",
+    "assembly",
+    "empty_engine",
+    "object_code",
+    "object_codes",
+    "optimized",
+    "target",
+    "text",
+    "units",
+    "work",
+]
 
-LOCK = threading.RLock()  # LLVM's global context is not for two threads at once
+LOCK = threading.RLock()  # of the target machines, and of LLVM's linker
 _LEVEL = 2
+_MOST_UNITS = 4  # each costs 2 ms of its own
 
 
 @functools.cache
@@ -45,6 +64,16 @@ def target() -> Target:
 
 def text(program: LoopProgram) -> str:
     """The LLVM text of a loop program, for this machine."""
+    return _printed(program).whole()
+
+
+def units(program: LoopProgram) -> list[str]:
+    """The same as some texts, as many as there are threads to compile them."""
+    threads = config().compile_threads or min(thread_count(), _MOST_UNITS)
+    return _printed(program).units(threads)
+
+
+def _printed(program: LoopProgram) -> ProgramText:
     return print_program(program, expand, target())
 
 
@@ -59,16 +88,16 @@ def _new_machine(level: int) -> Any:
 
 
 @functools.cache
-def _machine(level: int) -> tuple[Any, str]:
-    """One target machine for all modules, with its data layout: LLVM works out the tables of the
-    CPU's instructions at a machine's first function, a millisecond each time."""
+def _machine(level: int, number: int) -> tuple[Any, str]:
+    """One target machine for the modules of each thread, with its data layout: LLVM works out the
+    tables of the CPU's instructions at a machine's first function, a millisecond each time."""
     machine = _new_machine(level)
     return machine, str(machine.target_data)
 
 
-def optimized(source: str, level: int = _LEVEL) -> tuple[Any, Any]:
-    """The module of `source` after optimisation, and the target machine."""
-    machine, layout = _machine(level)
+def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, Any]:
+    """The module of `source` after optimisation, and the target machine of thread `number`."""
+    machine, layout = _machine(level, number)
     module = llvm.parse_assembly(source, llvm.create_context())
     module.triple = host()[0]
     module.data_layout = layout
@@ -80,15 +109,42 @@ def optimized(source: str, level: int = _LEVEL) -> tuple[Any, Any]:
     tuning.slp_vectorization = False
     tuning.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
+    run_passes(builder.getModulePassManager(), module, builder)
     return module, machine
 
 
 def object_code(source: str) -> bytes:
     """The object file of LLVM text."""
+    return object_codes([source])[0]
+
+
+def object_codes(sources: Sequence[str]) -> list[bytes]:
+    """The object files of LLVM texts, made at the same time."""
+    found: list[bytes | BaseException] = [b""] * len(sources)
+
+    def make(number: int) -> None:
+        try:
+            module, machine = optimized(sources[number], number=number)
+            found[number] = emit_object(machine, module)
+        except BaseException as error:  # raised again in the thread that asked
+            found[number] = error
+
     with LOCK:
-        module, machine = optimized(source)
-        return machine.emit_object(module)
+        for number in range(len(sources)):
+            _machine(_LEVEL, number)
+        threads = [threading.Thread(target=make, args=(k,)) for k in range(1, len(sources))]
+        for thread in threads:
+            thread.start()
+        make(0)
+        for thread in threads:
+            thread.join()
+    return [_result(each) for each in found]
+
+
+def _result(found: bytes | BaseException) -> bytes:
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def assembly(source: str) -> str:

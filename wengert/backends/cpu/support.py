@@ -33,4 +33,4 @@ def resolve(name: str) -> int:
 @functools.cache
 def _runtime() -> tuple[dict[str, int], Any]:
     """The runtime's functions, and what keeps them in memory."""
-    return load(object_code(RUNTIME_TEXT), list(DECLARATIONS), libraries.resolve)
+    return load([object_code(RUNTIME_TEXT)], list(DECLARATIONS), libraries.resolve)

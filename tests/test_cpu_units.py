@@ -1,0 +1,61 @@
+"""Programs compiled as several texts at the same time: the same results, by either loader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.backends.cpu import machine
+from wengert.backends.cpu.executable import Executable
+from wengert.backends.cpu.load import _load_by_llvm, load
+from wengert.backends.cpu.runtime_text import MAIN
+from wengert.backends.cpu.support import resolve
+
+R = np.random.default_rng(0)
+
+
+def loss(w: Any, x: Any) -> Any:
+    """Products, a softmax over rows on the threads, sums of chunks."""
+    y = np.tanh(x @ w)
+    e = np.exp(y - np.max(y, axis=1, keepdims=True))
+    return -np.sum(np.log(e / np.sum(e, axis=1, keepdims=True))[:, 0])
+
+
+def rows(x: Any, k: Any) -> Any:
+    """A check that can fail, and a loop whose turns run on the threads."""
+    total = np.zeros(x.shape[0])
+    for i in range(x.shape[0]):
+        total[i] = np.sum(np.sqrt(np.abs(x[i])) * x[i, k])
+    return np.sum(total), np.cumsum(x, axis=0)
+
+
+CASES = [
+    (wg.value_and_grad(loss), (R.normal(size=(80, 90)), R.normal(size=(300, 80)))),
+    (rows, (R.normal(size=(400, 120)), np.int64(3))),
+]
+
+
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize(("fun", "args"), CASES, ids=["loss", "rows"])
+@pytest.mark.parametrize("loader", [load, _load_by_llvm])
+def test_several_texts_compute_what_one_does(fun: Any, args: Any, number: int, loader: Any) -> None:
+    lowered = wg.jit(fun).lower(*args)
+    one = lowered.executable
+    units = machine._printed(lowered._kernels).units(number)
+    assert len(units) == number and all("define hidden" in unit for unit in units)
+    addresses, code = loader(machine.object_codes(units), [MAIN], resolve)
+    several = Executable(one.signature, one.constants, addresses[MAIN], code, one.text)
+    for found, expected in zip(several.run([np.asarray(a) for a in args]), one(*args), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    if fun is rows:
+        with pytest.raises(IndexError):
+            several.run([args[0], np.asarray(500)])
+
+
+def test_a_text_that_llvm_rejects_is_an_error_in_the_thread_that_asked() -> None:
+    good = "define i64 @f() {\n  ret i64 0\n}"
+    with pytest.raises(RuntimeError, match="parsing"):
+        machine.object_codes([good, "not LLVM text"])
