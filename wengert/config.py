@@ -22,8 +22,8 @@ class Config:
     plays the CUDA back end's device, "gpu" or "host". `num_threads`: how many threads native code
     may use, or None for the default. `compile_threads`: how many threads compile one program, or
     None for the default. `check_bounds`: whether indices known only at run time are checked.
-    `debug_nans`: whether programs are evaluated equation by equation, until one makes a NaN. `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say
-    (0-2).
+    `debug_nans`: whether programs are evaluated equation by equation, until one makes a NaN.
+    `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say (0-2).
     """
 
     verify: bool
