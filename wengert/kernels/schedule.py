@@ -37,7 +37,7 @@ from wengert.kernels.regroup import regrouped
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements, work
 from wengert.kernels.tile import tile
-from wengert.kernels.unroll import unroll
+from wengert.kernels.unroll import unroll, written_out
 
 # A chunk has at least this much work (vector instructions per lane), some ten microseconds.
 CHUNK_WORK = 40_000
@@ -242,18 +242,29 @@ def _gather(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunks: int) -> 
 # Splitting
 
 
-def _split(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
+def _split(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
     """Cuts a loop, and the loops in it, where conditions on its index change."""
     points = breakpoints(loop)
     size = sum(1 for _ in nodes(expressions(loop.body)))
+    if _is_whole(loop) and len(points) == loop.index.extent - 1:  # no two turns are alike
+        turns = [st for turn in range(loop.index.extent) for st in written_out(s, loop, turn)]
+        if sum(1 for _ in nodes(expressions(turns))) <= 2 * size:
+            return _split_body(s, turns)
     most = MAX_PIECES if size <= MAX_NODES else 0
     if points and len(points) < most:
         parts = _parts(s, loop, points)
         whole = sum(1 for x in parts for _ in nodes(expressions(x.body)))
         few = len(points) < MAX_PARTS and size * len(parts) <= MAX_NODES
         if few or whole <= 2 * size:  # pieces put together become simple ones
-            return tuple(replace(x, body=_split_body(s, x.body)) for x in parts)
+            return tuple(st for x in parts for st in _one_part(s, x))
     return (replace(loop, body=_split_body(s, loop.body)),)
+
+
+def _one_part(s: ScalarBuilder, part: Loop) -> tuple[Stmt, ...]:
+    """A part of a loop with the loops in it cut; without the loop if it has one turn."""
+    if part.start.is_const and part.stop.is_const and part.stop.attr == part.start.attr + 1:
+        return _split_body(s, written_out(s, part, part.start.attr))
+    return (replace(part, body=_split_body(s, part.body)),)
 
 
 def _parts(s: ScalarBuilder, loop: Loop, points: Sequence[int]) -> list[Loop]:

@@ -126,11 +126,13 @@ def _far_apart(loop: Loop) -> bool:
 
 
 def _turns(s: ScalarBuilder, loop: Loop) -> list[Stmt]:
-    return [
-        statement
-        for turn in range(loop.start.attr, loop.stop.attr)
-        for statement in map_statements(loop.body, Rewriter(s, _at(s, loop.index, turn)))
-    ]
+    turns = range(loop.start.attr, loop.stop.attr)
+    return [statement for turn in turns for statement in written_out(s, loop, turn)]
+
+
+def written_out(s: ScalarBuilder, loop: Loop, turn: int) -> tuple[Stmt, ...]:
+    """The statements of one turn of a loop."""
+    return map_statements(loop.body, Rewriter(s, _at(s, loop.index, turn)))
 
 
 def _at(s: ScalarBuilder, index: Index, turn: int):
