@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from cpu_programs import S, executable
 
+import wengert as wg
 from wengert import config, errors
+from wengert.api import compilation
 from wengert.backends import cache, cpu
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import Check, Failure, Kernel, Space, Store
@@ -58,6 +60,24 @@ def test_a_hit_does_not_lower(folder: Path) -> None:
     kind = TensorType(np.dtype("f8"), (5,))
     f = cpu.compile(never, key="negate", in_types=[kind], out_types=[kind], constants=[])
     _check(f, True)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 0], ids=["kept", "lowered again"])
+def test_constants_of_cached_programs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(cpu, "KEPT_CONSTANTS", limit)
+    lowered: list[Any] = []
+    real = compilation.lower_program
+    monkeypatch.setattr(
+        compilation, "lower_program", lambda *args: lowered.append(args) or real(*args)
+    )
+    table, mask = np.linspace(0.0, 1.0, 30).reshape(5, 6), np.arange(6) % 2 == 0
+    x = np.ones((5, 6))
+    for calls in (1, 1 if limit else 2):
+        found = wg.jit(lambda x: np.where(mask, x * table, x[::-1] + table[0]))(x)
+        np.testing.assert_array_equal(found, np.where(mask, table, 1.0 + table[0]))
+        assert len(lowered) == calls
 
 
 def test_without_a_key_nothing_is_kept(folder: Path) -> None:

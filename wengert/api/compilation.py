@@ -76,18 +76,11 @@ def compile_program(program: Program, backend: str, donated: AbstractSet[int] = 
 
 
 def _compile_loops(engine: Any, program: Program, grid: bool, donated: AbstractSet[int]) -> Any:
-    constants: list[np.ndarray[Any, Any]] = []
-    early: Lowered | None = None
-    if any(e.op.name == "constant" for e in equations(program)):
-        # their order is known only after lowering, and passes drop some of them
-        early = lower_program(program, grid, donated)
-        constants.extend(early.constants)
+    constants: list[np.ndarray[Any, Any]] = []  # known only after lowering
 
     def loops() -> LoopProgram:
-        if early is not None:
-            return early.loops
         lowered = lower_program(program, grid, donated)
-        constants.extend(lowered.constants)
+        constants[:] = lowered.constants
         return lowered.loops
 
     made = engine.compile(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +25,8 @@ from wengert.kernels.loops import Failure, LoopProgram
 
 __all__ = ["Executable", "compile"]
 
+KEPT_CONSTANTS = 1 << 20  # bytes; programs with more are lowered again to get at them
+
 
 def compile(  # noqa: A001 - the name that the stages have
     program: Callable[[], LoopProgram],
@@ -35,13 +39,18 @@ def compile(  # noqa: A001 - the name that the stages have
     """Compile a loop program for this machine.
 
     `program` is called only if no compiled form is found under `key`, a text that determines the
-    program. The arrays of `constants` are the program's constants, in order.
+    program. The arrays of `constants` are the program's constants, in order, once it was called;
+    small ones are kept with the compiled form.
     """
     started = time.perf_counter()
     entry = _cached(key)
     from_cache = entry is not None
     if entry is None:
-        entry = _compiled(program(), key)
+        entry = _compiled(program(), key, constants)
+    elif entry.facts["constants"] is not None:
+        constants = _constants_from(entry)
+    elif not constants:
+        program()
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
     donors = tuple(entry.facts["donors"])
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures, donors)
@@ -60,7 +69,9 @@ def compile(  # noqa: A001 - the name that the stages have
     return made
 
 
-def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
+def _compiled(
+    program: LoopProgram, key: str | None, constants: Sequence[np.ndarray[Any, Any]]
+) -> cache.Entry:
     """A program's machine code and facts, also put into the cache."""
     machine = _compiler()
     files: list[bytes] = machine.object_codes(machine.units(program))
@@ -70,7 +81,11 @@ def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
         "donors": program.donors,
         "work": machine.work(program),
         "sizes": [len(file) for file in files],
+        "constants": None,
     }
+    if sum(c.nbytes for c in constants) <= KEPT_CONSTANTS:
+        facts["constants"] = [[c.dtype.str, c.shape] for c in constants]
+        files = [*files, *(c.tobytes() for c in constants)]
     entry = cache.Entry(facts, b"".join(files))
     if key is not None and config().cache:
         cache.write(config().cache_dir, key, entry)
@@ -79,12 +94,21 @@ def _compiled(program: LoopProgram, key: str | None) -> cache.Entry:
 
 def _files(entry: cache.Entry) -> list[bytes]:
     """The object files of a program."""
-    files: list[bytes] = []
-    start = 0
-    for size in entry.facts["sizes"]:
-        files.append(entry.code[start : start + size])
-        start += size
-    return files
+    sizes: list[int] = entry.facts["sizes"]
+    ends = list(itertools.accumulate(sizes))
+    return [entry.code[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+
+def _constants_from(entry: cache.Entry) -> list[np.ndarray[Any, Any]]:
+    """The constants behind the object files."""
+    found: list[np.ndarray[Any, Any]] = []
+    start = sum(entry.facts["sizes"])
+    for name, shape in entry.facts["constants"]:
+        dtype = np.dtype(name)
+        count = math.prod(shape)
+        found.append(np.frombuffer(entry.code, dtype, count, start).reshape(shape).copy())
+        start += count * dtype.itemsize
+    return found
 
 
 def _cached(key: str | None) -> cache.Entry | None:
