@@ -18,7 +18,7 @@ Invariants (checked by `ir.verify`)
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -74,13 +74,15 @@ def equations(program: Program) -> Iterator[Eqn]:
             yield from equations(region)
 
 
-def regions(eqn: Eqn) -> Iterator[Program]:
+def regions(eqn: Eqn) -> Sequence[Program]:
     """The programs among the params of an equation."""
+    found: list[Program] = []
     for value in eqn.params.values():
-        if isinstance(value, Program):
-            yield value
-        elif isinstance(value, tuple):
-            yield from (v for v in cast(tuple[Any, ...], value) if isinstance(v, Program))
+        if type(value) is Program:
+            found.append(value)
+        elif type(value) is tuple:
+            found += [v for v in cast(tuple[Any, ...], value) if type(v) is Program]
+    return found
 
 
 def can_fail(eqn: Eqn) -> bool:

@@ -134,14 +134,14 @@ def row_major(s: ScalarBuilder, shape: Shape, index: Sequence[Expr]) -> Expr:
 
 def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
     """All distinct nodes below `exprs`."""
-    seen: set[int] = set()
+    seen: set[Expr] = set()
     todo = list(exprs)
     while todo:
         expr = todo.pop()
-        if id(expr) not in seen:
-            seen.add(id(expr))
+        if expr not in seen:
+            seen.add(expr)
             yield expr
-            todo.extend(expr.args)
+            todo += expr.args
 
 
 def loaded(exprs: Sequence[Expr]) -> frozenset[Buffer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wengert.ir.passes.narrow import narrow
+from wengert.ir.passes.narrow import Memo, narrow
 from wengert.ir.program import Atom, Eqn, Program, can_fail, regions
 
 
@@ -11,18 +11,25 @@ def dce(program: Program) -> Program:
 
     Those that check something or act stay: the failure is what the user asked for.
     """
+    return _dce(program, {})
+
+
+def _dce(program: Program, memo: Memo) -> Program:
+    def inside(region: Program) -> Program:
+        return _dce(region, memo)
+
     live: set[Atom] = set(program.outputs)
     kept: list[Eqn] = []
     changed = False
     for eqn in reversed(program.eqns):
         flags = [v in live for v in eqn.outputs]
-        has_regions = any(True for _ in regions(eqn))
+        has_regions = bool(regions(eqn))
         fails = can_fail(eqn) if has_regions else eqn.op.stays
         if not any(flags) and not fails:
             changed = True
             continue
         if has_regions:
-            narrowed = narrow(eqn, flags, dce)
+            narrowed = narrow(eqn, flags, inside, memo)
             changed = changed or narrowed is not eqn
             eqn = narrowed
         live.update(eqn.inputs)

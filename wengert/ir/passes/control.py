@@ -25,7 +25,7 @@ _CHEAP = 64
 
 def control(program: Program) -> Program:
     """`program` with its loops and branches reduced, from the outermost inwards."""
-    if not any(True for e in program.eqns for _ in regions(e)):
+    if not any(regions(e) for e in program.eqns):
         return program
     walk = _Walk(Builder(inputs=list(program.inputs)))
     for eqn in program.eqns:
@@ -46,7 +46,7 @@ class _Walk:
 
     def add(self, eqn: Eqn) -> None:
         """Appends an equation, or what it is reduced to."""
-        if not any(True for _ in regions(eqn)):
+        if not regions(eqn):
             self.append(eqn)
             return
         if self.vanishes(eqn):

@@ -8,18 +8,20 @@ from typing import Any
 from wengert.ir.program import Atom, Eqn, Program, Var, can_fail
 
 Clean = Callable[[Program], Program]
+Memo = dict[tuple[Program, tuple[bool, ...]], list[bool]]
+"""What `_reached` has found: each loop asks several times, and so does each loop around it."""
 
 
-def narrow(eqn: Eqn, live: Sequence[bool], clean: Clean) -> Eqn:
+def narrow(eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo) -> Eqn:
     """`eqn` with only its live outputs and what they need, its regions cleaned.
 
     An equation that is there for its checks alone keeps an output.
     """
     match eqn.op.name:
         case "for_loop":
-            return _loop(eqn, live, clean, 2, 1, None)
+            return _loop(eqn, live, clean, memo, (2, 1))
         case "while_loop":
-            return _loop(eqn, live, clean, 0, 0, eqn.params["cond"])
+            return _loop(eqn, live, clean, memo, (0, 0))
         case "branch":
             return _branch(eqn, live, clean)
         case "for_each":
@@ -43,28 +45,32 @@ def _as_it_is(region: Program) -> Program:
     return region
 
 
-def _reached(region: Program, live: Sequence[bool]) -> list[bool]:
+def _reached(region: Program, live: Sequence[bool], memo: Memo) -> list[bool]:
     """Which inputs the live outputs and the checks of a region depend on."""
-    needed: set[Atom] = set(_kept(region.outputs, live))
-    for eqn in reversed(region.eqns):
-        flags = [v in needed for v in eqn.outputs]
-        if any(flags) or can_fail(eqn):
-            needed.update(narrow(eqn, flags, _as_it_is).inputs)
-    return [v in needed for v in region.inputs]
+    key = (region, tuple(live))
+    if key not in memo:
+        needed: set[Atom] = set(_kept(region.outputs, live))
+        for eqn in reversed(region.eqns):
+            flags = [v in needed for v in eqn.outputs]
+            if any(flags) or can_fail(eqn):
+                needed.update(narrow(eqn, flags, _as_it_is, memo).inputs)
+        memo[key] = [v in needed for v in region.inputs]
+    return memo[key]
 
 
 def _loop(
-    eqn: Eqn, live: Sequence[bool], clean: Clean, bounds: int, extra: int, cond: Program | None
+    eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo, before: tuple[int, int]
 ) -> Eqn:
-    """`bounds` operands come before the constants, `extra` inputs of the body, too."""
+    """`before` says how many operands, and inputs of the body, come before the constants."""
+    (bounds, extra), cond = before, eqn.params.get("cond")
     body, consts = eqn.params["body"], eqn.params["consts"]
     first = extra + consts
     found = _at_least_one(live, body.out_types)
     tests = [False] * (consts + len(found))
     if cond is not None:
-        tests = _reached(cond, [True])
+        tests = _reached(cond, [True], memo)
     while True:
-        reads = _reached(body, found)[first:]
+        reads = _reached(body, found, memo)[first:]
         grown = [a or b or c for a, b, c in zip(found, reads, tests[consts:], strict=True)]
         if grown == found:
             break
@@ -72,7 +78,7 @@ def _loop(
     outputs = _kept(body.outputs, found)
     kept = (*body.inputs[:first], *_kept(body.inputs[first:], found))
     inner = clean(body if all(found) else Program(kept, body.eqns, outputs))
-    read = _reached(inner, [True] * len(inner.outputs))[extra:first]
+    read = _reached(inner, [True] * len(inner.outputs), memo)[extra:first]
     used = [on or test for on, test in zip(read, tests[:consts], strict=True)]
     if all(found) and all(used) and inner is body:
         return eqn

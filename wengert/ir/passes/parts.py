@@ -83,7 +83,7 @@ class _Walk:
 
     def add(self, eqn: Eqn) -> None:
         self.builder.location = eqn.location
-        if any(True for _ in regions(eqn)):
+        if regions(eqn):
             self.add_with_regions(eqn)
         elif not any(map(is_complex, (*eqn.inputs, *eqn.outputs))):
             inputs = tuple([self.env.get(a, a) for a in eqn.inputs])

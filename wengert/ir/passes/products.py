@@ -133,7 +133,7 @@ def _closed(loop: _Loop) -> tuple[Eqn, ...]:
     known: set[Atom] = set(loop.body.inputs[: 1 + len(loop.consts)])
     eqns: list[Eqn] = []
     for eqn in loop.body.eqns:
-        plain = not eqn.op.fails and next(regions(eqn), None) is None
+        plain = not eqn.op.fails and not regions(eqn)
         static = all(v.type.is_static for v in eqn.outputs)
         if plain and static and all(isinstance(a, Literal) or a in known for a in eqn.inputs):
             known.update(eqn.outputs)

@@ -148,7 +148,7 @@ def _read(eqn: Eqn, safe: _Safe, final: Var, scope: Scope) -> Eqn:
 
 def _read_inside(eqn: Eqn, safe: _Safe, final: Var, scope: Scope) -> Eqn:
     """A linear loop that reads a version as one of its constants."""
-    if not any(True for _ in regions(eqn)):
+    if not regions(eqn):
         return eqn
     inputs = list(eqn.inputs)
     for position, atom in enumerate(inputs):

@@ -86,7 +86,7 @@ def _worthwhile(body: Program, known: set[Atom], symbol: Symbol | None, runs: bo
 
 
 def _may_leave(eqn: Eqn, symbol: Symbol | None) -> bool:
-    if can_fail(eqn) or any(True for _ in regions(eqn)):
+    if can_fail(eqn) or regions(eqn):
         return False
     if symbol is None:
         return True

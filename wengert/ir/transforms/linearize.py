@@ -34,7 +34,7 @@ def linearize(program: Program, active: Sequence[bool]) -> Linearized:
     """Splits the JVP of `program` with respect to the active inputs."""
     pushed = jvp(program, active)
     both = pushed.program
-    if any(True for e in both.eqns for _ in regions(e)):
+    if any(regions(e) for e in both.eqns):
         both = cse(both)  # lest a loop stores a value twice
     count = len(program.inputs)
     tangents = both.inputs[count:]
