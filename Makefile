@@ -30,14 +30,15 @@ examples: $(INSTALLED)-demo
 	@$(RUN) -m examples
 
 test: $(INSTALLED)-test
-	@$(RUN) -m pytest -n $(WORKERS)
+	@$(RUN) -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(INSTALLED)-check
 	@$(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m ruff check --quiet .
-	@$(RUN) -m pyright --pythonpath $(RUN) & all=$$!; \
-	    $(RUN) -m pyright --pythonpath $(RUN) -p pyright-strict.json && wait $$all
-	@$(RUN) -m pytest -n $(WORKERS) -q -m "not slow and not gpu"
+	@$(RUN) -m pyright --pythonpath $(RUN) & plain=$$!; \
+	    $(RUN) -m pyright --pythonpath $(RUN) -p pyright-strict.json & strict=$$!; \
+	    $(RUN) -m pytest -n $(WORKERS) -q -m "not slow and not gpu" --cases 2; tests=$$?; \
+	    wait $$plain && wait $$strict && exit $$tests
 
 bench: $(INSTALLED)-bench
 	@$(RUN) -m benchmarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -46,8 +47,9 @@ hypothesis.settings.load_profile("wengert")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--bless` writes what the filetests give as what they expect."""
+    """`--bless` writes what the filetests give as what they expect; `--cases` leaves some out."""
     parser.addoption("--bless", action="store_true", help="rewrite the expected parts of filetests")
+    parser.addoption("--cases", type=int, help="run at most so many cases of each test")
 
 
 def gpu_missing() -> str | None:
@@ -63,13 +65,37 @@ def gpu_missing() -> str | None:
     return None if count else "no GPU tests: CUDA finds no device"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what is marked gpu where there is none."""
+@pytest.hookimpl(trylast=True)  # after -m and -k
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what is marked gpu where there is none, and leaves cases out on request."""
+    most = config.getoption("--cases")
+    if most is not None:
+        kept = some_cases(items, most)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]
     reason = gpu_missing() if gpu_items else None
     if reason:
         for item in gpu_items:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def some_cases(items: list[pytest.Item], most: int) -> set[pytest.Item]:
+    """At most so many cases of each test, from all of their range."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {
+        group[k * len(group) // min(most, len(group))]
+        for group in cases.values()
+        for k in range(min(most, len(group)))
+    }
+
+
+def pytest_collection_finish() -> None:
+    """Spares the collector what lives until the end: some million objects, each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -141,6 +141,7 @@ def run(folder: Path, pause: float) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """Killed at random steps, and once with its newest checkpoint cut: the same bits at the end."""
     whole = run(tmp_path / "whole", 0.0)

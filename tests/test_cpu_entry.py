@@ -162,6 +162,7 @@ def test_results_do_not_share_memory(twice: Executable) -> None:
     assert len({r.ctypes.data for r in results}) == 20
 
 
+@pytest.mark.slow
 def test_program_is_freed_and_its_entry_outlives_it() -> None:
     f = executable(build.elementwise(lambda x: S.neg(x), ["f8"], "f8", 3))
     entry = f.fast

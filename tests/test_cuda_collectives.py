@@ -56,6 +56,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[fake_cupy.Gpu]:
     return gpus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_on_the_host_device(dtype: Any) -> None:
     x = RNG.standard_normal((SIZE, SIZE, 2)).astype(dtype)
@@ -67,6 +68,7 @@ def test_on_the_host_device(dtype: Any) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_through_nccl(stand_in: list[fake_cupy.Gpu], dtype: Any) -> None:
     x = RNG.standard_normal((SIZE, SIZE, 2)).astype(dtype)
@@ -80,6 +82,7 @@ def test_through_nccl(stand_in: list[fake_cupy.Gpu], dtype: Any) -> None:
         assert gpu.calls and gpu.replays  # launches and messages were captured together
 
 
+@pytest.mark.slow
 def test_data_parallel_gradients(stand_in: list[fake_cupy.Gpu]) -> None:
     x, w = RNG.standard_normal((SIZE, 4, 5)), RNG.standard_normal(5)
 

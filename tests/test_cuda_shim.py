@@ -73,6 +73,7 @@ def reversed_by(barrier: str, seed: int) -> bool:
     return np.array_equal(y, x[::-1])
 
 
+@pytest.mark.slow
 def test_a_missing_barrier_shows() -> None:
     assert all(reversed_by("wg_sync();", seed) for seed in range(3))
     # without any barrier threads run one after the other, and read what is not written yet

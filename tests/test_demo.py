@@ -112,6 +112,7 @@ def test_missing_package_is_explained() -> None:
         digits.needed("no_such_package")
 
 
+@pytest.mark.slow
 def test_doctor_prints_every_section(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out

@@ -205,6 +205,7 @@ def trained(optimizer: Any, value_and_grad: Any, batch: Any, steps: int = 6) -> 
     return values, params, state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrap", "tolerance"),
     [

@@ -319,6 +319,7 @@ def test_overflow_skips_the_step() -> None:
     np.testing.assert_allclose(found.params, -0.03 * (8 - skipped), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_and_plots_are_made(tmp_path: Path) -> None:
     script = (
         "import numpy as np, wengert as wg\n"

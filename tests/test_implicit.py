@@ -57,6 +57,7 @@ def test_a_root_and_its_derivatives(transform: Any) -> None:
     np.testing.assert_allclose(transform(wg.jacrev(root, 1))(A, B), inverse, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_roots_to_second_order() -> None:
     wg.testing.check_grads(root, (A, B), order=2, atol=1e-4, rtol=1e-4)
 

@@ -260,6 +260,7 @@ def test_big_loops_are_cut_into_chunks() -> None:
     assert isinstance(first, Loop) and first.kind is Kind.PARALLEL and first.index.extent > 1
 
 
+@pytest.mark.slow
 def test_transposed_reads_are_tiled() -> None:
     def body(x: Value, y: Value) -> Value:
         return x.transpose(perm=(1, 0)) + y

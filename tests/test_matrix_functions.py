@@ -19,7 +19,10 @@ from wengert.errors import SingularMatrixError
 from wengert.linalg import expm, funm_symmetric, logm, sqrtm
 from wengert.linalg.differences import divided_differences
 
-pytestmark = pytest.mark.filterwarnings("ignore:logm result may be inaccurate")
+pytestmark = [
+    pytest.mark.slow,  # compiles large programs
+    pytest.mark.filterwarnings("ignore:logm result may be inaccurate"),
+]
 
 RNG = np.random.default_rng(11)
 BASIS = np.linalg.qr(RNG.standard_normal((4, 4))).Q

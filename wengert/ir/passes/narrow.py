@@ -58,9 +58,7 @@ def _reached(region: Program, live: Sequence[bool], memo: Memo) -> list[bool]:
     return memo[key]
 
 
-def _loop(
-    eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo, before: tuple[int, int]
-) -> Eqn:
+def _loop(eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo, before: tuple[int, int]) -> Eqn:
     """`before` says how many operands, and inputs of the body, come before the constants."""
     (bounds, extra), cond = before, eqn.params.get("cond")
     body, consts = eqn.params["body"], eqn.params["consts"]
