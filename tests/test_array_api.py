@@ -56,6 +56,7 @@ def outcomes() -> dict[str, str]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow  # all cases run in one process of their own
 @pytest.mark.parametrize("name", CASES)
 def test_scipys_function_compiles_and_differentiates(name: str) -> None:
     assert not outcomes()[name]
