@@ -15,7 +15,7 @@ help:
 	@echo "make demo    train a classifier on real handwritten digits (under a minute)"
 	@echo "make examples  run all examples; pictures go to out/ (under a minute)"
 	@echo "make test    the whole test suite"
-	@echo "make check   format, lint, types, import layers, fast tests"
+	@echo "make check   format, lint, types, import layers, some cases of the fast tests (a minute)"
 	@echo "make bench   all benchmarks against NumPy, Numba, JAX, PyTorch and autograd"
 	@echo "make test-gpu   the tests of CUDA code on this machine's GPU"
 	@echo "make bench-gpu  benchmarks on the GPU against CuPy, JAX and PyTorch (10 minutes)"

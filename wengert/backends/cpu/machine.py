@@ -124,8 +124,9 @@ def object_codes(sources: Sequence[str]) -> list[bytes]:
 
     def make(number: int) -> None:
         try:
-            module, machine = optimized(sources[number], number=number)
-            found[number] = emit_object(machine, module)
+            with _machine_lock(number):
+                module, machine = optimized(sources[number], number=number)
+                found[number] = emit_object(machine, module)
         except BaseException as error:  # raised again in the thread that asked
             found[number] = error
 
@@ -139,6 +140,12 @@ def object_codes(sources: Sequence[str]) -> list[bytes]:
         for thread in threads:
             thread.join()
     return [_result(each) for each in found]
+
+
+@functools.cache
+def _machine_lock(number: int) -> threading.Lock:
+    """Held while a thread uses its target machine: an interrupt can end the wait for that thread."""
+    return threading.Lock()
 
 
 def _result(found: bytes | BaseException) -> bytes:
