@@ -144,7 +144,7 @@ def object_codes(sources: Sequence[str]) -> list[bytes]:
 
 @functools.cache
 def _machine_lock(number: int) -> threading.Lock:
-    """Held while a thread uses its target machine: an interrupt can end the wait for that thread."""
+    """Held while a thread uses its target machine: an interrupt can end the wait for it."""
     return threading.Lock()
 
 
