@@ -76,6 +76,8 @@ def equations(program: Program) -> Iterator[Eqn]:
 
 def regions(eqn: Eqn) -> Sequence[Program]:
     """The programs among the params of an equation."""
+    if not eqn.params:
+        return ()
     found: list[Program] = []
     for value in eqn.params.values():
         if type(value) is Program:
