@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +120,23 @@ FUNCTIONS: dict[ScalarOp, Callable[..., Any]] = {
     ScalarOp.ERFC: lambda x: type(x)(math.erfc(x)),
 }
 
+# Of NumPy's scalars, Python's operators do the same as the ufuncs, in a tenth of the time.
+_OF_SCALARS: dict[ScalarOp, Callable[..., Any]] = FUNCTIONS | {
+    ScalarOp.ADD: operator.add,
+    ScalarOp.SUB: operator.sub,
+    ScalarOp.MUL: operator.mul,
+    ScalarOp.DIV: operator.truediv,
+    ScalarOp.EQ: operator.eq,
+    ScalarOp.NE: operator.ne,
+    ScalarOp.LT: operator.lt,
+    ScalarOp.LE: operator.le,
+    ScalarOp.GT: operator.gt,
+    ScalarOp.GE: operator.ge,
+    ScalarOp.AND: operator.and_,
+    ScalarOp.OR: operator.or_,
+    ScalarOp.XOR: operator.xor,
+}
+
 COMBINE: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add,
     "mul": np.multiply,
@@ -155,35 +173,21 @@ class Machine:
         return found
 
     def compute(self, expr: Expr, memo: dict[int, Any]) -> Any:
-        kind = expr.dtype.type
-        match expr.op:
-            case ScalarOp.CONST:
-                return kind(expr.attr)
-            case ScalarOp.INDEX:
-                return np.int64(self.indices[expr.attr])
-            case ScalarOp.REGISTER:
-                return self.registers[expr.attr]
-            case ScalarOp.LOAD:
-                return self.cell(expr.attr, self.value(expr.args[0], memo))
-            case ScalarOp.GUARD | ScalarOp.SELECT:
-                taken = 1 if self.value(expr.args[0], memo) else 2
-                return self.value(expr.args[taken], memo)
-            case _:
-                args = [self.value(a, memo) for a in expr.args]
-                return self.apply(expr, args)
+        rule = _RULES.get(expr.op)
+        if rule is not None:
+            return rule(self, expr, memo)
+        args = [self.value(a, memo) for a in expr.args]
+        return expr.dtype.type(_OF_SCALARS[expr.op](*args))
 
-    def apply(self, expr: Expr, args: list[Any]) -> Any:
-        match expr.op:
-            case ScalarOp.CAST:
-                return np.asarray(args[0]).astype(expr.dtype)[()]
-            case ScalarOp.BITCAST:
-                return np.asarray(args[0]).view(expr.dtype)[()]
-            case ScalarOp.CALL:
-                library: Any = importlib.import_module("scipy.special")
-                function = getattr(library, expr.attr, None) or getattr(np, expr.attr)
-                return np.float64(function(*args))
-            case op:
-                return expr.dtype.type(FUNCTIONS[op](*args))
+    def choose(self, expr: Expr, memo: dict[int, Any]) -> Any:
+        """The branch that is taken; the other one is not looked at."""
+        taken = 1 if self.value(expr.args[0], memo) else 2
+        return self.value(expr.args[taken], memo)
+
+    def library(self, expr: Expr, memo: dict[int, Any]) -> Any:
+        library: Any = importlib.import_module("scipy.special")
+        function = getattr(library, expr.attr, None) or getattr(np, expr.attr)
+        return np.float64(function(*[self.value(a, memo) for a in expr.args]))
 
     def cell(self, buffer: Buffer, offset: Any) -> Any:
         self.check_bounds(buffer, offset)
@@ -281,6 +285,19 @@ class Machine:
         for turn in self.order(turns) if loop.kind in ANY_ORDER else turns:
             self.indices[loop.index] = turn
             self.run(loop.body)
+
+
+_RULES: dict[ScalarOp, Callable[[Machine, Expr, dict[int, Any]], Any]] = {
+    ScalarOp.CONST: lambda m, x, memo: x.dtype.type(x.attr),
+    ScalarOp.INDEX: lambda m, x, memo: np.int64(m.indices[x.attr]),
+    ScalarOp.REGISTER: lambda m, x, memo: m.registers[x.attr],
+    ScalarOp.LOAD: lambda m, x, memo: m.cell(x.attr, m.value(x.args[0], memo)),
+    ScalarOp.GUARD: Machine.choose,
+    ScalarOp.SELECT: Machine.choose,
+    ScalarOp.CAST: lambda m, x, memo: np.asarray(m.value(x.args[0], memo)).astype(x.dtype)[()],
+    ScalarOp.BITCAST: lambda m, x, memo: np.asarray(m.value(x.args[0], memo)).view(x.dtype)[()],
+    ScalarOp.CALL: Machine.library,
+}
 
 
 @deep_recursion()

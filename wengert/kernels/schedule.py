@@ -246,7 +246,7 @@ def _split(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
     """Cuts a loop, and the loops in it, where conditions on its index change."""
     points = breakpoints(loop)
     size = sum(1 for _ in nodes(expressions(loop.body)))
-    if _is_whole(loop) and len(points) == loop.index.extent - 1:  # no two turns are alike
+    if points and _is_whole(loop) and len(points) == loop.index.extent - 1:  # no two are alike
         turns = [st for turn in range(loop.index.extent) for st in written_out(s, loop, turn)]
         if sum(1 for _ in nodes(expressions(turns))) <= 2 * size:
             return _split_body(s, turns)

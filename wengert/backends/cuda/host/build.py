@@ -65,12 +65,16 @@ def _compile(source: str, path: Path, flags: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         text, made = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
         text.write_text(f'#include "{header.name}"\n{kernels}')
-        _run([compiler(), *flags, "-I", str(header.parent), str(text), "-o", str(made)])
+        parts = [str(text), str(header.with_suffix(".o"))]
+        _run([compiler(), *flags, "-I", str(header.parent), *parts, "-o", str(made)])
         os.replace(made, path)
 
 
 def _header(flags: tuple[str, ...]) -> Path:
-    """What all kernels include, compiled beforehand: it takes longer than most kernels."""
+    """What all kernels include, compiled beforehand: it takes longer than most kernels.
+
+    Beside it lies what they are linked to, the scheduler of fibers.
+    """
     text = "#pragma once\n" + (TEXT / "shim.h").read_text() + shared_text()
     folder = config().cache_dir / "host" / f"header-{_digest(text, _version(), *flags)}"
     header = folder / "device.h"
@@ -81,7 +85,11 @@ def _header(flags: tuple[str, ...]) -> Path:
             first.write_text(text)
             made = first.with_suffix(".h.gch")
             plain = [f for f in flags if f != "-shared"]
+            scheduler = first.with_suffix(".o")
+            once = [compiler(), *plain, "-c", "-DWG_SCHEDULER", "-x", "c++", str(first)]
+            _run([*once, "-o", str(scheduler)])
             _run([compiler(), *plain, "-x", "c++-header", str(first), "-o", str(made)])
+            os.replace(scheduler, header.with_suffix(".o"))
             os.replace(first, header)
             os.replace(made, header.with_suffix(".h.gch"))
     return header

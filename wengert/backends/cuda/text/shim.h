@@ -4,14 +4,12 @@
 // that it shuffles each round, and then opens the barriers at which all have come. Threads that wait
 // for one that has ended, or at another barrier, are reported. Kernels without barriers need no
 // fibers: their threads run in a plain loop.
+//
+// The scheduler is compiled once, with WG_SCHEDULER, and linked to all kernels.
 
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <utility>
 #include <vector>
 using std::isnan;
 
@@ -24,6 +22,7 @@ extern "C" void __asan_unpoison_memory_region(void const volatile*, size_t);
 extern "C" void __asan_handle_no_return();
 #endif
 
+#pragma GCC visibility push(hidden)
 namespace wg_host {
 
 enum State { READY, AT_BLOCK, AT_WARP, AT_GRID, DONE };
@@ -43,9 +42,37 @@ struct Block {
   std::vector<Fiber> fibers;
 };
 
-static Fiber* running;       // nullptr in a plain loop, but for `plain`
+extern Fiber* running;
+extern int block_threads, grid_blocks;
+void give_way(State state);
+
+template <class T> static inline T exchange(T value, int mask) {
+  Fiber* self = running;
+  int turn = self->turn;
+  self->turn ^= 1;
+  memcpy(&self->slot[turn], &value, sizeof(T));
+  give_way(AT_WARP);
+  T other;
+  memcpy(&other, &self->block->fibers[self->thread ^ mask].slot[turn], sizeof(T));
+  return other;
+}
+
+}  // namespace wg_host
+#pragma GCC visibility pop
+
+#if defined(WG_SCHEDULER)
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+#pragma GCC visibility push(hidden)
+namespace wg_host {
+
+Fiber* running;              // nullptr in a plain loop, but for `plain`
 static void* scheduler;      // its stack pointer
-static int block_threads, grid_blocks;
+int block_threads, grid_blocks;
 static uint64_t random_state;
 static char report[512];
 
@@ -88,7 +115,7 @@ __asm__(
     "  ret\n"
     ".size wg_switch_stack, .-wg_switch_stack\n");
 
-static void give_way(State state) {
+void give_way(State state) {
   running->state = state;
   Fiber* self = running;
   wg_switch_stack(&self->stack_pointer, scheduler);
@@ -235,20 +262,10 @@ static void run_plain(int shared_bytes) {
     for (only.thread = 0; only.thread < block_threads; ++only.thread) call_kernel();
 }
 
-template <class T> static inline T exchange(T value, int mask) {
-  Fiber* self = running;
-  int turn = self->turn;
-  self->turn ^= 1;
-  memcpy(&self->slot[turn], &value, sizeof(T));
-  give_way(AT_WARP);
-  T other;
-  memcpy(&other, &self->block->fibers[self->thread ^ mask].slot[turn], sizeof(T));
-  return other;
-}
-
 static std::mutex lock;
 
 }  // namespace wg_host
+#pragma GCC visibility pop
 
 // Runs a kernel; 0, or 1 with a report. `mode`: 0 plain, 1 fibers, 2 fibers of all blocks at once.
 extern "C" int wg_launch(void* kernel, int count, void** parameters, int blocks, int threads,
@@ -276,6 +293,8 @@ extern "C" int wg_launch(void* kernel, int count, void** parameters, int blocks,
   return 0;
 }
 extern "C" const char* wg_report() { return wg_host::report; }
+
+#endif  // WG_SCHEDULER
 
 static inline int wg_thread() { return wg_host::running->thread; }
 static inline int wg_block() { return wg_host::running->block->index; }
