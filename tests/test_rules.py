@@ -82,6 +82,12 @@ def _eye(a: Inputs, n: int) -> Value:
     return iotas[0].eq(iotas[1]).cast(dtype=FLOAT64)
 
 
+def in_order(a: Inputs, x: Value) -> Value:
+    params = {"shape": x.shape, "dtype": INT64, "axis": 0}
+    rows = a.builder.emit(REGISTRY["iota"], (), params)[0]
+    return x.gather(rows, x.sort(routine="order"))
+
+
 def _twice(x: Value) -> Value:
     return x + x
 
@@ -279,6 +285,7 @@ CASES: list[tuple[str, Make]] = [
             a.e.exp(), a.e.pad(a.s, low=(2, 0), high=(0, 0), interior=(0, 0)), axis=0
         ),
     ),
+    ("_in_order", lambda a: in_order(a, a.m)),
     ("rev_rev", lambda a: a.m.rev(axes=(0, 1)).rev(axes=(1,))),
     ("rev_rev", lambda a: a.u.rev(axes=(0, 1, 2))),
     ("rev_broadcast", lambda a: a.v.broadcast(**ROWS).rev(axes=(0, 1))),
