@@ -285,7 +285,6 @@ def test_complex_numbers_inside_a_real_function() -> None:
         (lambda: wg.jit(np.max)(Z), TypeError, "have no order"),
         (lambda: wg.jit(lambda z: z < 1)(Z), TypeError, "take np.real"),
         (lambda: wg.jit(np.sort)(Z), TypeError, "lt does not take complex128"),
-        (lambda: wg.jit(np.linalg.det)(Z[:, :4]), TypeError, "complex matrices"),
     ],
 )
 def test_errors(call: Callable[[], Any], kind: Any, words: str) -> None:
@@ -332,7 +331,10 @@ def test_programs_without_complex_numbers_are_left_alone() -> None:
 
 
 def test_ops_take_complex_numbers_only_if_they_can_be_lowered() -> None:
-    """A type rule that lets complex numbers pass comes with a rule for their parts."""
+    """A type rule that lets complex numbers pass comes with a rule for their parts.
+
+    Or it is made of other ops before complex numbers come apart.
+    """
     for op in REGISTRY.values():
         for sample in op.samples():
             types = [TensorType(np.asarray(a).dtype, np.shape(a)) for a in sample.args]
@@ -343,7 +345,7 @@ def test_ops_take_complex_numbers_only_if_they_can_be_lowered() -> None:
                 op.infer(*lifted, **sample.params)
             except errors.WengertError:
                 continue
-            assert op.parts is not None, op.name
+            assert op.parts is not None or op.expand is not None, op.name
 
 
 def test_literals_as_text() -> None:

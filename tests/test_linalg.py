@@ -24,6 +24,19 @@ def positive(n: int, *batch: int) -> np.ndarray:
     return a @ np.swapaxes(a, -1, -2) + np.eye(n)
 
 
+def complex_of(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape) + 1j * RNG.standard_normal(shape)
+
+
+def hermitian(a: Any) -> Any:
+    return (a + a.swapaxes(-1, -2).conj()) / 2
+
+
+def rebuilt_by(w: Any, v: Any) -> Any:
+    """exp of the matrix with these values and vectors, which depends on no phase."""
+    return (v * np.exp(w / 4)) @ v.conj().T
+
+
 def spread_out(n: int) -> np.ndarray:
     a = RNG.standard_normal((n, n))
     return a + a.T + np.diag(4.0 * np.arange(n))
@@ -87,6 +100,50 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (general(6).reshape(2, 3, 6), RNG.standard_normal((2, 3))),
     ),
 }
+
+# complex matrices; what has a phase of its own is made to depend on none
+SQUARE, TALL = complex_of(3, 3), complex_of(5, 3)
+LARGE = complex_of(8, 8)
+COMPLEX_CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "complex cholesky": (
+        lambda a: np.linalg.cholesky(hermitian(a)),
+        (complex_of(2, 3, 3) + 6 * np.eye(3),),
+    ),
+    "complex cholesky, large and upper": (
+        lambda a: np.linalg.cholesky(hermitian(a), upper=True),
+        (LARGE + 12 * np.eye(8),),
+    ),
+    "complex solve": (np.linalg.solve, (complex_of(2, 3, 3), complex_of(3, 2))),
+    "complex solve, large": (np.linalg.solve, (LARGE, complex_of(8))),
+    "complex and real solve": (np.linalg.solve, (general(3), complex_of(3, 2))),
+    "complex inv": (np.linalg.inv, (SQUARE,)),
+    "complex det": (np.linalg.det, (complex_of(2, 3, 3),)),
+    "complex slogdet": (lambda a: list(np.linalg.slogdet(a)), (LARGE,)),
+    "complex eigvalsh": (lambda a: np.linalg.eigvalsh(hermitian(a)), (complex_of(2, 4, 4),)),
+    "complex eigh": (
+        lambda a: rebuilt_by(*np.linalg.eigh(hermitian(a))),
+        (SQUARE + np.diag([0, 3, 6]),),
+    ),
+    "complex eigh, upper": (lambda a: np.abs(np.linalg.eigh(a, "U")[1]) ** 2, (LARGE,)),
+    "complex qr": (lambda a: list(np.linalg.qr(a)), (TALL,)),
+    "complex qr, wide": (lambda a: list(np.linalg.qr(a)), (TALL.T,)),
+    "complex svd": (
+        lambda a: (lambda u, s, vt: [(u * np.sqrt(s)) @ vt, s, np.abs(vt)])(
+            *np.linalg.svd(a, full_matrices=False)
+        ),
+        (TALL,),
+    ),
+    "complex svdvals": (np.linalg.svdvals, (LARGE[:, :7],)),
+    "complex pinv": (np.linalg.pinv, (complex_of(2, 3, 5),)),
+    "complex lstsq": (lambda a, b: np.linalg.lstsq(a, b)[:2], (TALL, complex_of(5, 2))),
+    "complex cond": (lambda a: (np.linalg.cond(a), np.linalg.cond(a, "fro")), (SQUARE,)),
+    "complex norms": (
+        lambda a: [np.linalg.norm(a, p) for p in (2, -2, "nuc", "fro", 1, np.inf)],
+        (TALL,),
+    ),
+    "complex matrix_power": (lambda a: np.linalg.matrix_power(a, -3), (SQUARE,)),
+}
+CASES |= COMPLEX_CASES
 cases = pytest.mark.parametrize("name", fast_share(list(CASES), every=6))
 
 
@@ -105,9 +162,9 @@ def test_values_are_numpys(name: str) -> None:
 @cases
 def test_single_precision_stays(name: str) -> None:
     fun, args = CASES[name]
-    narrow = [a.astype(np.float32) for a in args]
+    narrow = [a.astype(np.complex64 if a.dtype.kind == "c" else np.float32) for a in args]
     for x, y in zip(listed(wg.jit(fun)(*narrow)), listed(fun(*args)), strict=True):
-        assert x.dtype == np.float32
+        assert x.dtype == (np.complex64 if y.dtype.kind == "c" else np.float32)
         np.testing.assert_allclose(x, y, rtol=2e-2, atol=2e-3)
 
 
@@ -122,7 +179,7 @@ def test_compiled_gradients_are_those_of_the_evaluator(name: str) -> None:
     fun, args = CASES[name]
 
     def total(*xs: Any) -> Any:
-        return sum(np.sum(np.sin(x)) for x in listed(fun(*xs)))
+        return sum(np.sum(np.sin(x)).real for x in listed(fun(*xs)))
 
     slope = wg.grad(total, tuple(range(len(args))))
     for x, y in zip(wg.jit(slope)(*args), slope(*args), strict=True):
@@ -130,14 +187,18 @@ def test_compiled_gradients_are_those_of_the_evaluator(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cholesky, large", "solve", "inv", "eigvalsh", "svdvals", "qr, r"]
+    "name",
+    ["cholesky, large", "solve", "inv", "eigvalsh", "svdvals", "qr, r", "complex eigh"],
 )
 def test_second_derivatives(name: str) -> None:
     fun, args = CASES[name]
     wg.testing.check_grads(fun, args, order=2, atol=2e-3, rtol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["solve, vector", "inv, large", "svd, tall", "eigh", "det, large"])
+@pytest.mark.parametrize(
+    "name",
+    ["solve, vector", "inv, large", "svd, tall", "eigh", "det, large", "complex svd"],
+)
 def test_batches(name: str) -> None:
     fun, args = CASES[name]
     stacked = [np.stack([a, a + 0.1 * RNG.standard_normal(a.shape)]) for a in args]

@@ -182,8 +182,8 @@ class TensorType:
 
 
 def real_dtype(dtype: DType) -> DType:
-    """The dtype of the real and imaginary parts of numbers of a complex dtype."""
-    return FLOAT32 if dtype == COMPLEX64 else FLOAT64
+    """The dtype of the real and imaginary parts of complex numbers; itself if it is a real one."""
+    return {COMPLEX64: FLOAT32, COMPLEX128: FLOAT64}.get(dtype, dtype)
 
 
 def complex_dtype(dtype: DType) -> DType:

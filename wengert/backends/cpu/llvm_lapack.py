@@ -1,8 +1,9 @@
 """Calls of LAPACK from kernels: copies of what it overwrites, its workspace, and its results.
 
 `ir.ops.lapack` says which numbers each routine leaves in one row. LAPACK is column-major, so what
-is passed to it as a matrix is the transpose of what is in memory. Workspace comes from `malloc`,
-since its size depends on the routine alone and a thread may need it any time.
+is passed to it as a matrix is the transpose of what is in memory. Complex numbers are pairs of
+floats, as they are for LAPACK; sizes of matrices are in numbers, places in floats. Workspace comes
+from `malloc`, since its size depends on the routine alone and a thread may need it any time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BLOCK = 64
 def print_factorisation(body: Body, entry: list[str], call: Factorise) -> None:
     """Prints one call of a routine."""
     printer = _Printer(body, entry, call)
-    routine, _, flags = call.routine.partition("_")
+    routine, _, flags = call.routine.removeprefix("z").partition("_")
     if routine == "trsm":
         printer.triangular(flags)
     else:
@@ -45,6 +46,16 @@ class _Printer:
     def width(self) -> int:
         """Bytes of a number."""
         return self.call.out.buffer.dtype.itemsize
+
+    @property
+    def pair(self) -> int:
+        """How many floats a number is."""
+        return 2 if self.call.routine.startswith("z") else 1
+
+    def shape(self, number: int = 0) -> tuple[int, int]:
+        """Rows and columns of an operand, in numbers."""
+        rows, columns = self.call.shapes[number]
+        return rows, columns // self.pair
 
     def size(self, value: int) -> str:
         """The address of an integer argument."""
@@ -69,13 +80,21 @@ class _Printer:
         """Copies `count` numbers."""
         name = "@llvm.memcpy.p0.p0.i64"
         self.body.module.declare(name, "void", "ptr, ptr, i64, i1")
-        given = f"ptr {target}, ptr {source}, i64 {count * self.width}, i1 false"
+        given = f"ptr {target}, ptr {source}, i64 {count * self.pair * self.width}, i1 false"
         self.body.line(f"call void {name}({given})")
 
     def room(self, count: int, width: int) -> str:
         """Workspace for `count` elements of `width` bytes, to be freed."""
         self.body.module.declare("@malloc", "ptr", "i64")
         return self.body.op(f"call ptr @malloc(i64 {max(1, count) * width})")
+
+    def numbers(self, count: int) -> str:
+        """Workspace for `count` numbers."""
+        return self.room(count, self.pair * self.width)
+
+    def reals(self, count: int) -> str:
+        """Workspace for `count` floats."""
+        return self.room(count, self.width)
 
     def free(self, *addresses: str) -> None:
         """Gives workspace back."""
@@ -84,8 +103,10 @@ class _Printer:
             self.body.line(f"call void @free(ptr {address})")
 
     def fortran(self, routine: str, arguments: Sequence[str]) -> None:
-        """Calls `routine` in the precision of the numbers."""
-        precision = "d" if self.width == 8 else "s"
+        """Calls `routine` for the kind of the numbers, complex ones by their name for it."""
+        if self.pair == 2:
+            routine = _COMPLEX_NAMES.get(routine, routine)
+        precision = ("dz" if self.width == 8 else "sc")[self.pair - 1]
         name = f"@blas.{precision}{routine}"
         self.body.module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
         self.body.line(f"call void {name}({', '.join('ptr ' + a for a in arguments)})")
@@ -103,29 +124,41 @@ class _Printer:
         number = self.body.op(f"sitofp i64 {found} to {self.kind}")
         self.body.line(f"store {self.kind} {number}, ptr {self.out(place)}")
 
+    def one(self) -> str:
+        """The address of the number 1."""
+        if self.pair == 1:
+            return fortran_constant(self.body.module, self.kind, "1.0")
+        name, value = f"@wg.complex.{self.kind}.1", f"[{self.kind} 1.0, {self.kind} 0.0]"
+        self.body.module.helpers[name] = f"{name} = internal constant [2 x {self.kind}] {value}"
+        return name
+
     def triangular(self, flags: str) -> None:
         """X of A X = B, or A' X = B: as X' A' = B' and X' A = B' on what LAPACK sees, A', B'."""
-        (n, _), (_, m) = self.call.shapes
+        (n, _), (_, m) = self.shape(0), self.shape(1)
         uplo, trans, diag = flags
         self.copy(self.out(0), self.source(1), n * m)
-        one = fortran_constant(self.body.module, self.kind, "1.0")
+        one = self.one()
         seen = "U" if uplo == "L" else "L"
         letters = [self.letter(x) for x in ("R", seen, trans, diag)]
         matrices = [self.source(0), self.size(max(1, n)), self.out(0), self.size(max(1, m))]
         self.fortran("trsm", [*letters, self.size(m), self.size(n), one, *matrices])
 
 
+_COMPLEX_NAMES = {"syevd": "heevd", "orgqr": "ungqr"}
+
+
 def _potrf(p: _Printer) -> None:
-    n = p.call.shapes[0][0]
+    n, _ = p.shape()
     p.copy(p.out(0), p.source(0), n * n)
     status = p.status()
     size = p.size(n)
     p.fortran("potrf", [p.letter("U"), size, p.out(0), p.size(max(1, n)), status])
-    p.keep_status(status, n * n)
+    p.keep_status(status, p.pair * n * n)
 
 
 def _getrf(p: _Printer) -> None:
-    n = p.call.shapes[0][0]
+    n, _ = p.shape()
+    end = p.pair * n * n
     p.copy(p.out(0), p.source(0), n * n)
     status, pivots = p.status(), p.room(n, 8)
     size = p.size(n)
@@ -138,10 +171,10 @@ def _getrf(p: _Printer) -> None:
         integer="i64" if wide else "i32",
         widened="add i64 %one.based, 0" if wide else "sext i32 %one.based to i64",
     )
-    after = p.out(n * n)
+    after = p.out(end)
     p.body.line(f"call void {name}(ptr {pivots}, ptr {after}, i64 {n})")
     p.free(pivots)
-    p.keep_status(status, n * n + 2 * n + 1)
+    p.keep_status(status, end + 2 * n + 1)
 
 
 # From the rows that were exchanged one after the other to the permutation that they make together,
@@ -198,52 +231,77 @@ done:
 
 
 def _syevd(p: _Printer) -> None:
-    n = p.call.shapes[0][0]
+    n, _ = p.shape()
+    end = p.pair * n * n
     p.copy(p.out(0), p.source(0), n * n)
-    status, lwork, liwork = p.status(), 1 + 6 * n + 2 * n * n, 3 + 5 * n
-    work, iwork = p.room(lwork, p.width), p.room(liwork, 8)
+    reals, liwork = 1 + 6 * n + 2 * n * n, 3 + 5 * n
+    lwork = reals if p.pair == 1 else (n + 2 + BLOCK) * n
+    status, work, iwork = p.status(), p.numbers(lwork), p.room(liwork, 8)
     size = p.size(n)
-    where = [p.out(0), p.size(max(1, n)), p.out(n * n)]
-    rooms = [work, p.size(lwork), iwork, p.size(liwork)]
+    where = [p.out(0), p.size(max(1, n)), p.out(end)]
+    rooms = [work, p.size(lwork)]
+    rwork = [p.reals(reals)] if p.pair == 2 else []
+    rooms += [*rwork, p.size(reals)] if rwork else []
+    rooms += [iwork, p.size(liwork)]
     p.fortran("syevd", [p.letter("V"), p.letter("L"), size, *where, *rooms, status])
-    p.free(work, iwork)
-    p.keep_status(status, n * n + n)
+    p.free(work, iwork, *rwork)
+    p.keep_status(status, end + n)
+
+
+def _geev(p: _Printer) -> None:
+    n, _ = p.shape()
+    end = p.pair * n * n
+    matrix, status, lwork = p.numbers(n * n), p.status(), (2 * BLOCK + 4) * max(1, n)
+    work = p.numbers(lwork)
+    p.copy(matrix, p.source(0), n * n)
+    rows, one = p.size(max(1, n)), p.size(1)
+    values = [p.out(end)] if p.pair == 2 else [p.out(end), p.out(end + n)]
+    rwork = [p.reals(2 * n)] if p.pair == 2 else []
+    # no left eigenvectors are made, so no place for them is read
+    vectors = [p.out(0), one, p.out(0), rows]
+    given = [p.letter("N"), p.letter("V"), p.size(n), matrix, rows, *values, *vectors]
+    p.fortran("geev", [*given, work, p.size(lwork), *rwork, status])
+    p.free(matrix, work, *rwork)
+    p.keep_status(status, end + 2 * n)
 
 
 def _geqrf(p: _Printer) -> None:
-    n, m = p.call.shapes[0]  # the transpose of what is factorised
-    k = min(m, n)
+    n, m = p.shape()  # the transpose of what is factorised
+    k, vectors = min(m, n), p.out(p.pair * m * n)
     p.copy(p.out(0), p.source(0), m * n)
-    status, tau, lwork = p.status(), p.room(k, p.width), BLOCK * max(1, n)
-    work = p.room(lwork, p.width)
+    status, tau, lwork = p.status(), p.numbers(k), BLOCK * max(1, n)
+    work = p.numbers(lwork)
     rows, room = p.size(max(1, m)), [work, p.size(lwork), status]
     p.fortran("geqrf", [p.size(m), p.size(n), p.out(0), rows, tau, *room])
-    p.copy(p.out(m * n), p.out(0), m * k)
+    p.copy(vectors, p.out(0), m * k)
     sizes = [p.size(m), p.size(k), p.size(k)]
-    p.fortran("orgqr", [*sizes, p.out(m * n), rows, tau, *room])
+    p.fortran("orgqr", [*sizes, vectors, rows, tau, *room])
     p.free(tau, work)
-    p.keep_status(status, m * n + m * k)
+    p.keep_status(status, p.pair * (m * n + m * k))
 
 
 def _gesdd(p: _Printer) -> None:
-    n, m = p.call.shapes[0]  # the transpose of what is factorised
-    k = min(m, n)
+    n, m = p.shape()  # the transpose of what is factorised
+    k, second = min(m, n), p.pair * min(m, n) * m
+    end = second + p.pair * n * k
     status = p.status()
     lwork = 4 * k * k + 7 * k + BLOCK * (m + n + 1)
-    matrix, work, iwork = p.room(m * n, p.width), p.room(lwork, p.width), p.room(8 * k, 8)
+    matrix, work, iwork = p.numbers(m * n), p.numbers(lwork), p.room(8 * k, 8)
+    rwork = [p.reals(k * max(5 * k + 7, 2 * max(m, n) + 2 * k + 1))] if p.pair == 2 else []
     p.copy(matrix, p.source(0), m * n)
     rows = p.size(max(1, m))
-    given = [p.letter("S"), p.size(m), p.size(n), matrix, rows, p.out(k * m + n * k)]
-    vectors = [p.out(0), rows, p.out(k * m), p.size(max(1, k))]
-    p.fortran("gesdd", [*given, *vectors, work, p.size(lwork), iwork, status])
-    p.free(matrix, work, iwork)
-    p.keep_status(status, k * m + n * k + k)
+    given = [p.letter("S"), p.size(m), p.size(n), matrix, rows, p.out(end)]
+    vectors = [p.out(0), rows, p.out(second), p.size(max(1, k))]
+    p.fortran("gesdd", [*given, *vectors, work, p.size(lwork), *rwork, iwork, status])
+    p.free(matrix, work, iwork, *rwork)
+    p.keep_status(status, end + k)
 
 
 _ROUTINES: dict[str, Callable[[_Printer], None]] = {
     "potrf": _potrf,
     "getrf": _getrf,
     "syevd": _syevd,
+    "geev": _geev,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
 }

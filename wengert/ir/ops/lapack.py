@@ -5,76 +5,103 @@ memory, LAPACK's are column-major, so some routines are given transposes. Result
 
 - potrf(a): a matrix with L in its lower triangle, the status (0 if a is positive definite).
 - getrf(a'): U and the unit L of a[p] = L U, transposed; p; the inverse of p; p's sign; the status.
-- syevd(a), a symmetric: the eigenvectors as rows, the eigenvalues in ascending order, the status.
+- syevd(a'), a symmetric or Hermitian: the eigenvectors as rows, the eigenvalues in ascending
+  order, the status.
+- geev(a'): the eigenvectors as rows; the eigenvalues, of real a first their real parts and then
+  the imaginary ones; the status. Of two eigenvectors of real a that are conjugates of each other,
+  the first row has the real and the second the imaginary part.
 - geqrf(a'): R above Householder vectors, transposed; Q, transposed; the status.
 - gesdd(a'): U' of a = U S V', V, the singular values in descending order, the status.
 - trsm_xyz(a, b): X of a X = b, where x tells the triangle of a (L, U), y whether a is transposed
   (T, N), z whether its diagonal is taken as 1 (U, N).
+
+With a z in front (zpotrf) they are for complex matrices, whose rows are twice as many floats: a
+real part, its imaginary part, and so on. Their results are the same numbers, with pairs of floats
+for those that are complex; primes are transposes without conjugates.
 
 E. Anderson et al., LAPACK Users' Guide, 3rd edition, SIAM 1999.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ShapeError
+from wengert.errors import DTypeError, ShapeError
 from wengert.ir.forms import Library
 from wengert.ir.op import Op, Sample, register
 from wengert.ir.ops.matrices import COST, batch_all, check_matrix, draws, each_matrix
-from wengert.ir.types import TensorType
+from wengert.ir.types import TensorType, complex_dtype, real_dtype
 
 Array = Any
-SQUARE = ("potrf", "getrf", "syevd")
+SQUARE = ("potrf", "getrf", "syevd", "geev")
 
 
-def _count(routine: str, *types: TensorType) -> int:
-    rows, columns = types[0].shape[-2:]
+def _taken_apart(routine: str) -> tuple[str, str, int]:
+    """A routine's name for real matrices, its flags, and how many floats a number is."""
+    name, _, flags = routine.partition("_")
+    return name.removeprefix("z"), flags, 2 if name.startswith("z") else 1
+
+
+def _count(name: str, pair: int, rows: int, columns: int, right: int) -> int:
+    """How many floats a row of results has; `right` is the number of right-hand sides."""
     least = min(rows, columns)
-    match routine:
+    match name:
         case "potrf":
-            return rows * rows + 1
+            return pair * rows * rows + 1
         case "getrf":
-            return rows * rows + 2 * rows + 2
+            return pair * rows * rows + 2 * rows + 2
         case "syevd":
-            return rows * rows + rows + 1
+            return pair * rows * rows + rows + 1
+        case "geev":
+            return pair * rows * rows + 2 * rows + 1
         case "geqrf":
-            return rows * columns + columns * least + 1
+            return pair * (rows * columns + columns * least) + 1
         case "gesdd":
-            return least * columns + rows * least + least + 1
+            return pair * (least * columns + rows * least) + least + 1
         case _:
-            return rows * types[1].shape[-1]
+            return pair * rows * right
 
 
 def _infer(*types: TensorType, routine: str) -> tuple[TensorType]:
+    name, _, pair = _taken_apart(routine)
     for t in types:
         check_matrix(routine, t)
-    if types[0].shape[-1] != types[0].shape[-2] and (routine in SQUARE or len(types) == 2):
+        if t.is_complex or t.shape[-1] % pair:
+            raise DTypeError(f"{routine} takes matrices as rows of floats, got {t}")
+    rows, columns = types[0].shape[-2], types[0].shape[-1] // pair
+    if rows != columns and (name in SQUARE or len(types) == 2):
         raise ShapeError(f"{routine} takes square matrices, got {types[0]}")
-    batch = types[0].shape[:-2]
     if len(types) == 2 and types[1].shape[:-1] != types[0].shape[:-1]:
         raise ShapeError(f"{routine}: {types[1]} does not fit {types[0]}")
-    return (types[0].with_shape((*batch, _count(routine, *types))),)
+    count = _count(name, pair, rows, columns, types[-1].shape[-1] // pair)
+    return (types[0].with_shape((*types[0].shape[:-2], count)),)
 
 
 def _evaluate(*stacks: Array, routine: str) -> Array:
-    name, _, flags = routine.partition("_")
-    if name == "trsm":
-        return each_matrix(lambda a, b: _solved(a, b, flags), *stacks)
-    return each_matrix(_BY_NAME[name], *stacks)
+    name, flags, pair = _taken_apart(routine)
+    function = functools.partial(_trsm, flags) if name == "trsm" else _BY_NAME[name]
+    if pair == 1:
+        return each_matrix(function, *stacks)
+    paired = complex_dtype(stacks[0].dtype)
+    given = [np.ascontiguousarray(x).view(paired) for x in stacks]
+    return each_matrix(function, *given, real=True)
 
 
-def _lapack(name: str, a: Array) -> Any:
+def _lapack(name: str, a: Array, module: str = "lapack") -> Any:
     """SciPy's function of the routine in the precision of `a`."""
-    module: Any = importlib.import_module("scipy.linalg.lapack")
-    return getattr(module, ("d" if a.dtype == np.float64 else "s") + name)
+    found: Any = importlib.import_module(f"scipy.linalg.{module}")
+    return getattr(found, {"f": "s", "d": "d", "F": "c", "D": "z"}[a.dtype.char] + name)
 
 
 def _row(*parts: Any) -> Array:
-    return np.concatenate([np.ravel(p) for p in parts])
+    """All numbers in a row, complex ones as two."""
+    flat: list[Array] = [np.ravel(p) for p in parts]
+    return np.concatenate([p.view(real_dtype(p.dtype)) for p in flat])
 
 
 def _potrf(a: Array) -> Array:
@@ -97,9 +124,20 @@ def _getrf(transposed: Array) -> Array:
 # NumPy's own functions call the very library that compiled code does: signs are the same.
 
 
-def _syevd(a: Array) -> Array:
-    values, vectors = np.linalg.eigh(a)
+def _syevd(transposed: Array) -> Array:
+    values, vectors = np.linalg.eigh(transposed.T)
     return _row(vectors.T, values, 0)
+
+
+def _geev(transposed: Array) -> Array:
+    found: Any = np.linalg.eig(transposed.T)
+    values, vectors = found
+    if transposed.dtype.kind == "c":
+        return _row(vectors.T, values, 0)
+    packed = vectors.T.real.copy()
+    second = np.flatnonzero(values.imag < 0)
+    packed[second] = vectors.T[second - 1].imag
+    return _row(packed, values.real, values.imag, 0)
 
 
 def _geqrf(transposed: Array) -> Array:
@@ -113,19 +151,19 @@ def _gesdd(transposed: Array) -> Array:
     return _row(u.T, vt.T, s, 0)
 
 
-def _solved(a: Array, b: Array, flags: str) -> Array:
+def _trsm(flags: str, a: Array, b: Array) -> Array:
     uplo, trans, diag = flags
-    blas: Any = importlib.import_module("scipy.linalg.blas")
-    solve = blas.dtrsm if a.dtype == np.float64 else blas.strsm
+    solve = _lapack("trsm", a, "blas")
     if not b.size:
-        return np.zeros(b.size)
-    return np.ravel(solve(1.0, a, b, lower=uplo == "L", trans_a=trans == "T", diag=diag == "U"))
+        return _row(np.zeros(b.size, b.dtype))
+    return _row(solve(1.0, a, b, lower=uplo == "L", trans_a=trans == "T", diag=diag == "U"))
 
 
-_BY_NAME = {
+_BY_NAME: dict[str, Callable[[Array], Array]] = {
     "potrf": _potrf,
     "getrf": _getrf,
     "syevd": _syevd,
+    "geev": _geev,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
 }
@@ -133,28 +171,27 @@ _BY_NAME = {
 
 def _samples() -> list[Sample]:
     found: list[Sample] = []
-    for n, shape in ((3, (3, 3)), (4, (2, 4, 4)), (12, (12, 12))):
-        a = draws(n).standard_normal(shape)
-        square = a @ np.swapaxes(a, -1, -2) + np.eye(n)
-        for routine in ("potrf", "syevd"):
-            found.append(
-                Sample((square,), {"routine": routine}, differentiable=False, tolerance=1000.0)
-            )
-        found.append(Sample((a,), {"routine": "getrf"}, differentiable=False, tolerance=1000.0))
-        found.append(
-            Sample((a, a[..., :2]), {"routine": "trsm_LTN"}, differentiable=False, tolerance=1000.0)
-        )
-    wide = draws(1).standard_normal((2, 3, 5))
-    found.append(Sample((wide,), {"routine": "geqrf"}, differentiable=False, tolerance=1000.0))
-    found.append(Sample((wide,), {"routine": "gesdd"}, differentiable=False, tolerance=1000.0))
-    found.append(
-        Sample(
-            (square.astype(np.float32),),
-            {"routine": "potrf"},
-            differentiable=False,
-            tolerance=1000.0,
-        )
-    )
+
+    def add(routine: str, *args: Array) -> None:
+        """A sample of real or, with their rows as pairs, of complex matrices."""
+        if args[0].dtype.kind == "c":
+            routine, args = "z" + routine, tuple([a.view(a.real.dtype) for a in args])
+        found.append(Sample(args, {"routine": routine}, differentiable=False, tolerance=1000.0))
+
+    for dtype in (float, complex):
+        for n, shape in ((3, (3, 3)), (4, (2, 4, 4)), (12, (12, 12))):
+            a = draws(n).standard_normal(shape).astype(dtype)
+            a += 1j * draws(n + 1).standard_normal(shape) if dtype is complex else 0
+            square = a @ np.swapaxes(a, -1, -2).conj() + np.eye(n)
+            for routine in ("potrf", "syevd"):
+                add(routine, square)
+            for routine in ("getrf", "geev"):
+                add(routine, a)
+            add("trsm_LTN", a, a[..., :2].copy())
+        wide = draws(1).standard_normal((2, 3, 5)).astype(dtype)
+        for routine in ("geqrf", "gesdd"):
+            add(routine, wide)
+        add("potrf", square.astype(np.complex64 if dtype is complex else np.float32))
     return found
 
 

@@ -18,21 +18,26 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY, Sample, linear_in
 from wengert.ir.ops.matrices import (
-    SMALL,
     check_matrix,
+    complex_draws,
     draws,
     each_matrix,
     element,
     empty,
+    is_small,
+    library,
     matmul,
+    numbers,
     on_matrices,
     part,
+    real_part,
     stacked,
     take_rows,
     transposed,
     triangle,
+    width,
 )
-from wengert.ir.types import INT64, TensorType
+from wengert.ir.types import INT64, TensorType, real_dtype
 
 LOWER = {"lower": True, "transpose": False, "unit": True}
 UPPER = {"lower": False, "transpose": False, "unit": False}
@@ -41,16 +46,17 @@ UPPER = {"lower": False, "transpose": False, "unit": False}
 def _infer(a: TensorType) -> tuple[TensorType, ...]:
     check_matrix("lu", a, square=True)
     rows = TensorType(INT64, a.shape[:-1])
-    return (a, rows, rows, a.with_shape(a.shape[:-2]))
+    return (a, rows, rows, TensorType(real_dtype(a.dtype), a.shape[:-2]))
 
 
 def _evaluate(a: Any) -> tuple[Any, ...]:
-    n = a.shape[-1]
-    given = np.ascontiguousarray(np.swapaxes(a, -1, -2))
-    found = REGISTRY["lapack"].evaluate(given, routine="getrf")
-    batch = a.shape[:-2]
-    both = np.swapaxes(found[..., : n * n].reshape(*batch, n, n), -1, -2)
-    rest = found[..., n * n :]
+    n, pair, kind = a.shape[-1], 1 + (a.dtype.kind == "c"), real_dtype(a.dtype)
+    given = np.ascontiguousarray(np.swapaxes(a, -1, -2)).view(kind)
+    found = REGISTRY["lapack"].evaluate(given, routine="zgetrf" if pair == 2 else "getrf")
+    batch, end = a.shape[:-2], pair * n * n
+    packed = np.ascontiguousarray(found[..., :end]).view(a.dtype)
+    both = np.swapaxes(packed.reshape(*batch, n, n), -1, -2)
+    rest = found[..., end:]
     order, inverse = (rest[..., k * n : (k + 1) * n].astype(np.int64) for k in (0, 1))
     return both, order, inverse, rest[..., 2 * n]
 
@@ -76,11 +82,12 @@ def _expand(values: Sequence[Value]) -> list[Value]:
     if not a.type.size:
         *arrays, sign = empty(a, _infer)
         return [*arrays, sign + sign.full_like(1)]
-    if n <= SMALL:
+    if is_small(a.type):
         return _written_out(a)
-    found = transposed(a).lapack(routine="getrf")
-    order, inverse = (part(found, n * n + k * n, (n,)).to(INT64) for k in (0, 1))
-    return [transposed(part(found, 0, (n, n))), order, inverse, part(found, n * n + 2 * n, ())]
+    found, end = library("getrf", transposed(a)), width(a.type) * n * n
+    order, inverse = (part(found, end + k * n, (n,)).to(INT64) for k in (0, 1))
+    both = transposed(numbers(found, 0, (n, n), a.dtype))
+    return [both, order, inverse, part(found, end + 2 * n, ())]
 
 
 def _written_out(a: Value) -> list[Value]:
@@ -88,8 +95,8 @@ def _written_out(a: Value) -> list[Value]:
     n = a.shape[-1]
     rows = [[element(a, i, j) for j in range(n)] for i in range(n)]
     zero = rows[0][0].full_like(0)
-    order = [zero.full_like(i).to(INT64) for i in range(n)]
-    sign = zero.full_like(1)
+    order = [real_part(zero).full_like(i).to(INT64) for i in range(n)]
+    sign = real_part(zero).full_like(1)
     for k in range(n):
         at = _largest(rows, order[0], k)
         for i in range(k + 1, n):
@@ -106,12 +113,17 @@ def _written_out(a: Value) -> list[Value]:
 
 def _largest(rows: Sequence[Sequence[Value]], like: Value, k: int) -> Value:
     """The row from k on whose element in column k is the largest, as an integer `like` others."""
-    best, at = rows[k][k].abs(), like.full_like(k)
+    best, at = _size(rows[k][k]), like.full_like(k)
     for i in range(k + 1, len(rows)):
-        size = rows[i][k].abs()
+        size = _size(rows[i][k])
         larger = size.gt(best)
         best, at = larger.select(size, best), larger.select(like.full_like(i), at)
     return at
+
+
+def _size(x: Value) -> Value:
+    """What LAPACK compares: of complex numbers, the sum of the sizes of their parts."""
+    return x.real().abs() + x.imag().abs() if x.type.is_complex else x.abs()
 
 
 def _exchanged(
@@ -149,6 +161,7 @@ def _lu_samples() -> list[Sample]:
     found.append(Sample((singular,), differentiable=False))
     found.append(Sample((np.zeros((3, 3)),), differentiable=False))
     found.append(Sample((found[1].args[0].astype(np.float32),), tolerance=10.0))
+    found += [Sample((complex_draws(n + 20, (2, n, n)),), tolerance=1000.0) for n in (3, 8)]
     return found
 
 
@@ -221,6 +234,8 @@ def _solve_samples() -> list[Sample]:
         a = draws(n + 40).standard_normal((*batch, n, n)) + 2 * np.eye(n)
         b = draws(n + 50).standard_normal((*batch, n, 2))
         found += [Sample((a, b), {"transpose": t}, tolerance=1000.0) for t in (False, True)]
+        c = a + 1j * complex_draws(n + 60, (*batch, n, n))
+        found.append(Sample((c, b + 1j * b), {"transpose": n == 4}, tolerance=1000.0))
     return found
 
 

@@ -2,6 +2,8 @@
 
 qr, for matrices that are not wide: with X = Ȧ R⁻¹, C = Q' X, and D the strict lower triangle of C
 less its transpose,  Q̇ = Q (D - C) + X  and  Ṙ = (C - D) R.
+Of complex matrices transposes are conjugate ones, the diagonal of R is real, and D also has the
+imaginary part of C's diagonal.
 S. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions with application in
 optimum experimental design", arXiv:1001.1654, section 4.
 
@@ -10,6 +12,8 @@ svd: with P = U' Ȧ V, its symmetric part Y and its skew part Z,
 V̇ = V (F ∘ Y - G ∘ Z) + (I - V V') Ȧ' U S⁻¹,
 with F[i, j] = 1 / (s[j] - s[i]) off the diagonal and G[i, j] = 1 / (s[i] + s[j]). Where F, G or
 S⁻¹ is 1 / 0, vectors have derivatives only if its factor is 0: `settled` sees to that.
+Of complex matrices transposes are conjugate ones and Ṡ is the real part. A pair of vectors can be
+turned by any phase together: these do not turn it, as u' u̇ + v' v̇ = 0.
 J. Townsend, "Differentiating the singular value decomposition", 2016, whose F is our F G.
 """
 
@@ -24,21 +28,28 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
+    adjoint,
     along_columns,
     along_rows,
     check_matrix,
+    complex_draws,
     draws,
     empty,
+    library,
     matmul,
     negligible,
+    numbers,
+    on_diagonal,
     on_matrices,
     part,
+    real_part,
     settled_quotient,
     transposed,
     triangle,
+    width,
 )
 from wengert.ir.ops.settled import spectral_tangents
-from wengert.ir.types import TensorType
+from wengert.ir.types import TensorType, real_dtype
 
 
 def _qr_infer(a: TensorType) -> tuple[TensorType, TensorType]:
@@ -61,9 +72,13 @@ def _qr_jvp(
     # X R = Ȧ, from the left: R' X' = Ȧ'
     solved = r.triangular_solve(transposed(tangents[0]), lower=False, transpose=True, unit=False)
     x = transposed(solved)
-    inner = matmul(transposed(q), x)
+    inner = matmul(adjoint(q), x)
     below = triangle(inner, True, strict=True)
-    turned = below - transposed(below)
+    turned = below - adjoint(below)
+    if inner.type.is_complex:
+        im = inner.imag()
+        zero = im.full_like(0)
+        turned = turned + zero.complex(on_diagonal(im).select(im, zero))
     return [matmul(q, turned - inner) + x, matmul(inner - turned, r)]
 
 
@@ -72,18 +87,20 @@ def _qr_expand(values: Sequence[Value]) -> list[Value]:
     if not a.type.size:
         return empty(a, _qr_infer)
     m, n = a.shape[-2:]
-    found = transposed(a).lapack(routine="geqrf")
+    found = library("geqrf", transposed(a))
     # the result's first n rows of n, transposed, have R above other numbers
-    packed = transposed(part(found, 0, (n, m)))
+    packed = transposed(numbers(found, 0, (n, m), a.dtype))
     batch = (0,) * (a.ndim - 2)
     top = packed.slice(start=(*batch, 0, 0), stop=(*a.shape[:-2], n, n), step=(1,) * a.ndim)
-    return [transposed(part(found, m * n, (n, m))), triangle(top, False)]
+    q = numbers(found, width(a.type) * m * n, (n, m), a.dtype)
+    return [transposed(q), triangle(top, False)]
 
 
 def _qr_samples() -> list[Sample]:
     found: list[Sample] = []
     for m, n, batch in ((1, 1, ()), (3, 3, ()), (5, 3, (2,))):
         found.append(Sample((draws(m + 70).standard_normal((*batch, m, n)),), {}, True, 1e3))
+        found.append(Sample((complex_draws(m + 70, (*batch, m, n)),), {}, True, 1e3))
     return found  # in float64 alone: rounding decides the vectors' signs
 
 
@@ -102,7 +119,8 @@ def _svd_infer(a: TensorType) -> tuple[TensorType, TensorType, TensorType]:
     check_matrix("svd", a)
     *batch, m, n = a.shape
     k = min(m, n)
-    return (a.with_shape((*batch, m, k)), a.with_shape((*batch, k)), a.with_shape((*batch, k, n)))
+    values = a.with_dtype(real_dtype(a.dtype)).with_shape((*batch, k))
+    return (a.with_shape((*batch, m, k)), values, a.with_shape((*batch, k, n)))
 
 
 def _svd_evaluate(a: Any) -> tuple[Any, Any, Any]:
@@ -111,8 +129,8 @@ def _svd_evaluate(a: Any) -> tuple[Any, Any, Any]:
         u, s, vt = np.linalg.svd(a, full_matrices=False)
     except np.linalg.LinAlgError:
         *batch, m, n = a.shape
-        shapes = ((*batch, m, k), (*batch, k), (*batch, k, n))
-        return tuple(np.full(shape, np.nan, a.dtype) for shape in shapes)  # type: ignore[return-value]
+        u, vt = np.full((*batch, m, k), np.nan, a.dtype), np.full((*batch, k, n), np.nan, a.dtype)
+        return u, np.full((*batch, k), np.nan, a.real.dtype), vt
     return u, s, vt
 
 
@@ -121,22 +139,20 @@ def _svd_jvp(
 ) -> list[Value]:
     (da,) = tangents
     u, s, vt = outs
-    v, ut = transposed(vt), transposed(u)
+    v, ut = adjoint(vt), adjoint(u)
     moved = matmul(da, v)
     inner = matmul(ut, moved)
     half = inner.full_like(0.5)
-    slopes, even = spectral_tangents((inner + transposed(inner)) * half, s)
-    odd = _over(
-        (inner - transposed(inner)) * half, along_rows(s, inner) + along_columns(s, inner), s
-    )
+    slopes, even = spectral_tangents((inner + adjoint(inner)) * half, s)
+    odd = _over((inner - adjoint(inner)) * half, along_rows(s, inner) + along_columns(s, inner), s)
     du, dv = matmul(u, even + odd), matmul(v, even - odd)
     m, n = da.shape[-2:]
     if m > n:
         du = du + _over(moved - matmul(u, inner), along_rows(s, u), s)
     if n > m:
-        back = matmul(transposed(da), u)
+        back = matmul(adjoint(da), u)
         dv = dv + _over(back - matmul(v, matmul(vt, back)), along_rows(s, v), s)
-    return [du, slopes, transposed(dv)]
+    return [du, real_part(slopes), adjoint(dv)]
 
 
 def _over(x: Value, divisor: Value, s: Value) -> Value:
@@ -150,15 +166,18 @@ def _svd_expand(values: Sequence[Value]) -> list[Value]:
         return empty(a, _svd_infer)
     m, n = a.shape[-2:]
     k = min(m, n)
-    found = transposed(a).lapack(routine="gesdd")
-    u, v = transposed(part(found, 0, (k, m))), part(found, k * m, (n, k))
-    return [u, part(found, k * m + n * k, (k,)), transposed(v)]
+    found, pair = library("gesdd", transposed(a)), width(a.type)
+    u = transposed(numbers(found, 0, (k, m), a.dtype))
+    v = numbers(found, pair * k * m, (n, k), a.dtype)
+    return [u, part(found, pair * (k * m + n * k), (k,)), transposed(v)]
 
 
 def _svd_samples() -> list[Sample]:
     found: list[Sample] = []
     for m, n, batch in ((1, 1, ()), (3, 3, ()), (4, 2, (2,)), (2, 4, ())):
         found.append(Sample((draws(m + 80).standard_normal((*batch, m, n)),), {}, True, 1e3))
+        # phases of complex vectors have no derivative
+        found.append(Sample((complex_draws(m + 80, (*batch, m, n)),), {}, False, 1e3))
     return found  # in float64 alone: rounding decides the vectors' signs
 
 

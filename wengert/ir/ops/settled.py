@@ -24,12 +24,14 @@ from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
     check_matrix,
+    complex_draws,
     diagonal,
     draws,
     negligible,
     on_diagonal,
     on_matrices,
     settled_quotient,
+    size,
     spread_over,
 )
 from wengert.ir.types import BOOL, TensorType
@@ -81,10 +83,10 @@ def _expand(values: Sequence[Value]) -> list[Value]:
     t, mask = values
     if not t.type.size:
         return [t]
-    size = t.abs()
-    largest = size.reduce_max(axes=(t.ndim - 2, t.ndim - 1))
+    sizes = size(t)
+    largest = sizes.reduce_max(axes=(t.ndim - 2, t.ndim - 1))
     limit = spread_over(largest * largest.full_like(_limit(t.type)), t.shape)
-    allowed = mask.bitand(size.gt(limit)).bitnot()
+    allowed = mask.bitand(sizes.gt(limit)).bitnot()
     params = {"message": MESSAGE, "error": DegenerateSpectrumError.__name__}
     t.builder.emit(REGISTRY["require"], [allowed], params)
     return [mask.select(t.full_like(0), t)]
@@ -93,7 +95,8 @@ def _expand(values: Sequence[Value]) -> list[Value]:
 def _samples() -> list[Sample]:
     """Masks that leave all as it is: with others, no law may move the tangents."""
     shapes = ((3, 3), (2, 3, 2))
-    return [Sample((draws(90).standard_normal(s), np.zeros(s, bool))) for s in shapes]
+    drawn = [draws(90).standard_normal(shapes[0]), complex_draws(90, shapes[1])]
+    return [Sample((x, np.zeros(x.shape, bool))) for x in drawn]
 
 
 on_matrices(
@@ -159,9 +162,8 @@ def _tangents_transpose(
 
 def _unequal(x: Value, equal: Value) -> Value:
     """Vectors that must be 0 where their values are equal to others."""
-    count = equal.to(x.dtype).reduce_max(axes=(equal.ndim - 1,))
     column = (*x.shape, 1)
-    mask = count.gt(count.full_like(0)).reshape(shape=column)
+    mask = equal.reduce_or(axes=(equal.ndim - 1,)).reshape(shape=column)
     return x.reshape(shape=column).settled(mask).reshape(shape=x.shape)
 
 
@@ -171,7 +173,9 @@ def _tangents_expand(values: Sequence[Value]) -> list[Value]:
 
 
 def _tangents_samples() -> list[Sample]:
-    return [Sample((draws(91).standard_normal((2, 3, 3)), np.zeros((2, 3, 3), bool)))]
+    shape = (2, 3, 3)
+    drawn = (draws(91).standard_normal(shape), complex_draws(91, shape))
+    return [Sample((x, np.zeros(shape, bool))) for x in drawn]
 
 
 on_matrices(

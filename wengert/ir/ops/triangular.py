@@ -15,14 +15,16 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.op import Sample, linear_in
 from wengert.ir.ops.matrices import (
-    SMALL,
     check_matrix,
+    complex_draws,
     draws,
     each_matrix,
     element,
+    is_small,
+    library,
     matmul,
+    numbers,
     on_matrices,
-    part,
     row_of,
     transposed,
     triangle,
@@ -76,11 +78,10 @@ def _transpose(
 
 def _expand(values: Sequence[Value], *, lower: bool, transpose: bool, unit: bool) -> list[Value]:
     a, b = values
-    n = a.shape[-1]
-    if n <= SMALL:
+    if is_small(a.type):
         return [_written_out(transposed(a) if transpose else a, b, lower != transpose, unit)]
     flags = f"{'L' if lower else 'U'}{'T' if transpose else 'N'}{'U' if unit else 'N'}"
-    return [part(a.lapack(b, routine=f"trsm_{flags}"), 0, b.shape[-2:])]
+    return [numbers(library(f"trsm_{flags}", a, b), 0, b.shape[-2:], b.dtype)]
 
 
 def _written_out(a: Value, b: Value, lower: bool, unit: bool) -> Value:
@@ -115,6 +116,8 @@ def _samples() -> list[Sample]:
             a = 0.3 * draws(k).standard_normal((*batch, n, n)) + 2 * np.eye(n)
             b = draws(k).standard_normal((*batch, n, 2))
             found.append(Sample((a, b), params, tolerance=10.0))
+        a = 0.3 * complex_draws(k, (n, n)) + 2 * np.eye(n)
+        found.append(Sample((a, complex_draws(k + 1, (n, 2))), params, tolerance=10.0))
     a, b = found[0].args
     found.append(Sample((a.astype(np.float32), b.astype(np.float32)), found[0].params))
     return found

@@ -22,15 +22,15 @@ from wengert.errors import (
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.matrices import (
+    adjoint,
     diagonal,
     matmul,
     on_diagonal,
+    size,
     spread_over,
-    transposed,
     triangle,
 )
 from wengert.ir.types import Shape
-from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
@@ -40,6 +40,8 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
+from wengert.tracer.functions.statistics import squares
+from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function
 
 NOT_SINGULAR = "Singular matrix"
@@ -47,7 +49,7 @@ NOT_POSITIVE = "Matrix is not positive definite"
 
 
 def matrices(name: str, x: Any, square: bool = True) -> Value:
-    """An argument as a batch of float matrices; errors are LinAlgErrors, as NumPy's are."""
+    """An argument as a batch of float or complex matrices; errors are LinAlgErrors, as NumPy's."""
     value = floating(x)
     if value.ndim < 2:
         raise MatrixShapeError(
@@ -98,33 +100,20 @@ def identity(like: Value) -> Value:
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """L of a = L L', or, if `upper`, its transpose; the other triangle of a is not read."""
     value = matrices("cholesky", a)
-    root = (transposed(value) if upper else value).cholesky()
+    root = (adjoint(value) if upper else value).cholesky()
     if value.shape[-1]:
         corner = diagonal(root)
         demand(corner.eq(corner), NOT_POSITIVE)
-    return wrapped(transposed(root) if upper else root)
+    return wrapped(adjoint(root) if upper else root)
 
 
 def solved(a: Value, b: Value) -> Value:
     """X of a X = b for stacks of matrices."""
     a, b = together(a, b)
-    if a.type.is_complex:
-        return _solved_apart(a, b)
     factors = a.stop_gradient().lu()
     pivots = diagonal(factors[0])
     demand(pivots.ne(pivots.full_like(0)), NOT_SINGULAR)
     return a.linear_solve(b, transpose=False)
-
-
-def _solved_apart(a: Value, b: Value) -> Value:
-    """The same of complex numbers: (P + iQ)(x + iy) = c + id as [P -Q; Q P] [x; y] = [c; d]."""
-    rows, columns = a.ndim - 2, a.ndim - 1
-    p, q = a.real(), a.imag()
-    upper, lower = p.concat(q.neg(), axis=columns), q.concat(p, axis=columns)
-    stacked = b.real().concat(b.imag(), axis=rows)
-    found = solved(upper.concat(lower, axis=rows), stacked)
-    n = a.shape[-1]
-    return cut(found, rows, 0, n).complex(cut(found, rows, n, 2 * n))
 
 
 @function(np.linalg.solve)
@@ -160,7 +149,7 @@ def inv(a: Any) -> Any:
 def det(a: Any) -> Any:
     """The determinant of each matrix; at a singular one its derivative is 0 / 0."""
     both, _, _, sign = matrices("det", a).lu()
-    return wrapped(sign * diagonal(both).reduce_prod(axes=(both.ndim - 2,)))
+    return wrapped(sign.to(both.dtype) * diagonal(both).reduce_prod(axes=(both.ndim - 2,)))
 
 
 @function(np.linalg.slogdet)
@@ -168,9 +157,9 @@ def slogdet(a: Any) -> Any:
     """The sign and the logarithm of the size of each matrix's determinant."""
     both, _, _, sign = matrices("slogdet", a).lu()
     pivots = diagonal(both)
-    signs = pivots.sign().reduce_prod(axes=(pivots.ndim - 1,))
-    logs = pivots.abs().log().reduce_sum(axes=(pivots.ndim - 1,))
-    return result_type("slogdet")(wrapped(sign * signs), wrapped(logs))
+    signs = call(np.sign, pivots).reduce_prod(axes=(pivots.ndim - 1,))
+    logs = size(pivots).log().reduce_sum(axes=(pivots.ndim - 1,))
+    return result_type("slogdet")(wrapped(sign.to(pivots.dtype) * signs), wrapped(logs))
 
 
 @function(np.linalg.tensorinv)
@@ -210,7 +199,7 @@ def eigen(name: str, a: Any, uplo: str) -> tuple[Value, Value]:
     value = matrices(name, a)
     if uplo.upper() not in ("L", "U"):
         raise ArgumentError("UPLO argument must be 'L' or 'U'")
-    values, vectors = (transposed(value) if uplo.upper() == "U" else value).eigh()
+    values, vectors = (adjoint(value) if uplo.upper() == "U" else value).eigh()
     return values, vectors
 
 
@@ -270,7 +259,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         batch = (0,) * (value.ndim - 2)
         stop, step = (*value.shape[:-1], m), (1,) * value.ndim
         q, _ = value.slice(start=(*batch, 0, 0), stop=stop, step=step).qr()
-        r = triangle_of(matmul(transposed(q), value))
+        r = triangle_of(matmul(adjoint(q), value))
     else:
         q, r = value.qr()
     return wrapped(r) if mode == "r" else result_type("qr")(wrapped(q), wrapped(r))
@@ -340,9 +329,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     limit = _cutoff(s, rcond, None, value.shape, None)
     x = matmul(value.pinv(limit), column)
     rest = matmul(value, x) - column
-    residuals = (rest * rest).reduce_sum(axes=(0,))
+    residuals = squares(rest).reduce_sum(axes=(0,))
     if value.shape[0] <= value.shape[1]:
-        residuals = full((0,), 0, value.dtype)
+        residuals = full((0,), 0, s.dtype)
     rank = s.gt(spread_over(limit, s.shape)).to(np.dtype(np.int64)).reduce_sum(axes=(0,))
     if right.ndim == 1:
         x = reshape(x, x.shape[:1])
