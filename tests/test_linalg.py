@@ -141,6 +141,14 @@ COMPLEX_CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         lambda a: [np.linalg.norm(a, p) for p in (2, -2, "nuc", "fro", 1, np.inf)],
         (TALL,),
     ),
+    "eig of a real matrix": (
+        lambda a: (lambda w, v: [np.abs(w), np.abs(v) ** 2])(*np.linalg.eig(a)),
+        (np.array([[1.0, -2.0, 0.3], [2.0, 1.2, 0.5], [0.1, 0.7, -3.0]]),),
+    ),
+    "eig of a complex matrix": (
+        lambda a: (lambda w, v: (v * np.exp(w)) @ np.linalg.inv(v))(*np.linalg.eig(a)),
+        (SQUARE,),
+    ),
     "complex matrix_power": (lambda a: np.linalg.matrix_power(a, -3), (SQUARE,)),
 }
 CASES |= COMPLEX_CASES
@@ -259,6 +267,35 @@ def test_vectors_of_equal_values_have_no_derivative(fun: Any, basis: np.ndarray)
         for f in (slope, wg.jit(slope)):
             with pytest.raises(DegenerateSpectrumError, match="equal eigenvalues.*funm_symmetric"):
                 f(a)
+
+
+def radius(a: Any) -> Any:
+    return np.max(np.abs(np.linalg.eigvals(a)))
+
+
+def test_eigenvalues_of_any_matrix_are_complex() -> None:
+    """Theirs are NumPy's, which are real where all are; so is what is differentiated twice."""
+    for a in (np.diag([1.0, 2.0]), general(7, 2), np.zeros((0, 3, 3)), np.arange(4).reshape(2, 2)):
+        for found, wanted in zip(wg.jit(np.linalg.eig)(a), np.linalg.eig(a), strict=True):
+            assert found.dtype == np.complex128
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    wg.testing.check_grads(radius, (general(5),), order=2, atol=1e-3, rtol=1e-3)
+    with pytest.raises(np.linalg.LinAlgError, match="infs or NaNs"):
+        wg.jit(np.linalg.eigvals)(np.full((2, 2), np.nan))
+
+
+def test_eigenvalues_of_matrices_without_a_basis_of_vectors() -> None:
+    def trace(a: Any) -> Any:
+        return np.sum(np.linalg.eigvals(a)).real
+
+    block = np.array([[1.0, 1.0], [0.0, 1.0]])
+    for slope in (wg.grad(trace), wg.jit(wg.grad(trace)), wg.jit(wg.jacfwd(trace))):
+        np.testing.assert_allclose(slope(np.eye(2)), np.eye(2))
+        with pytest.raises(DegenerateSpectrumError, match="no basis of eigenvectors"):
+            slope(block)
+    vectors = wg.jit(wg.jacfwd(lambda a: np.abs(np.linalg.eig(a)[1])))
+    with pytest.raises(DegenerateSpectrumError, match="equal eigenvalues"):
+        vectors(np.eye(2))
 
 
 def test_vectors_of_other_values_have_theirs() -> None:

@@ -75,8 +75,8 @@ CREATED = """
 """Functions that make arrays: traced ones, with known elements, while a trace is open."""
 
 LINALG = """
-    cholesky cond cross det diagonal eigh eigvalsh inv lstsq matmul matrix_norm matrix_power
-    matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd svdvals tensordot
+    cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm
+    matrix_power matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd svdvals tensordot
     tensorinv tensorsolve trace vecdot vector_norm
 """
 """Functions of `numpy.linalg` with a traced form."""
@@ -124,8 +124,6 @@ def _namespace() -> dict[str, Any]:
     found.update({name: _either(getattr(np, name)) for name in TRACED.split()})
     found["linalg"] = SimpleNamespace(
         **{name: _either(getattr(np.linalg, name)) for name in LINALG.split()},
-        eig=np.linalg.eig,
-        eigvals=np.linalg.eigvals,
     )
     found["fft"] = SimpleNamespace(
         **{name: _either(getattr(np.fft, name)) for name in FFT.split()},

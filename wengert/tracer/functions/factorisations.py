@@ -45,6 +45,7 @@ from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function
 
 NOT_SINGULAR = "Singular matrix"
+NOT_FINITE = "Array must not contain infs or NaNs"
 NOT_POSITIVE = "Matrix is not positive definite"
 
 
@@ -214,6 +215,30 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """Ascending eigenvalues of symmetric matrices."""
     return wrapped(eigen("eigvalsh", a, UPLO)[0])
+
+
+def general_eigen(name: str, a: Any) -> tuple[Value, Value]:
+    """Complex eigenvalues and eigenvectors of square matrices."""
+    value = matrices(name, a)
+    demand(call(np.isfinite, value), NOT_FINITE)
+    values, vectors = value.eig()
+    demand(values.eq(values), "Eigenvalues did not converge")
+    return values, vectors
+
+
+@function(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Eigenvalues and eigenvectors of square matrices, always complex: NumPy's are real if all
+    eigenvalues are, which is known only when the program runs.
+    """
+    values, vectors = general_eigen("eig", a)
+    return result_type("eig")(wrapped(values), wrapped(vectors))
+
+
+@function(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    """Eigenvalues of square matrices, always complex."""
+    return wrapped(general_eigen("eigvals", a)[0])
 
 
 def reduced_svd(name: str, a: Any) -> tuple[Value, Value, Value]:
