@@ -76,8 +76,8 @@ CREATED = """
 
 LINALG = """
     cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm
-    matrix_power matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd svdvals tensordot
-    tensorinv tensorsolve trace vecdot vector_norm
+    matrix_power matrix_rank matrix_transpose multi_dot norm outer pinv qr slogdet solve svd
+    svdvals tensordot tensorinv tensorsolve trace vecdot vector_norm
 """
 """Functions of `numpy.linalg` with a traced form."""
 
