@@ -78,6 +78,27 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "polysub": (np.polysub, (X[0, :2], X[1, :3])),
     "polymul": (np.polymul, (X[0], X[1, :3])),
     "polyder": (lambda p: np.polyder(p, 2), (X[0],)),
+    "roots": (np.roots, (np.array([1.0, -3.0, 2.0, 5.0, 4.0]),)),
+    "poly": (np.poly, (X[0],)),
+    "poly of a matrix": (np.poly, (X[:, :4],)),
+    "polyfit": (lambda x, y: np.polyfit(x, y, 2), (X[0], X[1])),
+    "polyfit, weights": (
+        lambda x, y: np.polyfit(x, y.T, 1, w=np.arange(1.0, 8.0), cov=True),
+        (X[0], X[1:3]),
+    ),
+    "unwrap": (lambda a: np.unwrap(9 * a, axis=1), (X,)),
+    "unwrap, period": (lambda a: np.unwrap(a, 3, 0, period=5), (3 * I.reshape(4, 5),)),
+    "sort_complex": (np.sort_complex, (np.array([2 + 1j, 1 + 1j, 1 - 1j, 0]),)),
+    "histogramdd": (lambda a: np.histogramdd(a, (3, 2), density=True)[0], (X[:, :2],)),
+    "packbits": (lambda i: np.packbits(i % 2, bitorder="little"), (I,)),
+    "packbits, axis": (lambda i: np.packbits(i.reshape(4, 5) % 2, 1), (I,)),
+    "unpackbits": (lambda i: np.unpackbits(i.astype(np.uint8)[:3], count=-3), (I,)),
+    "unpackbits, axis": (lambda i: np.unpackbits(i.astype(np.uint8)[None], 0, count=12), (I,)),
+    "indices of triangles": (
+        lambda a: (a[np.tril_indices_from(a, -1)], a[np.triu_indices_from(a)]),
+        (X,),
+    ),
+    "indices of a diagonal": (lambda a: a[np.diag_indices_from(a)], (X[:, :4],)),
     "polyint": (lambda p: np.polyint(p, 2, [1.0, 3.0]), (X[0],)),
 }
 
@@ -101,6 +122,7 @@ def test_values_are_numpys(name: str) -> None:
     [
         *("quantile, linear", "quantile, axis", "quantile, traced", "percentile"),
         *("bincount, weights", "histogram, weights", "polymul", "polyint", "apply_along_axis"),
+        *("roots", "poly", "polyfit", "unwrap"),
     ],
 )
 def test_derivatives(name: str) -> None:
@@ -133,6 +155,8 @@ def test_a_batch_of_quantiles() -> None:
     ("fun", "arg", "kind", "words"),
     [
         (np.bincount, I, TypeError, "pass minlength="),
+        (np.unique, I, TypeError, r"wengert\.numpy\.unique\(\.\.\., size=n\)"),
+        (np.roots, np.arange(3.0), ValueError, "first coefficient of the polynomial"),
         (lambda i: np.bincount(i, minlength=3), I, IndexError, "out of bounds"),
         (lambda a: np.bincount(a, minlength=3), W, TypeError, "non-negative integers"),
         (lambda a: np.quantile(a, 1.5), W, ValueError, r"range \[0, 1\]"),

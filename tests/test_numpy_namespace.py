@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.special
 from numpy_oracle import agree, expected, run, same
+from numpy_table import PAGE, VERSION, kind, page
 
 import wengert.numpy as wnp
 import wengert.special as wspecial
@@ -58,9 +59,23 @@ def test_arange_needs_known_numbers() -> None:
         run(lambda x: wnp.reshape(X, (x, -1)), np.int64(3))
 
 
+def test_the_tables_of_the_documentation_are_true() -> None:
+    """Every name of NumPy is in one row; `python tests/numpy_table.py` writes the page anew."""
+    if VERSION not in PAGE.read_text():
+        pytest.skip(f"the page is about another version than {VERSION}")
+    assert not [n for n in np.__all__ if kind(n) == "nowhere"]
+    assert page() == PAGE.read_text()
+    with pytest.raises(TracerConversionError, match="depends on the elements"):
+        run(lambda x: np.trim_zeros(x), X[0])
+
+
+def test_functions_of_indices() -> None:
+    agree(lambda v: np.fromfunction(lambda i, j: i * v[0, 0] + j, (2, 3)), X)
+
+
 def test_missing_names() -> None:
     with pytest.raises(AttributeError, match="no traced form yet"):
-        _ = wnp.packbits
+        _ = wnp.vectorize
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = wnp.nonsense
     with pytest.raises(AttributeError, match="wengert.special has no 'airy'"):

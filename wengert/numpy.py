@@ -17,18 +17,24 @@ from typing import Any
 import numpy as np
 
 from wengert import special
-from wengert.tracer.array import enter
+from wengert.errors import ArgumentError
+from wengert.tracer.array import Tracer, enter
 from wengert.tracer.dispatch import known_result
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import asarray_here
 from wengert.tracer.functions.namespace_info import NamespaceInfo
 from wengert.tracer.functions.operands import holds_tracers
+from wengert.tracer.functions.sized import SIZED
+from wengert.tracer.functions.sized import top_k as _top_k_of
 from wengert.tracer.mutation import adopt
 from wengert.tracer.tables import FUNCTIONS
 
 __array_api_version__ = "2025.12"
 
 SAME = """
+    False_ True_ byte cdouble complexfloating csingle double fromfunction generic half index_exp
+    int_ intc intp long longlong mask_indices mgrid ndindex ogrid s_ short single ubyte uint uintc
+    uintp ulong ulonglong ushort
     abs absolute acos acosh add arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh
     atan atan2 atanh bartlett bitwise_and bitwise_count bitwise_invert bitwise_left_shift
     bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman bool bool_ broadcast_shapes
@@ -48,23 +54,21 @@ SAME = """
 
 TRACED = """
     all allclose amax amin angle any append apply_along_axis apply_over_axes argmax argmin
-    argpartition argsort argwhere around array_equal array_equiv array_split astype atleast_1d
-    atleast_2d atleast_3d average bincount block broadcast_arrays broadcast_to can_cast choose
-    clip column_stack compress concat concatenate convolve corrcoef correlate count_nonzero
-    cov cross cumprod cumsum cumulative_prod cumulative_sum delete diag diagflat diagonal diff
-    digitize dot dsplit dstack ediff1d einsum expand_dims extract fix flatnonzero
-    flip fliplr flipud gradient histogram histogram2d histogram_bin_edges
-    hsplit hstack i0 imag inner insert interp intersect1d isclose iscomplex iscomplexobj isin
-    isneginf isposinf isreal isrealobj ix_ kron lexsort matrix_transpose max
-    mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax
-    nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nonzero
-    outer pad partition percentile permute_dims piecewise polyadd polyder polyint
-    polymul polysub polyval prod ptp quantile ravel ravel_multi_index real repeat reshape resize
-    result_type roll rollaxis rot90 round searchsorted select setdiff1d shape sinc size sort
-    split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace transpose
-    trapezoid tril trim_zeros triu union1d unique unique_all unique_counts
-    unique_inverse unique_values unravel_index unstack vander var vdot vsplit
-    vstack where
+    argpartition argsort around array_equal array_equiv array_split astype atleast_1d atleast_2d
+    atleast_3d average bincount block broadcast_arrays broadcast_to can_cast choose clip
+    column_stack compress concat concatenate convolve corrcoef correlate count_nonzero cov cross
+    cumprod cumsum cumulative_prod cumulative_sum delete diag diag_indices_from diagflat diagonal
+    diff digitize dot dsplit dstack ediff1d einsum expand_dims fix flip fliplr flipud gradient
+    histogram histogram2d histogram_bin_edges histogramdd hsplit hstack i0 imag inner insert
+    interp isclose iscomplex iscomplexobj isin isneginf isposinf isreal isrealobj ix_ kron lexsort
+    matrix_transpose max mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin
+    nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd
+    nansum nanvar ndim outer packbits pad partition percentile permute_dims piecewise poly polyadd
+    polyder polyfit polyint polymul polysub polyval prod ptp quantile ravel ravel_multi_index real
+    repeat reshape resize result_type roll rollaxis roots rot90 round searchsorted select shape
+    sinc size sort sort_complex split squeeze stack std sum swapaxes take take_along_axis
+    tensordot tile trace transpose trapezoid tril tril_indices_from trim_zeros triu
+    triu_indices_from unpackbits unravel_index unstack unwrap vander var vdot vsplit vstack where
 """
 """Functions with a traced form."""
 
@@ -119,9 +123,39 @@ def _documented(call: Any, function: Callable[..., Any]) -> Any:
     return named
 
 
+def _sized(name: str) -> Callable[..., Any]:
+    """The NumPy function, which also takes a `size` and then has results of that length."""
+    function, with_size = getattr(np, name), SIZED[name]
+    plain = _either(function)
+
+    def call(*args: Any, size: Any = None, fill_value: Any = None, **kwargs: Any) -> Any:
+        if size is None:
+            if fill_value is not None:
+                raise ArgumentError(f"wengert.numpy.{name} takes fill_value= only with size=")
+            return plain(*args, **kwargs)
+        options = {} if fill_value is None else {"fill_value": fill_value}
+        arrays = [
+            x if isinstance(x, Tracer) or k > 1 else np.asarray(x) for k, x in enumerate(args)
+        ]
+        return enter(with_size, *arrays, size=size, **options, **kwargs)
+
+    named = _documented(call, function)
+    named.__doc__ = f"""With `size`, of this length: {with_size.__doc__}
+
+    What there is beyond `size` is left out. Without it as NumPy's, for arrays alone:
+    {function.__doc__}"""
+    return named
+
+
+def _top_k(x: Any, k: Any, /, *, axis: int = -1) -> Any:
+    return enter(_top_k_of, x if isinstance(x, Tracer) else np.asarray(x), k, axis=axis)
+
+
 def _namespace() -> dict[str, Any]:
     found: dict[str, Any] = {name: getattr(np, name) for name in SAME.split()}
     found.update({name: _either(getattr(np, name)) for name in TRACED.split()})
+    found.update({name: _sized(name) for name in SIZED})
+    found["top_k"] = _documented(_top_k, _top_k_of)
     found["linalg"] = SimpleNamespace(
         **{name: _either(getattr(np.linalg, name)) for name in LINALG.split()},
     )

@@ -47,22 +47,27 @@ def data_dependent(name: str, cure: str) -> Callable[..., Any]:
     return refuse_call
 
 
-MASK_CURE = "use np.where(condition, x, y) or sums with where= instead"
+MASK_CURE = (
+    "use np.where(condition, x, y) or sums with where= instead, or give a length: "
+    "wengert.numpy.{}(..., size=n)"
+)
+SIZE_CURE = "give its length, wengert.numpy.{}(..., size=n), or compute it before tracing"
 for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.extract):
-    function(_function)(data_dependent(_function.__name__, MASK_CURE))
+    function(_function)(data_dependent(_function.__name__, MASK_CURE.format(_function.__name__)))
 for _function in (
     *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
-    *(np.union1d, np.intersect1d, np.setdiff1d, np.trim_zeros),
+    *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
 ):
-    function(_function)(data_dependent(_function.__name__, "compute it before tracing"))
-method("nonzero")(data_dependent("nonzero", MASK_CURE))
+    function(_function)(data_dependent(_function.__name__, SIZE_CURE.format(_function.__name__)))
+function(np.trim_zeros)(data_dependent("trim_zeros", "compute it before tracing"))
+method("nonzero")(data_dependent("nonzero", MASK_CURE.format("nonzero")))
 
 
 @function(np.where)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """`x` where the condition holds, else `y`."""
     if x is None and y is None:
-        data_dependent("where(condition)", MASK_CURE)()
+        data_dependent("where(condition)", MASK_CURE.format("nonzero"))()
     if x is None or y is None:
         raise ArgumentError("either both or neither of x and y should be given")
     a, b = operand(x), operand(y)

@@ -126,6 +126,35 @@ def histogram2d(
     return found, edges[0], edges[1]
 
 
+@function(np.histogramdd)
+def histogramdd(
+    sample: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002 - NumPy's name
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """Counts of points, the rows of a matrix, in a table of bins, and the edges of each axis."""
+    columns = sample if isinstance(sample, Sequence) else np.transpose(np.atleast_2d(sample))
+    points = [np.ravel(wrapped(materialise(c))) for c in columns]
+    count = len(points)
+    each = list(bins) if isinstance(bins, Sequence) else [bins] * count
+    limits = range if range is not None else (None,) * count
+    if len(each) != count or len(limits) != count:
+        raise ArgumentError(f"histogramdd: bins and range are for {count} axes each")
+    edges = [_edges(v, b, r) for v, b, r in zip(points, each, limits, strict=True)]
+    places = [_bin_of(v, e) for v, e in zip(points, edges, strict=True)]
+    found = _collected(places, [len(e) - 1 for e in edges], weights) * 1.0
+    if density:
+        total = np.sum(found)
+        for axis, e in enumerate(edges):
+            shape = [1] * count
+            shape[axis] = -1
+            found = found / np.reshape(np.diff(e), shape)
+        found = found / total
+    return found, edges
+
+
 def _collected(places: Sequence[Any], sizes: Sequence[int], weights: Any) -> Any:
     """What falls into each cell of a table; elements with a place of -1 fall nowhere."""
     total = int(np.prod(sizes))

@@ -147,6 +147,34 @@ def triu(m: Any, k: int = 0) -> Any:
     return _triangle(m, k, False)
 
 
+@function(np.tril_indices_from)
+def tril_indices_from(arr: Any, k: int = 0) -> Any:
+    """The indices of a matrix's lower triangle, which its shape tells."""
+    return np.tril_indices(*_matrix_shape("tril_indices_from", arr, k))
+
+
+@function(np.triu_indices_from)
+def triu_indices_from(arr: Any, k: int = 0) -> Any:
+    """The indices of a matrix's upper triangle."""
+    return np.triu_indices(*_matrix_shape("triu_indices_from", arr, k))
+
+
+def _matrix_shape(name: str, arr: Any, k: int) -> tuple[int, int, int]:
+    if np.ndim(arr) != 2:
+        raise ShapeError(f"{name}: input array must be 2-d, got shape {np.shape(arr)}")
+    rows, columns = np.shape(arr)
+    return rows, k, columns
+
+
+@function(np.diag_indices_from)
+def diag_indices_from(arr: Any) -> Any:
+    """The indices of the diagonal of an array whose axes are equally long."""
+    shape = np.shape(arr)
+    if len(shape) < 2 or len(set(shape)) > 1:
+        raise ShapeError(f"diag_indices_from: all axes must be equally long, got {shape}")
+    return np.diag_indices(shape[0], len(shape))
+
+
 @function(np.vander)
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     """Powers of a vector as columns."""

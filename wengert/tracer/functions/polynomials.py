@@ -1,0 +1,126 @@
+"""Polynomials from and to their roots, fits, and division; coefficients begin with the highest.
+
+Roots are eigenvalues of the companion matrix, as in NumPy, and so are their derivatives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.tracer.functions.factorisations import demand
+from wengert.tracer.functions.operands import floating, integer, materialise, wrapped
+from wengert.tracer.tables import function
+
+
+@function(np.roots)
+def roots(p: Any) -> Any:
+    """The complex roots of a polynomial, whose first coefficient must not be 0.
+
+    NumPy leaves leading zeros out; how many there are is known only when the program runs, so they
+    raise SingularMatrixError then.
+    """
+    value = floating(p)
+    if value.ndim != 1:
+        raise ShapeError("Input must be a rank-1 array.")
+    found = wrapped(value)
+    n = value.shape[0]
+    if n < 2:
+        return np.zeros(0, np.result_type(value.dtype, np.complex64))
+    demand(
+        materialise(found[0]).ne(0.0),
+        "the first coefficient of the polynomial given to np.roots is 0",
+    )
+    top = np.reshape(-found[1:] / found[0], (1, n - 1))
+    return np.linalg.eigvals(np.concatenate([top, np.eye(n - 2, n - 1, dtype=value.dtype)]))
+
+
+@function(np.poly)
+def poly(seq_of_zeros: Any) -> Any:
+    """The polynomial with these roots, or the characteristic one of a matrix.
+
+    Complex roots give complex coefficients, also where they come in conjugate pairs.
+    """
+    value = floating(seq_of_zeros)
+    zeros: Any = wrapped(value)
+    if value.ndim == 2 and value.shape[0] == value.shape[1] and value.shape[0]:
+        zeros = np.linalg.eigvals(zeros)
+    elif value.ndim != 1:
+        raise ArgumentError("input must be 1d or non-empty square 2d array.")
+    found = np.ones(1, zeros.dtype)
+    for k in range(zeros.shape[0]):
+        found = np.convolve(found, np.stack([zeros.dtype.type(1), -zeros[k]]))
+    return found if value.type.is_complex or value.ndim == 1 else found.real
+
+
+@function(np.polyfit)
+def polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
+    """The polynomial of least squares, by scaled columns and singular values as in NumPy."""
+    degree = integer(deg, "deg")
+    points, wanted = wrapped(floating(x)), wrapped(floating(y))
+    if degree < 0:
+        raise ArgumentError("expected deg >= 0")
+    if points.ndim != 1 or not points.size:
+        raise InputTypeError("expected non-empty 1D vector for x")
+    if wanted.ndim not in (1, 2) or wanted.shape[0] != points.shape[0]:
+        raise InputTypeError(f"expected x and y to have same length, got {x.shape}, {y.shape}")
+    columns = np.vander(points, degree + 1)
+    if w is not None:
+        weights = wrapped(floating(w))
+        columns = columns * weights[:, None]
+        wanted = wanted * (weights[:, None] if wanted.ndim == 2 else weights)
+    scale = np.sqrt(np.sum(columns * columns, axis=0))
+    limit = len(points) * np.finfo(points.dtype).eps if rcond is None else rcond
+    scaled = columns / scale
+    c, rest, rank, s = np.linalg.lstsq(scaled, wanted, limit)
+    found = (c.T / scale).T
+    if full:
+        return found, rest, rank, s, limit
+    if not cov:
+        return found
+    base = np.linalg.inv(scaled.T @ scaled) / np.outer(scale, scale)
+    factor = np.ones(1, base.dtype)
+    if cov != "unscaled":
+        if len(points) <= degree + 1:
+            raise ArgumentError(
+                "the number of data points must exceed order to scale the covariance matrix"
+            )
+        factor = rest / (len(points) - degree - 1)
+    return found, base[:, :, None] * factor if wanted.ndim == 2 else base * factor[0]
+
+
+@function(np.unwrap)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
+    """Angles with jumps of more than half a period taken out, by whole periods.
+
+    Integers with an integer period stay integers.
+    """
+    value = wrapped(materialise(p))
+    steps = np.diff(value, axis=axis)
+    half, odd = period / 2, 0
+    if np.result_type(steps.dtype, period).kind in "iu":
+        half, odd = divmod(period, 2)
+    moved = np.mod(steps + half, period) - half
+    if not odd:
+        moved = np.where((moved == -half) & (steps > 0), half, moved)
+    limit = period / 2 if discont is None else discont
+    change = np.where(np.abs(steps) < limit, 0, moved - steps)
+    shift = np.cumsum(change, axis=axis)
+    none = np.zeros_like(np.take(shift, np.arange(min(1, value.shape[axis])), axis=axis))
+    return value + np.concatenate([none, shift], axis=axis)
+
+
+@function(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """Complex numbers by their real parts, and equal ones by their imaginary parts."""
+    value = materialise(a)
+    found = wrapped(value)
+    if not value.type.is_complex:
+        short = value.dtype.kind in "iu" and value.dtype.itemsize < 4
+        found = found.astype(np.complex64 if short else np.complex128)
+    order = np.lexsort((found.imag, found.real), axis=-1)
+    return np.take_along_axis(found, order, -1)
