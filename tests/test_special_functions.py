@@ -14,6 +14,7 @@ from cuda_device import forget_devices, jit, use_device
 
 import wengert as wg
 from wengert import special
+from wengert.ir.op import REGISTRY
 
 R = np.random.default_rng(0)
 NEAR = np.concatenate([R.uniform(-12, 12, 300), R.normal(size=20) * 1e-3, [0.0, 1e-300, 8.0]])
@@ -58,6 +59,95 @@ def test_expansions_are_exact_to_a_few_units(name: str) -> None:
             wanted = exact(mpmath.mpf(float(value)))
             error = abs(mpmath.mpf(float(got)) - wanted)
             assert error <= most * 2.0**-52 * abs(wanted) + 5e-324, (value, got, wanted)
+
+
+def slope(function: Callable[..., Any], *orders: int) -> Callable[..., Any]:
+    """mpmath's derivative of these orders in the first arguments."""
+    count = len(orders)
+    return lambda *x: mpmath.diff(lambda *p: function(*p, *x[count:]), x[:count], orders)
+
+
+def incomplete(a: Any, x: Any) -> Any:
+    return mpmath.gammainc(a, 0, x, regularized=True)
+
+
+def beta(a: Any, b: Any, x: Any) -> Any:
+    return mpmath.betainc(a, b, 0, x, regularized=True)
+
+
+# An op of slopes with its params, mpmath's function and orders, and points in the rows.
+SLOPES: list[tuple[str, dict[str, int], Any, tuple[int, ...], list[tuple[float, ...]]]] = [
+    *(
+        (
+            *("gammainc_slope", {"order": n}, incomplete, (n,)),
+            [(0.01, 0.5), (3.5, 10.0), (3.0, 2.0), (15.0, 16.5), (100.0, 90.0), (2.0, 40.0)],
+        )
+        for n in (1, 2)
+    ),
+    *(
+        (
+            *("betainc_slope", {"first": i, "second": j}, beta, (i, j)),
+            [(0.1, 3.0, 0.2), (2.0, 0.5, 0.97), (19.0, 14.0, 0.7), (1.0, 1.2, 0.5)],
+        )
+        for i, j in ((1, 0), (0, 1), (1, 1))
+    ),
+    *(
+        (
+            *("hyp1f1_slope", {"first": i, "second": j}, mpmath.hyp1f1, (i, j)),
+            [(0.5, 2.0, 3.0), (1.5, 4.0, -12.0), (2.0, 2.5, 15.0), (3.0, 3.5, -0.2)],
+        )
+        for i, j in ((1, 0), (0, 1), (1, 1))
+    ),
+    *(
+        (
+            *("zeta", {"order": n}, mpmath.zeta, (n,)),
+            [(1.5, 0.5), (3.0, 7.0), (40.0, 1.5), (1.01, 1.0), (0.5, 2.0)],
+        )
+        for n in (0, 1, 2)
+    ),
+]
+
+
+@pytest.mark.parametrize("case", SLOPES, ids=lambda case: f"{case[0]}{case[3]}")
+def test_slopes_in_parameters_are_mpmaths(case: Any) -> None:
+    name, params, function, orders, points = case
+    found = REGISTRY[name].evaluate(*np.transpose(points), **params)
+    with mpmath.workdps(30):
+        exact = function if not any(orders) else slope(function, *orders)
+        wanted = [float(exact(*map(mpmath.mpf, p))) for p in points]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_slopes_at_the_ends() -> None:
+    found = REGISTRY["gammainc_slope"].evaluate(
+        *np.array([[2.0, 2, -1, 2], [0, np.inf, 1, -1]]), order=1
+    )
+    np.testing.assert_array_equal(found, [0, 0, np.nan, np.nan])
+    ends = np.array([[2.0, 2, 2], [3, 3, -1], [0, 1, 0.5]])
+    found = REGISTRY["betainc_slope"].evaluate(*ends, first=0, second=1)
+    np.testing.assert_array_equal(found, [0, 0, np.nan])
+
+
+def test_zeta_is_scipys() -> None:
+    """Of one argument everywhere, of two above 1; its derivatives reach Riemann's below 0."""
+    x = np.array([0.5, 1, 1.5, 3.3, 30, 0, -0.5, -2, -3.5, -20.3, np.nan])
+    np.testing.assert_allclose(wg.jit(scipy.special.zeta)(x), scipy.special.zeta(x), rtol=1e-14)
+    s, q = np.array([2.0, 1.0, 0.5, 3.0, 3.0, np.inf]), np.array([0.5, 2.0, 1.0, -1.0, np.inf, 1.0])
+    np.testing.assert_allclose(wg.jit(special.zeta)(s, q), scipy.special.zeta(s, q), rtol=1e-14)
+    assert special.zeta(2.0) == scipy.special.zeta(2.0)
+    wg.testing.check_grads(special.zeta, (x[:-1][[0, 2, 6, 8]],), order=2, atol=1e-3, rtol=1e-3)
+    wg.testing.check_grads(special.zeta, (s[:1], q[:1]), order=2, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["chdtr", "chdtrc", "stdtr", "fdtr", "fdtrc", "gdtr", "betaincc"])
+def test_distributions_have_derivatives_in_all_arguments(name: str) -> None:
+    """Degrees of freedom too; in both halves of Student's, and near its middle."""
+    points = [np.array([3.0, 1.5, 20.0]), np.array([0.4, 2.0, 0.9]), np.array([0.5, 0.1, 0.7])]
+    points = points[: getattr(scipy.special, name).nin]
+    wg.testing.check_grads(getattr(special, name), points, order=1, atol=1e-5, rtol=1e-5)
+    if name == "stdtr":
+        mirrored = (points[0], -points[1])
+        wg.testing.check_grads(special.stdtr, mirrored, order=2, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow

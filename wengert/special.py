@@ -10,11 +10,12 @@ from typing import Any
 from wengert.tracer.array import enter
 from wengert.tracer.functions import special as _special
 from wengert.tracer.functions.operands import holds_tracers as _holds_tracers
+from wengert.tracer.functions.zeta import zeta as _zeta
 
 
 def _traced(name: str) -> Any:
     """A function that is no ufunc: it goes to SciPy itself where nothing is traced."""
-    implementation = getattr(_special, name)
+    implementation = _zeta if name == "zeta" else getattr(_special, name)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if _holds_tracers(args) or _holds_tracers(tuple(kwargs.values())):
@@ -27,7 +28,7 @@ def _traced(name: str) -> Any:
 
 
 UFUNCS = (*_special.UFUNC_NAMES, *_special.SHARED_NAMES, "digamma")
-FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "sinc")
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "sinc", "zeta")
 
 _NAMES: dict[str, Any] = {
     **{name: _special.public(name) for name in UFUNCS},

@@ -19,6 +19,7 @@ from wengert.ir.ops import (
     fourier,
     general_eigen,
     host_calls,
+    incomplete,
     indexing,
     joining,
     lapack,
@@ -39,6 +40,7 @@ from wengert.ir.ops import (
     trigonometric,
     while_loop,
     windows,
+    zeta,
 )
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "fourier",
     "general_eigen",
     "host_calls",
+    "incomplete",
     "indexing",
     "joining",
     "lapack",
@@ -80,4 +83,5 @@ __all__ = [
     "trigonometric",
     "while_loop",
     "windows",
+    "zeta",
 ]

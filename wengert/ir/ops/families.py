@@ -19,13 +19,25 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DTypeError, ShapeError, VerificationError
-from wengert.ir.builder import Value, add_tangents
+from wengert.ir.builder import Builder, Value, add_tangents
+from wengert.ir.evaluate import evaluate
 from wengert.ir.op import REGISTRY, ElementContext, Linear, Op, Requirement, Sample, register
 from wengert.ir.ops.parts import Parts, of_one
 from wengert.ir.ops.samples import with_complex
 from wengert.ir.program import Literal
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import BOOL, COMPLEX, FLOAT32, FLOATS, INTEGERS, DType, Shape, TensorType
+from wengert.ir.types import (
+    BOOL,
+    COMPLEX,
+    FLOAT32,
+    FLOAT64,
+    FLOATS,
+    INTEGERS,
+    DType,
+    Shape,
+    TensorType,
+    type_of,
+)
 
 FLOAT16 = np.dtype(np.float16)
 NUMERIC = (*INTEGERS, *FLOATS)
@@ -339,6 +351,51 @@ def elementwise(
     )
 
 
+def elementwise_made(
+    name: str,
+    arity: int,
+    expand: Callable[..., Value],
+    *,
+    samples: Callable[[], Iterable[Sample]],
+    partials: Sequence[PartialRule],
+    params: tuple[str, ...] = (),
+    family: str = "elementwise",
+    cost: int = 1000,
+    doc: str = "",
+) -> Op:
+    """Registers an op on the elements of float arrays that is made of other equations.
+
+    `expand(*values, **params)` gets operands of one shape in float64; what it gives is also the
+    op's meaning, by the reference evaluator.
+    """
+
+    def made(values: Sequence[Value], **given: Any) -> list[Value]:
+        shape = max((v.shape for v in values), key=len)
+        wide = [spread(v.to(FLOAT64), shape) for v in values]
+        return [expand(*wide, **given).to(values[0].dtype)]
+
+    def meaning(*args: Any, **given: Any) -> Any:
+        builder = Builder()
+        inputs = [builder.input(type_of(a)) for a in args]
+        return evaluate(builder.finish(made(inputs, **given)), args)[0]
+
+    return register(
+        Op(
+            name,
+            family,
+            infer=_infer(name, arity, FLOATS, None),
+            evaluate=_evaluate(meaning, None),
+            params=params,
+            jvp=_jvp(partials),
+            batch=batch_elementwise(name),
+            expand=made,
+            samples=samples,
+            cost=cost,
+            doc=doc,
+        )
+    )
+
+
 def zero_one(condition: Value, like: Value) -> Value:
     """1 where `condition` holds, else 0, in the dtype of `like`."""
     literal = like.builder.literal
@@ -354,6 +411,7 @@ __all__ = [
     "common_dtype",
     "common_shape",
     "elementwise",
+    "elementwise_made",
     "fit",
     "no_derivative",
     "plural",

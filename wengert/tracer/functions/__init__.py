@@ -10,6 +10,7 @@ from wengert.tracer.functions import (
     counting,
     creation,
     diagonals,
+    distributions,
     einsum,
     elementwise,
     factorisations,
@@ -32,6 +33,7 @@ from wengert.tracer.functions import (
     special,
     statistics,
     ufuncs,
+    zeta,
 )
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "creation",
     "diagonals",
     "dispatch",
+    "distributions",
     "einsum",
     "elementwise",
     "factorisations",
@@ -67,4 +70,5 @@ __all__ = [
     "special",
     "statistics",
     "ufuncs",
+    "zeta",
 ]

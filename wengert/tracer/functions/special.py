@@ -55,6 +55,10 @@ OPS = {
             "j1",
             "xlogy",
             "xlog1py",
+            "gammainc",
+            "gammaincc",
+            "betainc",
+            "hyp1f1",
         ]
     },
 }
@@ -228,7 +232,8 @@ def pseudo_huber(delta: Value, r: Value) -> Value:
 UFUNC_NAMES = (
     *OPS, "ndtr", "logit", "log_expit", "loggamma", "gammasgn", "rgamma", "betaln", "beta", "entr",
     "rel_entr", "kl_div", "exp10", "exprel", "cosm1", "boxcox", "boxcox1p", "inv_boxcox",
-    "inv_boxcox1p", "huber", "pseudo_huber",
+    "inv_boxcox1p", "huber", "pseudo_huber", "chdtr", "chdtrc", "gdtr", "gdtrc", "betaincc", "fdtr",
+    "fdtrc", "stdtr",
 )  # fmt: skip
 SHARED_NAMES = ("exp2", "expm1", "log1p", "cbrt")
 """Functions that NumPy has under the same name."""
