@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from cpu_programs import S, buffer, executable, program
 
+import wengert as wg
 from wengert.backends.cpu import machine
-from wengert.backends.cpu.versions import constant_length, in_equal_chunks
+from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index
 from wengert.kernels.loops import (
     Accumulate,
@@ -104,6 +105,26 @@ def test_huge_arguments_under_an_accumulator() -> None:
 def scalar_fmas(made: Any) -> int:
     module, _ = machine.optimized(executable(made).source)
     return len(re.findall(r"call \S+ @llvm\.fma\.f(?:32|64)\(", str(module)))
+
+
+def test_what_overwrites_its_operand_does_not_run_twice() -> None:
+    """The product is doubled in the place where it stood, beside strips of sines that overlap."""
+    index = Index(2000)
+    x, double, sines = (buffer("f8", 2000, space) for space in (Space.TEMP, Space.TEMP, Space.TEMP))
+    i = S.index(index)
+    body = (Store(double, i, S.mul(S.load(x, i), 2.0)), Store(sines, i, S.sin(S.load(x, i))))
+    loop = Loop(index, S.int(0), S.int(2000), body)
+    assert in_two_versions(S, loop, lambda b: b)[0]
+    assert not in_two_versions(S, loop, lambda b: "together")[0]
+
+    def f(x: Any, w: Any) -> Any:
+        double = (x @ w) * 2.0
+        return double @ w, np.sin(x) @ w
+
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((100, 50)), rng.standard_normal((50, 50))
+    for found, wanted in zip(wg.jit(f)(x, w), f(x, w), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["exp", "sin"])

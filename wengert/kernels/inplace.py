@@ -3,7 +3,9 @@
 Kernel k reads A for the last time and is the first to write B. B may stand where A stood if each
 element of A is read only in the very turn of a loop that afterwards stores that element of B:
 every body that loads A stores B at the same offset, after the last of those loads; and each element
-of B is stored once: a reduction that adds to B in every turn of an outer loop reads A again.
+of B is stored once: a reduction that adds to B in every turn of an outer loop reads A again. Loops
+over sin and its like get vectors by running some turns twice (`backends/cpu/versions.py`), which B
+in the place of A would forbid: they are worth more than the memory.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.loops import Buffer, Call, Communicate, If, Kernel, Loop, Stmt, Store, While
+from wengert.kernels.maths import PERIODIC
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
 
@@ -28,9 +31,20 @@ def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     inside = [st for st in walk(kernel.body) if isinstance(st, If)]
     if any(_offsets((st, *walk((*st.then, *st.otherwise))), dying) for st in inside):
         return False
+    if any(_periodic(body, dying, new) for body in _bodies(kernel.body)):
+        return False
     if not _stored_once(kernel.body, new, ()):
         return False
     return all(_in_step(body, dying, new) for body in _bodies(kernel.body))
+
+
+def _periodic(body: Sequence[Stmt], dying: Buffer, new: Buffer) -> bool:
+    """Whether the statements read the one and store the other beside sin and its like."""
+    found = nodes([e for st in body if not isinstance(st, Loop) for e in own_expressions(st)])
+    if all(n.op not in PERIODIC for n in found):
+        return False
+    stores = any(isinstance(st, Store) and st.buffer is new for st in body)
+    return stores and any(n.op is ScalarOp.LOAD and n.attr is dying for n in found)
 
 
 def _stored_once(body: Sequence[Stmt], new: Buffer, loops: tuple[Loop, ...]) -> bool:

@@ -216,7 +216,7 @@ class KernelPrinter:
         for stmt in body:
             parts: tuple[Stmt, ...] = (stmt,)
             if isinstance(stmt, Loop) and id(stmt.body) not in self.rare:
-                versions, rare = in_two_versions(self.body.module.builder, stmt)
+                versions, rare = in_two_versions(self.body.module.builder, stmt, self.body.place)
                 if versions:
                     parts = versions
                     self.rare[id(rare)] = rare

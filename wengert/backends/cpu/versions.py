@@ -38,10 +38,12 @@ from wengert.kernels.maths import expand, expand_slow, needs_slow_path
 STRIP = 1024
 
 
-def in_two_versions(s: ScalarBuilder, loop: Loop) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
+def in_two_versions(
+    s: ScalarBuilder, loop: Loop, place: Callable[[Buffer], object]
+) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
     """What to run instead of `loop`, and the body of the version that hardly ever runs; or twice
-    nothing."""
-    slow = _slow_functions(s, loop) if _repeatable(loop) else {}
+    nothing. Buffers share memory if their `place` is the same."""
+    slow = _slow_functions(s, loop) if _repeatable(loop, place) else {}
     if not slow:
         return (), ()
     flag = Register(BOOL)
@@ -131,13 +133,7 @@ def constant_length(s: ScalarBuilder, loop: Loop) -> int | None:
     return length.attr if length.is_const and start is loop.start else None
 
 
-def _itself(buffer: Buffer) -> object:
-    return buffer
-
-
-def _repeatable(
-    loop: Loop, place: Callable[[Buffer], object] = _itself, shared: bool = False
-) -> bool:
+def _repeatable(loop: Loop, place: Callable[[Buffer], object], shared: bool = False) -> bool:
     """Whether an iteration may run twice (accumulators apart); buffers overlap if their `place` is
     the same. If it is `shared`, two threads may be in it at the same time."""
     stored: set[object] = set()

@@ -56,7 +56,8 @@ _EXPANSIONS: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.ERF: error_function.erf,
     ScalarOp.ERFC: error_function.erfc,
 }
-_PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN})
+PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN})
+"""Those whose exact form for huge arguments is a library call."""
 
 
 def _both(single: float, double: float) -> dict[str, float]:
@@ -101,7 +102,7 @@ def _format(expr: Expr) -> Format:
 
 def needs_slow_path(s: ScalarBuilder, expr: Expr) -> Expr | None:
     """Where the fast form of `expr` does not hold: a bool expression, or None for nowhere."""
-    return trigonometric.is_huge(s, expr.args[0]) if expr.op in _PERIODIC else None
+    return trigonometric.is_huge(s, expr.args[0]) if expr.op in PERIODIC else None
 
 
 def expand_slow(s: ScalarBuilder, expr: Expr) -> Expr:
