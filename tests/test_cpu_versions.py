@@ -15,6 +15,7 @@ import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index
+from wengert.kernels.inplace import may_take_over
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -125,6 +126,17 @@ def test_what_overwrites_its_operand_does_not_run_twice() -> None:
     x, w = rng.standard_normal((100, 50)), rng.standard_normal((50, 50))
     for found, wanted in zip(wg.jit(f)(x, w), f(x, w), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_zeroed_first_takes_over_no_memory() -> None:
+    """A scatter stores zeros and then what it sets, which it reads: not from under those zeros."""
+    index, again = Index(500), Index(500)
+    old, new = (buffer("f8", 500, Space.TEMP) for _ in range(2))
+    i, k = S.index(index), S.index(again)
+    zeros = Loop(index, S.int(0), S.int(500), (Store(new, i, S.const(0.0, old.dtype)),))
+    read = Loop(again, S.int(0), S.int(500), (Store(new, k, S.mul(S.load(old, k), 2.0)),))
+    assert may_take_over(Kernel("map", (read,)), old, new)
+    assert not may_take_over(Kernel("scatter", (zeros, read)), old, new)
 
 
 @pytest.mark.parametrize("name", ["exp", "sin"])

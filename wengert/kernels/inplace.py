@@ -28,6 +28,8 @@ def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
         return False
     if any(isinstance(st, While) for st in walk(kernel.body)):
         return False
+    if sum(isinstance(st, Store) and st.buffer is new for st in walk(kernel.body)) > 1:
+        return False  # zeros that are stored first would be all that is left to read
     inside = [st for st in walk(kernel.body) if isinstance(st, If)]
     if any(_offsets((st, *walk((*st.then, *st.otherwise))), dying) for st in inside):
         return False
