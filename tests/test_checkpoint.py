@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import policies
 from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.program import equations
 from wengert.kernels.lower import lower
 
 
@@ -81,3 +84,93 @@ def test_a_budget_bounds_the_tape_of_a_scan(turns: int) -> None:
     np.testing.assert_allclose(wg.jit(wg.grad(lambda x: loss(x, budget)))(x), plain, rtol=1e-12)
     assert memory(wg.grad(lambda x: loss(x, budget)), x) < 2 * budget
     assert memory(wg.grad(loss), x) > turns * x.nbytes
+
+
+POLICIES = {
+    "nothing": policies.nothing,
+    "dots": policies.dots,
+    "names": policies.names("activation"),
+    "dear": policies.dear(),
+    "everything": policies.everything,
+    "either": policies.any_of(policies.dots, policies.names("activation")),
+}
+
+
+def residual(x: Any, w: Any) -> Any:
+    for _ in (1, 2):
+        hidden = wg.checkpoint_name(np.tanh(x @ w), "activation")
+        x = np.sin(hidden) @ w + x
+    return x
+
+
+def operations(fun: Callable[..., Any], *args: Any) -> dict[str, int]:
+    """How often each operation is in a program after all passes."""
+    program = default_pipeline(wg.make_ir(fun)(*args).program)
+    return dict(Counter(e.op.name for e in equations(program)))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policies_do_not_change_derivatives(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((40, 30)), rng.standard_normal((30, 30)) / 5
+    kept = losses(wg.checkpoint(residual, policy=POLICIES[name]))
+    plain = wg.grad(losses(residual), (0, 1))(x, w)
+    for slope in (wg.grad(kept, (0, 1)), wg.jit(wg.grad(kept, (0, 1)))):
+        for a, b in zip(slope(x, w), plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    small = (x[:2, :3], w[:3, :3])
+    second = [wg.hvp(f, small, small)[0] for f in (kept, losses(residual))]
+    np.testing.assert_allclose(second[0], second[1], rtol=1e-9, atol=1e-9)
+
+
+def test_policies_say_what_is_computed_again() -> None:
+    """Of two layers: their products and tanh once more, or what is named not at all."""
+    x, w = np.ones((40, 30)), np.ones((30, 30)) / 30
+
+    def counts(policy: Any) -> tuple[int, int]:
+        def loss(x: Any, w: Any) -> Any:
+            return np.sum(wg.checkpoint(residual, policy=policy)(x, w) ** 2)
+
+        found = operations(wg.grad(loss, (0, 1)), x, w)
+        return found["dot_general"], found["tanh"]
+
+    derivatives = 8  # of each product two
+    assert counts(policies.everything) == (4 + derivatives, 2)
+    assert counts(policies.dots) == (4 + derivatives, 4)
+    # the first layer's second product is needed for the second layer's input
+    assert counts(policies.names("activation")) == (5 + derivatives, 2)
+    assert counts(policies.nothing) == counts(None) == (7 + derivatives, 4)
+    assert operations(wg.checkpoint(residual, policy=policies.dots), x, w)["dot_general"] == 4
+
+
+def test_policies_see_operations() -> None:
+    seen: list[policies.Operation] = []
+
+    def policy(operation: policies.Operation) -> bool:
+        seen.append(operation)
+        return policies.dots_without_batch(operation)
+
+    def f(x: Any) -> Any:
+        return np.sum(wg.checkpoint_name(np.exp(x @ x), "e") @ np.stack([x, x]))
+
+    wg.testing.check_grads(wg.checkpoint(f, policy=policy), (np.eye(2) + 0.1,), order=1)
+    wanted = {"dot_general", "exp", "named", "reduce_sum"}
+    assert wanted <= {o.name for o in seen}
+    assert {o.label for o in seen} == {None, "e"}
+    assert all(o.nbytes == 32 for o in seen if o.name == "exp" and o.shapes == ((2, 2),))
+
+
+def test_a_policy_that_answers_something_else_is_an_error() -> None:
+    for policy, words in ((policies.names, "says True or False"), ("dots", "needs a function")):
+        with pytest.raises(TypeError, match=words):
+            wg.grad(wg.checkpoint(np.sin, policy=policy))(1.0)  # type: ignore[arg-type]
+
+
+def test_what_acts_acts_once(capfd: pytest.CaptureFixture[str]) -> None:
+    def f(x: Any) -> Any:
+        wg.debug.print("x is {x}", x=x)
+        return np.sin(x) * x
+
+    slope = wg.jit(wg.grad(wg.checkpoint(f, policy=policies.dear())))
+    np.testing.assert_allclose(slope(2.0), np.cos(2.0) * 2 + np.sin(2.0))
+    assert capfd.readouterr().out.count("x is") == 1

@@ -12,6 +12,7 @@ from wengert import errors
 from wengert.api import (
     ShapeDtypeStruct,
     checkpoint,
+    checkpoint_name,
     cond,
     custom_jvp,
     custom_linear_solve,
@@ -46,6 +47,7 @@ from wengert.api import (
     vmap,
     while_loop,
 )
+from wengert.api import policies as policies
 from wengert.ir import ops as _ops  # fills the registry of operations
 from wengert.tracer import functions as _functions  # fills the tables of NumPy's functions
 from wengert.tracer.pytree import (
@@ -73,6 +75,7 @@ __all__ = [
     "ShapeDtypeStruct",
     "__version__",
     "checkpoint",
+    "checkpoint_name",
     "cond",
     "custom_jvp",
     "custom_linear_solve",
@@ -96,6 +99,7 @@ __all__ = [
     "linearize",
     "make_ir",
     "map",
+    "policies",
     "pure_callback",
     "ravel_pytree",
     "register_pytree_node",

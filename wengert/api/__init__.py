@@ -20,6 +20,7 @@ from wengert.api.jacobians import hessian, jacfwd, jacobian, jacrev
 from wengert.api.jets import jet
 from wengert.api.jit import jit
 from wengert.api.mapping import vmap
+from wengert.api.policies import checkpoint_name
 from wengert.api.ravel import ravel_pytree
 from wengert.api.sparse import sparse_hessian, sparse_jacobian
 from wengert.api.stages import eval_shape, make_ir
@@ -28,6 +29,7 @@ __all__ = [
     "Custom",
     "ShapeDtypeStruct",
     "checkpoint",
+    "checkpoint_name",
     "cond",
     "custom_jvp",
     "custom_linear_solve",

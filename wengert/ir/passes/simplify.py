@@ -26,11 +26,14 @@ def rules() -> dict[str, tuple[Rule, ...]]:
 
 
 def drop_stop_gradient(program: Program) -> Program:
-    """Removes `stop_gradient`, which means nothing once all derivatives are taken."""
+    """Removes `stop_gradient` and its like, which mean nothing once all derivatives are taken."""
     program = map_regions(program, drop_stop_gradient)
-    if all(e.op.name != "stop_gradient" for e in program.eqns):
+    if all(e.op.name not in _OF_DERIVATIVES for e in program.eqns):
         return program
-    return rewrite(program, {"stop_gradient": (_operand,)})
+    return rewrite(program, dict.fromkeys(_OF_DERIVATIVES, (_operand,)))
+
+
+_OF_DERIVATIVES = ("stop_gradient", "kept", "named")
 
 
 def _operand(r: Rewriter, n: Node) -> Atom:

@@ -187,7 +187,7 @@ def generic_rules() -> dict[str, tuple[Rule, ...]]:
     """The rules above for every op of the registry."""
     table: dict[str, tuple[Rule, ...]] = dict.fromkeys(REGISTRY, (empty,))
     for name, op in REGISTRY.items():
-        if elementwise(op) and name != "stop_gradient":
+        if elementwise(op) and name not in ("stop_gradient", "kept", "named"):
             swap: tuple[Rule, ...] = (literal_second,) if name in COMMUTATIVE else ()
             table[name] = (empty, fold, fold_select, move_last, splats_to_literals, *swap)
     return table
