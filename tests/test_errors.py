@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+from scipy import linalg
 
 import wengert as wg
 from wengert import errors
 
 X = np.array([0.5, 1.0, 2.0])
 MATRIX = np.arange(6.0).reshape(2, 3)
+SQUARE = MATRIX[:, :2] + np.eye(2)
 EVERY = [
     kind
     for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -73,6 +75,10 @@ def unread(fun: Any) -> Callable[..., Any]:
         (TypeError, "imaginary part would be lost", lambda x: (x * 1j).astype(float), (X,)),
         (TypeError, "does not take|not take", lambda x: x & 1, (X,)),
         (NotImplementedError, r"numpy\.polydiv", lambda x: np.polydiv(x, x), (X,)),
+        (TypeError, r"use np\.linalg\.solve", lambda x: linalg.solve(x, x), (SQUARE,)),
+        (TypeError, r"use np\.linalg\.cholesky", linalg.cholesky, (SQUARE,)),
+        (TypeError, r"use wengert\.linalg\.expm", linalg.expm, (SQUARE,)),
+        (TypeError, r"scipy\.linalg\.toeplitz.* no traced form", linalg.toeplitz, (X,)),
         (NotImplementedError, "airy", lambda x: scipy.special.airy(x), (X,)),
     ],
 )

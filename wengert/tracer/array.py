@@ -24,6 +24,7 @@ from wengert.errors import (
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, DType, TensorType
+from wengert.tracer import scipy_calls
 from wengert.tracer.stack import Trace, current, leaked, user_location
 
 Array = np.ndarray[Any, Any]
@@ -217,7 +218,8 @@ class Tracer:
         return _no_conversion(
             self,
             "NumPy needed its elements",
-            "instead of np.array([x, y]) use np.stack, of array[x] wg.numpy.take(array, x), of "
+            scipy_calls.instead()
+            or "instead of np.array([x, y]) use np.stack, of array[x] wg.numpy.take(array, x), of "
             "array[i] = x np.where or np.concatenate, of np.asarray and np.full their namesakes "
             "in wg.numpy",
         )
