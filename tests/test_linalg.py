@@ -153,6 +153,9 @@ COMPLEX_CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }
 CASES |= COMPLEX_CASES
 cases = pytest.mark.parametrize("name", fast_share(list(CASES), every=6))
+# of the complex ones, which are many compilations, every third
+FEWER = [n for n in CASES if n not in COMPLEX_CASES or n in list(COMPLEX_CASES)[::3]]
+fewer_cases = pytest.mark.parametrize("name", fast_share(FEWER, every=6))
 
 
 def listed(x: Any) -> list[Any]:
@@ -167,7 +170,7 @@ def test_values_are_numpys(name: str) -> None:
         np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
 
 
-@cases
+@fewer_cases
 def test_single_precision_stays(name: str) -> None:
     fun, args = CASES[name]
     narrow = [a.astype(np.complex64 if a.dtype.kind == "c" else np.float32) for a in args]
@@ -182,7 +185,7 @@ def test_derivatives(name: str) -> None:
     wg.testing.check_grads(fun, args, order=1, atol=2e-4, rtol=2e-4)
 
 
-@cases
+@fewer_cases
 def test_compiled_gradients_are_those_of_the_evaluator(name: str) -> None:
     fun, args = CASES[name]
 
