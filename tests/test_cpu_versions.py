@@ -103,6 +103,22 @@ def test_huge_arguments_under_an_accumulator() -> None:
     np.testing.assert_allclose(found, [np.sum(np.sin(data))], rtol=1e-12)
 
 
+def test_strips_of_memory_that_is_written_over_run_once() -> None:
+    """Overlapping strips would take the sine of what is a sine already."""
+    size = 1086
+    x, out = buffer("f8", size), buffer("f8", size, Space.OUTPUT)
+    a, b = buffer("f8", size, Space.TEMP), buffer("f8", size, Space.TEMP)
+    steps = [
+        Kernel("first", (build.loop(size, lambda i: [Store(a, i, S.load(x, i))]),)),
+        Kernel("sine", (build.loop(size, lambda i: [Store(b, i, S.maths("sin", S.load(a, i)))]),)),
+        Kernel("last", (build.loop(size, lambda i: [Store(out, i, S.load(b, i))]),)),
+    ]
+    data = np.random.default_rng(3).standard_normal(size)
+    found = executable(program(steps, [x], [out], offsets={a: 0, b: 0}))(data)[0]
+    np.testing.assert_allclose(found, np.sin(data), rtol=1e-15)
+    assert not may_take_over(steps[1], a, b)
+
+
 def scalar_fmas(made: Any) -> int:
     module, _ = machine.optimized(executable(made).source)
     return len(re.findall(r"call \S+ @llvm\.fma\.f(?:32|64)\(", str(module)))
