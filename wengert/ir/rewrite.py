@@ -143,13 +143,14 @@ def count_uses(program: Program) -> dict[Atom, int]:
 
 def map_regions(program: Program, function: Callable[[Program], Program]) -> Program:
     """`program` with `function` applied to the regions of its equations; itself if unchanged."""
-    eqns = [_map_eqn(e, function) if e.params else e for e in program.eqns]
+    eqns = [map_eqn(e, function) if e.params else e for e in program.eqns]
     if all(new is old for new, old in zip(eqns, program.eqns, strict=True)):
         return program
     return Program(program.inputs, tuple(eqns), program.outputs)
 
 
-def _map_eqn(eqn: Eqn, function: Callable[[Program], Program]) -> Eqn:
+def map_eqn(eqn: Eqn, function: Callable[[Program], Program]) -> Eqn:
+    """An equation with `function` applied to its regions; itself if it has none."""
     changes: dict[str, Any] = {}
     for name, value in eqn.params.items():
         if isinstance(value, Program):

@@ -17,7 +17,7 @@ Conventions
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -452,3 +452,30 @@ def _combine(x: Affine | None, y: Affine | None, factor: int) -> Affine | None:
         terms[index] = terms.get(index, 0) + factor * coefficient
     kept = {index: c for index, c in terms.items() if c != 0}
     return Affine(x.const + factor * y.const, kept)
+
+
+def linear_in(
+    s: ScalarBuilder, expr: Expr, given: Set[Index]
+) -> tuple[dict[Index, int], Expr] | None:
+    """`expr` as a sum of constant multiples of the `given` indices, and of what has none of them.
+
+    None if it is no such sum.
+    """
+    if not expr.indices & given:
+        return {}, expr
+    if expr.op is ScalarOp.INDEX:
+        return {expr.attr: 1}, s.int(0)
+    if expr.op in (ScalarOp.ADD, ScalarOp.SUB):
+        x, y = (linear_in(s, a, given) for a in expr.args)
+        if x is None or y is None:
+            return None
+        sign = 1 if expr.op is ScalarOp.ADD else -1
+        terms = dict(x[0])
+        for index, factor in y[0].items():
+            terms[index] = terms.get(index, 0) + sign * factor
+        return terms, s.add(x[1], y[1]) if sign == 1 else s.sub(x[1], y[1])
+    if expr.op is ScalarOp.MUL and expr.args[1].is_const:
+        found, factor = linear_in(s, expr.args[0], given), int(expr.args[1].attr)
+        if found is not None:
+            return {i: c * factor for i, c in found[0].items()}, s.mul(found[1], factor)
+    return None

@@ -28,7 +28,7 @@ from wengert.ir.forms import (
 )
 from wengert.ir.host import HostCall
 from wengert.ir.program import Atom, Eqn, Program, Var
-from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, linear_in
 from wengert.ir.types import TensorType
 from wengert.kernels import calls, regions
 from wengert.kernels.block import LOCAL_SIZE, Context, Inputs
@@ -69,7 +69,7 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
     as_they_are = _no_operands
     if top or not context.grid:
         as_they_are = functools.partial(gemm_operands, narrow=context.grid)
-    found = plan(program, as_they_are, inputs.mutable)
+    found = plan(program, as_they_are, inputs.mutable, parts=not context.grid)
     return _Build(program, found, context, inputs, top).run()
 
 
@@ -387,8 +387,10 @@ class _Build:
     def gemm(self, eqn: Eqn, form: Contraction, buffer: Buffer) -> None:
         dims = contraction_dims(form, [a.type for a in eqn.inputs])
         lhs, rhs = (self.operand(a, d) for a, d in zip(eqn.inputs, dims, strict=True))
-        statements = product(self.s, buffer, lhs, rhs, dims, whole=self.shared.grid)
-        self.given(StageKind.GEMM, buffer, statements, (lhs.buffer, rhs.buffer))
+        whole = self.shared.grid or not self.inputs.threads
+        statements = product(self.s, buffer, lhs, rhs, dims, whole)
+        offsets = loaded([lhs.offset, rhs.offset])
+        self.given(StageKind.GEMM, buffer, statements, (lhs.buffer, rhs.buffer, *offsets))
 
     def given(
         self, kind: StageKind, buffer: Buffer, body: tuple[Stmt, ...], loads: Sequence[Buffer]
@@ -411,12 +413,12 @@ class _Build:
                 "the CPU"
             )
         if form.library in _OF_ROWS:
-            rows = self.operand(eqn.inputs[0], row_dims(types[0])).buffer
+            rows = self.packed(eqn.inputs[0], row_dims(types[0])).buffer
             statements = _OF_ROWS[form.library](self.s, form.routine, buffer, rows, types[0])
             self.given(StageKind.LIBRARY, buffer, statements, [rows])
             return
         dims = [matrix_dims(t) for t in types]
-        given = [self.operand(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
+        given = [self.packed(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
         statements = factorise(self.s, form.routine, buffer, given, types)
         self.given(StageKind.LIBRARY, buffer, statements, given)
 
@@ -429,11 +431,18 @@ class _Build:
         return buffer
 
     def operand(self, atom: Atom, dims: Dims) -> Operand:
-        """The operand in memory, copied into an order that BLAS takes if it has none."""
+        """The operand of a product in memory, copied if it has no order there that BLAS takes."""
+        assert isinstance(atom, Var)
+        here = self.plan.root(atom) in self.buffers and dims.strides() is not None
+        found = None if here else self.in_place(atom, dims)
+        return found or self.packed(atom, dims)
+
+    def packed(self, atom: Atom, dims: Dims) -> Operand:
+        """All of an operand in memory, copied into an order that BLAS takes if it has none."""
         assert isinstance(atom, Var)
         strides = dims.strides()
         if strides is not None and self.plan.root(atom) in self.buffers:
-            return Operand(self.buffers[self.plan.root(atom)], strides)
+            return Operand(self.buffers[self.plan.root(atom)], strides, self.s.int(0))
         key = (atom, dims.packed)
         if key not in self.packs:
             self.packs[key] = self.pack(atom, dims)
@@ -441,7 +450,22 @@ class _Build:
             dims
         ).strides()  # by the axes' roles, which differ from use to use
         assert strides is not None
-        return Operand(self.packs[key], strides)
+        return Operand(self.packs[key], strides, self.s.int(0))
+
+    def in_place(self, atom: Var, dims: Dims) -> Operand | None:
+        """An operand that is a part of an array, as BLAS can walk it there."""
+        if self.shared.grid or not atom.type.is_static:
+            return None
+        own = [Index(int(extent)) for extent in dims.shape]
+        place = [self.s.index(i) if i.extent != 1 else self.s.int(0) for i in own]
+        element = self.pull.read(atom, place)
+        if element.op is not ScalarOp.LOAD:
+            return None
+        found = linear_in(self.s, element.args[0], frozenset(own))
+        if found is None:
+            return None
+        strides = dims.strides([found[0].get(i, 0) for i in own])
+        return None if strides is None else Operand(element.attr, strides, found[1])
 
     def pack(self, atom: Var, dims: Dims) -> Buffer:
         """A copy of an operand with its axes in the order `dims.packed`."""

@@ -56,13 +56,20 @@ class Dims:
             return (*self.batch, *self.contract, *self.free)
         return (*self.batch, *self.free, *self.contract)
 
-    def strides(self) -> Strides | None:
-        """How BLAS would walk the operand, stored contiguously; None if it cannot."""
-        steps = [prod(self.shape[a + 1 :]) for a in range(len(self.shape))]
+    def strides(self, steps: Sequence[int] | None = None) -> Strides | None:
+        """How BLAS would walk the operand, whose axes have these strides; None if it cannot.
+
+        Without `steps` it is contiguous. Lines must not overlap.
+        """
+        if steps is None:
+            steps = [prod(self.shape[a + 1 :]) for a in range(len(self.shape))]
         free, contract = self._stride(self.free, steps), self._stride(self.contract, steps)
-        if free is None or contract is None or 1 not in (free, contract):
+        if free is None or contract is None:
             return None
-        return Strides(tuple(steps[a] for a in self.batch), free, contract)
+        m, k = self.size(self.free), self.size(self.contract)
+        if (free == 1 and (contract >= m or k == 1)) or (contract == 1 and (free >= k or m == 1)):
+            return Strides(tuple(steps[a] for a in self.batch), free, contract)
+        return None
 
     def _stride(self, axes: Sequence[int], steps: Sequence[int]) -> int | None:
         """The one stride of several axes, or None if they do not walk memory like one."""
@@ -111,10 +118,11 @@ class Strides:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """An operand in memory."""
+    """An operand in memory; its first element is at `offset`."""
 
     buffer: Buffer
     strides: Strides
+    offset: Expr
 
 
 def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Dims, Dims]:
@@ -147,7 +155,8 @@ def product(
 ) -> tuple[Stmt, ...]:
     """The statements of a contraction: one call, or loops over blocks of rows or the batch.
 
-    With `whole` nothing is cut into shares: the library has all of the device's threads.
+    With `whole` nothing is cut into shares: there are no other threads to take them, or the
+    library has all of the device's.
     """
     left, right = dims
     m, n = left.size(left.free), right.size(right.free)
@@ -235,8 +244,8 @@ def _call(
 ) -> Gemm:
     return Gemm(
         Matrix(out, offsets[0], sizes[1], 1),
-        Matrix(lhs.buffer, offsets[1], lhs.strides.free, lhs.strides.contract),
-        Matrix(rhs.buffer, offsets[2], rhs.strides.contract, rhs.strides.free),
+        Matrix(lhs.buffer, s.add(lhs.offset, offsets[1]), lhs.strides.free, lhs.strides.contract),
+        Matrix(rhs.buffer, s.add(rhs.offset, offsets[2]), rhs.strides.contract, rhs.strides.free),
         rows,
         sizes[1],
         sizes[2],

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from wengert.ir.forms import Form, Region, Update
+from wengert.ir.forms import Contraction, Form, Region, Update
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.kernels.homes import form_of, homes, replaced
 from wengert.kernels.recompute import dear_values
@@ -44,10 +44,12 @@ def plan(
     program: Program,
     call_operands: Callable[[Eqn, Form], Sequence[Atom]],
     mutable: Set[Var] = frozenset(),
+    parts: bool = False,
 ) -> Plan:
     """Chooses the stored values of `program`, whose inputs `mutable` may be overwritten.
 
-    `call_operands` gives the operands that an equation hands to a library as they are.
+    `call_operands` gives the operands that an equation hands to a library as they are. With
+    `parts` the library also takes parts of stored arrays where they stand.
     """
     base = _views(program)
     producer = {v: e for e in program.eqns for v in e.outputs}
@@ -60,13 +62,18 @@ def plan(
         elif form is not None:
             forms.update((v, form) for v in eqn.outputs)
     stored = {base.get(a, a) for a in program.outputs if isinstance(a, Var)}
+    stored.update(program.inputs)
     for eqn in program.eqns:
         form = forms.get(eqn.outputs[0]) if eqn.outputs else None
         if form is not None or eqn.op.check is not None or eqn.op.name == "constant":
             stored.update(eqn.outputs)
         operands = () if form is None else _in_memory(eqn, form, call_operands, producer)
-        stored.update(base.get(a, a) for a in operands if isinstance(a, Var))
-    stored.update(program.inputs)
+        in_parts = parts and isinstance(form, Contraction)
+        stored.update(
+            base.get(a, a)
+            for a in operands
+            if isinstance(a, Var) and not (in_parts and _is_part(a, producer, stored))
+        )
     stored |= dear_values(program, base, forms, stored)
     stored |= long_values(program, base, stored)
     found = homes(program, base, forms, stored, mutable)
@@ -98,6 +105,20 @@ def _in_memory(
 
 # The first operands of a region, that are read once before it runs: a range, or which branch.
 _ONCE = {"for_loop": 2, "branch": 1}
+
+
+# Ops whose results are parts of their operands, in order or transposed.
+_PARTS = frozenset({"reshape", "transpose", "slice", "window"})
+
+
+def _is_part(atom: Atom, producer: Mapping[Var, Eqn], stored: Set[Var]) -> bool:
+    """Whether a value is a part of a stored one, and not stored itself."""
+    while isinstance(atom, Var) and atom not in stored and atom in producer:
+        eqn = producer[atom]
+        if eqn.op.name not in _PARTS:
+            return False
+        atom = eqn.inputs[0]
+    return isinstance(atom, Var)
 
 
 def _is_view(atom: Atom, producer: Mapping[Var, Eqn]) -> bool:

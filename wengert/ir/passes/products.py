@@ -10,6 +10,11 @@ Two rules, both for loops of a known number of turns:
 
 Both read a matrix once instead of once a turn, which is what such loops spend their time on, for
 room for the results or factors of all turns.
+
+Rows of a `for_each` are on the threads already, so that a product outside gains no threads. There
+products stay in their loops that use each number they read so often that they run at full speed,
+or whose operands for all turns take much room: the blocks of a matrix (of scores, say) that a loop
+goes through are then never all in memory.
 """
 
 from __future__ import annotations
@@ -17,13 +22,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var, regions
-from wengert.ir.rewrite import map_regions, rename
+from wengert.ir.rewrite import map_eqn, rename
 from wengert.ir.transforms.batch import spread
 from wengert.ir.types import INT64, TensorType
 
@@ -31,23 +37,31 @@ Pairs = tuple[tuple[int, ...], tuple[int, ...]]
 
 # Products of fewer multiplications stay in the loop.
 SMALLEST = 1024
+# A product in a row that stays in its loop: the fewest rows and columns, and multiplications.
+DENSE = 8
+DENSE_WORK = 1 << 17
+# Room in a row for what a product before its loop needs and gives, in bytes.
+ROW_ROOM = 1 << 22
 # Room that the results or factors of all turns of one product may take, in bytes.
 ROOM = 1 << 28
 
 
-def products(program: Program) -> Program:
-    """`program` with products taken out of its loops, the innermost loops first."""
+def products(program: Program, in_row: bool = False) -> Program:
+    """`program` with products taken out of its loops, the innermost loops first.
+
+    With `in_row` it belongs to a row of a `for_each`.
+    """
+    program = _inside(program, in_row)
     if not any(e.op.name == "for_loop" for e in program.eqns):
-        return map_regions(program, products)
-    program = map_regions(program, products)
+        return program
     builder = Builder(inputs=list(program.inputs))
     env: dict[Atom, Atom] = {}
     for eqn in program.eqns:
         eqn = rename(eqn, env)
-        turns = _turns(eqn)
+        turns = _turns(eqn, in_row)
         if turns:
             builder.location = eqn.location
-            results = _after(builder, _before(builder, eqn, turns), turns)
+            results = _after(builder, _before(builder, eqn, turns, in_row), turns, in_row)
             env.update(zip(eqn.outputs, results, strict=True))
         else:
             builder.eqns.append(eqn)
@@ -55,7 +69,18 @@ def products(program: Program) -> Program:
     return Program(program.inputs, tuple(builder.eqns), outputs)
 
 
-def _turns(eqn: Eqn) -> int:
+def _inside(program: Program, in_row: bool) -> Program:
+    """The same for all regions of a program."""
+    eqns = [
+        map_eqn(e, partial(products, in_row=in_row or e.op.name == "for_each")) if e.params else e
+        for e in program.eqns
+    ]
+    if all(new is old for new, old in zip(eqns, program.eqns, strict=True)):
+        return program
+    return Program(program.inputs, tuple(eqns), program.outputs)
+
+
+def _turns(eqn: Eqn, in_row: bool) -> int:
     """How many turns a loop takes, where that is known and worth looking at."""
     if eqn.op.name != "for_loop":
         return 0
@@ -63,12 +88,29 @@ def _turns(eqn: Eqn) -> int:
     if not (isinstance(start, Literal) and isinstance(stop, Literal)):
         return 0
     turns = int(stop.value) - int(start.value)
-    return turns if turns > 1 and any(map(_is_candidate, eqn.params["body"].eqns)) else 0
+    body: Program = eqn.params["body"]
+    return turns if turns > 1 and any(_is_candidate(e, in_row) for e in body.eqns) else 0
 
 
-def _is_candidate(eqn: Eqn) -> bool:
+def _is_candidate(eqn: Eqn, in_row: bool) -> bool:
     large = eqn.outputs[0].type.size >= SMALLEST if eqn.outputs else False
-    return _is_product(eqn) or (eqn.op.name == "mul" and large)
+    return (_is_product(eqn) and not _stays(eqn, in_row)) or (eqn.op.name == "mul" and large)
+
+
+def _stays(eqn: Eqn, in_row: bool) -> bool:
+    """Whether a product gains nothing by leaving its loop."""
+    if not in_row or eqn.op.name != "dot_general":
+        return False
+    sizes: list[int] = []
+    for atom, contracted, batch in zip(
+        eqn.inputs, eqn.params["contract"], eqn.params["batch"], strict=True
+    ):
+        shape = atom.type.shape
+        own = [a for a in range(len(shape)) if a not in contracted and a not in batch]
+        sizes.append(math.prod([int(shape[a]) for a in own]))
+    axes: tuple[int, ...] = eqn.params["contract"][0]
+    terms = math.prod([int(eqn.inputs[0].type.shape[a]) for a in axes])
+    return min(sizes) >= DENSE and math.prod(sizes) * terms >= DENSE_WORK
 
 
 def _is_product(eqn: Eqn) -> bool:
@@ -111,21 +153,32 @@ def _apart(eqn: Eqn) -> _Loop:
 # before the loop
 
 
-def _before(builder: Builder, eqn: Eqn, turns: int) -> Eqn:
+def _before(builder: Builder, eqn: Eqn, turns: int, in_row: bool) -> Eqn:
     """The loop with its carry-independent products computed for all turns before it."""
     loop = _apart(eqn)
-    chosen = _independent(loop, turns)
+    chosen = [e for e in _independent(loop, turns) if not _stays(e, in_row)]
+    if in_row:
+        chosen = [e for e in chosen if _has_room(_part_for(loop, [e]), turns)]
     if not chosen:
         return eqn
-    wanted = tuple(e.outputs[0] for e in chosen)
-    inputs = loop.body.inputs[: 1 + len(loop.consts)]
-    part = dce(Program(inputs, _closed(loop), wanted))
+    part = _part_for(loop, chosen)
     start = int(eqn.inputs[0].value)  # pyright: ignore[reportAttributeAccessIssue]
     indices = builder.emit(REGISTRY["iota"], (), {"shape": (turns,), "dtype": INT64, "axis": 0})[0]
     indices = indices if start == 0 else indices + builder.literal(start, INT64)
     given = [indices, *(Value(builder, a) for a in loop.consts)]
     found, _ = spread(builder, part, given, [True] + [False] * len(loop.consts), turns)
     return _reading(loop, chosen, found, start)
+
+
+def _part_for(loop: _Loop, chosen: Sequence[Eqn]) -> Program:
+    """What a turn does for the results of `chosen`."""
+    inputs = loop.body.inputs[: 1 + len(loop.consts)]
+    return dce(Program(inputs, _closed(loop), tuple(e.outputs[0] for e in chosen)))
+
+
+def _has_room(part: Program, turns: int) -> bool:
+    types = [v.type for e in part.eqns for v in e.outputs]
+    return all(turns * int(t.size) * t.dtype.itemsize <= ROW_ROOM for t in types)
 
 
 def _closed(loop: _Loop) -> tuple[Eqn, ...]:
@@ -249,10 +302,10 @@ class _Sum:
     terms: tuple[_Term, ...]
 
 
-def _after(builder: Builder, eqn: Eqn, turns: int) -> list[Atom]:
+def _after(builder: Builder, eqn: Eqn, turns: int, in_row: bool) -> list[Atom]:
     """Appends the loop without its sums of products, and these after it; gives all results."""
     loop = _apart(eqn)
-    sums = _sums(loop, turns)
+    sums = _sums(loop, turns, in_row)
     if not sums:
         builder.eqns.append(eqn)
         return list(eqn.outputs)
@@ -271,8 +324,8 @@ def _after(builder: Builder, eqn: Eqn, turns: int) -> list[Atom]:
     return results
 
 
-def _sums(loop: _Loop, turns: int) -> list[_Sum]:
-    producer = {v: e for e in loop.body.eqns for v in e.outputs}
+def _sums(loop: _Loop, turns: int, in_row: bool) -> list[_Sum]:
+    producer = {v: e for e in loop.body.eqns if not _stays(e, in_row) for v in e.outputs}
     uses: dict[Atom, int] = {}
     for eqn in loop.body.eqns:
         for atom in eqn.inputs:
