@@ -95,12 +95,17 @@ def hard_swish(x: Any) -> Any:
 
 
 def softmax(x: Any, axis: int = -1, where: Any = None) -> Any:
-    """exp(x) over its sum along an axis; entries where `where` is False count as -inf."""
+    """exp(x) over its sum along an axis; entries where `where` is False count as -inf.
+
+    If all of them do, the result is 0.
+    """
     shifted = _shifted(x, axis, where)
     raised = np.exp(shifted)
-    if where is not None:
-        raised = np.where(where, raised, 0)
-    return raised / np.sum(raised, axis=axis, keepdims=True)
+    if where is None:
+        return raised / np.sum(raised, axis=axis, keepdims=True)
+    raised = np.where(where, raised, 0)
+    total = np.sum(raised, axis=axis, keepdims=True)
+    return raised / np.where(total == 0, 1, total)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:

@@ -1,0 +1,251 @@
+"""Attention in blocks: scores and their softmax are never all in memory.
+
+For queries Q (already scaled), keys K and values V, with S = Q K' + bias and P the softmax of the
+rows of S, the output is O = P V. Blocks of keys come one after the other. The state of a block of
+queries is the maximum m of the scores so far, the sum l of exp(S - m), and the sum of
+exp(S - m) V; where m grows to m', both sums are multiplied by exp(m - m'). In the end O is the
+quotient of the sums, and L = m + log l gives P = exp(S - L) again, one block at a time:
+
+    reverse mode   dV = P' G,  dP = G V',  dS = P (dP - D),  dQ = dS K,  dK = dS' Q,
+                   with D the row sums of G O, which are those of P dP
+    forward mode   T = P dS V + P dV - O (row sums of P dS),  dS = dQ K' + Q dK' + dbias
+
+M. Milakov, N. Gimelshein, "Online normalizer calculation for softmax", arXiv:1805.02867;
+T. Dao, D. Fu, S. Ermon, A. Rudra, C. Re, "FlashAttention", NeurIPS 2022.
+
+A task is one element of the batch, or a part of its queries where the batch is small; tasks are
+the rows of a `for_each` and run on the threads. Lengths are filled up to whole blocks, with keys
+that nobody sees.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.api.control import fori_loop
+from wengert.api.custom import Custom
+from wengert.api.mapping import vmap
+
+# Queries and keys in a block, at most: 64 KiB of float32 scores.
+BLOCK = 128
+_STEP = 16
+"""Blocks have a multiple of so many, which are whole vectors."""
+_TASKS = 8
+"""A batch of fewer elements has its queries shared out as well."""
+
+
+def blocked(query: Any, key: Any, value: Any, mask: Any, bias: Any, causal: bool) -> Any:
+    """Attention of scaled queries; see `dot_product_attention`."""
+    numbers = [x for x in (query, key, value, bias) if x is not None]
+    dtype = np.result_type(*numbers)
+    leading = np.broadcast_shapes(*(np.shape(x)[:-2] for x in (*numbers, mask) if x is not None))
+    lanes, (queries, keys) = math.prod(leading), (query.shape[-2], key.shape[-2])
+    if lanes == 0 or value.shape[-1] == 0:
+        return np.zeros((*leading, queries, value.shape[-1]), dtype)
+    size = _filled(-(-max(queries, keys) // -(-max(queries, keys) // BLOCK)), _STEP)
+    parts = min(-(-queries // size), -(-_TASKS // lanes))
+    rows = -(-queries // (parts * size))  # blocks of queries in a task
+    columns = -(-keys // size)
+
+    def tasks(x: Any, count: int, shape: tuple[int, ...], shared: bool) -> Any:
+        """x as (tasks, *shape), with its last axes but one filled up to `count`."""
+        x = _fill(x if x.dtype == bool else x.astype(dtype), -2, count)
+        lead = np.broadcast_to(x, (*leading, *x.shape[-2:])).reshape(lanes, 1, *x.shape[-2:])
+        if shared:
+            lead = np.broadcast_to(lead, (lanes, parts, *x.shape[-2:]))
+        return lead.reshape(lanes * parts, *shape)
+
+    def scores(x: Any) -> Any:
+        """Something of the shape of the scores as (tasks, rows, size, columns, size)."""
+        x = np.broadcast_to(x, (*x.shape[:-2], queries, keys))
+        x = _fill(x, -1, columns * size)
+        return tasks(x, parts * rows * size, (rows, size, columns, size), False)
+
+    arrays = (
+        tasks(query, parts * rows * size, (rows, size, query.shape[-1]), False),
+        tasks(key, columns * size, (columns, size, key.shape[-1]), True),
+        tasks(value, columns * size, (columns, size, value.shape[-1]), True),
+        None if bias is None else scores(bias),
+        None if mask is None else scores(mask),
+        np.tile(np.arange(parts) * rows, lanes) if causal and parts > 1 else None,
+    )
+    real = keys if columns * size > keys else None
+    out = _attention(real, causal, parts * rows <= columns)(*arrays)
+    out = out.reshape(lanes, parts * rows * size, value.shape[-1])[:, :queries]
+    return out.reshape(*leading, queries, value.shape[-1])
+
+
+def _filled(count: int, step: int) -> int:
+    return -(-count // step) * step
+
+
+def _fill(x: Any, axis: int, count: int) -> Any:
+    """x with zeros, or False, up to a length of `count` along an axis."""
+    missing = count - x.shape[axis]
+    if not missing:
+        return x
+    widths = [(0, missing if a == x.ndim + axis else 0) for a in range(x.ndim)]
+    return np.pad(x, widths)
+
+
+@functools.cache
+def _attention(keys: int | None, causal: bool, square: bool) -> Custom:
+    """Attention of (tasks, blocks, size, features), with its rules.
+
+    Its arguments: queries, keys, values, bias and mask or None, and at which block of queries each
+    task begins, or None if that is 0. The parameters are those of `_Task`.
+    """
+    task = _Task(keys, causal, square)
+
+    def value(*args: Any) -> Any:
+        return _each(task.forward, args)[0]
+
+    def tangent(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        out, logs = _each(task.forward, primals)
+        return out, _each(task.tangent, (*primals, out, logs, *tangents[:4]))
+
+    def forward(*args: Any) -> tuple[Any, Any]:
+        out, logs = _each(task.forward, args)
+        return out, (args, out, logs)
+
+    def backward(saved: Any, bar: Any) -> tuple[Any, ...]:
+        args, out, logs = saved
+        bars = _each(task.backward, (*args, out, logs, bar))
+        return (*bars, None, None)
+
+    found = Custom(value)
+    found.defjvp(tangent)
+    found.defvjp(forward, backward)
+    return found
+
+
+def _each(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """`function` of each task; None stays None."""
+    given = [x for x in args if x is not None]
+
+    def of_given(*found: Any) -> Any:
+        left = iter(found)
+        return function(*(None if x is None else next(left) for x in args))
+
+    return vmap(of_given)(*given)
+
+
+class _Task:
+    """What is done for one task; `q[i]` and `k[j]` are blocks."""
+
+    def __init__(self, keys: int | None, causal: bool, square: bool) -> None:
+        self.keys = keys  # how many real ones there are; None if all are
+        self.causal = causal
+        self.square = square  # there are no fewer blocks of keys than of queries
+
+    def scores(self, q: Any, k: Any, bias: Any, mask: Any, i: Any, j: Any, row: Any) -> Any:
+        """Scores of the block q of queries with the block k of keys, -inf where not seen."""
+        found = q @ k.T
+        if bias is not None:
+            found = found + bias[i, :, j]
+        size = len(k)
+        places = j * size + np.arange(size)
+        seen = [] if mask is None else [mask[i, :, j]]
+        if self.keys is not None:
+            seen.append((places < self.keys)[None, :])
+        if self.causal:
+            seen.append(places[None, :] <= (row * size + np.arange(size))[:, None])
+        for condition in seen:
+            found = np.where(condition, found, -np.inf)
+        return found
+
+    def stop(self, k: Any, row: Any) -> Any:
+        """How many blocks of keys the queries of a block see."""
+        if not self.causal:
+            return len(k)
+        return row + 1 if self.square else np.minimum(row + 1, len(k))
+
+    def forward(self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any) -> tuple[Any, Any]:
+        """The output, and the logarithms of the sums of exponentials."""
+        blocks, size, _ = q.shape
+        features = v.shape[2]
+        lowest = np.finfo(q.dtype).min
+
+        def block(i: Any, found: Any) -> Any:
+            row = i if first is None else first + i
+
+            def turn(j: Any, state: Any) -> Any:
+                top, total, out = state
+                s = self.scores(q[i], k[j], bias, mask, i, j, row)
+                higher = np.maximum(top, np.max(s, axis=1))
+                p, shrink = np.exp(s - higher[:, None]), np.exp(top - higher)
+                total = total * shrink + np.sum(p, axis=1)
+                return higher, total, out * shrink[:, None] + p @ v[j]
+
+            none = np.zeros_like(q, shape=(size,)), np.zeros_like(q, shape=(size, features))
+            start = np.full_like(q, lowest, shape=(size,)), *none
+            top, total, out = fori_loop(0, self.stop(k, row), turn, start)
+            total = np.where(total == 0, 1, total)  # of queries that see nothing
+            return _set(found, i, (out / total[:, None], top + np.log(total)))
+
+        shapes = (blocks, size, features), (blocks, size)
+        return fori_loop(0, blocks, block, tuple(np.zeros_like(q, shape=s) for s in shapes))
+
+    def tangent(self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any) -> Any:
+        """The tangent of the output, from tangents of q, k, v and the bias."""
+        out, logs, dq, dk, dv, dbias = rest
+
+        def block(i: Any, found: Any) -> Any:
+            row = i if first is None else first + i
+
+            def turn(j: Any, state: Any) -> Any:
+                total, slope = state
+                p = np.exp(self.scores(q[i], k[j], bias, mask, i, j, row) - logs[i][:, None])
+                ds = dq[i] @ k[j].T + q[i] @ dk[j].T
+                if dbias is not None:
+                    ds = ds + dbias[i, :, j]
+                moved = p * ds
+                return total + np.sum(moved, axis=1), slope + moved @ v[j] + p @ dv[j]
+
+            start = np.zeros_like(logs[i]), np.zeros_like(out[i])
+            total, slope = fori_loop(0, self.stop(k, row), turn, start)
+            return _set(found, i, (slope - total[:, None] * out[i],))
+
+        return fori_loop(0, len(q), block, (np.zeros_like(out),))[0]
+
+    def backward(
+        self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any
+    ) -> tuple[Any, ...]:
+        """Cotangents of q, k, v and the bias."""
+        out, logs, bar = rest
+
+        def block(i: Any, found: Any) -> Any:
+            row = i if first is None else first + i
+            level = np.sum(out[i] * bar[i], axis=1)
+
+            def turn(j: Any, state: Any) -> Any:
+                q_bar, k_bars, v_bars, bias_bars = state
+                p = np.exp(self.scores(q[i], k[j], bias, mask, i, j, row) - logs[i][:, None])
+                s_bar = p * (bar[i] @ v[j].T - level[:, None])
+                k_bars, v_bars = k_bars.copy(), v_bars.copy()
+                k_bars[j] += s_bar.T @ q[i]
+                v_bars[j] += p.T @ bar[i]
+                if bias_bars is not None:
+                    bias_bars = bias_bars.copy()
+                    bias_bars[i, :, j] = s_bar
+                return q_bar + s_bar @ k[j], k_bars, v_bars, bias_bars
+
+            q_bars, *others = found
+            state = fori_loop(0, self.stop(k, row), turn, (np.zeros_like(q[i]), *others))
+            return (*_set((q_bars,), i, state[:1]), *state[1:])
+
+        start = tuple(None if x is None else np.zeros_like(x) for x in (q, k, v, bias))
+        return fori_loop(0, len(q), block, start)
+
+
+def _set(arrays: Any, i: Any, rows: Any) -> tuple[Any, ...]:
+    """`arrays`, with other rows number i."""
+    found = tuple(x.copy() for x in arrays)
+    for x, row in zip(found, rows, strict=True):
+        x[i] = row
+    return found
