@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from wengert.ir.transforms.transpose import vjp
 from wengert.ir.types import TensorType
 from wengert.kernels import schedule
 from wengert.kernels.interpret import CheckFailed, interpret
-from wengert.kernels.loops import Accumulate, Kernel, Kind, Loop, Space
+from wengert.kernels.loops import Accumulate, Kernel, Kind, Loop, Space, Store
 from wengert.kernels.lower import Lowered, lower
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import buffers, expressions, walk
@@ -304,6 +305,20 @@ def test_short_inner_loops_are_unrolled() -> None:
     loops = [s for s in walk(kernel.body) if isinstance(s, Loop)]
     assert [loop.index.extent for loop in loops] == [6, 4, 4]
     assert sum(isinstance(s, Accumulate) for s in loops[-1].body) == 4
+
+
+def test_short_sums_go_inside() -> None:
+    """Each element is loaded and stored once for all of its terms, in their order."""
+    types = (tensor(6, 3, 2, 40),)
+    summed = program(lambda x: x.reduce_sum(axes=(1, 2)), *types)
+    (x,) = arguments(types)
+    (found,) = interpret(assert_same_meaning(summed, [x]).loops, [x])
+    (kernel,) = lower(summed).loops.steps
+    assert sum(isinstance(s, Store) for s in walk(kernel.body)) == 2
+    wanted = np.zeros((6, 40))
+    for p, q in itertools.product(range(3), range(2)):
+        wanted += x[:, p, q]
+    np.testing.assert_array_equal(found, wanted.ravel())
 
 
 def test_a_temporary_takes_over_the_memory_of_the_one_it_is_made_from() -> None:

@@ -233,6 +233,6 @@ def test_large_convolutions_by_the_library() -> None:
         return np.sum(np.tanh(nn.conv(x, w)))
 
     slope = wg.grad(f, (0, 1))
-    assert wg.jit(slope).lower(x, w).kernels.count("gemm") == 6
+    assert wg.jit(slope).lower(x, w).kernels.count("gemm ") == 3
     for mine, plain in zip(wg.jit(slope)(x, w), slope(x, w), strict=True):
         np.testing.assert_allclose(mine, plain, rtol=1e-10, atol=1e-12)

@@ -17,6 +17,7 @@ from wengert.errors import (
     located,
 )
 from wengert.ir.builder import Builder, Value
+from wengert.ir.ops.control_batch import on_rows
 from wengert.ir.program import Program
 from wengert.ir.transforms.batch import spread
 from wengert.ir.types import TensorType
@@ -30,13 +31,16 @@ def vmap(
     in_axes: Any = 0,
     out_axes: Any = 0,
     axis_size: int | None = None,
+    apart: bool = False,
 ) -> Callable[..., Any]:
     """`fun` mapped over an axis of its arguments, all examples at once.
 
     `in_axes` says which axis of each argument runs over the examples: an int, None for arguments
     that all examples share, or a tuple with an entry (or a pytree of them) for each positional
     argument. Keyword arguments are mapped over axis 0. `out_axes` does the same for the result.
-    `axis_size` is needed only if no argument is mapped.
+    `axis_size` is needed only if no argument is mapped. With `apart` each example is done by
+    itself, in any order and on any thread, and with memory of its own: for examples that are much
+    work each, whose intermediate results would be large for all at once.
     """
     require_callable("vmap", fun)
     if isinstance(in_axes, list):
@@ -69,7 +73,7 @@ def vmap(
         single = [Abstract(_without(t.type, axis)) for t, axis in moved]
         traced = trace(closed, single, name=function_name(fun))
         outs = _out_axes(out_axes, traced)
-        program = _mapped(traced.program, [axis for _, axis in moved], outs, size)
+        program = _mapped(traced.program, [axis for _, axis in moved], outs, size, apart)
         results = run(program, [*(leaves[i] for i in places), *traced.captured])
         return traced.unflatten(results)
 
@@ -141,7 +145,11 @@ def _out_axes(out_axes: Any, traced: Traced) -> list[Any]:
 
 
 def _mapped(
-    program: Program, in_axes: Sequence[int | None], out_axes: Sequence[Any], size: int
+    program: Program,
+    in_axes: Sequence[int | None],
+    out_axes: Sequence[Any],
+    size: int,
+    apart: bool,
 ) -> Program:
     """The batched program, with the batch at the axes asked for; captured inputs are shared."""
     builder = Builder()
@@ -154,7 +162,11 @@ def _mapped(
     fronted = [
         v if axis is None else _move(v, axis, 0) for v, axis in zip(inputs, axes, strict=True)
     ]
-    outs = spread(builder, program, fronted, [a is not None for a in axes], size)
+    flags = [a is not None for a in axes]
+    if apart and any(flags):
+        outs = on_rows(fronted, flags, size, lambda row, given: row.inline(program, given))
+    else:
+        outs = spread(builder, program, fronted, flags, size)
     return builder.finish(
         [
             _placed(value, batched, axis, size)

@@ -9,7 +9,7 @@ branches read, unless it is a mere view, and what must be read before an update 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from wengert.ir.forms import Contraction, Form, Region, Update
@@ -74,6 +74,7 @@ def plan(
             for a in operands
             if isinstance(a, Var) and not (in_parts and _is_part(a, producer, stored))
         )
+    stored.update(base.get(v, v) for v in _with_edges(program, producer))
     stored |= dear_values(program, base, forms, stored)
     stored |= long_values(program, base, stored)
     found = homes(program, base, forms, stored, mutable)
@@ -105,6 +106,19 @@ def _in_memory(
 
 # The first operands of a region, that are read once before it runs: a range, or which branch.
 _ONCE = {"for_loop": 2, "branch": 1}
+
+
+def _with_edges(program: Program, producer: Mapping[Var, Eqn]) -> Iterator[Var]:
+    """What is read along diagonals and has edges, at which no loop over them can be cut."""
+    for eqn in program.eqns:
+        source = eqn.inputs[0] if eqn.op.name == "shear" else None
+        while isinstance(source, Var) and source in producer:
+            maker = producer[source]
+            if maker.op.name in ("pad", "concat"):
+                yield source
+            if maker.op.name not in ("broadcast", "reshape"):
+                break
+            source = maker.inputs[0]
 
 
 # Ops whose results are parts of their operands, in order or transposed.

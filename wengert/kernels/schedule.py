@@ -21,6 +21,7 @@ from wengert.kernels.checks import ahead
 from wengert.kernels.combine import combined
 from wengert.kernels.conditions import breakpoints, decider
 from wengert.kernels.emit import Nest, Partial, loops_around
+from wengert.kernels.inward import inward
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -70,7 +71,7 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
 
 def _arranged(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     """The loops in which a nest runs: that over most of it, and what this leaves over."""
-    collapsed = _collapse(s, loop)
+    collapsed = inward(s, _collapse(s, loop))
     main, *others = regrouped(s, collapsed)
     return (*tile(s, main), *others)
 
@@ -79,7 +80,7 @@ def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
     """The statements of a fused loop nest inside a loop of the program; in chunks if `threads`."""
     if nest.loop is None:
         return tuple(st for x in nest.before for st in _tidy(s, x))
-    loop, *edges = tile(s, _collapse(s, nest.loop))
+    loop, *edges = tile(s, inward(s, _collapse(s, nest.loop)))
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     large = threads and _is_whole(loop) and loop.index.extent * work(loop.body) >= INNER_WORK
     chunks = _chunks(nest, loop) if large else 1

@@ -1,6 +1,8 @@
 """Convolution and pooling over one, two or three dimensions, channels first.
 
-A convolution is one matrix product of the filters with all windows of the input side by side.
+A convolution is a matrix product of the filters with all windows of the input side by side, which
+the op `shear` reads. Each example of a batch has one of its own, whose windows stay in the cache,
+unless the filters are larger than its windows: then there is one product for all.
 """
 
 from __future__ import annotations
@@ -13,7 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.api.mapping import vmap
 from wengert.errors import ArgumentError, ShapeError
+from wengert.ir.op import REGISTRY
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift, wrap
 
 Sizes = int | Sequence[int]
 
@@ -42,25 +48,73 @@ def conv(
     window = filters.shape[2:]
     steps, gaps = _each(stride, dims, "stride"), _each(dilation, dims, "dilation")
     padded = _padded(x, padding, window, steps, gaps, 0)
-    places, space = _windows(padded, window, steps, gaps)
-    batch, channels = x.shape[:2]
-    stacked = np.stack(places, axis=2)  # (batch, channels, window, *space)
-    count, size = len(places), math.prod(space)
-    rows = np.reshape(stacked, (batch, groups, channels // groups * count, size))
-    flat = np.reshape(filters, (groups, filters.shape[0] // groups, -1))
-    return np.reshape(flat @ rows, (batch, filters.shape[0], *space))
+    space = _space(padded.shape[2:], window, steps, gaps)
+    outputs, size = filters.shape[0], math.prod(space)
+    flat = np.reshape(filters, (groups, outputs // groups, -1))
+
+    def examples(x: Any) -> Any:
+        """The results of some examples, (..., groups, outputs of a group, places)."""
+        lead = (*x.shape[: x.ndim - dims - 1], groups, flat.shape[2])
+        return flat @ np.reshape(_sliding(x, window, space, steps, gaps), (*lead, size))
+
+    apart = x.shape[0] > 1 and outputs // groups <= size
+    found = vmap(examples, apart=True)(padded) if apart else examples(padded)
+    return np.reshape(found, (x.shape[0], outputs, *space))
+
+
+def _sliding(
+    x: Any,
+    window: Sequence[int],
+    space: Sequence[int],
+    steps: Sequence[int],
+    gaps: Sequence[int],
+) -> Any:
+    """All windows of x (..., *space), as (..., *window, *space)."""
+    dims = len(window)
+    lead, rest = x.shape[: x.ndim - dims], x.shape[x.ndim - dims :]
+    given = {"sizes": tuple(space), "starts": (0,) * dims, "steps": steps, "gaps": gaps}
+    rows = np.broadcast_to(np.reshape(x, (*lead, *(1,) * dims, *rest)), (*lead, *window, *rest))
+    if not isinstance(rows, Tracer):
+        return REGISTRY["shear"].evaluate(rows, **given)
+    return wrap(lift(rows).shear(**given))
 
 
 def max_pool(x: Any, window: Sizes, stride: Sizes | None = None, padding: Any = 0) -> Any:
-    """The largest element of each window of x (batch, channels, *space); steps of a window."""
+    """The largest element of each window of x (batch, channels, *space); steps of a window.
+
+    Where several are the largest, the derivative is shared out among them.
+    """
+    tiles = _tiles(x, window, stride, padding, -np.inf)
+    if tiles is not None:
+        return np.max(tiles, axis=tuple(range(3, tiles.ndim, 2)))
     places, _ = _pooled(x, window, stride, padding, -np.inf)
     return functools.reduce(np.maximum, places)
 
 
 def avg_pool(x: Any, window: Sizes, stride: Sizes | None = None, padding: Any = 0) -> Any:
     """The mean of each window of x (batch, channels, *space), zeros of the padding included."""
+    tiles = _tiles(x, window, stride, padding, 0)
+    if tiles is not None:
+        return np.mean(tiles, axis=tuple(range(3, tiles.ndim, 2)))
     places, _ = _pooled(x, window, stride, padding, 0)
     return functools.reduce(np.add, places) / len(places)
+
+
+def _tiles(x: Any, window: Sizes, stride: Sizes | None, padding: Any, fill: float) -> Any:
+    """x as (batch, channels, n, w, n, w, ...) with windows of w that do not meet; None if they do.
+
+    What is left over at the end belongs to no window.
+    """
+    dims = x.ndim - 2
+    sizes = _each(window, dims, "window")
+    steps = sizes if stride is None else _each(stride, dims, "stride")
+    if steps != sizes:
+        return None
+    padded = _padded(x, padding, sizes, steps, (1,) * dims, fill)
+    space = _space(padded.shape[2:], sizes, steps, (1,) * dims)
+    whole = tuple(slice(0, n * w) for n, w in zip(space, sizes, strict=True))
+    pairs = [each for pair in zip(space, sizes, strict=True) for each in pair]
+    return np.reshape(padded[(slice(None), slice(None), *whole)], (*x.shape[:2], *pairs))
 
 
 def _pooled(
@@ -108,16 +162,24 @@ def _padded(
     return np.pad(x, widths, constant_values=fill)
 
 
+def _space(
+    shape: Sequence[int], window: Sequence[int], steps: Sequence[int], gaps: Sequence[int]
+) -> tuple[int, ...]:
+    """How many windows there are along each axis."""
+    space = tuple(
+        (n - (w - 1) * gap - 1) // step + 1
+        for n, w, step, gap in zip(shape, window, steps, gaps, strict=True)
+    )
+    if min(space) < 1:
+        raise ShapeError(f"a window of {tuple(window)} does not fit into {tuple(shape)}")
+    return space
+
+
 def _windows(
     x: Any, window: Sequence[int], steps: Sequence[int], gaps: Sequence[int]
 ) -> tuple[list[Any], tuple[int, ...]]:
     """For each place in a window, what all windows have there; and how many windows there are."""
-    space = tuple(
-        (n - (w - 1) * gap - 1) // step + 1
-        for n, w, step, gap in zip(x.shape[2:], window, steps, gaps, strict=True)
-    )
-    if min(space) < 1:
-        raise ShapeError(f"a window of {tuple(window)} does not fit into {x.shape[2:]}")
+    space = _space(x.shape[2:], window, steps, gaps)
     found: list[Any] = []
     for place in itertools.product(*(range(w) for w in window)):
         cuts = [

@@ -48,15 +48,16 @@ def apart(
     def lane(builder: Builder, operands: list[Value]) -> list[Value]:
         return builder.emit(op, operands, params)
 
-    return _for_each(values, batched, size, lane)
+    return on_rows(values, batched, size, lane)
 
 
-def _for_each(
+def on_rows(
     values: Sequence[Value],
     batched: Flags,
     size: int,
     lane: Callable[[Builder, list[Value]], list[Value]],
 ) -> Batched:
+    """A `for_each` over the rows of the batched values; `lane` builds what is done for one."""
     outer = values[0].builder
     builder = Builder(location=outer.location)
     types = [
@@ -253,7 +254,7 @@ def _blocks(
         results = whole(operands, lanes)
         return [in_front(v, on, lanes) for v, on in zip(results, outs, strict=True)]
 
-    results, _ = _for_each(rows, batched, count, block)
+    results, _ = on_rows(rows, batched, count, block)
     flat = [v.reshape(shape=(count * lanes, *v.shape[2:])) for v in results]
     return [_first(v, size) for v in flat], [True] * len(flat)
 
@@ -334,4 +335,4 @@ def _effort(eqn: Eqn) -> int | None:
     return work(eqn) if is_safe(eqn) else None
 
 
-__all__ = ["apart", "batch_branch", "batch_for_loop", "batch_while_loop", "cheap"]
+__all__ = ["apart", "batch_branch", "batch_for_loop", "batch_while_loop", "cheap", "on_rows"]
