@@ -101,7 +101,11 @@ def _in_memory(
         return call_operands(eqn, form)
     starts = {at for _, at in replaced(eqn, form)}
     starts.update(range(_ONCE.get(form.kind, 0)))
-    return [a for k, a in enumerate(eqn.inputs) if k not in starts and not _is_view(a, producer)]
+    return [
+        a
+        for k, a in enumerate(eqn.inputs)
+        if k not in starts and (not _is_view(a, producer) or _is_read_across(eqn, k, producer))
+    ]
 
 
 # The first operands of a region, that are read once before it runs: a range, or which branch.
@@ -119,6 +123,32 @@ def _with_edges(program: Program, producer: Mapping[Var, Eqn]) -> Iterator[Var]:
             if maker.op.name not in ("broadcast", "reshape"):
                 break
             source = maker.inputs[0]
+
+
+def _is_read_across(eqn: Eqn, position: int, producer: Mapping[Var, Eqn]) -> bool:
+    """Whether loops within loops read an operand whose rows are another array's columns."""
+    atom = eqn.inputs[position]
+    while isinstance(atom, Var) and atom in producer:
+        maker = producer[atom]
+        perm = maker.params.get("perm", (0,)) if maker.op.name == "transpose" else (0,)
+        if perm[-1] != len(perm) - 1:
+            return _times(eqn, position) > 1
+        if not maker.inputs:
+            return False
+        atom = maker.inputs[0]
+    return False
+
+
+def _times(eqn: Eqn, position: int) -> int:
+    """How many loops within one another read an operand again in each turn."""
+    body, skipped = eqn.params.get("body"), 2 if eqn.op.name == "for_loop" else 0
+    if not isinstance(body, Program) or position < skipped:
+        return 0
+    place = position - skipped
+    again = eqn.op.name != "for_each" or place < eqn.params["consts"]
+    var = body.inputs[place + (eqn.op.name == "for_loop")]
+    inside = [_times(e, k) for e in body.eqns for k, a in enumerate(e.inputs) if a is var]
+    return again + max(inside, default=0)
 
 
 # Ops whose results are parts of their operands, in order or transposed.

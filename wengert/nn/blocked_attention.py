@@ -15,7 +15,7 @@ T. Dao, D. Fu, S. Ermon, A. Rudra, C. Re, "FlashAttention", NeurIPS 2022.
 
 A task is one element of the batch, or a part of its queries where the batch is small; tasks are
 the rows of a `for_each` and run on the threads. Lengths are filled up to whole blocks, with keys
-that nobody sees.
+that nobody sees. K' and V' are stored, once for all blocks of queries.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ from wengert.api.control import fori_loop
 from wengert.api.custom import Custom
 from wengert.api.mapping import vmap
 
-# Queries and keys in a block, at most: 64 KiB of float32 scores.
+# Queries in a block, at most; keys are half as many. That is 32 KiB of float32 scores, and products
+# small enough for a BLAS to take its operands as they stand.
 BLOCK = 128
-_STEP = 16
-"""Blocks have a multiple of so many, which are whole vectors."""
+_STEP = 32
+"""Blocks have a multiple of so many, so that rows are whole vectors."""
 _TASKS = 8
 """A batch of fewer elements has its queries shared out as well."""
 
@@ -47,10 +48,12 @@ def blocked(query: Any, key: Any, value: Any, mask: Any, bias: Any, causal: bool
     lanes, (queries, keys) = math.prod(leading), (query.shape[-2], key.shape[-2])
     if lanes == 0 or value.shape[-1] == 0:
         return np.zeros((*leading, queries, value.shape[-1]), dtype)
-    size = _filled(-(-max(queries, keys) // -(-max(queries, keys) // BLOCK)), _STEP)
+    longest = max(queries, keys)
+    size = _filled(-(-longest // -(-longest // BLOCK)), _STEP)
+    width = size // 2
     parts = min(-(-queries // size), -(-_TASKS // lanes))
     rows = -(-queries // (parts * size))  # blocks of queries in a task
-    columns = -(-keys // size)
+    columns = -(-keys // width)
 
     def tasks(x: Any, count: int, shape: tuple[int, ...], shared: bool) -> Any:
         """x as (tasks, *shape), with its last axes but one filled up to `count`."""
@@ -61,21 +64,21 @@ def blocked(query: Any, key: Any, value: Any, mask: Any, bias: Any, causal: bool
         return lead.reshape(lanes * parts, *shape)
 
     def scores(x: Any) -> Any:
-        """Something of the shape of the scores as (tasks, rows, size, columns, size)."""
+        """Something of the shape of the scores as (tasks, rows, size, columns, width)."""
         x = np.broadcast_to(x, (*x.shape[:-2], queries, keys))
-        x = _fill(x, -1, columns * size)
-        return tasks(x, parts * rows * size, (rows, size, columns, size), False)
+        x = _fill(x, -1, columns * width)
+        return tasks(x, parts * rows * size, (rows, size, columns, width), False)
 
     arrays = (
         tasks(query, parts * rows * size, (rows, size, query.shape[-1]), False),
-        tasks(key, columns * size, (columns, size, key.shape[-1]), True),
-        tasks(value, columns * size, (columns, size, value.shape[-1]), True),
+        tasks(key, columns * width, (columns, width, key.shape[-1]), True),
+        tasks(value, columns * width, (columns, width, value.shape[-1]), True),
         None if bias is None else scores(bias),
         None if mask is None else scores(mask),
         np.tile(np.arange(parts) * rows, lanes) if causal and parts > 1 else None,
     )
-    real = keys if columns * size > keys else None
-    out = _attention(real, causal, parts * rows <= columns)(*arrays)
+    real = keys if columns * width > keys else None
+    out = _attention(real, causal, 2 * parts * rows <= columns)(*arrays)
     out = out.reshape(lanes, parts * rows * size, value.shape[-1])[:, :queries]
     return out.reshape(*leading, queries, value.shape[-1])
 
@@ -103,25 +106,34 @@ def _attention(keys: int | None, causal: bool, square: bool) -> Custom:
     task = _Task(keys, causal, square)
 
     def value(*args: Any) -> Any:
-        return _each(task.forward, args)[0]
+        return forward(*args)[0]
 
     def tangent(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-        out, logs = _each(task.forward, primals)
-        return out, _each(task.tangent, (*primals, out, logs, *tangents[:4]))
+        out, (_, _, logs) = forward(*primals)
+        q, k, *rest = primals
+        dq, dk, *moves = tangents[:4]
+        given = q, _turned(k), *rest, out, logs, dq, _turned(dk), *moves
+        return out, _each(task.tangent, given)
 
     def forward(*args: Any) -> tuple[Any, Any]:
-        out, logs = _each(task.forward, args)
+        q, k, *rest = args
+        out, logs = _each(task.forward, (q, _turned(k), *rest))
         return out, (args, out, logs)
 
     def backward(saved: Any, bar: Any) -> tuple[Any, ...]:
-        args, out, logs = saved
-        bars = _each(task.backward, (*args, out, logs, bar))
-        return (*bars, None, None)
+        (q, k, v, *rest), out, logs = saved
+        given = q, _turned(k), _turned(v), *rest, k, out, logs, bar
+        return (*_each(task.backward, given), None, None)
 
     found = Custom(value)
     found.defjvp(tangent)
     found.defvjp(forward, backward)
     return found
+
+
+def _turned(x: Any) -> Any:
+    """Blocks of keys or values, transposed."""
+    return np.swapaxes(x, -1, -2)
 
 
 def _each(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -141,15 +153,15 @@ class _Task:
     def __init__(self, keys: int | None, causal: bool, square: bool) -> None:
         self.keys = keys  # how many real ones there are; None if all are
         self.causal = causal
-        self.square = square  # there are no fewer blocks of keys than of queries
+        self.square = square  # the blocks of keys reach as far as those of queries
 
-    def scores(self, q: Any, k: Any, bias: Any, mask: Any, i: Any, j: Any, row: Any) -> Any:
-        """Scores of the block q of queries with the block k of keys, -inf where not seen."""
-        found = q @ k.T
+    def scores(self, q: Any, kt: Any, bias: Any, mask: Any, i: Any, j: Any, row: Any) -> Any:
+        """Scores of block i of the queries with block j of the keys, -inf where not seen."""
+        found = q[i] @ kt[j]
         if bias is not None:
             found = found + bias[i, :, j]
-        size = len(k)
-        places = j * size + np.arange(size)
+        size, width = found.shape
+        places = j * width + np.arange(width)
         seen = [] if mask is None else [mask[i, :, j]]
         if self.keys is not None:
             seen.append((places < self.keys)[None, :])
@@ -159,13 +171,14 @@ class _Task:
             found = np.where(condition, found, -np.inf)
         return found
 
-    def stop(self, k: Any, row: Any) -> Any:
+    def stop(self, kt: Any, row: Any) -> Any:
         """How many blocks of keys the queries of a block see."""
         if not self.causal:
-            return len(k)
-        return row + 1 if self.square else np.minimum(row + 1, len(k))
+            return len(kt)
+        seen = 2 * row + 2
+        return seen if self.square else np.minimum(seen, len(kt))
 
-    def forward(self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any) -> tuple[Any, Any]:
+    def forward(self, q: Any, kt: Any, v: Any, bias: Any, mask: Any, first: Any) -> Any:
         """The output, and the logarithms of the sums of exponentials."""
         blocks, size, _ = q.shape
         features = v.shape[2]
@@ -176,7 +189,7 @@ class _Task:
 
             def turn(j: Any, state: Any) -> Any:
                 top, total, out = state
-                s = self.scores(q[i], k[j], bias, mask, i, j, row)
+                s = self.scores(q, kt, bias, mask, i, j, row)
                 higher = np.maximum(top, np.max(s, axis=1))
                 p, shrink = np.exp(s - higher[:, None]), np.exp(top - higher)
                 total = total * shrink + np.sum(p, axis=1)
@@ -184,40 +197,41 @@ class _Task:
 
             none = np.zeros_like(q, shape=(size,)), np.zeros_like(q, shape=(size, features))
             start = np.full_like(q, lowest, shape=(size,)), *none
-            top, total, out = fori_loop(0, self.stop(k, row), turn, start)
+            top, total, out = fori_loop(0, self.stop(kt, row), turn, start)
             total = np.where(total == 0, 1, total)  # of queries that see nothing
             return _set(found, i, (out / total[:, None], top + np.log(total)))
 
         shapes = (blocks, size, features), (blocks, size)
         return fori_loop(0, blocks, block, tuple(np.zeros_like(q, shape=s) for s in shapes))
 
-    def tangent(self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any) -> Any:
+    def tangent(self, q: Any, kt: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any) -> Any:
         """The tangent of the output, from tangents of q, k, v and the bias."""
-        out, logs, dq, dk, dv, dbias = rest
+        out, logs, dq, dkt, dv, dbias = rest
 
         def block(i: Any, found: Any) -> Any:
             row = i if first is None else first + i
 
             def turn(j: Any, state: Any) -> Any:
                 total, slope = state
-                p = np.exp(self.scores(q[i], k[j], bias, mask, i, j, row) - logs[i][:, None])
-                ds = dq[i] @ k[j].T + q[i] @ dk[j].T
+                p = np.exp(self.scores(q, kt, bias, mask, i, j, row) - logs[i][:, None])
+                ds = dq[i] @ kt[j] + q[i] @ dkt[j]
                 if dbias is not None:
                     ds = ds + dbias[i, :, j]
                 moved = p * ds
                 return total + np.sum(moved, axis=1), slope + moved @ v[j] + p @ dv[j]
 
             start = np.zeros_like(logs[i]), np.zeros_like(out[i])
-            total, slope = fori_loop(0, self.stop(k, row), turn, start)
+            total, slope = fori_loop(0, self.stop(kt, row), turn, start)
             return _set(found, i, (slope - total[:, None] * out[i],))
 
         return fori_loop(0, len(q), block, (np.zeros_like(out),))[0]
 
     def backward(
-        self, q: Any, k: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any
+        self, q: Any, kt: Any, vt: Any, bias: Any, mask: Any, first: Any, *rest: Any
     ) -> tuple[Any, ...]:
         """Cotangents of q, k, v and the bias."""
-        out, logs, bar = rest
+        k, out, logs, bar = rest
+        blocks, features, width = vt.shape
 
         def block(i: Any, found: Any) -> Any:
             row = i if first is None else first + i
@@ -225,8 +239,8 @@ class _Task:
 
             def turn(j: Any, state: Any) -> Any:
                 q_bar, k_bars, v_bars, bias_bars = state
-                p = np.exp(self.scores(q[i], k[j], bias, mask, i, j, row) - logs[i][:, None])
-                s_bar = p * (bar[i] @ v[j].T - level[:, None])
+                p = np.exp(self.scores(q, kt, bias, mask, i, j, row) - logs[i][:, None])
+                s_bar = p * (bar[i] @ vt[j] - level[:, None])
                 k_bars, v_bars = k_bars.copy(), v_bars.copy()
                 k_bars[j] += s_bar.T @ q[i]
                 v_bars[j] += p.T @ bar[i]
@@ -236,10 +250,12 @@ class _Task:
                 return q_bar + s_bar @ k[j], k_bars, v_bars, bias_bars
 
             q_bars, *others = found
-            state = fori_loop(0, self.stop(k, row), turn, (np.zeros_like(q[i]), *others))
+            state = fori_loop(0, self.stop(kt, row), turn, (np.zeros_like(q[i]), *others))
             return (*_set((q_bars,), i, state[:1]), *state[1:])
 
-        start = tuple(None if x is None else np.zeros_like(x) for x in (q, k, v, bias))
+        v_bars = np.zeros_like(vt, shape=(blocks, width, features))
+        start = (*(np.zeros_like(x) for x in (q, k)), v_bars)
+        start = (*start, None if bias is None else np.zeros_like(bias))
         return fori_loop(0, len(q), block, start)
 
 
