@@ -147,10 +147,13 @@ def temporaries(function: Any, length: int) -> int:
     return loops.arena + sum(b.nbytes for b in local)
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_memory_is_linear_in_the_sequence(causal: bool) -> None:
+@pytest.mark.parametrize("names", ["causal", "", "mask"])
+def test_memory_is_linear_in_the_sequence(names: str) -> None:
+    """Here the mask says which keys there are in each element of the batch."""
+
     def f(*xs: Any) -> Any:
-        return nn.dot_product_attention(*xs, causal=causal)
+        mask = np.ones((8, 1, xs[0].shape[1]), bool) if names == "mask" else None
+        return nn.dot_product_attention(*xs, mask, names == "causal")
 
     def loss(*xs: Any) -> Any:
         return np.sum(f(*xs))
@@ -159,9 +162,9 @@ def test_memory_is_linear_in_the_sequence(causal: bool) -> None:
         return wg.jvp(f, xs, xs)
 
     for function in (f, wg.grad(loss, (0, 1, 2)), forward_mode):
-        short, long = (temporaries(function, n) for n in (2048, 4096))
-        assert long <= 2 * short
-        assert long < 8 * 4096 * 4096 * 4 / 16  # one copy of the scores
+        short, long = (temporaries(function, n) for n in (2000, 4000))
+        assert long <= 2.1 * short
+        assert long < 8 * 4000 * 4000 * 4 / 16  # one copy of the scores
 
 
 def test_errors() -> None:

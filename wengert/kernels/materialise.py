@@ -102,7 +102,7 @@ def _in_memory(
     starts = {at for _, at in replaced(eqn, form)}
     starts.update(range(_ONCE.get(form.kind, 0)))
     return [
-        a
+        _before_repeats(a, producer)
         for k, a in enumerate(eqn.inputs)
         if k not in starts and (not _is_view(a, producer) or _is_read_across(eqn, k, producer))
     ]
@@ -123,6 +123,19 @@ def _with_edges(program: Program, producer: Mapping[Var, Eqn]) -> Iterator[Var]:
             if maker.op.name not in ("broadcast", "reshape"):
                 break
             source = maker.inputs[0]
+
+
+def _before_repeats(atom: Atom, producer: Mapping[Var, Eqn]) -> Atom:
+    """What a value repeats the elements of, as views of it; itself if it repeats none."""
+    found = source = atom
+    while isinstance(source, Var) and source in producer:
+        eqn = producer[source]
+        if eqn.op.name not in ("reshape", "broadcast"):
+            break
+        source = eqn.inputs[0]
+        if isinstance(source, Var) and source.type.size < found.type.size:
+            found = source
+    return found
 
 
 def _is_read_across(eqn: Eqn, position: int, producer: Mapping[Var, Eqn]) -> bool:

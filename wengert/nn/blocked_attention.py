@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ import numpy as np
 from wengert.api.control import fori_loop
 from wengert.api.custom import Custom
 from wengert.api.mapping import vmap
+from wengert.tracer.lift import lift, wrap
+from wengert.tracer.stack import current
 
 # Queries in a block, at most; keys are half as many. That is 32 KiB of float32 scores, and products
 # small enough for a BLAS to take its operands as they stand.
@@ -45,42 +48,85 @@ def blocked(query: Any, key: Any, value: Any, mask: Any, bias: Any, causal: bool
     numbers = [x for x in (query, key, value, bias) if x is not None]
     dtype = np.result_type(*numbers)
     leading = np.broadcast_shapes(*(np.shape(x)[:-2] for x in (*numbers, mask) if x is not None))
-    lanes, (queries, keys) = math.prod(leading), (query.shape[-2], key.shape[-2])
-    if lanes == 0 or value.shape[-1] == 0:
-        return np.zeros((*leading, queries, value.shape[-1]), dtype)
-    longest = max(queries, keys)
-    size = _filled(-(-longest // -(-longest // BLOCK)), _STEP)
-    width = size // 2
-    parts = min(-(-queries // size), -(-_TASKS // lanes))
-    rows = -(-queries // (parts * size))  # blocks of queries in a task
-    columns = -(-keys // width)
-
-    def tasks(x: Any, count: int, shape: tuple[int, ...], shared: bool) -> Any:
-        """x as (tasks, *shape), with its last axes but one filled up to `count`."""
-        x = _fill(x if x.dtype == bool else x.astype(dtype), -2, count)
-        lead = np.broadcast_to(x, (*leading, *x.shape[-2:])).reshape(lanes, 1, *x.shape[-2:])
-        if shared:
-            lead = np.broadcast_to(lead, (lanes, parts, *x.shape[-2:]))
-        return lead.reshape(lanes * parts, *shape)
-
-    def scores(x: Any) -> Any:
-        """Something of the shape of the scores as (tasks, rows, size, columns, width)."""
-        x = np.broadcast_to(x, (*x.shape[:-2], queries, keys))
-        x = _fill(x, -1, columns * width)
-        return tasks(x, parts * rows * size, (rows, size, columns, width), False)
-
+    queries, keys, outputs = query.shape[-2], key.shape[-2], value.shape[-1]
+    if math.prod(leading) == 0 or outputs == 0:
+        return np.zeros((*leading, queries, outputs), dtype)
+    tasks = _Tasks.of(leading, queries, keys)
     arrays = (
-        tasks(query, parts * rows * size, (rows, size, query.shape[-1]), False),
-        tasks(key, columns * width, (columns, width, key.shape[-1]), True),
-        tasks(value, columns * width, (columns, width, value.shape[-1]), True),
-        None if bias is None else scores(bias),
-        None if mask is None else scores(mask),
-        np.tile(np.arange(parts) * rows, lanes) if causal and parts > 1 else None,
+        tasks.of_queries(query.astype(dtype)),
+        *(tasks.of_keys(x.astype(dtype)) for x in (key, value)),
+        None if bias is None else tasks.of_scores(bias.astype(dtype)),
+        None if mask is None else tasks.of_scores(mask),
+        tasks.first() if causal and tasks.parts > 1 else None,
     )
-    real = keys if columns * width > keys else None
-    out = _attention(real, causal, 2 * parts * rows <= columns)(*arrays)
-    out = out.reshape(lanes, parts * rows * size, value.shape[-1])[:, :queries]
-    return out.reshape(*leading, queries, value.shape[-1])
+    reach = tasks.columns * tasks.width
+    square = tasks.parts * tasks.rows * tasks.size <= reach
+    out = _attention(keys if reach > keys else None, causal, square)(*arrays)
+    out = out.reshape(tasks.lanes, -1, outputs)[:, :queries]
+    return out.reshape(*leading, queries, outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tasks:
+    """How work is shared out: lanes of the batch, parts of a lane's queries, and blocks.
+
+    A task has `rows` blocks of `size` queries, and `columns` blocks of `width` keys.
+    """
+
+    leading: tuple[int, ...]
+    parts: int
+    rows: int
+    size: int
+    columns: int
+    width: int
+
+    @staticmethod
+    def of(leading: tuple[int, ...], queries: int, keys: int) -> _Tasks:
+        """Blocks of equal sizes, which fill up the lengths with as little as may be."""
+        longest = max(queries, keys)
+        size = _filled(-(-longest // -(-longest // BLOCK)), _STEP)
+        parts = min(-(-queries // size), -(-_TASKS // math.prod(leading)))
+        rows = -(-queries // (parts * size))
+        return _Tasks(leading, parts, rows, size, -(-keys // (size // 2)), size // 2)
+
+    @property
+    def lanes(self) -> int:
+        return math.prod(self.leading)
+
+    def first(self) -> Any:
+        """At which block of queries each task begins."""
+        return np.tile(np.arange(self.parts) * self.rows, self.lanes)
+
+    def of_queries(self, x: Any) -> Any:
+        """x as (tasks, rows, size, features)."""
+        sizes = self.parts * self.rows * self.size, x.shape[-1]
+        return self.spread(x, sizes, (self.rows, self.size, x.shape[-1]))
+
+    def of_keys(self, x: Any) -> Any:
+        """x as (tasks, columns, width, features), the same for all parts."""
+        sizes = self.columns * self.width, x.shape[-1]
+        lanes = self.spread(x, sizes, sizes, 1)
+        repeated = np.broadcast_to(lanes[:, None], (self.lanes, self.parts, *sizes))
+        return repeated.reshape(-1, self.columns, self.width, sizes[1])
+
+    def of_scores(self, x: Any) -> Any:
+        """x, of the shape of scores, as (tasks, rows, size, columns, width)."""
+        sizes = self.parts * self.rows * self.size, self.columns * self.width
+        return self.spread(x, sizes, (self.rows, self.size, self.columns, self.width))
+
+    def spread(
+        self, x: Any, sizes: tuple[int, int], shape: tuple[int, ...], parts: int | None = None
+    ) -> Any:
+        """x as (lanes * parts, *shape), with its last axes filled up to `sizes` unless they are 1.
+
+        Inside a trace a constant becomes a value, so that it is not stored with all repetitions.
+        """
+        x = wrap(lift(x)) if current() is not None else x
+        x = np.reshape(x, (1,) * (2 - x.ndim) + x.shape)
+        for axis in (-2, -1):
+            x = x if x.shape[axis] == 1 else _fill(x, axis, sizes[axis])
+        full = np.broadcast_to(x, (*self.leading, *sizes))
+        return full.reshape(self.lanes * (self.parts if parts is None else parts), *shape)
 
 
 def _filled(count: int, step: int) -> int:
