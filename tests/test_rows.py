@@ -13,7 +13,7 @@ import wengert as wg
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.op import REGISTRY
-from wengert.ir.passes.rows import fuse_rows
+from wengert.ir.passes.rows import as_batches, fuse_rows
 from wengert.ir.program import Program
 from wengert.ir.types import FLOAT64, TensorType
 from wengert.ir.verify import verify
@@ -88,3 +88,21 @@ def test_examples_apart_are_rows() -> None:
             np.testing.assert_allclose(found, wanted, rtol=1e-12)
         names = [e.op.name for e in wg.make_ir(partial(loss, apart=True))(*given).program.eqns]
         assert "for_each" in names and "tanh" not in names
+
+
+def test_rows_of_plain_operations_become_a_batch() -> None:
+    """For devices: all but a row with a loop in it."""
+
+    def f(x: Any, w: Any) -> Any:
+        plain = wg.vmap(lambda x, w: (np.tanh(x @ w), w), (0, None), apart=True)(x, w)
+        looped = wg.vmap(lambda x: wg.fori_loop(0, 3, lambda i, s: np.sin(s), x), apart=True)(x)
+        return plain, looped
+
+    args = np.random.default_rng(2).standard_normal((2, 3, 3, 3))
+    program = wg.make_ir(f)(args[0], args[1][0]).program
+    changed = as_batches(program)
+    verify(changed)
+    assert sum(e.op.name == "for_each" for e in changed.eqns) == 1
+    given = [args[0], args[1][0]]
+    for x, y in zip(evaluate(program, given), evaluate(changed, given), strict=True):
+        np.testing.assert_allclose(y, x, rtol=1e-12)

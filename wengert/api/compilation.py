@@ -18,6 +18,7 @@ from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import communicates
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.pipeline import default_pipeline, real_pipeline
+from wengert.ir.passes.rows import as_batches
 from wengert.ir.passes.unchecked import unchecked
 from wengert.ir.program import Program, equations
 from wengert.ir.text import fingerprint
@@ -112,6 +113,7 @@ def lower_program(
     Outputs may take the memory of the inputs that are `donated`.
     """
     kernels: Any = importlib.import_module("wengert.kernels.lower")  # as late as the engines
+    program = as_batches(program) if grid else program
     lowered: Lowered = kernels.lower(real_pipeline(program), grid, donated)
     if dumping():
         dump("lowered", "kernels", lambda: loops_text(lowered.loops))

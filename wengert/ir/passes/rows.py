@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wengert.ir.builder import substitute
-from wengert.ir.program import Atom, Eqn, Program, Var, acts
-from wengert.ir.rewrite import map_regions
+from wengert.ir.builder import Builder, Value, substitute
+from wengert.ir.ops.structural_family import in_front
+from wengert.ir.program import Atom, Eqn, Program, Var, acts, regions
+from wengert.ir.rewrite import map_regions, rename
+from wengert.ir.transforms.batch import spread
 
 
 def fuse_rows(program: Program) -> Program:
@@ -115,3 +117,36 @@ class _Pair:
 def _renamed(eqn: Eqn, env: dict[Var, Atom]) -> Eqn:
     inputs = tuple([substitute(env, a) for a in eqn.inputs])
     return Eqn(eqn.op, inputs, eqn.outputs, eqn.params, eqn.location)
+
+
+def as_batches(program: Program) -> Program:
+    """`program` with each for_each of plain operations as these operations on the whole batch.
+
+    For a device whose threads are many, and whose library takes a batch of products at once.
+    """
+    if not any(map(_is_plain, program.eqns)):
+        return program
+    builder = Builder(inputs=list(program.inputs))
+    env: dict[Atom, Atom] = {}
+    for eqn in program.eqns:
+        eqn = rename(eqn, env)
+        if not _is_plain(eqn):
+            builder.eqns.append(eqn)
+            continue
+        builder.location = eqn.location
+        size, count = eqn.params["size"], eqn.params["consts"]
+        operands = [Value(builder, a) for a in eqn.inputs]
+        flags = [k >= count for k in range(len(operands))]
+        values, found = spread(builder, eqn.params["body"], operands, flags, size)
+        rows = [in_front(v, on, size).atom for v, on in zip(values, found, strict=True)]
+        env.update(zip(eqn.outputs, rows, strict=True))
+    outputs = tuple([env.get(a, a) for a in program.outputs])
+    return Program(program.inputs, tuple(builder.eqns), outputs)
+
+
+def _is_plain(eqn: Eqn) -> bool:
+    """Whether an equation is a for_each of rows without loops, branches and calls."""
+    if eqn.op.name != "for_each":
+        return False
+    body: Program = eqn.params["body"]
+    return not any(acts(e) or next(regions(e), None) is not None for e in body.eqns)
