@@ -147,6 +147,7 @@ def test_every_workload_of_the_contract_is_there() -> None:
             "digits",
             "linalg",
             "newton",
+            "nn",
             "sort",
             "fft",
             "random",
