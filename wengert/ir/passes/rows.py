@@ -149,4 +149,4 @@ def _is_plain(eqn: Eqn) -> bool:
     if eqn.op.name != "for_each":
         return False
     body: Program = eqn.params["body"]
-    return not any(acts(e) or next(regions(e), None) is not None for e in body.eqns)
+    return not any(acts(e) or regions(e) for e in body.eqns)
