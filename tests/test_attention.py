@@ -52,6 +52,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lead", "queries", "keys", "names"), CASES)
 def test_all_modes(lead: Any, queries: int, keys: int, names: str) -> None:
     inputs, given = drawn(lead, queries, keys), options(names, queries, keys)
@@ -75,6 +76,7 @@ def test_all_modes(lead: Any, queries: int, keys: int, names: str) -> None:
         np.testing.assert_allclose(mine, plain, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_reverse_over_reverse() -> None:
     inputs = drawn((), 363, 364)
 
@@ -147,6 +149,7 @@ def temporaries(function: Any, length: int) -> int:
     return loops.arena + sum(b.nbytes for b in local)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["causal", "", "mask"])
 def test_memory_is_linear_in_the_sequence(names: str) -> None:
     """Here the mask says which keys there are in each element of the batch."""

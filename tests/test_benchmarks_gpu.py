@@ -60,6 +60,7 @@ def test_a_product_with_an_epilogue_is_held_to_the_product_alone() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_line_of_twenty_kernels_has_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = fake_cupy.Gpu()
     use_stand_in(monkeypatch, gpu)

@@ -272,6 +272,7 @@ def test_transposed_reads_are_tiled() -> None:
     assert extents[-6:] == [2, 2, 64, 64, 64, 64]
 
 
+@pytest.mark.slow
 def test_tiles_of_few_rows() -> None:
     """All rows are in one tile; threads share the columns."""
 

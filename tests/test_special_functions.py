@@ -128,6 +128,7 @@ def test_slopes_at_the_ends() -> None:
     np.testing.assert_array_equal(found, [0, 0, np.nan])
 
 
+@pytest.mark.slow
 def test_zeta_is_scipys() -> None:
     """Of one argument everywhere, of two above 1; its derivatives reach Riemann's below 0."""
     x = np.array([0.5, 1, 1.5, 3.3, 30, 0, -0.5, -2, -3.5, -20.3, np.nan])
