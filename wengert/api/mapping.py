@@ -50,15 +50,7 @@ def vmap(
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, tree = flatten((args, kwargs))
         names = [_name(p) for p in paths((args, kwargs))]
-        axes = _in_axes(in_axes, tree)
-        types = [
-            None if axis is None else abstract(x, name)
-            for x, axis, name in zip(leaves, axes, names, strict=True)
-        ]
-        axes = [
-            None if t is None else _normal(axis, t.type, name)
-            for axis, t, name in zip(axes, types, names, strict=True)
-        ]
+        types, axes = _typed_axes(leaves, _in_axes(in_axes, tree), names)
         size = _size(types, axes, names, axis_size)
         places = [i for i, axis in enumerate(axes) if axis is not None]
 
@@ -78,6 +70,21 @@ def vmap(
         return traced.unflatten(results)
 
     return mapped
+
+
+def _typed_axes(
+    leaves: Sequence[Any], axes: Sequence[Any], names: Sequence[str]
+) -> tuple[list[Abstract | None], list[int | None]]:
+    """The types of the leaves that are mapped, and the axes along which they are, from 0 on."""
+    types = [
+        None if axis is None else abstract(x, name)
+        for x, axis, name in zip(leaves, axes, names, strict=True)
+    ]
+    normal = [
+        None if t is None else _normal(axis, t.type, name)
+        for axis, t, name in zip(axes, types, names, strict=True)
+    ]
+    return types, normal
 
 
 def _name(path: str) -> str:

@@ -47,16 +47,9 @@ def in_two_versions(
     if not slow:
         return (), ()
     flag = Register(BOOL)
-    fast_forms = {x: expand(s, x, guard=False) for x in slow}
-    rewrite = _Rewriter(s, fast_forms)
+    rewrite = _Rewriter(s, {x: expand(s, x, guard=False) for x in slow})
     changing = _changing(loop, slow)
-    fast: list[Stmt] = []
-    seen: set[Expr] = set()
-    for stmt in loop.body:
-        called = [x for x in _nodes(*_values(stmt)) if x in slow and x not in seen - changing]
-        fast += [Accumulate(flag, "or", rewrite(slow[x])) for x in called]
-        fast.append(rewrite.statement(stmt))
-        seen.update(called)
+    fast = _noting(loop, slow, changing, rewrite, flag)
     own = {stmt.register for stmt in loop.body if isinstance(stmt, Declare)}
     kept = {
         stmt.register: Register(stmt.register.dtype)
@@ -76,26 +69,49 @@ def in_two_versions(
         return (
             Declare(flag, s.const(False, BOOL)),
             *(Declare(k, s.register(r)) for r, k in kept.items()),
-            Loop(loop.index, start, stop, tuple(fast), loop.kind),
+            Loop(loop.index, start, stop, fast, loop.kind),
             If(s.register(flag), (*restored, exact)),
         )
 
     if loop.index.extent <= STRIP:
         return strip(loop.start, loop.stop), again
+    number, first, last, count = _strips(s, loop, only_stores)
+    return (Loop(number, s.int(0), count, strip(first, last)),), again
+
+
+def _noting(
+    loop: Loop, slow: dict[Expr, Expr], changing: set[Expr], rewrite: _Rewriter, flag: Register
+) -> tuple[Stmt, ...]:
+    """The body in its fast form; before each call that may have a value of its own, `flag` is set
+    if the argument is too large."""
+    fast: list[Stmt] = []
+    seen: set[Expr] = set()
+    for stmt in loop.body:
+        called = [x for x in _nodes(*_values(stmt)) if x in slow and x not in seen - changing]
+        fast += [Accumulate(flag, "or", rewrite(slow[x])) for x in called]
+        fast.append(rewrite.statement(stmt))
+        seen.update(called)
+    return tuple(fast)
+
+
+def _strips(s: ScalarBuilder, loop: Loop, again: bool) -> tuple[Index, Expr, Expr, Expr]:
+    """The number of a strip, where it begins and ends, and how many there are.
+
+    If turns may run `again` in another strip, all strips have the same length.
+    """
     length = constant_length(s, loop)
-    if only_stores and length is not None:
+    if again and length is not None:
         # as with chunks, the last strip begins earlier; strips are multiples of a vector's length
         size = -(-length // (64 * -(-length // STRIP))) * 64
         number = Index(-(-length // size))
         first = s.add(loop.start, s.mul(s.index(number), size))
         first = s.min(first, s.sub(loop.stop, size))
-        last, count = s.add(first, size), s.int(number.extent)
-    else:
-        number = Index(-(-loop.index.extent // STRIP))
-        first = s.add(loop.start, s.mul(s.index(number), STRIP))
-        last = s.min(loop.stop, s.add(first, STRIP))
-        count = s.idiv(s.add(s.sub(loop.stop, loop.start), STRIP - 1), STRIP)
-    return (Loop(number, s.int(0), count, strip(first, last)),), again
+        return number, first, s.add(first, size), s.int(number.extent)
+    number = Index(-(-loop.index.extent // STRIP))
+    first = s.add(loop.start, s.mul(s.index(number), STRIP))
+    last = s.min(loop.stop, s.add(first, STRIP))
+    count = s.idiv(s.add(s.sub(loop.stop, loop.start), STRIP - 1), STRIP)
+    return number, first, last, count
 
 
 def in_equal_chunks(s: ScalarBuilder, outer: Loop, place: Callable[[Buffer], object]) -> Loop:
