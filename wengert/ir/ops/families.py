@@ -329,26 +329,24 @@ def elementwise(
     if parts is not None:
         dtypes = (*dtypes, *COMPLEX)
         samples = with_complex(samples)
-    derived = no_derivative if partials is None else _jvp(partials)
-    return register(
-        Op(
-            name,
-            family,
-            infer=_infer(name, arity, dtypes, out) if infer is None else infer,
-            evaluate=evaluate if infer is not None else _evaluate(evaluate, out),
-            params=params,
-            jvp=jvp or derived,
-            linear=linear,
-            transpose=transpose,
-            batch=batch_elementwise(name),
-            element=_element(scalar, storage),
-            check=check,
-            parts=None if parts is None else of_one(parts),
-            samples=samples,
-            cost=cost,
-            doc=doc,
-        )
+    op = Op(
+        name,
+        family,
+        infer=_infer(name, arity, dtypes, out) if infer is None else infer,
+        evaluate=evaluate if infer is not None else _evaluate(evaluate, out),
+        params=params,
+        jvp=jvp or (no_derivative if partials is None else _jvp(partials)),
+        linear=linear,
+        transpose=transpose,
+        batch=batch_elementwise(name),
+        element=_element(scalar, storage),
+        check=check,
+        parts=None if parts is None else of_one(parts),
+        samples=samples,
+        cost=cost,
+        doc=doc,
     )
+    return register(op)
 
 
 def elementwise_made(
