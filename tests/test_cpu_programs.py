@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import cpu_programs as build
@@ -12,6 +13,7 @@ from cpu_programs import S, buffer, executable, loop, program
 
 import wengert as wg
 from wengert import errors
+from wengert.backends.cpu import machine
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -54,8 +56,22 @@ def test_chunked_sum() -> None:
 SIZES = [(1, 4, 5, 6), (3, 4, 5, 6), (2, 1, 5, 6), (2, 4, 1, 6), (1, 1, 1, 6), (2, 3, 4, 0)]
 
 
+# at the borders of tiles, panels and blocks of the product that is written for vectors
+BORDERS = [(1, 70, 65, 80), (2, 13, 32, 257), (1, 15, 31, 9), (1, 57, 17, 300), (1, 113, 530, 3)]
+
+
+@pytest.fixture(params=["own", "blas"])
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has matrix products be wengert's own, where this machine has the vectors, or a BLAS's."""
+    found = machine.target()
+    monkeypatch.setattr(machine, "target", lambda: replace(found, masks=request.param == "own"))
+    if request.param == "own" and not found.masks:
+        pytest.skip("this machine has no vectors of 512 bits")
+
+
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("size", [*SIZES, (1, 0, 3, 2), (1, 70, 65, 80)])
+@pytest.mark.parametrize("size", [*SIZES, (1, 0, 3, 2), *BORDERS])
 @pytest.mark.parametrize("transposes", list(itertools.product([False, True], repeat=2)))
 def test_gemm(size: tuple[int, int, int, int], transposes: tuple[bool, bool], dtype: str) -> None:
     batch, m, n, k = size
@@ -66,6 +82,13 @@ def test_gemm(size: tuple[int, int, int, int], transposes: tuple[bool, bool], dt
     made = build.gemm(*size, transposes, dtype, shared=False)
     (out,) = executable(made, [a.shape, b.shape], [(batch, m, n)])(a, b)
     np.testing.assert_allclose(out, expected, rtol=1e-4 if dtype == "f4" else 1e-12, atol=1e-5)
+
+
+def test_products_of_some_rows_have_the_bits_of_all() -> None:
+    a, b = np.random.default_rng(2).normal(size=(2, 260, 260))
+    whole = wg.jit(np.matmul)(a, b)
+    for rows in (5, 30, 101):
+        np.testing.assert_array_equal(wg.jit(np.matmul)(a[:rows], b), whole[:rows])
 
 
 def test_gemm_shares_an_operand_without_stride() -> None:

@@ -13,6 +13,7 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -76,6 +77,13 @@ def write(folder: pathlib.Path, key: str, entry: Entry) -> None:
             os.unlink(name)
             raise
         _evict(folder, LIMIT)
+
+
+def parts(entry: Entry) -> list[bytes]:
+    """The object files of an entry, whose lengths are the fact `sizes`."""
+    sizes: list[int] = entry.facts["sizes"]
+    ends = list(itertools.accumulate(sizes))
+    return [entry.code[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def full_key(key: str) -> str:

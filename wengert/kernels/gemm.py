@@ -24,7 +24,7 @@ CALL_WORK = 8_000
 # A thread's share of a product or a batch has at least this many multiplications.
 SHARE_WORK = 1_000_000
 # Shares of at least this many each are cut further, to feed more threads.
-LARGE_WORK = 1 << 27
+LARGE_WORK = 1 << 28
 MAX_SHARES = 32
 # A block of rows has at least so many, so that BLAS packs the other operand for enough of them.
 LEAST_ROWS = 16

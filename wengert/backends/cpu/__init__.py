@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -54,7 +53,7 @@ def compile(  # noqa: A001 - the name that the stages have
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
     donors = tuple(entry.facts["donors"])
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures, donors)
-    addresses, code = load(_files(entry), [MAIN], resolve)
+    addresses, code = load(cache.parts(entry), [MAIN], resolve)
     # a constant may be an array that the caller will donate
     copied = True if signature.donated else None
     kept = tuple(np.array(c, order="C", copy=copied) for c in constants)
@@ -90,13 +89,6 @@ def _compiled(
     if key is not None and config().cache:
         cache.write(config().cache_dir, key, entry)
     return entry
-
-
-def _files(entry: cache.Entry) -> list[bytes]:
-    """The object files of a program."""
-    sizes: list[int] = entry.facts["sizes"]
-    ends = list(itertools.accumulate(sizes))
-    return [entry.code[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _constants_from(entry: cache.Entry) -> list[np.ndarray[Any, Any]]:

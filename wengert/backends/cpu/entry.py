@@ -21,7 +21,7 @@ import numpy as np
 from wengert.backends.cpu import entry_text as layout
 from wengert.backends.cpu.executable import Signature
 from wengert.backends.cpu.load import load
-from wengert.backends.cpu.support import object_code, resolve
+from wengert.backends.cpu.support import object_codes, resolve
 from wengert.ir.types import TensorType
 from wengert.kernels.failed import failed
 
@@ -183,7 +183,9 @@ def _entry_address() -> tuple[int, Any] | None:
     """The entry function of this process, and what keeps it in memory."""
     global _entry
     if _entry is None and _supported():
-        addresses, code = load([object_code(layout.ENTRY_TEXT)], [layout.ENTRY], resolve)
+        addresses, code = load(
+            object_codes("entry", lambda: [layout.ENTRY_TEXT]), [layout.ENTRY], resolve
+        )
         _entry = (addresses[layout.ENTRY], code)
     return _entry
 

@@ -177,5 +177,6 @@ _FAMILIES: dict[str, Callable[[str], int]] = {
     "npysort": lambda routine: numpy_sorts.sort(routine, _numpy_api(_FUNCTIONS_OF_DTYPE)),
     "npy": lambda number: _numpy_api(int(number)),
     "py": lambda name: id(_PYTHON[name]),
+    "scratch": lambda _: ctypes.addressof(threads.SCRATCH),
 }
 """What finds a function, by the first part of its symbol."""

@@ -1,18 +1,42 @@
-"""Matrix products: calls of a BLAS from kernels, on our threads instead of its own.
+"""Matrix products: calls from kernels of wengert's own (`gemm_text.py`), or of a BLAS.
 
-A BLAS with threads of its own would fight ours for the cores: both wait by spinning. So while a
-program with matrix products runs, the BLAS is told to use one thread (`runtime_text.py`), and the
+Ours needs vectors of 512 bits with masks. A BLAS runs on our threads instead of its own: with
+threads of its own it would fight ours for the cores, since both wait by spinning. So while a
+program that calls a BLAS runs, the BLAS is told to use one thread (`runtime_text.py`), and the
 loops around the calls are spread over ours.
 """
 
 from __future__ import annotations
 
+from wengert.backends.cpu import gemm_text
 from wengert.backends.cpu.llvm_expr import Body, Module
 from wengert.kernels.loops import Gemm, Matrix
 
 
 def print_gemm(body: Body, entry: list[str], call: Gemm) -> None:
-    """Prints one product; BLAS is column-major: out.T = rhs.T @ lhs.T."""
+    """Prints one product."""
+    if body.module.target.masks and call.k:
+        _own(body, call)
+    else:
+        _blas(body, entry, call)
+    body.forget((body.place(call.out.buffer),))
+
+
+def _own(body: Body, call: Gemm) -> None:
+    """Calls the product that is compiled for this machine."""
+    kind = gemm_text.F64 if call.out.buffer.dtype.itemsize == 8 else gemm_text.F32
+    name = f"@{gemm_text.name(kind)}"
+    body.module.declare(name, "void", gemm_text.PARAMETERS)
+    operands = [f"i64 {body.value(call.m)}", f"i64 {call.n}", f"i64 {call.k}"]
+    for matrix in (call.lhs, call.rhs):
+        strides = f"i64 {matrix.row}, i64 {matrix.column}"
+        operands.append(f"ptr {_address(body, matrix)}, {strides}")
+    operands.append(f"ptr {_address(body, call.out)}, i64 {call.out.row}")
+    body.line(f"call void {name}({', '.join(operands)})")
+
+
+def _blas(body: Body, entry: list[str], call: Gemm) -> None:
+    """Calls a BLAS, which is column-major: out.T = rhs.T @ lhs.T."""
     module = body.module
     precision, kind = ("d", "double") if call.out.buffer.dtype.itemsize == 8 else ("s", "float")
     rows = body.fresh("%rows")
@@ -38,7 +62,6 @@ def print_gemm(body: Body, entry: list[str], call: Gemm) -> None:
     name = f"@blas.{precision}gemm"
     module.declare(name, "void", ", ".join(["ptr"] * len(arguments)))
     body.line(f"call void {name}({', '.join('ptr ' + a for a in arguments)})")
-    body.forget((body.place(call.out.buffer),))
 
 
 def _layout(matrix: Matrix, rows: int, columns: int) -> tuple[str, int]:

@@ -16,8 +16,9 @@ from wengert.backends.cpu.runtime_text import (
 )
 from wengert.kernels.loops import (
     Buffer,
-    Call,
     Communicate,
+    Factorise,
+    Gemm,
     Kernel,
     Loop,
     LoopProgram,
@@ -178,7 +179,8 @@ class Main:
         if self.widest:
             self.prologue.append(f"  %table = alloca [{self.widest} x ptr]")
         before, after = [], []
-        if any(map(_multiplies, self.program.steps)):
+        own = module.target.masks
+        if any(_calls_blas(kernel, own) for kernel in self.program.steps):
             declare(module, BLAS_BEGIN)
             declare(module, BLAS_END)
             before, after = [f"  call void @{BLAS_BEGIN}()"], [f"  call void @{BLAS_END}()"]
@@ -201,9 +203,13 @@ class Main:
         )
 
 
-def _multiplies(kernel: Kernel) -> bool:
-    """Whether a kernel calls a BLAS or LAPACK."""
-    return any(isinstance(st, Call) for st in walk(kernel.body))
+def _calls_blas(kernel: Kernel, own: bool) -> bool:
+    """Whether a kernel calls a BLAS or LAPACK; with `own`, matrix products need none."""
+    return any(
+        (isinstance(st, Gemm) and not (own and st.k))
+        or (isinstance(st, Factorise) and st.library == "lapack")
+        for st in walk(kernel.body)
+    )
 
 
 def declare(module: Module, name: str) -> None:

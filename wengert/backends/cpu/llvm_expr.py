@@ -37,7 +37,10 @@ _LIBRARY = Register(FLOAT64)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the printer wants to know of a CPU: has it fused multiply-add and vector masks?"""
+    """What the printer wants to know of a CPU.
+
+    Has it fused multiply-add, has it vectors of 512 bits with masks?
+    """
 
     fma: bool
     masks: bool

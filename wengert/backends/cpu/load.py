@@ -42,7 +42,9 @@ def _load_elf(
 
 
 # the names that only `resolve` knows; those of the C library and of Python, LLVM finds by itself
-_NAMES = re.compile(rb"wengert_runtime|(?:wg|blas|blasthreads|special|npy|py)\.[A-Za-z0-9_.]+")
+_NAMES = re.compile(
+    rb"wengert_runtime|(?:wg|scratch|blas|blasthreads|special|npy|py)\.[A-Za-z0-9_.]+"
+)
 
 
 def _load_by_llvm(

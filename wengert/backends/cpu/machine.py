@@ -25,7 +25,6 @@ __all__ = [
     "LOCK",
     "assembly",
     "empty_engine",
-    "object_code",
     "object_codes",
     "optimized",
     "target",
@@ -95,12 +94,17 @@ def _machine(level: int, number: int) -> tuple[Any, str]:
     return machine, str(machine.target_data)
 
 
-def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, Any]:
-    """The module of `source` after optimisation, and the target machine of thread `number`."""
-    machine, layout = _machine(level, number)
+def _parsed(source: str, layout: str) -> Any:
     module = llvm.parse_assembly(source, llvm.create_context())
     module.triple = host()[0]
     module.data_layout = layout
+    return module
+
+
+def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, Any]:
+    """The module of `source` after optimisation, and the target machine of thread `number`."""
+    machine, layout = _machine(level, number)
+    module = _parsed(source, layout)
     tuning = llvm.create_pipeline_tuning_options(speed_level=level)
     tuning.loop_vectorization = True
     tuning.loop_interleaving = True
@@ -113,20 +117,17 @@ def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, A
     return module, machine
 
 
-def object_code(source: str) -> bytes:
-    """The object file of LLVM text."""
-    return object_codes([source])[0]
+def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes]:
+    """The object files of LLVM texts, made at the same time.
 
-
-def object_codes(sources: Sequence[str]) -> list[bytes]:
-    """The object files of LLVM texts, made at the same time."""
+    Texts that are to be taken `as_written`, in vectors already, are not optimised.
+    """
     found: list[bytes | BaseException] = [b""] * len(sources)
 
     def make(number: int) -> None:
         try:
             with _machine_lock(number):
-                module, machine = optimized(sources[number], number=number)
-                found[number] = emit_object(machine, module)
+                found[number] = _emitted(sources[number], number, as_written)
         except BaseException as error:  # raised again in the thread that asked
             found[number] = error
 
@@ -140,6 +141,14 @@ def object_codes(sources: Sequence[str]) -> list[bytes]:
         for thread in threads:
             thread.join()
     return [_result(each) for each in found]
+
+
+def _emitted(source: str, number: int, as_written: bool) -> bytes:
+    if as_written:
+        machine, layout = _machine(_LEVEL, number)
+        return emit_object(machine, _parsed(source, layout))
+    module, machine = optimized(source, number=number)
+    return emit_object(machine, module)
 
 
 @functools.cache

@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wengert.backends import cache
-from wengert.backends.cpu import libraries
+from wengert.backends.cpu import gemm_text, libraries, threads
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.config import config
 
 
-def object_code(text: str) -> bytes:
-    """The object file of LLVM text, from the cache if it is there."""
-    entry = cache.read(config().cache_dir, text) if config().cache else None
+def object_codes(
+    name: str, texts: Callable[[], Sequence[str]], as_written: bool = False
+) -> list[bytes]:
+    """The object files of LLVM texts, from the cache if they are there.
+
+    The name stands for the texts: the cache knows the sources that they are made by.
+    """
+    entry = cache.read(config().cache_dir, name) if config().cache else None
     if entry is None:
         # imported at the first use, since it takes LLVM along
         machine: Any = importlib.import_module("wengert.backends.cpu.machine")
-        entry = cache.Entry({}, machine.object_code(text))
+        files: list[bytes] = machine.object_codes(texts(), as_written)
+        entry = cache.Entry({"sizes": [len(file) for file in files]}, b"".join(files))
         if config().cache:
-            cache.write(config().cache_dir, text, entry)
-    return entry.code
+            cache.write(config().cache_dir, name, entry)
+    return cache.parts(entry)
 
 
 def resolve(name: str) -> int:
     """The address of a symbol that a program lacks."""
-    return _runtime()[0][name] if name in DECLARATIONS else libraries.resolve(name)
+    if name in DECLARATIONS:
+        return _runtime()[0][name]
+    return _product(name)[0][name] if name in gemm_text.KINDS else libraries.resolve(name)
 
 
 @functools.cache
 def _runtime() -> tuple[dict[str, int], Any]:
     """The runtime's functions, and what keeps them in memory."""
-    return load([object_code(RUNTIME_TEXT)], list(DECLARATIONS), libraries.resolve)
+    return load(
+        object_codes("runtime", lambda: [RUNTIME_TEXT]), list(DECLARATIONS), libraries.resolve
+    )
+
+
+@functools.cache
+def _product(name: str) -> tuple[dict[str, int], Any]:
+    """A matrix product's function, and what keeps it in memory."""
+    threads.keep_scratch(gemm_text.SCRATCH_BYTES)
+    files = object_codes(name, lambda: gemm_text.texts(gemm_text.KINDS[name]), as_written=True)
+    return load(files, [name], libraries.resolve)

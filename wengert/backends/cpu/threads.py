@@ -23,6 +23,8 @@ from wengert.config import config
 
 # the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
 RUNTIME = (ctypes.c_int64 * 8)(0, 1)
+# memory that no matrix product uses now, to be had by the next (`gemm_text.py`)
+SCRATCH = (ctypes.c_void_p * 8)()
 # The layers that take calls from several threads at once. TBB comes first: the thread that calls
 # does the work of those that the system keeps waiting, where OpenMP waits for each of them.
 _LAYERS = ("tbbpool", "omppool")
@@ -30,6 +32,20 @@ _SPINS = "1000"  # some tens of microseconds
 _lock = threading.Lock()
 _layer: ModuleType | None = None
 _tried = False
+
+
+def keep_scratch(nbytes: int) -> None:
+    """Have one stretch of memory in `SCRATCH`, so that products which get no more can wait for it.
+
+    Raises MemoryError.
+    """
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+    with _lock:
+        if SCRATCH[0] is None:
+            SCRATCH[0] = libc.malloc(nbytes)
+            if SCRATCH[0] is None:
+                raise MemoryError(f"matrix products need {nbytes} bytes of memory to work in")
 
 
 def thread_count() -> int:
