@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy_oracle import agree
 from test_mutation import alike
 
 import wengert as wg
+from wengert.backends.cpu import merge_text, support
 
 R = np.random.default_rng(0)
 
@@ -102,3 +104,35 @@ def test_the_interpreter_of_loops_merges_too() -> None:
     found = loops(program, [x])
     np.testing.assert_array_equal(found[0], np.sort(x))
     np.testing.assert_array_equal(found[1], np.argsort(x, kind="stable"))
+
+
+def _numbers(rng: np.random.Generator, dtype: np.dtype[Any], n: int, special: bool) -> Any:
+    """Random numbers, some of them the extreme ones of their dtype."""
+    if dtype.kind == "f":
+        found = rng.normal(size=n).astype(dtype)
+        extreme = np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0], dtype)
+    else:
+        limits = np.iinfo(dtype)
+        found = rng.integers(limits.min, limits.max, size=n, dtype=dtype, endpoint=True)
+        extreme = np.array([limits.min, limits.max], dtype)
+    if special and n:
+        found[rng.integers(0, n, size=n // 3)] = rng.choice(extreme, size=n // 3)
+    return found
+
+
+@pytest.mark.parametrize("char", "efdbhlBHIL")
+def test_merging_runs_sorts(char: str) -> None:
+    dtype = np.dtype(char)
+    address = support.resolve(merge_text.name(dtype))
+    sizes = (ctypes.c_int64, ctypes.c_int64)
+    merge = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *sizes)(address)
+    rng = np.random.default_rng(3)
+    for trial in range(60):
+        n = int(rng.integers(0, rng.choice([20, 100, 1000])))
+        m = int(rng.integers(0, n + 1))
+        x = _numbers(rng, dtype, n, trial % 3 == 0)
+        room = np.full(n + 4, 7, dtype)
+        room[:m], room[m:n] = np.sort(x[:m]), np.sort(x[m:])
+        merge(room.ctypes.data, m, n)
+        np.testing.assert_array_equal(room[:n], np.sort(x))
+        assert (room[n:] == 7).all()

@@ -5,6 +5,7 @@ They work in place: on a copy of the elements, or on the numbers 0, 1, ... that 
 
 from __future__ import annotations
 
+from wengert.backends.cpu import merge_text
 from wengert.backends.cpu.llvm_expr import Body
 from wengert.backends.cpu.llvm_types import memory_type
 from wengert.ir.types import DType
@@ -17,8 +18,9 @@ def print_sort(body: Body, entry: list[str], call: Factorise) -> None:
     given = body.address(source.buffer, body.value(source.offset))
     made = body.address(call.out.buffer, body.value(call.out.offset))
     if len(call.sources) == 2:
-        merge = _merge(body, source.buffer.dtype, ordering=_order(call))
-        keys = f"ptr {given}, " if _order(call) else ""
+        dtype, ordering = source.buffer.dtype, _order(call)
+        merge = _merge_of_orders(body, dtype) if ordering else _merge_of_values(body, dtype)
+        keys = f"ptr {given}, " if ordering else ""
         body.line(f"call void {merge}({keys}ptr {made}, i64 {call.shapes[1][1]}, i64 {n})")
     elif _order(call):
         body.module.helpers["@wg.counted"] = _COUNTED
@@ -41,10 +43,17 @@ def _declared(body: Body, call: Factorise, arguments: str) -> str:
     return name
 
 
-def _merge(body: Body, dtype: DType, ordering: bool) -> str:
-    """The name of the function that merges two sorted runs, or the orders of two runs of keys."""
+def _merge_of_values(body: Body, dtype: DType) -> str:
+    """The function that merges two sorted runs, compiled once for all programs."""
+    name = f"@{merge_text.name(dtype)}"
+    body.module.declare(name, "void", merge_text.PARAMETERS)
+    return name
+
+
+def _merge_of_orders(body: Body, dtype: DType) -> str:
+    """The name of the function that merges the orders of two runs of keys."""
     kind, signed = memory_type(dtype), dtype.kind == "i"
-    name = f"@wg.merge.{'order' if ordering else 'values'}.{dtype.char}"
+    name = f"@wg.merge.order.{dtype.char}"
     if dtype.kind == "f":
         later = [
             f"%below = fcmp olt {kind} %right, %left",
@@ -55,16 +64,10 @@ def _merge(body: Body, dtype: DType, ordering: bool) -> str:
         ]
     else:
         later = [f"%swap = icmp {'s' if signed else 'u'}lt {kind} %right, %left"]
-    forms = _OF_ORDERS if ordering else _OF_VALUES
-    item = "i64" if ordering else kind
-    size = 8 if ordering else dtype.itemsize
-    texts = {k: v.format(kind=kind, item=item) for k, v in forms.items()}
     body.module.declare("@malloc", "ptr", "i64")
     body.module.declare("@free", "void", "ptr")
     body.module.declare("@llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
-    body.module.helpers[name] = _MERGE.format(
-        name=name, item=item, size=size, later="\n  ".join(later), **texts
-    )
+    body.module.helpers[name] = _MERGE.format(name=name, kind=kind, later="\n  ".join(later))
     return name
 
 
@@ -86,13 +89,13 @@ done:
   ret void
 }"""
 
-# The left run is copied out of the way, then both are merged from their beginnings: of two equal
-# elements the left one comes first. When one run is at its end, what is left of the right one is in
-# its place already (its order counts from its own beginning: the left run's length is added), and
-# what is left of the other is copied.
-_MERGE = """define internal void {name}({given}ptr %out, i64 %m, i64 %n) nounwind {{
+# The left order is copied out of the way, then both are merged from their beginnings: of two equal
+# keys the left one comes first. The right order counts from its own beginning, so the left run's
+# length is added. When one is at its end, the rest of the right one is in its place already, and
+# the rest of the left one is copied.
+_MERGE = """define internal void {name}(ptr noalias %keys, ptr %out, i64 %m, i64 %n) nounwind {{
 entry:
-  %bytes = mul nuw nsw i64 %m, {size}
+  %bytes = mul nuw nsw i64 %m, 8
   %runs = call ptr @malloc(i64 %bytes)
   call void @llvm.memcpy.p0.p0.i64(ptr %runs, ptr %out, i64 %bytes, i1 false)
   br label %test
@@ -105,17 +108,19 @@ test:
   %both = and i1 %some, %others
   br i1 %both, label %step, label %rest
 step:
-  %pa = getelementptr inbounds {item}, ptr %runs, i64 %i
-  %a = load {item}, ptr %pa
-  %pb = getelementptr inbounds {item}, ptr %out, i64 %j
-  %b0 = load {item}, ptr %pb
-  {moved}
-  {left}
-  {right}
+  %pa = getelementptr inbounds i64, ptr %runs, i64 %i
+  %a = load i64, ptr %pa
+  %pb = getelementptr inbounds i64, ptr %out, i64 %j
+  %b0 = load i64, ptr %pb
+  %b = add nsw i64 %b0, %m
+  %pleft = getelementptr inbounds {kind}, ptr %keys, i64 %a
+  %left = load {kind}, ptr %pleft
+  %pright = getelementptr inbounds {kind}, ptr %keys, i64 %b
+  %right = load {kind}, ptr %pright
   {later}
-  %next = select i1 %swap, {item} %b, {item} %a
-  %place = getelementptr inbounds {item}, ptr %out, i64 %k
-  store {item} %next, ptr %place
+  %next = select i1 %swap, i64 %b, i64 %a
+  %place = getelementptr inbounds i64, ptr %out, i64 %k
+  store i64 %next, ptr %place
   %one = zext i1 %swap to i64
   %other = sub nsw i64 1, %one
   %j1 = add nsw i64 %j, %one
@@ -123,30 +128,13 @@ step:
   %k1 = add nsw i64 %k, 1
   br label %test
 rest:
-  %pc = getelementptr inbounds {item}, ptr %runs, i64 %i
-  %target = getelementptr inbounds {item}, ptr %out, i64 %k
+  %pc = getelementptr inbounds i64, ptr %runs, i64 %i
+  %target = getelementptr inbounds i64, ptr %out, i64 %k
   %count = sub nsw i64 %m, %i
-  %size = mul nsw i64 %count, {size}
+  %size = mul nsw i64 %count, 8
   call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %pc, i64 %size, i1 false)
   call void @free(ptr %runs)
-  {ending}
-  ret void
-}}"""
-_OF_VALUES = {
-    "given": "",
-    "moved": "%b = freeze {item} %b0",
-    "left": "%left = freeze {kind} %a",
-    "right": "%right = freeze {kind} %b",
-    "ending": "",
-}
-_OF_ORDERS = {
-    "given": "ptr noalias %keys, ",
-    "moved": "%b = add nsw i64 %b0, %m",
-    "left": "%pleft = getelementptr inbounds {kind}, ptr %keys, i64 %a\n"
-    "  %left = load {kind}, ptr %pleft",
-    "right": "%pright = getelementptr inbounds {kind}, ptr %keys, i64 %b\n"
-    "  %right = load {kind}, ptr %pright",
-    "ending": """br label %move
+  br label %move
 move:
   %at = phi i64 [ %j, %rest ], [ %at1, %moving ]
   %more = icmp slt i64 %at, %n
@@ -158,5 +146,6 @@ moving:
   store i64 %new, ptr %pd
   %at1 = add nsw i64 %at, 1
   br label %move
-done:""",
-}
+done:
+  ret void
+}}"""

@@ -7,8 +7,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from wengert.backends import cache
-from wengert.backends.cpu import gemm_text, libraries, threads
+from wengert.backends.cpu import gemm_text, libraries, merge_text, threads
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.config import config
@@ -36,7 +38,10 @@ def resolve(name: str) -> int:
     """The address of a symbol that a program lacks."""
     if name in DECLARATIONS:
         return _runtime()[0][name]
-    return _product(name)[0][name] if name in gemm_text.KINDS else libraries.resolve(name)
+    return _part(name)[0][name] if name.startswith(_PARTS) else libraries.resolve(name)
+
+
+_PARTS = ("wg.gemm.", "wg.merge.values.")
 
 
 @functools.cache
@@ -48,8 +53,15 @@ def _runtime() -> tuple[dict[str, int], Any]:
 
 
 @functools.cache
-def _product(name: str) -> tuple[dict[str, int], Any]:
-    """A matrix product's function, and what keeps it in memory."""
-    threads.keep_scratch(gemm_text.SCRATCH_BYTES)
-    files = object_codes(name, lambda: gemm_text.texts(gemm_text.KINDS[name]), as_written=True)
-    return load(files, [name], libraries.resolve)
+def _part(name: str) -> tuple[dict[str, int], Any]:
+    """A function of the runtime that not all programs need, and what keeps it in memory."""
+    kind = gemm_text.KINDS.get(name)
+    if kind is not None:
+        threads.keep_scratch(gemm_text.SCRATCH_BYTES)
+
+    def texts() -> Sequence[str]:
+        if kind is not None:
+            return gemm_text.texts(kind)
+        return [merge_text.text(np.dtype(name.rpartition(".")[2]))]
+
+    return load(object_codes(name, texts, as_written=True), [name], libraries.resolve)
