@@ -91,6 +91,17 @@ def test_products_of_some_rows_have_the_bits_of_all() -> None:
         np.testing.assert_array_equal(wg.jit(np.matmul)(a[:rows], b), whole[:rows])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u8", "f2", "i1"])
+def test_transposed_reads(dtype: str) -> None:
+    """In whole tiles and what is left beside them; by a function of vectors where there is one."""
+    rng = np.random.default_rng(4)
+    for shape in ((300, 71), (9, 3000), (2, 150, 131)):
+        x, y = (
+            rng.integers(0, 99, s).astype(dtype) for s in (shape, (*shape[:-2], *shape[:-3:-1]))
+        )
+        np.testing.assert_array_equal(wg.jit(lambda x, y: x.mT + y)(x, y), x.mT + y)
+
+
 def test_gemm_shares_an_operand_without_stride() -> None:
     a, b = np.random.default_rng(1).normal(size=(2, 3, 4, 4))
     made = build.gemm(3, 4, 4, 4, (False, False), "f8", shared=True)

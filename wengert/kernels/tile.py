@@ -3,8 +3,8 @@
 A transposed read touches a new cache line at each step of the inner loop, and if its stride is a
 power of two these lines even compete for few places in the cache. So the loops run in square
 tiles, and each tile first copies what it reads across, along the rows in which it lies in memory,
-into a local buffer that stays in the cache. Only loops that store, and neither combine nor carry
-anything, are tiled: their turns may run in any order.
+into a local buffer that stays in the cache, where it is turned around. Only loops that store, and
+neither combine nor carry anything, are tiled: their turns may run in any order.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, map_statements
 
-# Rows and columns of a tile: with 8-byte elements it fills 32 KiB.
+# Columns of a tile. A tile has so many rows that what it copies from each place is a KiB (less, and
+# memory is read too little at a time; more, and the copies leave the cache), in equal tiles.
 WIDTH = 64
-# All rows are in one tile if there are fewer than WIDTH, but these at least.
+RUN = 1024
+# All rows are in one tile if there are fewer than that, but these at least.
 FEW = 8
 # Arrays below this many elements fit the cache anyway.
 MIN_SIZE = 16_384
@@ -37,7 +39,7 @@ def tile(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
         return (loop,)
     rows, columns = chain[across], chain[-1]
     others = [x for i, x in enumerate(chain[:-1]) if i != across]
-    height = min(WIDTH, rows.index.extent)
+    height = _height(rows.index, columns)
     full_rows = rows.index.extent // height * height
     full_columns = columns.index.extent // WIDTH * WIDTH
     main = _tiles(s, rows.index, columns.index, columns.body, height)
@@ -49,6 +51,12 @@ def tile(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     if full_rows < rows.index.extent:
         result.append(_around(s, others, replace(rows, start=s.int(full_rows), body=(columns,))))
     return tuple(result)
+
+
+def _height(rows: Index, columns: Loop) -> int:
+    """The rows of a tile."""
+    widest = max(load.dtype.itemsize for load in _transposed(columns.body, rows, columns.index))
+    return rows.extent // -(-rows.extent * widest // RUN)
 
 
 def _chain(loop: Loop) -> list[Loop]:
@@ -110,7 +118,7 @@ def _tiles(
         s.index(columns): s.add(s.mul(s.index(column_tile), WIDTH), s.index(column)),
     }
     place = Rewriter(s, places.get)
-    inside = s.add(s.mul(s.index(column), height), s.index(row))
+    inside = s.add(s.mul(s.index(row), WIDTH), s.index(column))
     copies: list[Stmt] = []
     local: dict[Expr, Expr] = {}
     for load in _transposed(body, rows, columns):

@@ -78,9 +78,12 @@ def pack_rows(kind: Kind) -> str:
     return f.text()
 
 
-def pack_lines(kind: Kind) -> str:
-    """Steps are next to each other in memory: squares of a vector's lanes are transposed."""
-    f = Function(f"void {LINES}({PACKING})", "internal", f"nounwind noinline {VECTORS}")
+def pack_lines(kind: Kind, name: str = LINES, linkage: str = "internal") -> str:
+    """Steps are next to each other in memory: squares of a vector's lanes are transposed.
+
+    In `to`, steps are `%step` numbers apart.
+    """
+    f = Function(f"void {name}({PACKING}, i64 %step)", linkage, f"nounwind noinline {VECTORS}")
     none = "zeroinitializer"
     with f.loop("%width", kind.lanes) as i:
         room = lane_mask(f, kind, f.op(f"sub i64 %width, {i}"))
@@ -98,7 +101,7 @@ def pack_lines(kind: Kind) -> str:
             for c, column in enumerate(_transposed(f, kind, rows)):
                 there = f.op(f"icmp slt i64 {c}, {left}")
                 mask = f.op(f"select i1 {there}, {kind.mask} {room}, {kind.mask} {none}")
-                start = f.op(f"mul i64 {f.op(f'add i64 {p}, {c}')}, %width")
+                start = f.op(f"mul i64 {f.op(f'add i64 {p}, {c}')}, %step")
                 place = f.at(kind.scalar, "%to", f.op(f"add i64 {start}, {i}"))
                 masked_store(f, kind, column, place, mask)
     f.line("ret void")

@@ -239,7 +239,7 @@ def _pack(
     with f.when(together):
         f.line(f"call void {COLUMNS}(ptr {source}, i64 {steps}, {rest})")
     with f.when(f.op(f"xor i1 {together}, true")):
-        f.line(f"call void {LINES}(ptr {source}, i64 {lines}, {rest})")
+        f.line(f"call void {LINES}(ptr {source}, i64 {lines}, {rest}, i64 {width})")
 
 
 def _rows(kind: Kind) -> str:

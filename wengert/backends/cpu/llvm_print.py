@@ -14,6 +14,7 @@ from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_sort import print_sort
+from wengert.backends.cpu.llvm_transpose import print_transposition, transposition
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
@@ -259,6 +260,10 @@ class KernelPrinter:
             self._outlined(stmt)
             return
         body = self.body
+        copy = transposition(stmt) if body.module.target.masks else None
+        if copy is not None:
+            print_transposition(body, copy)
+            return
         start, stop = body.bounds(stmt.start), body.bounds(stmt.stop)
         if start is not None and stop is not None and stop[1] <= start[0]:
             return

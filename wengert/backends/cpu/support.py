@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import cache
-from wengert.backends.cpu import gemm_text, libraries, merge_text, threads
+from wengert.backends.cpu import gemm_text, libraries, llvm_transpose, merge_text, threads
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.config import config
@@ -41,7 +41,7 @@ def resolve(name: str) -> int:
     return _part(name)[0][name] if name.startswith(_PARTS) else libraries.resolve(name)
 
 
-_PARTS = ("wg.gemm.", "wg.merge.values.")
+_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.")
 
 
 @functools.cache
@@ -55,13 +55,16 @@ def _runtime() -> tuple[dict[str, int], Any]:
 @functools.cache
 def _part(name: str) -> tuple[dict[str, int], Any]:
     """A function of the runtime that not all programs need, and what keeps it in memory."""
-    kind = gemm_text.KINDS.get(name)
-    if kind is not None:
+    if name in gemm_text.KINDS:
         threads.keep_scratch(gemm_text.SCRATCH_BYTES)
+    files = object_codes(name, lambda: _texts(name), as_written=True)
+    return load(files, [name], libraries.resolve)
 
-    def texts() -> Sequence[str]:
-        if kind is not None:
-            return gemm_text.texts(kind)
-        return [merge_text.text(np.dtype(name.rpartition(".")[2]))]
 
-    return load(object_codes(name, texts, as_written=True), [name], libraries.resolve)
+def _texts(name: str) -> Sequence[str]:
+    """The LLVM texts of such a function."""
+    if name in gemm_text.KINDS:
+        return gemm_text.texts(gemm_text.KINDS[name])
+    if name in llvm_transpose.KINDS:
+        return [llvm_transpose.text(llvm_transpose.KINDS[name])]
+    return [merge_text.text(np.dtype(name.rpartition(".")[2]))]
