@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 import wengert.ir.ops  # noqa: F401  (fills the registry)
 from wengert.ir.builder import Builder
 from wengert.ir.evaluate import evaluate
+from wengert.ir.floats import FLOAT16, bfloat16, finfo, is_half, kind_of
 from wengert.ir.op import REGISTRY, Op, Sample
 from wengert.ir.program import Program
 from wengert.ir.types import type_of
@@ -34,6 +36,28 @@ def samples_of(op: Op) -> list[tuple[str, Sample]]:
         fixed = Sample(arrays, sample.params, sample.differentiable, sample.tolerance)
         named.append((f"sample {i}: {op.name}({types}) {shown}", fixed))
     return named
+
+
+def in_bfloat16(op: Op) -> list[tuple[str, Sample]]:
+    """The samples of an op in float16, in bfloat16: special values become its own."""
+    made: list[tuple[str, Sample]] = []
+    for name, sample in samples_of(op):
+        named = [k for k, v in sample.params.items() if isinstance(v, np.dtype) and v == FLOAT16]
+        params = {**sample.params, **dict.fromkeys(named, bfloat16())}
+        halves = [a.dtype == FLOAT16 for a in sample.args]
+        if any(halves) or named:
+            args = [_as_bfloat16(a) if on else a for a, on in zip(sample.args, halves, strict=True)]
+            made.append((name, replace(sample, args=tuple(args), params=params)))
+    return made
+
+
+def _as_bfloat16(x: np.ndarray) -> np.ndarray:
+    given, wanted = np.finfo(np.float16), finfo(bfloat16())
+    found = x.astype(bfloat16())
+    for limit in ("max", "tiny", "smallest_subnormal"):
+        for sign in (1, -1):
+            found[x == sign * getattr(given, limit)] = sign * float(getattr(wanted, limit))
+    return found
 
 
 @contextmanager
@@ -63,7 +87,7 @@ def run(program: Program, args: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def floats(args: Sequence[np.ndarray]) -> list[int]:
     """The positions of float and complex operands."""
-    return [i for i, a in enumerate(args) if a.dtype.kind in "fc"]
+    return [i for i, a in enumerate(args) if kind_of(a.dtype) in "fc"]
 
 
 def subsets(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -91,14 +115,14 @@ def assert_close(
             size = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
             assert_close(x, y, relative, max(absolute, relative * size))
         return
-    if actual.dtype.kind != "f":
+    if kind_of(actual.dtype) != "f":
         np.testing.assert_array_equal(actual, expected)
         return
     if zeros:
         both = (actual == 0) & (expected == 0)
         np.testing.assert_array_equal(np.signbit(actual[both]), np.signbit(expected[both]))
     if relative:  # results below the normal numbers have no relative precision: one unit may be off
-        absolute = max(absolute, float(np.finfo(actual.dtype).smallest_subnormal))
-    if actual.dtype == np.float16:
+        absolute = max(absolute, float(finfo(actual.dtype).smallest_subnormal))
+    if is_half(actual.dtype):
         actual, expected = actual.astype(np.float32), expected.astype(np.float32)
     np.testing.assert_allclose(actual, expected, relative, absolute)

@@ -23,6 +23,8 @@ PACKAGE = ROOT / "wengert"
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "config", "plain"),
     ("dump", "world"),
+    ("ir.floats",),
+    ("ir.promotion",),
     ("ir.types",),
     ("ir.scalar", "ir.host"),
     ("ir.index_algebra",),
@@ -63,7 +65,15 @@ FORBIDDEN: tuple[tuple[str, str], ...] = (
     ("backends", "tracer"),
 )
 ENGINES = ("numba", "llvmlite")  # only in backends
-PEERS = ("cupy", "jax", "torch", "autograd", "mpi4py", "pyspark")  # never in the package
+PEERS = (
+    "cupy",
+    "jax",
+    "torch",
+    "autograd",
+    "ml_dtypes",
+    "mpi4py",
+    "pyspark",
+)  # never in the package
 MAX_LINES = 500
 
 

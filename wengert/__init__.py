@@ -48,6 +48,7 @@ from wengert.api import (
     while_loop,
 )
 from wengert.api import policies as policies
+from wengert.ir import floats as _floats
 from wengert.ir import ops as _ops  # fills the registry of operations
 from wengert.tracer import functions as _functions  # fills the tables of NumPy's functions
 from wengert.tracer.pytree import (
@@ -129,6 +130,11 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"wengert.{name}")
     if name in _LAZY_FUNCTIONS:
         return vars(importlib.import_module(_LAZY_FUNCTIONS[name]))[name]
+    if name == _floats.BFLOAT16:
+        try:
+            return _floats.bfloat16().type
+        except errors.DTypeError as error:
+            raise AttributeError(str(error)) from error
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
 
 

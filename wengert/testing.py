@@ -10,6 +10,7 @@ import numpy as np
 from wengert.api.arguments import abstract, fail, float0
 from wengert.api.derivatives import jvp, vjp
 from wengert.errors import InputTypeError
+from wengert.ir.floats import BFLOAT16, kind_of
 from wengert.ir.types import real_dtype
 from wengert.tracer.pytree import flatten, paths
 
@@ -18,8 +19,8 @@ MODES = ("fwd", "rev")
 # Central differences of order 1: the step is about the cube root of the rounding error, where the
 # truncation error (step^2) and the rounding error (epsilon / step) are equal; each further order
 # loses digits in the same way, so it is the derivative of order n - 1 that is differenced.
-_STEPS = {"float16": 0.1, "float32": 1e-2, "float64": 1e-5}
-_TOLERANCES = {"float16": 0.1, "float32": 2e-2, "float64": 2e-6}
+_STEPS = {BFLOAT16: 0.2, "float16": 0.1, "float32": 1e-2, "float64": 1e-5}
+_TOLERANCES = {BFLOAT16: 0.4, "float16": 0.1, "float32": 2e-2, "float64": 2e-6}
 
 
 def check_grads(
@@ -57,7 +58,7 @@ def check_grads(
 def _precision(args: Sequence[Any]) -> str:
     leaves, _ = flatten(tuple(args))
     dtypes = [abstract(x, "an argument of check_grads").type.dtype for x in leaves]
-    floats = [real_dtype(d) if d.kind == "c" else d for d in dtypes if d.kind in "fc"]
+    floats = [real_dtype(d) if d.kind == "c" else d for d in dtypes if kind_of(d) in "fc"]
     return min(floats, key=lambda d: d.itemsize).name if floats else "float64"
 
 
@@ -171,7 +172,7 @@ class _Check:
 
 
 def _is_float(x: Any) -> bool:
-    return np.asarray(x).dtype.kind in "fc"
+    return kind_of(np.asarray(x).dtype) in "fc"
 
 
 def _floats(tree: Any) -> list[Any]:

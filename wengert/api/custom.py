@@ -19,6 +19,7 @@ from wengert.api.arguments import (
 )
 from wengert.capture.convert import convert
 from wengert.errors import DifferentiationError, DTypeError, InputTypeError, ShapeError, TreeError
+from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.custom import Rules
 from wengert.ir.program import Program
@@ -296,7 +297,7 @@ class _Call:
 
 def _zero(leaf: Any, source: Tracer) -> Any:
     """The tangent of a leaf that is not traced: zeros, as a linear function of a tangent."""
-    if isinstance(leaf, (float, complex)) or getattr(leaf, "dtype", INT64).kind in "fc":
+    if isinstance(leaf, (float, complex)) or kind_of(getattr(leaf, "dtype", INT64)) in "fc":
         dtype = getattr(leaf, "dtype", np.dtype(type(leaf)))
         params = {"shape": np.shape(leaf), "dtype": dtype}
         return wrap(source.value.builder.emit(REGISTRY["vanish"], [source.value], params)[0])

@@ -28,6 +28,7 @@ from wengert.api.arguments import (
 )
 from wengert.errors import DifferentiationError, InputTypeError, VerificationError
 from wengert.ir.builder import Builder
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Program
 from wengert.ir.transforms.gradient import gradient
 from wengert.ir.transforms.jvp import jvp as jvp_program
@@ -360,7 +361,7 @@ def stop_gradient(x: Any) -> Any:
     """`x`, which derivatives take for a constant; for each leaf of a pytree."""
 
     def stop(leaf: Any) -> Any:
-        if isinstance(leaf, Tracer) and leaf.dtype.kind in "fc":
+        if isinstance(leaf, Tracer) and kind_of(leaf.dtype) in "fc":
             return wrap(lift(leaf).stop_gradient(), leaf.weak)
         return leaf
 

@@ -27,6 +27,7 @@ from wengert.api.jacobian_modes import SWEEP_COST
 from wengert.api.jit import jit
 from wengert.capture.convert import convert
 from wengert.errors import DifferentiationError, InputTypeError
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Program
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import TreeDef, flatten
@@ -270,7 +271,7 @@ def _described(kind: Abstract | None, leaf: Any) -> str:
 def _float_leaves(transform: str, result: Any) -> list[Any]:
     leaves = flatten(result)[0]
     for leaf in leaves:
-        if np.result_type(getattr(leaf, "dtype", type(leaf))).kind != "f":
+        if kind_of(np.result_type(getattr(leaf, "dtype", type(leaf)))) != "f":
             fail(
                 DifferentiationError(
                     f"{transform} needs a function with float results, and one of them is "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import WengertError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, TensorType, supported_dtype
 from wengert.tracer.array import Tracer, is_weak
@@ -45,7 +46,7 @@ def joined(a: Abstract, b: Abstract) -> Abstract:
     """What holds values of both kinds, by NumPy's rules for dtypes; the shapes are equal."""
     if a == b:
         return a
-    dtype = supported_dtype(np.result_type(_stand_in(a), _stand_in(b)))
+    dtype = supported_dtype(promotion.result_type(_stand_in(a), _stand_in(b)))
     numbers = [k.weak or (k.type.dtype == BOOL and not k.type.shape) for k in (a, b)]
     return Abstract(a.type.with_dtype(dtype), all(numbers) and dtype != BOOL)
 

@@ -19,10 +19,11 @@ from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.sequences import Enumerate, Items, Range, Reversed, Zip, sequence
 from wengert.errors import CaptureError, MutationError, located
+from wengert.ir.floats import BFLOAT16
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
-from wengert.tracer.functions.making import tracked, tracking
+from wengert.tracer.functions.making import scalar_type, tracked, tracking
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import tree_map, tree_reduce
 from wengert.tracer.stack import current, user_location
@@ -272,6 +273,8 @@ def _array_method(f: Any, owner: Any) -> Any:
 
 def _class(f: Any) -> Any:
     """A class: what it makes is new, and its `__init__` is rewritten."""
+    if issubclass(f, np.generic) and f.__name__ == BFLOAT16:
+        return scalar_type(f)
     if of_library(f):
         return in_one_namespace(f)
     if active() is None and not _has_own_init(f):

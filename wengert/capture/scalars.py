@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.capture.runtime_branches import or_
 from wengert.errors import CaptureError, located
+from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.lift import lift, wrap
@@ -72,7 +73,7 @@ def to_int(x: Any = 0, /, *base: Any, **more: Any) -> Any:
 
 def _truncated(x: Any, rounding: str) -> Tracer:
     value = scalar(x).value
-    if value.dtype.kind == "f":
+    if kind_of(value.dtype) == "f":
         value = getattr(value, rounding)()
     return wrap(value.to(INT64), True)
 

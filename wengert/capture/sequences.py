@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from wengert.errors import CaptureError, located
+from wengert.ir.floats import kind_of
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
@@ -193,7 +194,7 @@ def sequence(x: Any) -> Any:
         return x
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)
-    if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biufc":
+    if isinstance(x, np.ndarray) and x.ndim and kind_of(x.dtype) in "biufc":
         return Rows(_Constant(x))
     return None
 

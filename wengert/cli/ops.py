@@ -10,6 +10,7 @@ import numpy as np
 
 import wengert.ir.ops  # noqa: F401  (fills the registry)
 from wengert.ir.builder import Builder
+from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY, Op, Sample
 from wengert.ir.types import TensorType
 
@@ -49,7 +50,7 @@ def _without_inputs(samples: list[Sample]) -> str:
 
 
 def _floating(samples: list[Sample]) -> list[Sample]:
-    return [s for s in samples if any(np.asarray(a).dtype.kind in "fc" for a in s.args)]
+    return [s for s in samples if any(kind_of(np.asarray(a).dtype) in "fc" for a in s.args)]
 
 
 def _jvp(op: Op, samples: list[Sample]) -> str:

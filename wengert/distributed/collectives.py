@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
 from wengert.ir.types import type_of
 from wengert.tracer.lift import lift, wrap
@@ -56,7 +57,7 @@ def pmean(x: Any, axis: str = WORLD) -> Any:
 
 def _share(leaf: Any, count: int) -> Any:
     dtype = np.result_type(leaf)
-    return dtype.type(1 / count) if dtype.kind == "f" else np.float64(1 / count)
+    return dtype.type(1 / count) if kind_of(dtype) == "f" else np.float64(1 / count)
 
 
 def pmax(x: Any, axis: str = WORLD) -> Any:

@@ -15,22 +15,27 @@ from wengert.api.arguments import fail
 from wengert.api.ravel import ravel_pytree
 from wengert.distributed.collectives import all_gather, psum, size
 from wengert.errors import ArgumentError
+from wengert.ir.floats import BFLOAT16, dtype_named, finfo
 from wengert.optim.optimizer import Optimizer, zeros
 from wengert.world import WORLD
+
+HALVES = ("float16", BFLOAT16)
 
 
 def compressed(method: str = "float16", fraction: float = 0.01, axis: str = WORLD) -> Optimizer:
     """The mean gradient from compressed ones, to be chained before an optimiser.
 
-    `method` is "float16" (half the bytes of float32) or "top-k" (of each process, the largest
-    `fraction` of all numbers with their places). It takes gradients that are weighted but not
+    `method` is "float16" or "bfloat16" (half the bytes of float32; the first more exact, the second
+    of float32's range) or "top-k" (of each process, the largest `fraction` of all numbers with
+    their places). It takes gradients that are weighted but not
     summed up: `wg.distributed.value_and_grad(loss, reduced=False)`. The state is this process's
     error, in the shapes of the parameters.
 
     Raises ArgumentError for another method, or a fraction that is not in (0, 1].
     """
-    if method not in ("float16", "top-k"):
-        fail(ArgumentError(f'gradients are compressed by "float16" or "top-k", not {method!r}'))
+    if method not in (*HALVES, "top-k"):
+        names = ", ".join(f'"{name}"' for name in HALVES)
+        fail(ArgumentError(f'gradients are compressed by {names} or "top-k", not {method!r}'))
     if not 0 < fraction <= 1:
         fail(ArgumentError(f"the fraction of numbers to send is in (0, 1], and got {fraction}"))
 
@@ -38,8 +43,8 @@ def compressed(method: str = "float16", fraction: float = 0.01, axis: str = WORL
         flat, back = ravel_pytree(gradients)
         error, keep = ravel_pytree(state)
         wanted = flat + error.astype(flat.dtype)
-        if method == "float16":
-            total, sent = _in_halves(wanted, axis)
+        if method in HALVES:
+            total, sent = _in_halves(wanted, dtype_named(method), axis)
         else:
             total, sent = _largest(wanted, max(1, int(fraction * flat.shape[0])), axis)
         return back(total), keep((wanted - sent).astype(error.dtype))
@@ -47,10 +52,10 @@ def compressed(method: str = "float16", fraction: float = 0.01, axis: str = WORL
     return Optimizer(zeros, update)
 
 
-def _in_halves(x: Any, axis: str) -> tuple[Any, Any]:
+def _in_halves(x: Any, half: np.dtype[Any], axis: str) -> tuple[Any, Any]:
     """The sum of all x in halves, and what this process sent; sums stay below the largest half."""
-    most = x.dtype.type(np.finfo(np.float16).max / size(axis))
-    halves = np.clip(x, -most, most).astype(np.float16)
+    most = x.dtype.type(float(finfo(half).max) / size(axis))
+    halves = np.clip(x, -most, most).astype(half)
     return psum(halves, axis).astype(x.dtype), halves.astype(x.dtype)
 
 

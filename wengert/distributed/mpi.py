@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DistributedError
+from wengert.ir.floats import is_half
 from wengert.world import Request
 
 Array = np.ndarray[Any, Any]
@@ -115,7 +116,7 @@ class MpiCommunicator:
 
     def reduce(self, request: Request, source: Array, out: Array) -> None:
         operation = {"psum": self.mpi.SUM, "pmax": self.mpi.MAX, "pmin": self.mpi.MIN}[request.kind]
-        if out.dtype == np.float16:
+        if is_half(out.dtype):
             self._reduce_halves(request, out)
         else:
             self.comm.Allreduce(self.mpi.IN_PLACE, out, operation)
@@ -123,12 +124,12 @@ class MpiCommunicator:
     def _reduce_halves(self, request: Request, out: Array) -> None:
         """MPI has no arithmetic of halves: each process reduces a part of all, in float32."""
         width = -(-out.size // self.size)
-        parts = np.zeros((self.size, width), np.float16)
+        parts = np.zeros((self.size, width), out.dtype)
         parts.reshape(-1)[: out.size] = out
         received = np.empty_like(parts)
         self.comm.Alltoall(_bits(parts), _bits(received))
         combine = {"psum": np.sum, "pmax": np.max, "pmin": np.min}[request.kind]
-        own = combine(received.astype(np.float32), axis=0).astype(np.float16)
+        own = combine(received.astype(np.float32), axis=0).astype(out.dtype)
         self.comm.Allgather(_bits(own), _bits(parts))
         out[:] = parts.reshape(-1)[: out.size]
 
@@ -136,10 +137,10 @@ class MpiCommunicator:
         self.comm.Allgather(_bits(source), _bits(out))
 
     def scatter(self, request: Request, source: Array, out: Array) -> None:
-        if source.dtype == np.float16:
-            received = np.empty((self.size, out.size), np.float16)
+        if is_half(source.dtype):
+            received = np.empty((self.size, out.size), out.dtype)
             self.comm.Alltoall(_bits(source), _bits(received))
-            out[:] = received.astype(np.float32).sum(0).astype(np.float16)
+            out[:] = received.astype(np.float32).sum(0).astype(out.dtype)
         else:
             self.comm.Reduce_scatter_block(source, out, self.mpi.SUM)
 

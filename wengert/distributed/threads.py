@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DistributedError
+from wengert.ir.floats import is_half
 from wengert.world import WORLD, Request, only_here
 
 Array = np.ndarray[Any, Any]
@@ -106,7 +107,7 @@ def combine(request: Request, rank: int, given: Sequence[Array], out: Array) -> 
 
 def _total(given: Sequence[Array]) -> Array:
     """The sum in the order of ranks; of halves in float32."""
-    wide = np.float32 if given[0].dtype == np.float16 else given[0].dtype
+    wide = np.float32 if is_half(given[0].dtype) else given[0].dtype
     total = given[0].astype(wide)
     for x in given[1:]:
         total = total + x

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.types import Dim, Symbol, TensorType
 
@@ -69,7 +70,7 @@ def same_literal(x: Atom, y: Atom) -> bool:
 
 def literal_key(x: Literal) -> tuple[Any, ...]:
     """A key that is equal for literals of the same bits: it tells -0.0 from 0.0 and knows NaN."""
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         return (x.dtype, struct.pack("<d", x.value))
     if x.dtype.kind == "c":
         return (x.dtype, struct.pack("<dd", x.value.real, x.value.imag))

@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.config import config
 from wengert.errors import NotANumberError, WengertError, located
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.types import Dim, Symbol
 
@@ -84,7 +85,7 @@ def _refuse_nan(eqn: Eqn, operands: Sequence[Any], results: Any) -> None:
 
 def _has_nan(x: Any) -> bool:
     array = np.asarray(x)
-    return array.dtype.kind in "fc" and bool(np.isnan(array).any())
+    return kind_of(array.dtype) in "fc" and bool(np.isnan(array).any())
 
 
 def _described(x: Any, place: tuple[int, ...], shape: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert.errors import Location, ParseError
+from wengert.ir.floats import BFLOAT16, dtype_named, kind_of
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.types import (
@@ -42,7 +43,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _SYMBOL = re.compile(r"i\d+")
-_DTYPES = {d.name: d for d in SUPPORTED}
+_DTYPES = frozenset({*(d.name for d in SUPPORTED), BFLOAT16})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ class _Parser:
     def dtype(self) -> DType:
         if self.ahead.text not in _DTYPES:
             raise self.error(f"a dtype ({', '.join(_DTYPES)})")
-        return _DTYPES[self.take().text]
+        return dtype_named(self.take().text)
 
     def type(self) -> TensorType:
         dtype = self.dtype()
@@ -259,7 +260,7 @@ class _Parser:
 
     def literal(self, value: Number, dtype: DType, line: int) -> Literal:
         kinds = {"f": float, "b": bool, "i": int, "u": int, "c": complex}
-        if type(value) is not kinds[dtype.kind]:
+        if type(value) is not kinds[kind_of(dtype)]:
             raise self.fail(line, f"{value!r} is not a number of dtype {dtype.name}")
         if (
             isinstance(value, int)

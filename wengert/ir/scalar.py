@@ -9,7 +9,8 @@ Conventions
 - Index arithmetic is int64.
 - MIN and MAX propagate NaN, as `np.minimum` does. IDIV and IREM truncate, as C does, and give 0
   for a zero divisor, as NumPy does. SHR is arithmetic for signed integers.
-- float16 is a storage format: arithmetic on it is done in float32 and rounded after each op.
+- float16 and bfloat16 are storage formats: arithmetic on them is done in float32 and rounded after
+  each op.
 - SELECT evaluates both branches. GUARD evaluates its value only where the condition holds: it
   protects loads that would be out of bounds elsewhere.
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, INT64, DType
 
 
@@ -370,7 +372,7 @@ class ScalarBuilder:
         return self.node(ScalarOp.CALL, args, np.dtype(np.float64), name)
 
     def isnan(self, x: Expr) -> Expr:
-        return self.ne(x, x) if x.dtype.kind == "f" else self.const(False, BOOL)
+        return self.ne(x, x) if kind_of(x.dtype) == "f" else self.const(False, BOOL)
 
 
 def _unary_method(op: ScalarOp) -> Callable[[ScalarBuilder, Expr], Expr]:

@@ -33,6 +33,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from wengert.errors import Location
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim, DType, Symbol, TensorType
 
@@ -215,7 +216,7 @@ def _atom(atom: Atom) -> str:
 
 def number(value: Any, dtype: DType) -> str:
     """A scalar of a dtype, exactly; what it looks like tells floats, ints and bools apart."""
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return _float(float(value))
     if dtype.kind == "b":
         return "true" if value else "false"
@@ -259,12 +260,14 @@ def _other_param(value: Any) -> str | None:
         return str(int(value))
     if isinstance(value, str):
         return json.dumps(str(value))
+    if isinstance(value, np.dtype):  # bfloat16, whose class is there once it is imported
+        return cast(DType, value).name
     return None
 
 
 def _array(value: np.ndarray[Any, Any]) -> str:
     head = f"array<{value.dtype.name}[{','.join(map(str, value.shape))}]>"
-    if value.size <= _SMALL and not (value.dtype.kind in "fc" and np.isnan(value).any()):
+    if value.size <= _SMALL and not (kind_of(value.dtype) in "fc" and np.isnan(value).any()):
         return f"{head}({', '.join([number(v, value.dtype) for v in value.ravel().tolist()])})"
     return f'{head}("{base64.b64encode(value.tobytes()).decode()}")'
 
@@ -277,5 +280,5 @@ def _elided_array(value: np.ndarray[Any, Any]) -> str:
 
 
 def _hashed_array(value: np.ndarray[Any, Any]) -> str:
-    digest = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+    digest = hashlib.sha256(value.tobytes()).hexdigest()
     return f"array<{value.dtype.name}{list(value.shape)}>({digest})"

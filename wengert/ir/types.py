@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.errors import DTypeError
+from wengert.ir.floats import BFLOAT16, is_bfloat16, kind_of
 
 DType = np.dtype[Any]
 Shape = tuple[int, ...]
@@ -32,6 +33,7 @@ COMPLEX = (COMPLEX64, COMPLEX128)
 ORDERED = (BOOL, *INTEGERS, *FLOATS)
 """All dtypes but the complex ones."""
 SUPPORTED = (*ORDERED, *COMPLEX)
+"""All dtypes but bfloat16, which is known once a program names it (`ir.floats`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +142,8 @@ def has_dims(params: Any) -> bool:
 class TensorType:
     """The type of an IR value.
 
-    `dtype` is one of `SUPPORTED`, in native byte order; each dimension is a non-negative int, or
-    a `Dim` of loops around the value.
+    `dtype` is one of `SUPPORTED` or bfloat16, in native byte order; each dimension is a
+    non-negative int, or a `Dim` of loops around the value.
     """
 
     dtype: DType
@@ -164,7 +166,7 @@ class TensorType:
     @property
     def is_float(self) -> bool:
         """Whether the elements are floating-point numbers, real or complex: these have tangents."""
-        return self.dtype.kind in "fc"
+        return kind_of(self.dtype) in "fc"
 
     @property
     def is_complex(self) -> bool:
@@ -191,14 +193,19 @@ def complex_dtype(dtype: DType) -> DType:
     return COMPLEX64 if dtype == FLOAT32 else COMPLEX128
 
 
+def is_supported(dtype: DType) -> bool:
+    """Whether the IR knows a dtype, in native byte order."""
+    return dtype in SUPPORTED or is_bfloat16(dtype)
+
+
 def supported_dtype(dtype: Any) -> DType:
     """`dtype` as a native-order `np.dtype` that the IR knows.
 
     Raises DTypeError for any other (objects, strings, dates, long doubles, structures).
     """
     found = np.dtype(dtype).newbyteorder("=")
-    if found not in SUPPORTED:
-        names = ", ".join(d.name for d in SUPPORTED)
+    if not is_supported(found):
+        names = ", ".join([*(d.name for d in SUPPORTED), BFLOAT16])
         raise DTypeError(f"dtype {np.dtype(dtype)} is not supported; wengert knows {names}")
     return found
 

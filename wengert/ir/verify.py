@@ -7,9 +7,10 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from wengert.errors import VerificationError, WengertError, at
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.text import eqn_lines
-from wengert.ir.types import SUPPORTED, Dim, Symbol
+from wengert.ir.types import Dim, Symbol, is_supported
 
 _AROUND = 5
 _LITERALS: dict[str, type] = {"f": float, "i": int, "u": int, "b": bool, "c": complex}
@@ -140,9 +141,9 @@ def _types(types: tuple[Any, ...]) -> str:
 def _atom_fault(atom: Atom, bound: set[Var]) -> str | None:
     if isinstance(atom, Var):
         return None if atom in bound else "is used before it is bound"
-    if atom.dtype not in SUPPORTED:
+    if not is_supported(atom.dtype):
         return f"is a literal of dtype {atom.dtype}, which the IR does not know"
-    if type(atom.value) is not _LITERALS[atom.dtype.kind]:
+    if type(atom.value) is not _LITERALS[kind_of(atom.dtype)]:
         return f"is the literal {atom.value!r}, which is not a Python number of {atom.dtype}"
     return None
 

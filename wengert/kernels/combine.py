@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import DType
 
@@ -55,12 +56,12 @@ def combined(s: ScalarBuilder, combine: str, x: Expr, y: Expr) -> Expr:
 
 
 def _lowest(dtype: DType) -> Any:
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return -np.inf
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def _highest(dtype: DType) -> Any:
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return np.inf
     return True if dtype.kind == "b" else np.iinfo(dtype).max

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.kernels.combine import combined, identity
 from wengert.kernels.loops import (
@@ -238,7 +239,7 @@ class _Body:
         if value.dtype.kind == "b":
             value, old = s.cast(value, "int8"), s.cast(old, "int8")
         beats = s.gt(value, old) if combine == "argmax" else s.lt(value, old)
-        if value.dtype.kind != "f":
+        if kind_of(value.dtype) != "f":
             return beats
         return s.or_(beats, s.and_(s.isnan(value), s.not_(s.isnan(old))))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
+from wengert.ir.floats import among
 from wengert.ir.forms import Contraction
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import FLOAT32, FLOAT64, FLOATS, Shape, TensorType
@@ -138,7 +139,7 @@ def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Di
 
 def is_call(form: Contraction, types: Sequence[TensorType], narrow: bool = False) -> bool:
     """Whether a contraction is worth a library call; if `narrow`, the library takes all floats."""
-    if types[0].dtype not in (FLOATS if narrow else (FLOAT32, FLOAT64)):
+    if not among(types[0].dtype, FLOATS if narrow else (FLOAT32, FLOAT64)):
         return False
     lhs, rhs = contraction_dims(form, types)
     m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import OutOfBoundsError
+from wengert.ir.floats import kind_of, widened
 from wengert.ir.forms import Transform
 from wengert.ir.host import HostCall, called
 from wengert.ir.op import REGISTRY
@@ -184,6 +185,9 @@ class Machine:
         taken = 1 if self.value(expr.args[0], memo) else 2
         return self.value(expr.args[taken], memo)
 
+    def convert(self, expr: Expr, memo: dict[int, Any]) -> Any:
+        return widened(np.asarray(self.value(expr.args[0], memo))).astype(expr.dtype)[()]
+
     def library(self, expr: Expr, memo: dict[int, Any]) -> Any:
         library: Any = importlib.import_module("scipy.special")
         function = getattr(library, expr.attr, None) or getattr(np, expr.attr)
@@ -294,7 +298,7 @@ _RULES: dict[ScalarOp, Callable[[Machine, Expr, dict[int, Any]], Any]] = {
     ScalarOp.LOAD: lambda m, x, memo: m.cell(x.attr, m.value(x.args[0], memo)),
     ScalarOp.GUARD: Machine.choose,
     ScalarOp.SELECT: Machine.choose,
-    ScalarOp.CAST: lambda m, x, memo: np.asarray(m.value(x.args[0], memo)).astype(x.dtype)[()],
+    ScalarOp.CAST: Machine.convert,
     ScalarOp.BITCAST: lambda m, x, memo: np.asarray(m.value(x.args[0], memo)).view(x.dtype)[()],
     ScalarOp.CALL: Machine.library,
 }
@@ -336,6 +340,6 @@ class _Memory(dict[Buffer, np.ndarray[Any, Any]]):
             self[buffer] = self.arena[start : start + buffer.nbytes].view(buffer.dtype)
             return self[buffer]
         assert buffer.space in (Space.OUTPUT, Space.LOCAL)
-        fill: Any = np.nan if buffer.dtype.kind == "f" else 77 if buffer.dtype.kind != "b" else True
+        fill: Any = {"f": np.nan, "b": True}.get(kind_of(buffer.dtype), 77)
         self[buffer] = np.full(buffer.size, fill, dtype=buffer.dtype)
         return self[buffer]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert import special
+from wengert.ir.floats import finfo
 
 
 def relu(x: Any) -> Any:
@@ -116,5 +117,5 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 def _shifted(x: Any, axis: int, where: Any) -> Any:
     """x less its maximum, which changes no softmax."""
-    counted = x if where is None else np.where(where, x, np.finfo(np.result_type(x)).min)
+    counted = x if where is None else np.where(where, x, finfo(np.result_type(x)).min)
     return counted - np.max(counted, axis=axis, keepdims=True)

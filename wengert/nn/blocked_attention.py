@@ -31,6 +31,8 @@ import numpy as np
 from wengert.api.control import fori_loop
 from wengert.api.custom import Custom
 from wengert.api.mapping import vmap
+from wengert.ir import promotion
+from wengert.ir.floats import finfo
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import current
 
@@ -46,7 +48,7 @@ _TASKS = 8
 def blocked(query: Any, key: Any, value: Any, mask: Any, bias: Any, causal: bool) -> Any:
     """Attention of scaled queries; see `dot_product_attention`."""
     numbers = [x for x in (query, key, value, bias) if x is not None]
-    dtype = np.result_type(*numbers)
+    dtype = promotion.result_type(*numbers)
     leading = np.broadcast_shapes(*(np.shape(x)[:-2] for x in (*numbers, mask) if x is not None))
     queries, keys, outputs = query.shape[-2], key.shape[-2], value.shape[-1]
     if math.prod(leading) == 0 or outputs == 0:
@@ -228,7 +230,7 @@ class _Task:
         """The output, and the logarithms of the sums of exponentials."""
         blocks, size, _ = q.shape
         features = v.shape[2]
-        lowest = np.finfo(q.dtype).min
+        lowest = finfo(q.dtype).min
 
         def block(i: Any, found: Any) -> Any:
             row = i if first is None else first + i

@@ -8,6 +8,8 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError
+from wengert.ir import promotion
+from wengert.ir.floats import finfo
 from wengert.optim.optimizer import (
     Optimizer,
     Schedule,
@@ -59,7 +61,7 @@ def scale_by_lbfgs(memory_size: int = 10) -> Optimizer:
         step = tree_map(lambda new, old: new - old, point, state.params)
         change = tree_map(lambda new, old: new - old, slope, state.gradients)
         product = _dot(step, change)
-        known = (state.count > 0) & (product > np.finfo(product.dtype).eps * _dot(step, step))
+        known = (state.count > 0) & (product > finfo(product.dtype).eps * _dot(step, step))
         weight = np.where(known, 1.0 / np.where(known, product, 1.0), 0.0).astype(product.dtype)
         new = LbfgsState(
             state.count + 1,
@@ -100,7 +102,7 @@ def _two_loops(state: LbfgsState, gradients: Any, guess: Any, memory_size: int) 
 
 
 def _dtype(tree: Any) -> np.dtype[Any]:
-    return np.result_type(*(x.dtype for x in tree_leaves(tree)), np.float32)
+    return promotion.result_type(*(x.dtype for x in tree_leaves(tree)), np.float32)
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -111,7 +113,7 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 def _least(x: Any) -> float:
-    return float(np.finfo(x.dtype).tiny)
+    return float(finfo(x.dtype).tiny)
 
 
 def _appended(stack: Any, new: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from wengert.ir.floats import finfo
+
 Vector = np.ndarray[Any, Any]
 
 
@@ -35,7 +37,7 @@ class Direction(Protocol):
 
 def curved(step: Vector, change: Vector) -> bool:
     """Whether a step has the positive curvature that keeps an approximate Hessian positive."""
-    least = np.finfo(step.dtype).eps * float(np.linalg.norm(step) * np.linalg.norm(change))
+    least = finfo(step.dtype).eps * float(np.linalg.norm(step) * np.linalg.norm(change))
     return float(step @ change) > least
 
 
@@ -141,7 +143,7 @@ class NewtonCg:
         for _ in range(2 * gradient.size):
             image = self.curvature(x, d)
             bend = float(d @ image)
-            if not bend > np.finfo(d.dtype).eps * float(d @ d):
+            if not bend > finfo(d.dtype).eps * float(d @ d):
                 return z if z.any() else d
             square = r @ r
             share = square / bend

@@ -17,6 +17,8 @@ from wengert.api.jit import jit
 from wengert.api.ravel import ravel_pytree
 from wengert.capture.convert import convert
 from wengert.errors import ArgumentError
+from wengert.ir import promotion
+from wengert.ir.floats import finfo
 from wengert.optim.directions import Bfgs, Direction, Lbfgs, NewtonCg, Steepest, Vector
 from wengert.optim.line_search import Trial, strong_wolfe
 from wengert.optim.optimizer import Optimizer, apply_updates, arrays
@@ -88,8 +90,8 @@ def minimize(
             )
         )
     start = arrays(x0)
-    dtype = np.result_type(*(x.dtype for x in tree_leaves(start)))
-    least = tol if tol is not None else max(1e-5, math.sqrt(np.finfo(dtype).eps))
+    dtype = promotion.result_type(*(x.dtype for x in tree_leaves(start)))
+    least = tol if tol is not None else max(1e-5, math.sqrt(finfo(dtype).eps))
     limit = MAX_ITERATIONS if maxiter is None else maxiter
     if isinstance(method, Optimizer):
         run: Any = _Stepping(fun, args, method)
@@ -256,7 +258,7 @@ class _Searching:
             return Trial(step, there.value, float(there.gradient @ direction), there)
 
         first = 1.0 if self.direction.informed else min(1.0, 1.0 / math.sqrt(-slope))
-        noise = 4.0 * float(np.finfo(point.x.dtype).eps) * abs(point.value)
+        noise = 4.0 * float(finfo(point.x.dtype).eps) * abs(point.value)
         start = Trial(0.0, point.value, slope, point)
         found = strong_wolfe(at, start, first, noise)
         return None if found is None else found.point

@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError, DTypeError
+from wengert.ir.floats import kind_of
 from wengert.tracer.pytree import flatten, paths, tree_map
 
 Schedule = Callable[[Any], Any]
@@ -85,7 +86,7 @@ def arrays(params: Any) -> Any:
 
     def checked(leaf: Any, path: str) -> Any:
         leaf = np.asarray(leaf) if isinstance(leaf, (bool, int, float)) else leaf
-        if getattr(leaf, "dtype", None) is None or np.dtype(leaf.dtype).kind != "f":
+        if getattr(leaf, "dtype", None) is None or kind_of(np.dtype(leaf.dtype)) != "f":
             found = getattr(leaf, "dtype", type(leaf).__name__)
             fail(
                 DTypeError(

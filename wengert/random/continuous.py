@@ -11,6 +11,7 @@ import numpy as np
 from wengert import numpy as wnp
 from wengert import special
 from wengert.errors import DTypeError
+from wengert.ir.floats import finfo, kind_of
 from wengert.random.keys import require_key
 from wengert.random.threefry import random_bits
 
@@ -19,14 +20,14 @@ Shape = Sequence[int]
 
 def _float(dtype: Any) -> np.dtype[Any]:
     found: np.dtype[Any] = np.dtype(dtype)
-    if found.kind != "f" or found.itemsize > 8:
+    if kind_of(found) != "f" or found.itemsize > 8:
         raise DTypeError(f"real random numbers are of a float dtype, not of {found}")
     return found
 
 
 def _unit(key: Any, shape: Shape, dtype: np.dtype[Any]) -> Any:
     """Multiples of the spacing below 1, in [0, 1)."""
-    width, mantissa = 8 * dtype.itemsize, np.finfo(dtype).nmant
+    width, mantissa = 8 * dtype.itemsize, finfo(dtype).nmant
     bits = random_bits(require_key(key), width, shape)
     unsigned = bits.dtype.type
     # the numbers fit a signed integer, whose conversion to a float is quicker
@@ -75,7 +76,7 @@ def gumbel(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
 def laplace(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Laplace numbers of scale 1."""
     kind = _float(dtype)
-    u = uniform(key, shape, -1.0 + np.finfo(kind).epsneg, 1.0, kind)
+    u = uniform(key, shape, -1.0 + finfo(kind).epsneg, 1.0, kind)
     return np.sign(u) * np.log1p(-np.abs(u))
 
 
@@ -88,10 +89,10 @@ def logistic(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
 def cauchy(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard Cauchy numbers, tan(pi (u - 1/2))."""
     kind = _float(dtype)
-    u = uniform(key, shape, np.finfo(kind).eps, 1.0, kind)
+    u = uniform(key, shape, finfo(kind).eps, 1.0, kind)
     return np.tan(kind.type(np.pi) * (u - kind.type(0.5)))
 
 
 def _positive(key: Any, shape: Shape, kind: np.dtype[Any]) -> Any:
     """Uniform numbers in (0, 1)."""
-    return uniform(key, shape, np.finfo(kind).tiny, 1.0, kind)
+    return uniform(key, shape, finfo(kind).tiny, 1.0, kind)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DTypeError, InputTypeError, LeakedTracerError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, Dim, DType, Symbol, supported_dtype
 from wengert.tracer import array
@@ -158,7 +159,7 @@ def result_dtype(*operands: Any) -> DType:
             stands_for.append(x)
         else:
             stands_for.append(lift(x).dtype)
-    return supported_dtype(np.result_type(*stands_for))
+    return supported_dtype(promotion.result_type(*stands_for))
 
 
 def promote(*operands: Any) -> list[Value]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
-from wengert.ir.types import SUPPORTED, Dim, type_of
+from wengert.ir.types import Dim, is_supported, type_of
 from wengert.tracer.array import Tracer
 from wengert.tracer.stack import Trace, open_trace
 
@@ -51,7 +51,7 @@ def adopt(x: Any) -> Any:
     """
     if isinstance(x, tuple | list):
         return type(x)(map(adopt, x)) if type(x) in (tuple, list) else x
-    if type(x) is not np.ndarray or x.dtype.newbyteorder("=") not in SUPPORTED:
+    if type(x) is not np.ndarray or not is_supported(x.dtype.newbyteorder("=")):
         return x
     trace = open_trace()
     elements = np.array(x, dtype=x.dtype.newbyteorder("="), order="C")

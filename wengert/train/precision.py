@@ -15,6 +15,7 @@ import numpy as np
 from wengert.api.arguments import fail, function_name
 from wengert.capture.convert import convert
 from wengert.errors import DTypeError
+from wengert.ir.floats import kind_of
 from wengert.optim.optimizer import Optimizer, apply_updates, cast
 from wengert.tracer.pytree import tree_leaves, tree_map
 
@@ -38,7 +39,7 @@ def with_scale(state: Any) -> Scaled:
 def low_precision(dtype: Any) -> np.dtype[Any]:
     """The dtype of the loss; raises DTypeError for what is no float dtype."""
     found = np.dtype(dtype)
-    if found.kind != "f":
+    if kind_of(found) != "f":
         fail(DTypeError(f"precision is a float dtype, np.float16 say, and got {found}"))
     return found
 
@@ -48,7 +49,7 @@ def lowered(loss: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
     captured = convert(loss)
 
     def cast_floats(tree: Any) -> Any:
-        return tree_map(lambda x: cast(x, dtype) if x.dtype.kind == "f" else x, tree)
+        return tree_map(lambda x: cast(x, dtype) if kind_of(x.dtype) == "f" else x, tree)
 
     def in_low_precision(params: Any, *batch: Any, **extra: Any) -> Any:
         return captured(cast_floats(params), *cast_floats(batch), **extra).astype(np.float32)

@@ -22,6 +22,7 @@ from wengert.backends.cpu import entry_text as layout
 from wengert.backends.cpu.executable import Signature
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.support import object_codes, resolve
+from wengert.ir.floats import is_bfloat16
 from wengert.ir.types import TensorType
 from wengert.kernels.failed import failed
 
@@ -110,15 +111,15 @@ def specification(
 def _input_record(kind: TensorType, donated: bool) -> list[int]:
     dtype = kind.dtype
     # NumPy has two type numbers for the C types of one width (long and long long)
-    twins = [c for c in "bBhHiIlLqQ" if np.dtype(c) == dtype] or [dtype.char]
-    numbers = [np.dtype(c).num for c in twins]
+    numbers = [np.dtype(c).num for c in "bBhHiIlLqQ" if np.dtype(c) == dtype] or [dtype.num]
     python = {np.dtype(float): float, np.dtype(complex): complex}
     scalars = [id(dtype.type), id(python.get(dtype, dtype.type))]
+    plain = kind.ndim == 0 and not is_bfloat16(dtype)  # whose scalars are not NumPy's
     return [
         kind.ndim,
         numbers[0],
         numbers[-1],
-        *(scalars if kind.ndim == 0 else [0, 0]),
+        *(scalars if plain else [0, 0]),
         layout.OWN if donated else layout.PLAIN,
         *kind.shape,
     ]

@@ -68,7 +68,7 @@ class Module:
             self.declarations[name] = f"declare {result} {name}({parameters}){attributes}"
 
     def expansion(self, x: Expr) -> Expr:
-        """A maths function in arithmetic; that of a float16 is rounded from float32."""
+        """A maths function in arithmetic; that of a 16-bit float is rounded from float32."""
         found = self.expansions.get(x)
         if found is None:
             s = self.builder

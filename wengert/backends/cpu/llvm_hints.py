@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wengert.backends.cpu.llvm_expr import Module
+from wengert.ir.floats import kind_of
 from wengert.kernels.loops import Accumulate, Kind, Loop, Stmt, While
 from wengert.kernels.statements import walk
 
@@ -88,7 +89,7 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool, group: str = "
 
 def _waits(stmt: Stmt) -> bool:
     """Whether an iteration waits for some cycles for the result of the one before."""
-    return isinstance(stmt, Accumulate) and stmt.register.dtype.kind == "f"
+    return isinstance(stmt, Accumulate) and kind_of(stmt.register.dtype) == "f"
 
 
 def _innermost(body: tuple[Stmt, ...]) -> bool:

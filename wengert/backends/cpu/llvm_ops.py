@@ -1,8 +1,8 @@
 """One LLVM printing rule for each scalar operation.
 
 A rule gets the `Emitter`, the expression, and the names of its operands; it returns the name of
-the result. float16 operands never reach a float rule: `emit_op` widens them, and rounds the
-result, because the vocabulary says that float16 is a storage format.
+the result. Operands of float16 and bfloat16 never reach a float rule: `emit_op` widens them, and
+rounds the result, because the vocabulary says that these are storage formats.
 
 Where C or LLVM leave a result open, the rules do what NumPy does on x86:
 - a zero divisor gives 0 and INT_MIN / -1 wraps (the machine would trap on both);
@@ -16,13 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
+from wengert.ir.floats import FLOAT16, is_bfloat16, is_half, kind_of
 from wengert.ir.scalar import COMPARISONS, Expr, ScalarOp
 from wengert.ir.types import FLOAT32, FLOAT64, INT64, DType
-
-FLOAT16 = np.dtype(np.float16)
 
 
 class Emitter(Protocol):
@@ -57,13 +54,47 @@ Rule = Callable[[Emitter, Expr, list[str]], str]
 def emit_op(e: Emitter, x: Expr, args: list[str]) -> str:
     """Print one operation of `RULES`."""
     operand = x.args[0].dtype
-    if operand != FLOAT16 or x.op in _KEEP_HALF:
+    if not is_half(operand) or x.op in _KEEP_HALF:
         return RULES[x.op](e, x, args)
-    wide = [e.op(f"fpext half {a} to float") for a in args]
+    wide = [_widen(e, operand, a) for a in args]
     children = tuple(_widened(a) for a in x.args)
     dtype = x.dtype if x.op in COMPARISONS else FLOAT32
     result = RULES[x.op](e, Expr(x.op, children, dtype, x.attr, x.indices), wide)
-    return result if x.op in COMPARISONS else e.op(f"fptrunc float {result} to half")
+    return result if x.op in COMPARISONS else _narrow(e, operand, result)
+
+
+def _widen(e: Emitter, half: DType, value: str) -> str:
+    """A float16 or bfloat16 as float32."""
+    if half == FLOAT16:
+        return e.op(f"fpext half {value} to float")
+    upper = e.op(f"shl nuw i32 {e.op(f'zext i16 {value} to i32')}, 16")
+    return e.op(f"bitcast i32 {upper} to float")
+
+
+def _narrow(e: Emitter, half: DType, value: str) -> str:
+    """A float32 rounded to float16 or bfloat16."""
+    if half == FLOAT16:
+        return e.op(f"fptrunc float {value} to half")
+    e.helper("@wg.round_bfloat", _ROUND_BFLOAT)
+    return e.op(f"call i16 @wg.round_bfloat(float {value})")
+
+
+# To the nearest, of two equally near ones to the even one: what is cut off carries into the kept
+# bits if it is more than half, or half and the last kept bit is set. A NaN stays one.
+_ROUND_BFLOAT = """define internal i16 @wg.round_bfloat(float %x) alwaysinline {
+  %bits = bitcast float %x to i32
+  %kept = lshr i32 %bits, 16
+  %last = and i32 %kept, 1
+  %half = add i32 %last, 32767
+  %sum = add i32 %bits, %half
+  %near = lshr i32 %sum, 16
+  %quiet = or i32 %kept, 64
+  %lost = fcmp uno float %x, %x
+  %chosen = select i1 %lost, i32 %quiet, i32 %near
+  %narrow = trunc i32 %chosen to i16
+  ret i16 %narrow
+}
+"""
 
 
 def _widened(x: Expr) -> Expr:
@@ -82,7 +113,7 @@ def call_intrinsic(e: Emitter, name: str, dtype: DType, args: list[str], flags: 
 
 def _binary(floats: str, integers: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
-        name = {"f": floats, "b": bools}.get(x.dtype.kind, integers)
+        name = {"f": floats, "b": bools}.get(kind_of(x.dtype), integers)
         flags = " nsw" if x.dtype == INT64 and e.is_index(x) else ""
         return e.op(f"{name}{flags} {value_type(x.dtype)} {args[0]}, {args[1]}")
 
@@ -92,7 +123,7 @@ def _binary(floats: str, integers: str, bools: str) -> Rule:
 def _float_intrinsic(name: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         # on integers and bools floor, ceil, trunc and rint change nothing
-        return call_intrinsic(e, name, x.dtype, args) if x.dtype.kind == "f" else args[0]
+        return call_intrinsic(e, name, x.dtype, args) if kind_of(x.dtype) == "f" else args[0]
 
     return rule
 
@@ -101,7 +132,7 @@ def _extreme(floats: str, signed: str, unsigned: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         if x.dtype.kind == "b":
             return e.op(f"{bools} i1 {args[0]}, {args[1]}")
-        if x.dtype.kind == "f":
+        if kind_of(x.dtype) == "f":
             # nsz: NumPy does not order the two zeros either, and it saves half the instructions
             return call_intrinsic(e, floats, x.dtype, args, "nsz ")
         return call_intrinsic(e, signed if x.dtype.kind == "i" else unsigned, x.dtype, args)
@@ -147,13 +178,15 @@ def _float_remainder(e: Emitter, x: Expr, args: list[str]) -> str:
 
 def _negate(e: Emitter, x: Expr, args: list[str]) -> str:
     kind = value_type(x.dtype)
+    if is_bfloat16(x.dtype):
+        return e.op(f"xor i16 {args[0]}, {-(2**15)}")
     if x.dtype.kind == "f":
         return e.op(f"fneg {kind} {args[0]}")
     return e.op(f"sub {kind} 0, {args[0]}")
 
 
 def _absolute(e: Emitter, x: Expr, args: list[str]) -> str:
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         return call_intrinsic(e, "fabs", x.dtype, args)
     if x.dtype.kind in "ub":
         return args[0]
@@ -171,7 +204,7 @@ def _comparison(floats: str, signed: str, unsigned: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         dtype = x.args[0].dtype
         kind = value_type(dtype)
-        if dtype.kind == "f":
+        if kind_of(dtype) == "f":
             return e.op(f"fcmp {floats} {kind} {args[0]}, {args[1]}")
         code = signed if dtype.kind == "i" else unsigned
         return e.op(f"icmp {code} {kind} {args[0]}, {args[1]}")
@@ -233,15 +266,26 @@ def _cast(e: Emitter, x: Expr, args: list[str]) -> str:
     source, target, value = x.args[0].dtype, x.dtype, args[0]
     if source == target:
         return value
+    if is_bfloat16(source):
+        value, source = _widen(e, source, value), FLOAT32
+    if is_bfloat16(target):  # by way of float32, as NumPy converts to the dtype of ml_dtypes
+        return _narrow(e, target, _converted(e, source, FLOAT32, value))
+    return _converted(e, source, target, value)
+
+
+def _converted(e: Emitter, source: DType, target: DType, value: str) -> str:
+    """A conversion between other dtypes than bfloat16."""
+    if source == target:
+        return value
     if target.kind == "b":
         kind, zero = value_type(source), constant(0, source)
-        compare = "fcmp une" if source.kind == "f" else "icmp ne"
+        compare = "fcmp une" if kind_of(source) == "f" else "icmp ne"
         return e.op(f"{compare} {kind} {value}, {zero}")
-    if source.kind == "f":
-        if target.kind == "f":
+    if kind_of(source) == "f":
+        if kind_of(target) == "f":
             return _float_to_float(e, source, target, value)
         return _float_to_integer(e, source, target, value)
-    if target.kind == "f":
+    if kind_of(target) == "f":
         return _integer_to_float(e, source, target, value)
     return _integer_to_integer(e, source, target, value)
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import is_bfloat16
 from wengert.ir.types import DType
 
 _FLOATS = {2: "half", 4: "float", 8: "double"}
 
 
 def value_type(dtype: DType) -> str:
-    """The type of a scalar in a register: a bool is one bit."""
+    """The type of a scalar in a register: a bool is one bit, and a bfloat16 its own 16 bits.
+
+    LLVM has a type for it, whose conversions are calls of a compiler library on most processors.
+    """
     if dtype.kind == "b":
         return "i1"
     return _FLOATS[dtype.itemsize] if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
@@ -28,6 +32,8 @@ def constant(value: Any, dtype: DType) -> str:
     """A literal. Floats are written by their bits: LLVM rejects inexact decimals."""
     if dtype.kind == "b":
         return "true" if value else "false"
+    if is_bfloat16(dtype):
+        return str(int(np.asarray(value, dtype).view(np.uint16)))
     if dtype.kind != "f":
         return str(int(value))
     if dtype.itemsize == 2:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from wengert.backends.cuda.cuda_ops import print_op
-from wengert.backends.cuda.cuda_types import FLOAT16, constant, value_type
+from wengert.backends.cuda.cuda_types import constant, half_of, value_type
 from wengert.ir.scalar import COMPARISONS, Expr, Index, ScalarOp
 from wengert.ir.types import INT64
 from wengert.kernels.intervals import Intervals
@@ -163,11 +163,13 @@ class Body:
 
     def of_memory(self, buffer: Buffer, element: str) -> str:
         """The value of an element in memory."""
-        return f"wg_from_half({element})" if buffer.dtype == FLOAT16 else element
+        half = half_of(buffer.dtype)
+        return f"wg_from_{half}({element})" if half else element
 
     def stored(self, buffer: Buffer, value: str) -> str:
         """A value as an element of memory."""
-        return f"wg_to_half({value})" if buffer.dtype == FLOAT16 else value
+        half = half_of(buffer.dtype)
+        return f"wg_to_{half}({value})" if half else value
 
     def _is_hazard(self, x: Expr) -> bool:
         """Whether `x` reads memory and is not at hand yet."""

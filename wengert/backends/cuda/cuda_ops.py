@@ -1,16 +1,17 @@
 """One CUDA C++ printing rule for each scalar operation.
 
 A rule gets the expression, the texts of its operands and the C type of the result; it returns the
-text of the result. What C++ leaves open is in text/scalar.h. float16 is a storage format: values
-are floats between a load and a store, rounded where the program converts to float16.
+text of the result. What C++ leaves open is in text/scalar.h. float16 and bfloat16 are storage
+formats: values are floats between a load and a store, rounded where the program converts to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from wengert.backends.cuda.cuda_types import FLOAT16
+from wengert.backends.cuda.cuda_types import half_of
 from wengert.errors import MissingRuleError
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
 
 Rule = Callable[[Expr, list[str], str], str]
@@ -20,7 +21,7 @@ def _infix(sign: str, wrapping: str, bools: str) -> Rule:
     def rule(x: Expr, args: list[str], kind: str) -> str:
         if x.dtype.kind == "b":
             return f"{args[0]} {bools} {args[1]}"
-        if x.dtype.kind == "f" or (kind == "int" and x.dtype.itemsize == 8):
+        if kind_of(x.dtype) == "f" or (kind == "int" and x.dtype.itemsize == 8):
             return f"{args[0]} {sign} {args[1]}"
         return f"{wrapping}<{kind}>({args[0]}, {args[1]})"
 
@@ -52,7 +53,7 @@ def _maths(name: str) -> Rule:
 def _rounding(name: str) -> Rule:
     def rule(x: Expr, args: list[str], kind: str) -> str:
         # integers and bools are whole already
-        return _maths(name)(x, args, kind) if x.dtype.kind == "f" else args[0]
+        return _maths(name)(x, args, kind) if kind_of(x.dtype) == "f" else args[0]
 
     return rule
 
@@ -67,11 +68,11 @@ def _extreme(name: str, bools: str) -> Rule:
 
 
 def _negate(x: Expr, args: list[str], kind: str) -> str:
-    return f"-{args[0]}" if x.dtype.kind == "f" else f"wg_isub<{kind}>(0, {args[0]})"
+    return f"-{args[0]}" if kind_of(x.dtype) == "f" else f"wg_isub<{kind}>(0, {args[0]})"
 
 
 def _absolute(x: Expr, args: list[str], kind: str) -> str:
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         return _maths("fabs")(x, args, kind)
     if x.dtype.kind in "ub":
         return args[0]
@@ -102,17 +103,19 @@ def _cast(x: Expr, args: list[str], kind: str) -> str:
     source, target, value = x.args[0].dtype, x.dtype, args[0]
     if target.kind == "b":
         return f"{value} != 0"
-    if target == FLOAT16:
-        return f"wg_from_half({_half_of(source.name, value)})"
-    if source.kind == "f" and target.kind != "f":
+    half = half_of(target)
+    if half is not None:
+        return f"wg_from_{half}({_to_half(half, source.name, value)})"
+    if kind_of(source) == "f" and kind_of(target) != "f":
         return _to_integer(target.name, target.itemsize, value, kind)
     return f"({kind}){value}"
 
 
-def _half_of(source: str, value: str) -> str:
-    """To float16 in one rounding: doubles and wide integers go by rounding to odd."""
-    wide = source in ("float64", "int32", "uint32", "int64", "uint64")
-    return f"wg_to_half((double){value})" if wide else f"wg_to_half((float){value})"
+def _to_half(half: str, source: str, value: str) -> str:
+    """To float16 in one rounding, from doubles and wide integers too; to bfloat16 by way of float,
+    as on the CPU."""
+    wide = half == "half" and source in ("float64", "int32", "uint32", "int64", "uint64")
+    return f"wg_to_{half}(({'double' if wide else 'float'}){value})"
 
 
 def _to_integer(target: str, itemsize: int, value: str, kind: str) -> str:
@@ -126,10 +129,11 @@ def _to_integer(target: str, itemsize: int, value: str, kind: str) -> str:
 def _bitcast(x: Expr, args: list[str], kind: str) -> str:
     if x.args[0].dtype == x.dtype:
         return args[0]
-    if x.args[0].dtype == FLOAT16:
-        return f"wg_bits<{kind}>(wg_to_half({args[0]}))"
-    if x.dtype == FLOAT16:
-        return f"wg_from_half(wg_bits<wg_half>({args[0]}))"
+    before, after = half_of(x.args[0].dtype), half_of(x.dtype)
+    if before is not None:
+        return f"wg_bits<{kind}>(wg_to_{before}({args[0]}))"
+    if after is not None:
+        return f"wg_from_{after}(wg_bits<wg_{after}>({args[0]}))"
     return f"wg_bits<{kind}>({args[0]})"
 
 

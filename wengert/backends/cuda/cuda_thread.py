@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from wengert.backends.cuda.cuda_expr import Body, Place
 from wengert.backends.cuda.cuda_types import memory_type, value_type
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr
 from wengert.kernels.loops import (
     Accumulate,
@@ -44,7 +45,7 @@ def combination(combine: str, register: Register, x: str, y: str) -> str:
     if register.dtype.kind == "b":
         return f"{x} {'&&' if combine in ('and', 'min', 'mul') else '||'} {y}"
     match combine:
-        case "add" | "mul" if register.dtype.kind == "f":
+        case "add" | "mul" if kind_of(register.dtype) == "f":
             return f"{x} {'+' if combine == 'add' else '*'} {y}"
         case "add" | "mul":
             return f"wg_i{combine}<{kind}>({x}, {y})"

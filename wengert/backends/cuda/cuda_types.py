@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import BFLOAT16, kind_of
 from wengert.ir.types import DType
 
 _INTEGERS = {
@@ -19,23 +20,29 @@ _INTEGERS = {
     "uint64": "unsigned long long",
     "bool": "bool",
 }
-_FLOATS = {"float16": "float", "float32": "float", "float64": "double"}
-FLOAT16 = np.dtype(np.float16)
+_FLOATS = {"float16": "float", BFLOAT16: "float", "float32": "float", "float64": "double"}
+_HALVES = {"float16": "half", BFLOAT16: "bfloat"}
 
 
 def value_type(dtype: DType) -> str:
-    """The type of a value in a register: float16 is computed with as float."""
-    return _FLOATS[dtype.name] if dtype.kind == "f" else _INTEGERS[dtype.name]
+    """The type of a value in a register: those of 16 bits are computed with as float."""
+    return _FLOATS[dtype.name] if kind_of(dtype) == "f" else _INTEGERS[dtype.name]
 
 
 def memory_type(dtype: DType) -> str:
     """The type of an element in memory."""
-    return "wg_half" if dtype == FLOAT16 else value_type(dtype)
+    half = half_of(dtype)
+    return f"wg_{half}" if half else value_type(dtype)
+
+
+def half_of(dtype: DType) -> str | None:
+    """What a float of 16 bits is called in text/: `wg_half`, `wg_from_half`, `wg_to_half`."""
+    return _HALVES.get(dtype.name)
 
 
 def exchanged_type(dtype: DType) -> str:
     """The type in which threads exchange values of a dtype: at least 32 bits."""
-    if dtype.kind == "f" or dtype.itemsize >= 4:
+    if kind_of(dtype) == "f" or dtype.itemsize >= 4:
         return value_type(dtype)
     return "unsigned int" if dtype.kind == "u" else "int"
 
@@ -44,7 +51,7 @@ def constant(value: Any, dtype: DType) -> str:
     """A literal; floats by their exact value in hexadecimal."""
     if dtype.kind == "b":
         return "true" if value else "false"
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return _float(float(value), dtype)
     number = int(value)
     if dtype.name == "uint64":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import linear_in, linear_in_all, linear_in_one
 from wengert.ir.ops.families import (
     NUMERIC,
@@ -213,14 +214,14 @@ def _below(s: S, rest: Expr, y: Expr) -> Expr:
 
 
 def _mod(s: S, x: Expr, y: Expr) -> Expr:
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         return _float_mod(s, x, y)[2]
     rest = s.irem(x, y)
     return rest if x.dtype.kind == "u" else s.select(_below(s, rest, y), s.add(rest, y), rest)
 
 
 def _fmod(s: S, x: Expr, y: Expr) -> Expr:
-    return s.frem(x, y) if x.dtype.kind == "f" else s.irem(x, y)
+    return s.frem(x, y) if kind_of(x.dtype) == "f" else s.irem(x, y)
 
 
 def _minus_quotient(x: Value, y: Value, out: Value) -> Value:

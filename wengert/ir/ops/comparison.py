@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.errors import DTypeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import Linear, Sample, linear_in
 from wengert.ir.ops.families import (
     check_arity,
@@ -109,7 +110,7 @@ def _fmin_partial(x: Value, y: Value, out: Value) -> Value:
 
 def _ignoring_nan(scalar: Formula) -> Formula:
     def formula(s: S, x: Expr, y: Expr) -> Expr:
-        if x.dtype.kind != "f":
+        if kind_of(x.dtype) != "f":
             return scalar(s, x, y)
         return s.select(s.isnan(x), y, s.select(s.isnan(y), x, scalar(s, x, y)))
 

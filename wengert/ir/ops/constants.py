@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import DTypeError, ShapeError
+from wengert.ir.floats import among
 from wengert.ir.op import ElementContext, Op, Sample, register
 from wengert.ir.ops.structural_family import check_axes, draw
 from wengert.ir.scalar import Expr
@@ -14,7 +15,7 @@ from wengert.ir.types import BOOL, ORDERED, DType, Shape, TensorType, supported_
 
 
 def _iota_infer(*, shape: Shape, dtype: DType, axis: int) -> tuple[TensorType]:
-    if dtype not in ORDERED or dtype == BOOL:
+    if not among(dtype, ORDERED) or dtype == BOOL:
         raise DTypeError(f"iota counts in a real numeric dtype, got {dtype}")
     if any(n < 0 for n in shape):
         raise ShapeError(f"iota: shape {shape} has a negative dimension")

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value, add_tangents
+from wengert.ir.floats import in_single
 from wengert.ir.forms import Contraction
 from wengert.ir.op import Linear, Op, Sample, linear_in_one, register
 from wengert.ir.ops.parts import Parts
@@ -186,7 +187,7 @@ dot_general = register(
         family="contraction",
         params=("contract", "batch"),
         infer=_infer,
-        evaluate=_evaluate,
+        evaluate=in_single(_evaluate),
         jvp=_jvp,
         linear=linear_in_one,
         transpose=_transpose,

@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.errors import DTypeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of, widened
 from wengert.ir.op import Linear, Sample, linear_in_all
 from wengert.ir.ops.families import check_arity, common_dtype, elementwise
 from wengert.ir.ops.parts import Parts
@@ -42,7 +43,7 @@ def _cast_jvp(
     dtype: DType,
 ) -> Sequence[Value | None]:
     tangent = tangents[0]
-    return [tangent.to(dtype) if tangent is not None and dtype.kind in "fc" else None]
+    return [tangent.to(dtype) if tangent is not None and kind_of(dtype) in "fc" else None]
 
 
 def _cast_transpose(
@@ -94,7 +95,7 @@ elementwise(
     "cast",
     1,
     ORDERED,
-    lambda x, dtype: x.astype(dtype),
+    lambda x, dtype: widened(x).astype(dtype),
     lambda s, x, dtype: s.cast(x, dtype),
     infer=_infer_cast,
     params=("dtype",),

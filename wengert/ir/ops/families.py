@@ -21,6 +21,7 @@ import numpy as np
 from wengert.errors import DTypeError, ShapeError, VerificationError
 from wengert.ir.builder import Builder, Value, add_tangents
 from wengert.ir.evaluate import evaluate
+from wengert.ir.floats import among, in_single, is_half
 from wengert.ir.op import REGISTRY, ElementContext, Linear, Op, Requirement, Sample, register
 from wengert.ir.ops.parts import Parts, of_one
 from wengert.ir.ops.samples import with_complex
@@ -39,7 +40,6 @@ from wengert.ir.types import (
     type_of,
 )
 
-FLOAT16 = np.dtype(np.float16)
 NUMERIC = (*INTEGERS, *FLOATS)
 
 
@@ -103,7 +103,7 @@ def common_dtype(name: str, types: Sequence[TensorType], allowed: Sequence[DType
     dtypes = list(dict.fromkeys(t.dtype for t in types))
     if len(dtypes) > 1:
         raise DTypeError(f"{name} needs operands of one dtype, got {plural(dtypes)}")
-    if dtypes[0] not in allowed:
+    if not among(dtypes[0], allowed):
         hint = "" if dtypes[0].kind != "c" else "; take np.real, np.imag or np.abs of it first"
         raise DTypeError(f"{name} does not take {dtypes[0]}; it takes {plural(allowed)}{hint}")
     return dtypes[0]
@@ -125,7 +125,9 @@ def _infer(
     return infer
 
 
-def _evaluate(function: Evaluate, out: DType | None) -> Callable[..., Any]:
+def _evaluate(function: Evaluate, out: DType | None, storage: bool) -> Callable[..., Any]:
+    function = function if storage else in_single(function)
+
     def evaluate(*args: Any, **params: Any) -> Any:
         dtype = args[0].dtype if out is None else out
         with np.errstate(all="ignore"):
@@ -138,7 +140,7 @@ def scipy_special(name: str) -> Callable[..., Any]:
     """The function `scipy.special.<name>`, imported at the first call: that takes a while."""
 
     def function(*args: Any) -> Any:
-        wide = [a.astype(np.float32) if a.dtype == FLOAT16 else a for a in args]
+        wide = [a.astype(np.float32) if is_half(a.dtype) else a for a in args]
         return getattr(importlib.import_module("scipy.special"), name)(*wide)
 
     return function
@@ -276,14 +278,14 @@ def _align(value: Value, batched: bool, size: int, shape: Shape) -> Value:
 def _element(scalar: Scalar, storage: bool) -> Callable[[ElementContext, tuple[Expr, ...]], Expr]:
     """The element rule of a scalar formula.
 
-    float16 is a storage format: unless the formula only moves bits (`storage`), it is evaluated
-    in float32 and rounded once, which is what NumPy does.
+    float16 and bfloat16 are storage formats: unless the formula only moves bits (`storage`), it is
+    evaluated in float32 and rounded once, which is what NumPy does.
     """
 
     def element(ctx: ElementContext, index: tuple[Expr, ...]) -> Expr:
         args = read_all(ctx, index)
         if not storage:
-            args = [ctx.s.cast(a, FLOAT32) if a.dtype == FLOAT16 else a for a in args]
+            args = [ctx.s.cast(a, FLOAT32) if is_half(a.dtype) else a for a in args]
         return ctx.s.cast(scalar(ctx.s, *args, **ctx.params), ctx.out_type.dtype)
 
     return element
@@ -333,7 +335,7 @@ def elementwise(
         name,
         family,
         infer=_infer(name, arity, dtypes, out) if infer is None else infer,
-        evaluate=evaluate if infer is not None else _evaluate(evaluate, out),
+        evaluate=evaluate if infer is not None else _evaluate(evaluate, out, storage),
         params=params,
         jvp=jvp or (no_derivative if partials is None else _jvp(partials)),
         linear=linear,
@@ -382,7 +384,7 @@ def elementwise_made(
             name,
             family,
             infer=_infer(name, arity, FLOATS, None),
-            evaluate=_evaluate(meaning, None),
+            evaluate=_evaluate(meaning, None, storage=True),
             params=params,
             jvp=_jvp(partials),
             batch=batch_elementwise(name),

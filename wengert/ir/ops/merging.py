@@ -9,6 +9,7 @@ few elementwise equations, and there are log2(n) passes of log2(n) steps.
 from __future__ import annotations
 
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.ops.control_family import emit_loop
 from wengert.ir.ops.structural_family import iota
 from wengert.ir.types import INT64
@@ -33,7 +34,7 @@ def order_of_rows(keys: Value, size: Value | None = None) -> Value:
 def _less(x: Value, y: Value) -> Value:
     """Whether x comes before y; NaNs come last."""
     found = x.lt(y)
-    return found.bitor(y.isnan().bitand(x.isnan().bitnot())) if x.dtype.kind == "f" else found
+    return found.bitor(y.isnan().bitand(x.isnan().bitnot())) if kind_of(x.dtype) == "f" else found
 
 
 def _counted(keys: Value) -> Value:

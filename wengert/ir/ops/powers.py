@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.errors import DTypeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import Sample
 from wengert.ir.ops.complex_functions import integer_power, power, square_root
 from wengert.ir.ops.families import NUMERIC, Over, check_arity, common_dtype, elementwise
@@ -133,7 +134,7 @@ def _repeated(s: S, base: Expr, exponent: int) -> Expr:
 def _integer_pow(s: S, x: Expr, exponent: int) -> Expr:
     if exponent == 0:
         return s.like(1, x)
-    if x.dtype.kind != "f":
+    if kind_of(x.dtype) != "f":
         return _repeated(s, x, exponent)
     if abs(exponent) > MAX_SQUARED:
         return s.maths(ScalarOp.POW, x, s.like(exponent, x))
@@ -153,7 +154,7 @@ def _infer_integer_pow(*types: TensorType, exponent: int) -> tuple[TensorType, .
 
 def _evaluate_integer_pow(x: Any, exponent: int) -> Any:
     with np.errstate(all="ignore"):
-        if x.dtype.kind in "fc":
+        if kind_of(x.dtype) in "fc":
             return np.power(x, x.dtype.type(exponent))
         result = np.ones_like(x)
         for bit in f"{exponent:b}":

@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.errors import DTypeError, ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import in_single, is_half
 from wengert.ir.forms import Reduction
 from wengert.ir.op import Op, Sample, register
 from wengert.ir.ops.parts import Parts
@@ -73,7 +74,7 @@ reduce_sum = linear_unary(
     family="reduction",
     params=("axes",),
     infer=_sum_infer,
-    evaluate=lambda x, *, axes: np.sum(x, axis=axes, dtype=x.dtype),
+    evaluate=in_single(lambda x, *, axes: np.sum(x, axis=axes, dtype=x.dtype)),
     transpose=lambda ct, x, *, axes: _back(ct, x, axes),
     batched_params=_batched_axes,
     form=lambda types, *, axes: Reduction("add", axes),
@@ -166,7 +167,7 @@ reduce_prod = register(
         family="reduction",
         params=("axes",),
         infer=_prod_infer,
-        evaluate=lambda x, *, axes: np.prod(x, axis=axes, dtype=x.dtype),
+        evaluate=in_single(lambda x, *, axes: np.prod(x, axis=axes, dtype=x.dtype)),
         jvp=_prod_jvp,
         batch=batch_unary("reduce_prod", _batched_axes),
         form=lambda types, *, axes: Reduction("mul", axes),
@@ -228,7 +229,7 @@ def _extremum_jvp(
     """
     x, t = primals[0], tangents[0]
     won = x.eq(_back(outs[0], x.type, axes)).bitor(x.ne(x))
-    wide = np.dtype(np.float32) if t.dtype == np.float16 else t.dtype
+    wide = np.dtype(np.float32) if is_half(t.dtype) else t.dtype
     count = won.to(wide).reduce_sum(axes=axes).to(t.dtype)
     return [won.select(t, 0).reduce_sum(axes=axes) / count]
 

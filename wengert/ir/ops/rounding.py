@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.floats import FLOAT16, finfo
 from wengert.ir.ops.families import elementwise, zero_one
 from wengert.ir.ops.samples import operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
@@ -45,9 +46,9 @@ def _nextafter(s: ScalarBuilder, x: Expr, y: Expr) -> Expr:
     bits = s.bitcast(x, integer)
     away = s.not_(s.xor(s.gt(y, x), s.gt(x, 0)))
     step = s.bitcast(s.add(bits, s.select(away, s.const(1, integer), -1)), x.dtype)
-    least = s.copysign(s.like(np.finfo(x.dtype).smallest_subnormal, x), y)
+    least = s.copysign(s.like(finfo(x.dtype).smallest_subnormal, x), y)
     moved = s.select(s.eq(x, 0), least, step)
-    same = x if x.dtype.itemsize == 2 else y  # as NumPy: seen in the sign of a zero
+    same = x if x.dtype == FLOAT16 else y  # as NumPy: seen in the sign of a zero
     return s.select(s.eq(x, y), same, s.select(s.or_(s.isnan(x), s.isnan(y)), s.add(x, y), moved))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import finfo
 from wengert.ir.op import Sample
 from wengert.ir.types import BOOL, COMPLEX, FLOAT32, FLOAT64, FLOATS, INT64, DType
 
@@ -26,7 +27,7 @@ def specials(dtype: DType) -> np.ndarray:
         return np.array(sorted(values), dtype)
     if dtype.kind == "c":
         return np.array([0, 1, -1, 1j, -1j, 2 - 3j, complex(-0.0, -0.0), complex(0, -2)], dtype)
-    info = np.finfo(dtype)
+    info = finfo(dtype)
     positive = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 10.0, np.inf, info.max, info.tiny]
     values = [*positive, *(-v for v in positive), info.smallest_subnormal, np.nan]
     return np.array(values, dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value, add_tangents
+from wengert.ir.floats import in_single
 from wengert.ir.forms import Scan
 from wengert.ir.op import Linear, Op, Sample, linear_in, register
 from wengert.ir.ops.parts import Parts
@@ -37,7 +38,7 @@ def _batched_axis(size: int, *, axis: int, reverse: bool) -> Params:
     return {"axis": axis + 1, "reverse": reverse}
 
 
-def _running(accumulate: Callable[..., Any], x: Any, axis: int, reverse: bool) -> Array:
+def _running(accumulate: Callable[..., Any], x: Any, *, axis: int, reverse: bool) -> Array:
     ordered = np.flip(x, axis) if reverse else np.asarray(x)
     out = accumulate(ordered, axis=axis, dtype=ordered.dtype)
     return np.flip(out, axis) if reverse else out
@@ -91,7 +92,7 @@ cumsum = linear_unary(
     family="scan",
     params=("axis", "reverse"),
     infer=_numeric_infer("cumsum"),
-    evaluate=lambda x, *, axis, reverse: _running(np.add.accumulate, x, axis, reverse),
+    evaluate=in_single(lambda x, **params: _running(np.add.accumulate, x, **params)),
     transpose=_cumsum_transpose,
     batched_params=_batched_axis,
     form=lambda types, *, axis, reverse: Scan("add", axis, reverse),
@@ -156,7 +157,7 @@ cumprod = register(
         family="scan",
         params=("axis", "reverse"),
         infer=_numeric_infer("cumprod"),
-        evaluate=lambda x, *, axis, reverse: _running(np.multiply.accumulate, x, axis, reverse),
+        evaluate=in_single(lambda x, **params: _running(np.multiply.accumulate, x, **params)),
         jvp=_cumprod_jvp,
         batch=batch_unary("cumprod", _batched_axis),
         form=lambda types, *, axis, reverse: Scan("mul", axis, reverse),
@@ -219,7 +220,7 @@ def _running_extremum(
             family="scan",
             params=("axis", "reverse"),
             infer=infer,
-            evaluate=lambda x, *, axis, reverse: _running(accumulate, x, axis, reverse),
+            evaluate=lambda x, **params: _running(accumulate, x, **params),
             jvp=jvp,
             batch=batch_unary(name, _batched_axis),
             form=lambda types, *, axis, reverse: Scan(combine, axis, reverse),
@@ -315,7 +316,7 @@ linear_recurrence = register(
         family="scan",
         params=("axis", "reverse"),
         infer=_recurrence_infer,
-        evaluate=_recurrence_evaluate,
+        evaluate=in_single(_recurrence_evaluate),
         jvp=_recurrence_jvp,
         linear=linear_in(1),
         transpose=_recurrence_transpose,

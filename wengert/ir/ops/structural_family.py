@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.errors import AxisRangeError, DTypeError
 from wengert.ir.builder import Builder, Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY, Op, Sample, linear_in_all, register
 from wengert.ir.ops.parts import separately
 from wengert.ir.types import BOOL, INT64, DType, Shape, TensorType
@@ -167,7 +168,7 @@ def draw(shape: Shape, dtype: Any = np.float64, seed: int = 0) -> np.ndarray[Any
     dtype = np.dtype(dtype)
     if dtype == BOOL:
         return np.asarray(rng.random(shape) < 0.6)
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return np.asarray(rng.standard_normal(shape)).astype(dtype)
     if dtype.kind == "c":
         return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(

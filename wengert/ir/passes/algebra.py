@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from wengert.ir import promotion
+from wengert.ir.floats import finfo, kind_of
 from wengert.ir.passes.splats import is_splat, splat_value, whole
 from wengert.ir.program import Atom, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
@@ -124,7 +124,7 @@ def div_power_of_two(r: Rewriter, n: Node) -> Atom | None:
     if value is None or math.frexp(value)[0] not in (0.5, -0.5):
         return None
     inverse = 1 / value if abs(value) > 1e-300 else math.inf
-    info = np.finfo(n.type.dtype)
+    info = finfo(n.type.dtype)
     if not float(info.smallest_normal) <= abs(inverse) <= float(info.max):
         return None
     return r.emit("mul", x, r.literal(inverse, n.type.dtype))
@@ -331,9 +331,9 @@ def cast_cast(r: Rewriter, n: Node) -> Atom | None:
 
 def holds(wide: DType, narrow: DType) -> bool:
     """Whether every number of dtype `narrow` is one of `wide`."""
-    if wide.kind == "f" and narrow.kind in "iu" and narrow.itemsize == 8:
+    if kind_of(wide) == "f" and narrow.kind in "iu" and narrow.itemsize == 8:
         return False
-    return np.can_cast(narrow, wide, "safe")
+    return promotion.can_cast(narrow, wide, "safe")
 
 
 TABLE: Table = {

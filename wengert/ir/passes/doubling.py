@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from wengert.ir.floats import finfo, kind_of
 from wengert.ir.passes.splats import splat_value
 from wengert.ir.program import Atom
 from wengert.ir.rewrite import Node, Rewriter
@@ -22,7 +21,7 @@ from wengert.ir.types import DType
 def add_self(r: Rewriter, n: Node) -> Atom | None:
     """x + x -> x * 2 for floats."""
     x, y = n.inputs
-    if x is not y or n.type.dtype.kind != "f":
+    if x is not y or kind_of(n.type.dtype) != "f":
         return None
     merged = _merged(r, x, 2.0, r.uses.get(x, 0) <= 2)
     return r.emit("mul", x, r.literal(2, n.type.dtype)) if merged is None else merged
@@ -31,7 +30,7 @@ def add_self(r: Rewriter, n: Node) -> Atom | None:
 def merge_factors(r: Rewriter, n: Node) -> Atom | None:
     """(x * c) * k -> x * (c k), scale(x * c, p) * k -> scale(x * (c k), p); k = 2, -2, 4, ..."""
     x, factor = n.inputs[0], _power_of_two(splat_value(r, n.inputs[1]))
-    if factor is None or n.type.dtype.kind != "f" or x.type != n.type:
+    if factor is None or kind_of(n.type.dtype) != "f" or x.type != n.type:
         return None
     return _merged(r, x, factor, r.used_once(x))
 
@@ -58,7 +57,7 @@ def _power_of_two(value: float | None) -> float | None:
 
 def _product(constant: float | None, factor: float, dtype: DType) -> float | None:
     """constant * factor if both it and `constant` are normal numbers of the dtype."""
-    info = np.finfo(dtype)
+    info = finfo(dtype)
     low, high = float(info.smallest_normal), float(info.max)
     if constant is None or not low <= abs(constant) <= high:
         return None

@@ -1,24 +1,37 @@
 """Sums of half precision add up in single precision, as NumPy's do.
 
-In float16 a sum of ones stops growing at 2048: one more is less than half a unit in the last place.
+In float16 a sum of ones stops growing at 2048, in bfloat16 at 256: one more is less than half a
+unit in the last place. What runs along an axis (cumsum and its kin) is rounded at each step in
+float16, as NumPy rounds it; bfloat16 has too few bits to go on with.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from wengert.ir.floats import is_bfloat16, is_half
 from wengert.ir.program import Atom
 from wengert.ir.rewrite import Node, Rewriter, Rule
 
-FLOAT16, FLOAT32 = np.dtype(np.float16), np.dtype(np.float32)
+FLOAT32 = np.dtype(np.float32)
 
 
 def in_single(r: Rewriter, n: Node) -> Atom | None:
     """sum(x: float16) -> float16(sum(float32(x))), and the same of products that are summed."""
-    if n.type.dtype != FLOAT16:
+    if not is_half(n.type.dtype):
         return None
     wide = [r.emit("cast", x, dtype=FLOAT32) for x in n.inputs]
-    return r.emit("cast", r.emit(n.op.name, *wide, **n.params), dtype=FLOAT16)
+    return r.emit("cast", r.emit(n.op.name, *wide, **n.params), dtype=n.type.dtype)
 
 
-TABLE: dict[str, tuple[Rule, ...]] = {"reduce_sum": (in_single,), "dot_general": (in_single,)}
+def running(r: Rewriter, n: Node) -> Atom | None:
+    """The same of bfloat16 alone."""
+    return in_single(r, n) if is_bfloat16(n.type.dtype) else None
+
+
+SUMMED = ("reduce_sum", "dot_general")
+RUNNING = ("reduce_prod", "cumsum", "cumprod", "cummax", "cummin", "linear_recurrence")
+TABLE: dict[str, tuple[Rule, ...]] = {
+    **dict.fromkeys(SUMMED, (in_single,)),
+    **dict.fromkeys(RUNNING, (running,)),
+}

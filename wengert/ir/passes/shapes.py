@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from wengert.ir.floats import kind_of
 from wengert.ir.passes.splats import splat
 from wengert.ir.program import Atom, Literal
 from wengert.ir.rewrite import Node, Rewriter, Rule
@@ -289,9 +290,9 @@ def reduce_empty(r: Rewriter, n: Node) -> Atom | None:
 
 
 def reduce_reduce(r: Rewriter, n: Node) -> Atom | None:
-    """reduce(reduce(x)) -> reduce(x) over the axes of both, unless float16 rounds in between."""
+    """reduce(reduce(x)) -> reduce(x) over the axes of both, unless 16 bits round in between."""
     maker = r.maker(n.inputs[0], n.op.name)
-    if maker is None or (n.type.dtype.kind == "f" and n.type.dtype.itemsize < 4):
+    if maker is None or (kind_of(n.type.dtype) == "f" and n.type.dtype.itemsize < 4):
         return None
     if not r.used_once(n.inputs[0]):
         return None
@@ -313,7 +314,7 @@ def reduce_broadcast(r: Rewriter, n: Node) -> Atom | None:
     if any(isinstance(wide[a], Dim) for a in axes):
         return None  # how many there are depends on the turn of a loop
     count = math.prod(wide[a] for a in axes if a not in dims)
-    if n.type.dtype.kind == "f" and r.literal(count, n.type.dtype).value != count:
+    if kind_of(n.type.dtype) == "f" and r.literal(count, n.type.dtype).value != count:
         return None  # n is rounded, or infinite in float16
     if count == 0 or (count == 1 and all(a in dims for a in axes)):
         return None
@@ -341,7 +342,7 @@ def reduce_transpose(r: Rewriter, n: Node) -> Atom | None:
 def reduce_reshape(r: Rewriter, n: Node) -> Atom | None:
     """reduce(reshape(x)) -> reduce(x), if only axes of length 1 come or go, or all axes go."""
     maker = r.maker(n.inputs[0], "reshape")
-    if maker is None or (n.type.dtype.kind == "f" and n.type.dtype.itemsize < 4):
+    if maker is None or (kind_of(n.type.dtype) == "f" and n.type.dtype.itemsize < 4):
         return None
     x, wide = maker.inputs[0], maker.params["shape"]
     axes: Shape = n.params["axes"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wengert.ir import promotion
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Program
@@ -106,7 +107,7 @@ def _no_rows(builder: Builder, t: TensorType, colours: int) -> Value:
 
 
 def _entries(builder: Builder, rows: Sequence[Value], sizes: Sizes, places: DType) -> Value:
-    dtype = np.result_type(*(r.dtype for r in rows))
+    dtype = promotion.result_type(*(r.dtype for r in rows))
     cast = [r.to(dtype) for r in rows]
     if sizes.runs:
         data = _joined([_of_run(cast, run) for run in sizes.runs], 0)

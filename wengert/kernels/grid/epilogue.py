@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
 from wengert.ir.types import FLOAT64
 from wengert.kernels.activation import ACTIVATIONS
@@ -134,7 +135,7 @@ def _value(expr: Expr, known: dict[int, Any]) -> Any:
     if expr.is_const:
         return float(expr.attr)
     args = [_values(x, known) for x in expr.args]
-    if not args or any(x is None for x in args) or expr.dtype.kind not in "fVb":
+    if not args or any(x is None for x in args) or kind_of(expr.dtype) not in "fVb":
         return None
     if expr.op is ScalarOp.CAST:
         return args[0]

@@ -15,6 +15,7 @@ from wengert.errors import (
     ReadOnlyError,
     ShapeError,
 )
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, DType, Shape
 from wengert.tracer.array import Tracer, enter
@@ -91,12 +92,13 @@ def target(x: Any, what: str) -> Tracer:
 def stored(value: Any, dtype: DType, casting: Any = "unsafe") -> Operand:
     """`value` as it is stored in an array of `dtype`."""
     x = operand(value)
-    if not np.can_cast(x.dtype, dtype, casting) and not (x.weak and x.known):
+    allowed = promotion.can_cast(x.dtype, dtype, casting)
+    if not allowed and not (x.weak and x.known):
         raise DTypeError(
             f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule "
             f"'{casting}'"
         )
-    if x.weak and x.known and casting != "unsafe" and not np.can_cast(x.dtype, dtype, casting):
+    if x.weak and x.known and casting != "unsafe" and not allowed:
         raise DTypeError(f"cannot store a Python {type(x.value).__name__} in {dtype}")
     if x.known and x.shape == () and type(x.value) is int and dtype.kind in "iu":
         dtype.type(x.value)  # raises OverflowError with NumPy's words
@@ -316,7 +318,7 @@ def update(symbol: str, x: Tracer, result: Any) -> Tracer:
             f"x {symbol}= y cannot change the shape of x: it is {x.type.shape}, and the result "
             f"{shape}"
         )
-    if not np.can_cast(result.dtype, x.dtype, "same_kind"):
+    if not promotion.can_cast(result.dtype, x.dtype, "same_kind"):
         raise DTypeError(
             f"x {symbol}= y cannot store {result.dtype} in an array of {x.dtype}; "
             f"write x = x {symbol} y, which makes a new array"

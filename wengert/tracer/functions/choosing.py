@@ -14,7 +14,9 @@ from wengert.errors import (
     ShapeError,
     TracerConversionError,
 )
+from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import finfo, is_half, kind_of
 from wengert.ir.types import BOOL, FLOAT64, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
@@ -237,9 +239,9 @@ def nan_to_num(
         parts = (nan_to_num(p, copy, nan, posinf, neginf) for p in (value.real(), value.imag()))
         re, im = map(materialise, parts)
         return wrapped(re.complex(im))
-    if value.dtype.kind != "f":
+    if kind_of(value.dtype) != "f":
         return wrapped(value)
-    limits = np.finfo(value.dtype)
+    limits = finfo(value.dtype)
     high = float(limits.max) if posinf is None else posinf
     low = float(limits.min) if neginf is None else neginf
     result = value.isnan().select(fit(materialise(nan, value.dtype), value.shape), value)
@@ -266,8 +268,8 @@ def isneginf(x: Any, out: Any = None) -> Any:
 def close(a: Any, b: Any, rtol: Any, atol: Any, equal_nan: bool) -> Value:
     """np.isclose: |a - b| <= atol + rtol * |b|, infinities equal only to themselves."""
     x, y = operand(a), operand(b)
-    if y.dtype.kind not in "fc":
-        y = operand(materialise(y, np.result_type(y.dtype, 1.0)))
+    if kind_of(y.dtype) not in "fc":
+        y = operand(materialise(y, promotion.result_type(y.dtype, 1.0)))
     distance = call(np.absolute, call(np.subtract, x, y))
     bound = call(np.add, atol, call(np.multiply, rtol, call(np.absolute, y)))
     near = call(np.logical_and, call(np.less_equal, distance, bound), call(np.isfinite, y))
@@ -312,7 +314,7 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 def _equal(x: Operand, y: Operand, equal_nan: bool) -> Value:
     same = call(np.equal, x, y)
-    if equal_nan and x.dtype.kind in "fc" and y.dtype.kind in "fc":
+    if equal_nan and kind_of(x.dtype) in "fc" and kind_of(y.dtype) in "fc":
         same = call(np.logical_or, same, call(np.logical_and, call(np.isnan, x), call(np.isnan, y)))
     return reduce(np.logical_and, same)
 
@@ -321,9 +323,9 @@ def _equal(x: Operand, y: Operand, equal_nan: bool) -> Value:
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
     known = operand(x)
-    value = materialise(known, known.dtype if known.dtype.kind in "fc" else FLOAT64)
+    value = materialise(known, known.dtype if kind_of(known.dtype) in "fc" else FLOAT64)
     zero = value.eq(0.0)
-    angle = zero.select(1e-20 if value.dtype != np.float16 else 1.0, value).mul(np.pi)
+    angle = zero.select(1e-20 if not is_half(value.dtype) else 1.0, value).mul(np.pi)
     return wrapped(zero.select(1.0, angle.sin().div(angle)))
 
 

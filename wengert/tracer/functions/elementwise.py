@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert.ir.builder import Value
+from wengert.ir.floats import finfo, is_half, kind_of
 from wengert.ir.types import BOOL, FLOAT32, DType
 
 Lowering = Callable[..., Any]
@@ -133,13 +134,13 @@ def truth(x: Value) -> Value:
 @lowering("fmax")
 def fmax(x: Value, y: Value) -> Value:
     """The larger, the other of a NaN."""
-    return x.fmax(y) if x.dtype.kind == "f" else LOWERINGS["maximum"](x, y)
+    return x.fmax(y) if kind_of(x.dtype) == "f" else LOWERINGS["maximum"](x, y)
 
 
 @lowering("fmin")
 def fmin(x: Value, y: Value) -> Value:
     """The smaller, the other of a NaN."""
-    return x.fmin(y) if x.dtype.kind == "f" else LOWERINGS["minimum"](x, y)
+    return x.fmin(y) if kind_of(x.dtype) == "f" else LOWERINGS["minimum"](x, y)
 
 
 @lowering("logical_and")
@@ -254,7 +255,7 @@ def _classified(op: str, otherwise: bool) -> Lowering:
         if x.type.is_complex:
             re, im = getattr(x.real(), op)(), getattr(x.imag(), op)()
             return re.bitand(im) if op == "isfinite" else re.bitor(im)
-        if x.dtype.kind == "f":
+        if kind_of(x.dtype) == "f":
             return getattr(x, op)()
         return x.builder.full(x.shape, otherwise, BOOL)
 
@@ -314,7 +315,7 @@ def frexp(x: Value) -> tuple[Value, Value]:
     The exponent is estimated by log2 of a number brought out of the denormal range, then
     corrected by one where rounding put it on the wrong side of a power of two.
     """
-    info = np.finfo(x.dtype)
+    info = finfo(x.dtype)
     lift = info.nmant + 2
     odd = x.eq(0.0).bitor(x.isfinite().bitnot())
     size = odd.select(1.0, x.abs())
@@ -333,9 +334,9 @@ def frexp(x: Value) -> tuple[Value, Value]:
 @lowering("ldexp")
 def ldexp(x: Value, n: Value) -> Value:
     """x * 2**n, in steps so that no factor leaves the range of the dtype."""
-    if x.dtype == np.float16:
+    if is_half(x.dtype):
         return ldexp(x.to(FLOAT32), n).to(x.dtype)
-    limit = 3 * np.finfo(x.dtype).maxexp
+    limit = 3 * finfo(x.dtype).maxexp
     wide = n.to(np.dtype(np.int64)) if n.dtype != np.int64 else n
     bounded = wide.max(-limit).min(limit).to(x.dtype)
     return scale_by_two(x, bounded)
@@ -347,7 +348,7 @@ def scale_by_two(x: Value, n: Value) -> Value:
     The first factors are clipped so that 2**k and the product stay normal wherever the result
     does (as musl's scalbn).
     """
-    info = np.finfo(x.dtype)
+    info = finfo(x.dtype)
     low, high = float(info.minexp + info.nmant + 1), float(info.maxexp - 1)
     for _ in range(2):
         step = n.max(low).min(high)

@@ -19,7 +19,9 @@ from wengert.errors import (
     MatrixShapeError,
     ShapeError,
 )
+from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import finfo
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.matrices import (
     adjoint,
@@ -75,7 +77,7 @@ def demand(condition: Value, message: str) -> None:
 
 def together(a: Value, b: Value) -> tuple[Value, Value]:
     """Two stacks of matrices with one batch and dtype."""
-    dtype = np.result_type(a.dtype, b.dtype)
+    dtype = promotion.result_type(a.dtype, b.dtype)
     batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     return (
         broadcast(a.to(dtype), (*batch, *a.shape[-2:])),
@@ -304,7 +306,7 @@ def _cutoff(s: Value, rcond: Any, rtol: Any, shape: Shape, default: float | None
         raise ArgumentError("`rtol` and `rcond` can't be both set.")
     given = rtol if rcond is None else rcond
     if given is None:
-        given = default or max(shape[-2:]) * float(np.finfo(s.dtype).eps)
+        given = default or max(shape[-2:]) * float(finfo(s.dtype).eps)
     largest = reduce(np.maximum, s, (s.ndim - 1,))
     bound = floating(given).to(s.dtype)
     return (broadcast(bound, largest.shape) * largest).stop_gradient()

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import is_half
 from wengert.ir.types import COMPLEX64, COMPLEX128, DType, real_dtype
 from wengert.tracer.dispatch import FIXED
 from wengert.tracer.functions.operands import (
@@ -32,7 +33,7 @@ SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": 
 
 def _complex_dtype(dtype: DType) -> DType:
     """The complex dtype in which NumPy transforms numbers of a dtype."""
-    return COMPLEX64 if dtype in (np.float16, np.float32, COMPLEX64) else COMPLEX128
+    return COMPLEX64 if is_half(dtype) or dtype in (np.float32, COMPLEX64) else COMPLEX128
 
 
 def _factor(n: int, norm: Any, forward: bool) -> float:
@@ -70,7 +71,7 @@ def transformed(x: Value, kind: str, n: int, axis: int, norm: Any) -> Value:
     found = _resized(given, axis, length).fft(kind=kind, n=n, axis=axis)
     factor = _factor(n, norm, kind in ("forward", "real"))
     scaled = found if factor == 1 else _scaled(found, factor)
-    if kind == "halved" and x.dtype == np.float16:  # where NumPy rounds the result
+    if kind == "halved" and is_half(x.dtype):  # where NumPy rounds the result
         scaled = scaled.to(x.dtype)
     return scaled
 

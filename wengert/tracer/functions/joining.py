@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, DType, supported_dtype
 from wengert.tracer.array import Tracer
@@ -50,10 +51,10 @@ def _items(arrays: Any, name: str) -> list[Operand]:
 def _dtype(items: Sequence[Operand], dtype: Any, casting: Any) -> DType:
     """The common dtype; Python scalars count with their own, as they become arrays first."""
     if dtype is None:
-        return supported_dtype(np.result_type(*(x.dtype for x in items)))
+        return supported_dtype(promotion.result_type(*(x.dtype for x in items)))
     target = supported_dtype(dtype)
     for x in items:
-        if not np.can_cast(x.dtype, target, casting):
+        if not promotion.can_cast(x.dtype, target, casting):
             raise InputTypeError(
                 f"Cannot cast array data from {x.dtype} to {target} according to the rule "
                 f"'{casting}'"
@@ -179,7 +180,7 @@ def block(arrays: Any) -> Any:
         if not part:
             raise ArgumentError("List at arrays cannot be empty")
         pieces = [build(p, level + 1) for p in part]
-        target = supported_dtype(np.result_type(*(p.dtype for p in pieces)))
+        target = supported_dtype(promotion.result_type(*(p.dtype for p in pieces)))
         return join([p.to(target) for p in pieces], ndim - depth + level)
 
     return wrapped(build(arrays, 0))

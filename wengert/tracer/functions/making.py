@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import TracerConversionError
+from wengert.ir.floats import kind_of
 from wengert.ir.types import INT64, SUPPORTED, Dim, supported_dtype
 from wengert.tracer.affine import bounds, difference
 from wengert.tracer.array import Tracer, enter
@@ -68,7 +69,7 @@ def _filler(function: Function, number: int) -> None:
     @creates(function)
     def fill(shape: Any, dtype: Any = None, order: str = "C") -> Any:
         wanted = _dtype(dtype)
-        if wanted.kind not in "biufc":
+        if kind_of(wanted) not in "biufc":
             return function(shape, dtype)
         return filled(shape_argument(shape), number, supported_dtype(wanted))
 
@@ -225,7 +226,8 @@ def ndenumerate(arr: Any) -> Iterator[Any]:
     return ((index, arr[index]) for index in np.ndindex(*np.shape(arr)))
 
 
-def _scalar(kind: Any) -> None:
+def scalar_type(kind: Any) -> Function:
+    """A NumPy scalar's type, which converts traced values too."""
     dtype = np.dtype(kind)
 
     @creates(kind)
@@ -236,9 +238,11 @@ def _scalar(kind: Any) -> None:
             return adopt(kind(stripped(x), *rest))
         return wrapped(materialise(x, dtype))
 
+    return CREATION[kind]
+
 
 for _kind in SUPPORTED:
-    _scalar(_kind.type)
+    scalar_type(_kind.type)
 
 
 def tracked(x: Any) -> Any:

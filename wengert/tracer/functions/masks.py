@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.errors import OutOfBoundsError, TracerConversionError
+from wengert.ir.floats import finfo, kind_of
 from wengert.ir.program import Atom, Literal
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.operands import expand, materialise, wrapped
@@ -116,9 +117,9 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         axes = None if axis is None else tuple(range(self.mask.ndim))
         where = wrapped(trailing(self.mask, self.whole.ndim))
         if name in ("max", "min") and "initial" not in options:
-            info = np.finfo if self.dtype.kind == "f" else np.iinfo
+            info = finfo if kind_of(self.dtype) == "f" else np.iinfo
             extreme = -np.inf if name == "max" else np.inf
-            if self.dtype.kind != "f":
+            if kind_of(self.dtype) != "f":
                 extreme = getattr(info(self.dtype), "min" if name == "max" else "max")
             options["initial"] = extreme
         return getattr(np, name)(self.whole, axis=axes, where=where, **options)

@@ -24,17 +24,19 @@ from wengert.errors import (
     TracerConversionError,
     WengertError,
 )
+from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Literal
 from wengert.ir.types import (
     COMPLEX128,
     FLOAT64,
     INT64,
-    SUPPORTED,
     Dim,
     DType,
     Shape,
+    is_supported,
     supported_dtype,
 )
 from wengert.tracer.affine import bounds, difference
@@ -99,8 +101,8 @@ def _concrete(x: Any) -> Operand:
         array = np.asarray(x)
     except ValueError as error:
         raise ShapeError(f"{type(x).__name__} is not an array: {error}") from error
-    if array.dtype.newbyteorder("=") not in SUPPORTED:
-        kind = DTypeError if array.dtype.kind in "cfmM" else InputTypeError
+    if not is_supported(array.dtype.newbyteorder("=")):
+        kind = DTypeError if kind_of(array.dtype) in "cfmM" else InputTypeError
         raise kind(f"expected an array or a number, got {type(x).__name__} of dtype {array.dtype}")
     return Operand(array, array.shape, supported_dtype(array.dtype))
 
@@ -120,7 +122,7 @@ def assemble(items: Sequence[Any]) -> Value:
         raise ShapeError(
             f"the items of a list have different shapes {sorted(shapes)}; an array needs equal ones"
         )
-    dtype = supported_dtype(np.result_type(*(part.dtype for part in parts)))
+    dtype = supported_dtype(promotion.result_type(*(part.dtype for part in parts)))
     rows = [expand(materialise(part, dtype), 0) for part in parts]
     return rows[0] if len(rows) == 1 else rows[0].concat(*rows[1:], axis=0)
 
@@ -128,7 +130,7 @@ def assemble(items: Sequence[Any]) -> Value:
 def result_type(*operands: Operand) -> DType:
     """NumPy's result dtype (NEP 50): Python scalars give way to arrays of the same kind."""
     specs = [{int: 0, float: 0.0, complex: 0j}.get(o.spec, o.spec) for o in operands]
-    return supported_dtype(np.result_type(*specs))
+    return supported_dtype(promotion.result_type(*specs))
 
 
 def materialise(x: Any, dtype: Any = None) -> Value:
@@ -153,7 +155,7 @@ def values(*xs: Any) -> list[Value]:
 def floating(x: Any) -> Value:
     """`x` as a Value; ints and bools become float64."""
     x = operand(x)
-    return materialise(x, x.dtype if x.dtype.kind in "fc" else np.float64)
+    return materialise(x, x.dtype if kind_of(x.dtype) in "fc" else np.float64)
 
 
 def wrapped(value: Any) -> Any:

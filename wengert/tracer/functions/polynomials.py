@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.ir import promotion
+from wengert.ir.floats import finfo
 from wengert.tracer.functions.factorisations import demand
 from wengert.tracer.functions.operands import floating, integer, materialise, wrapped
 from wengert.tracer.tables import function
@@ -28,7 +30,7 @@ def roots(p: Any) -> Any:
     found = wrapped(value)
     n = value.shape[0]
     if n < 2:
-        return np.zeros(0, np.result_type(value.dtype, np.complex64))
+        return np.zeros(0, promotion.result_type(value.dtype, np.complex64))
     demand(
         materialise(found[0]).ne(0.0),
         "the first coefficient of the polynomial given to np.roots is 0",
@@ -74,7 +76,7 @@ def polyfit(
         columns = columns * weights[:, None]
         wanted = wanted * (weights[:, None] if wanted.ndim == 2 else weights)
     scale = np.sqrt(np.sum(columns * columns, axis=0))
-    limit = len(points) * np.finfo(points.dtype).eps if rcond is None else rcond
+    limit = len(points) * finfo(points.dtype).eps if rcond is None else rcond
     scaled = columns / scale
     c, rest, rank, s = np.linalg.lstsq(scaled, wanted, limit)
     found = (c.T / scale).T
@@ -102,7 +104,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     value = wrapped(materialise(p))
     steps = np.diff(value, axis=axis)
     half, odd = period / 2, 0
-    if np.result_type(steps.dtype, period).kind in "iu":
+    if promotion.result_type(steps.dtype, period).kind in "iu":
         half, odd = divmod(period, 2)
     moved = np.mod(steps + half, period) - half
     if not odd:

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.tracer.functions.operands import (
     floating,
     full,
@@ -144,7 +145,7 @@ def _nan_position(name: str, least: float, choose: Callable[..., Any]) -> Callab
     def position(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         refuse(name, out=out)
         value = wrapped(materialise(a))
-        if value.dtype.kind != "f":
+        if kind_of(value.dtype) != "f":
             return choose(value, axis, keepdims=keepdims)
         return choose(np.where(np.isnan(value), least, value), axis, keepdims=keepdims)
 

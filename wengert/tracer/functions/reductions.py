@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
@@ -112,7 +113,7 @@ def _reduced(
         name = "logical_or" if name == "add" else "logical_and"
     if name == "logical_xor":
         return value.to(INT64).reduce_sum(axes=axes).mod(2).to(BOOL)
-    if name in ("fmax", "fmin") and value.dtype.kind == "f":
+    if name in ("fmax", "fmin") and kind_of(value.dtype) == "f":
         return _ignoring_nan(name, value, axes)
     return getattr(value, REDUCIBLE[name])(axes=axes)
 
@@ -131,7 +132,7 @@ def identity(name: str, dtype: DType) -> Any:
         low = name.endswith("max") or name == "maximum"
         if dtype == BOOL:
             return not low
-        if dtype.kind == "f":
+        if kind_of(dtype) == "f":
             return -np.inf if low else np.inf
         limits = np.iinfo(dtype)
         return int(limits.min if low else limits.max)

@@ -8,6 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, INT64
 from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.indexing import pick
@@ -116,7 +117,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     left = line.broadcast(shape=wide, dims=(points.ndim,))
     right = points.broadcast(shape=wide, dims=tuple(range(points.ndim)))
     before = left.lt(right) if side == "left" else left.le(right)
-    if line.dtype.kind == "f":  # NaN is the largest
+    if kind_of(line.dtype) == "f":  # NaN is the largest
         last = right.isnan()
         known = left.isnan().bitnot()
         before = before.bitor(last.bitand(known) if side == "left" else last)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, AxisRangeError, DTypeError, ShapeError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, Shape, supported_dtype
 from wengert.tracer.functions.cutting import cut, joined
@@ -395,7 +396,7 @@ def result_type_(*arrays_and_dtypes: Any) -> Any:
     """The dtype that NumPy combines these in: known while tracing."""
     plain = (np.dtype, type, str)
     known = [x if isinstance(x, plain) else _example(operand(x)) for x in arrays_and_dtypes]
-    return np.result_type(*known)
+    return promotion.result_type(*known)
 
 
 def _example(x: Operand) -> Any:
@@ -406,7 +407,7 @@ def _example(x: Operand) -> Any:
 @function(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     """Whether a cast is allowed: known while tracing."""
-    return np.can_cast(operand(from_).dtype, to, casting)
+    return promotion.can_cast(operand(from_).dtype, to, casting)
 
 
 @function(np.resize)
@@ -434,7 +435,7 @@ def astype(
     """Cast as NumPy casts."""
     x = operand(a)
     target = supported_dtype(dtype)
-    if not np.can_cast(x.dtype, target, casting):
+    if not promotion.can_cast(x.dtype, target, casting):
         raise DTypeError(f"cannot cast from {x.dtype} to {target} with casting {casting!r}")
     return wrapped(materialise(x, target))
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, ShapeError
+from wengert.ir import promotion
+from wengert.ir.floats import kind_of
 from wengert.tracer.functions.operands import integer, normal_axis
 
 
@@ -100,7 +102,7 @@ def _runs(rows: Any, equal_nan: bool = True) -> _Runs:
     ordered = rows[order]
     before, after = ordered[:-1], ordered[1:]
     changes = before != after
-    if equal_nan and ordered.dtype.kind in "fc":
+    if equal_nan and kind_of(ordered.dtype) in "fc":
         changes = changes & ~(np.isnan(before) & np.isnan(after))
     if rows.ndim > 1:
         changes = np.any(changes, axis=1)
@@ -193,7 +195,7 @@ def _members(x: Any, other: Any) -> tuple[Any, Any]:
 
 
 def _promoted(ar1: Any, ar2: Any) -> tuple[Any, Any]:
-    dtype = np.result_type(ar1, ar2)
+    dtype = promotion.result_type(ar1, ar2)
     return np.ravel(ar1).astype(dtype), np.ravel(ar2).astype(dtype)
 
 

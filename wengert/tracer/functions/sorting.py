@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.ops.merging import SHORT, order_of_rows
 from wengert.ir.types import Shape
 from wengert.tracer.functions.assignment import overwrite, target
@@ -127,7 +128,7 @@ def median(
     count = dimension(n)
     places = [(count - 1) // 2, count // 2]
     middle = mean(np.take(wrapped(ordered), wrapped(assemble(places)), position), position)
-    if value.dtype.kind == "f":
+    if kind_of(value.dtype) == "f":
         last = np.take(wrapped(ordered), -1, position)
         middle = np.where(np.isnan(last), last, middle)
     if not keepdims:

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import is_half, kind_of
 from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, DType, real_dtype, supported_dtype
 from wengert.tracer.functions.operands import (
     Operand,
@@ -38,7 +40,7 @@ def _dtypes(x: Operand, dtype: Any) -> tuple[DType, DType]:
         return supported_dtype(dtype), supported_dtype(dtype)
     if x.dtype.kind in "biu":
         return FLOAT64, FLOAT64
-    return (FLOAT32 if x.dtype == np.float16 else x.dtype), x.dtype
+    return (FLOAT32 if is_half(x.dtype) else x.dtype), x.dtype
 
 
 def _count(x: Operand, axes: tuple[int, ...], where: Any) -> Any:
@@ -287,7 +289,7 @@ def nanstd(
 def _numbers(a: Any, where: Any) -> Any:
     """The mask of elements that are not NaN, and of those in `where`."""
     x = operand(a)
-    if x.dtype.kind not in "fc":
+    if kind_of(x.dtype) not in "fc":
         return where
     there = call(np.isnan, x).bitnot()
     return there if where is NO_VALUE else call(np.logical_and, there, where)
@@ -325,7 +327,7 @@ def _variables(m: Any, rowvar: bool, dtype: Any) -> Value:
     if x.ndim > 2:
         raise ShapeError(f"m has more than 2 dimensions: {x.shape}")
     if dtype is None:
-        dtype = FLOAT64 if x.dtype.kind in "biu" else np.result_type(x.dtype, FLOAT64)
+        dtype = FLOAT64 if x.dtype.kind in "biu" else promotion.result_type(x.dtype, FLOAT64)
     value = materialise(x, dtype)
     if value.ndim < 2:
         return reshape(value, (1, size_of(value.shape)))

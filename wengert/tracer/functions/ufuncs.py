@@ -10,6 +10,8 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, InputTypeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
+from wengert.ir.promotion import resolve_dtypes
 from wengert.ir.types import BOOL, DType, Shape, supported_dtype
 from wengert.tracer.functions.elementwise import COMPARISONS, LOWERINGS
 from wengert.tracer.functions.operands import (
@@ -46,12 +48,7 @@ def loop_dtypes(
 def _resolved(
     ufunc: np.ufunc, specs: tuple[Any, ...], dtype: DType | None, casting: str
 ) -> tuple[DType, ...]:
-    options: dict[str, Any] = {"casting": casting}
-    if dtype is not None:
-        options["signature"] = (None,) * ufunc.nin + (dtype,) * ufunc.nout
-    if not any(isinstance(s, np.dtype) for s in specs):  # NumPy would compare two ints as objects
-        specs = tuple(map(np.dtype, specs))
-    found = ufunc.resolve_dtypes(specs + (None,) * ufunc.nout, **options)
+    found = resolve_dtypes(ufunc, specs, dtype, casting)
     if ufunc.__name__ == "negative" and found[0] == BOOL:  # refused by NumPy's loop itself
         raise TypeError("use np.logical_not")
     return tuple(supported_dtype(d) for d in found)
@@ -114,7 +111,7 @@ def _whole_power(x: Value, exponent: int) -> Value:
         return x.full_like(1)
     if exponent == 2:
         return x.mul(x)
-    if exponent == -1 and x.dtype.kind in "fc":
+    if exponent == -1 and kind_of(x.dtype) in "fc":
         return 1.0 / x
     return x.integer_pow(exponent=exponent)
 

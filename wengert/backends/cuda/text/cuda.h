@@ -52,4 +52,12 @@ WG_DEVICE wg_half wg_to_half(double x) {
   return y;
 }
 
+struct wg_bfloat { unsigned short bits; };
+WG_DEVICE float wg_from_bfloat(wg_bfloat x) { return __uint_as_float((unsigned)x.bits << 16); }
+WG_DEVICE wg_bfloat wg_to_bfloat(float x) {
+  wg_bfloat y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+
 template <class T, int N> struct alignas(sizeof(T) * N) wg_vec { T a[N]; };

@@ -328,4 +328,19 @@ template <class F> static inline wg_half wg_narrowed(F x) {
 static inline wg_half wg_to_half(float x) { return wg_narrowed(x); }
 static inline wg_half wg_to_half(double x) { return wg_narrowed(x); }
 
+// To the nearest, of two equally near ones to the even one; NaN as the device has it.
+struct wg_bfloat { unsigned short bits; };
+static inline float wg_from_bfloat(wg_bfloat x) {
+  unsigned bits = (unsigned)x.bits << 16;
+  float y;
+  memcpy(&y, &bits, 4);
+  return y;
+}
+static inline wg_bfloat wg_to_bfloat(float x) {
+  unsigned bits;
+  memcpy(&bits, &x, 4);
+  if (x != x) return {0x7fff};
+  return {(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+
 template <class T, int N> struct alignas(sizeof(T) * N) wg_vec { T a[N]; };
