@@ -11,6 +11,7 @@ import pytest
 import wengert.ir.ops  # noqa: F401
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
+from wengert.ir.floats import bfloat16
 from wengert.ir.op import REGISTRY
 from wengert.ir.passes.simplify import rules, simplify
 from wengert.ir.program import Atom, Program
@@ -42,6 +43,7 @@ INPUTS: dict[str, Any] = {
     "b": RNG.random((2, 3)) < 0.5,
     "f": np.where(np.abs(SPECIAL) > 1e38, np.inf, SPECIAL).astype(np.float32),
     "h": np.zeros(12, np.float16),
+    "g": np.zeros(12, bfloat16()),
     "e": np.zeros((0, 3)),
 }
 
@@ -308,6 +310,7 @@ CASES: list[tuple[str, Make]] = [
         lambda a: dot(a.t, a.t.transpose(perm=(2, 1, 0)), ((2,), (0,)), ((0,), (2,))),
     ),
     ("in_single", lambda a: a.h.reduce_sum(axes=(0,))),
+    ("running", lambda a: a.g.cumsum(axis=0, reverse=False)),
     ("dot_outer", lambda a: dot(a.v, a.w, ((), ()))),
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),
 ]

@@ -43,7 +43,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _SYMBOL = re.compile(r"i\d+")
-_DTYPES = frozenset({*(d.name for d in SUPPORTED), BFLOAT16})
+_DTYPES = (*(d.name for d in SUPPORTED), BFLOAT16)
 
 
 @dataclass(frozen=True, slots=True)

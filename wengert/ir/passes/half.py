@@ -30,8 +30,9 @@ def running(r: Rewriter, n: Node) -> Atom | None:
 
 
 SUMMED = ("reduce_sum", "dot_general")
-RUNNING = ("reduce_prod", "cumsum", "cumprod", "cummax", "cummin", "linear_recurrence")
+EXTREME = ("reduce_max", "reduce_min")  # which are the same, and loops of vectors in float32 alone
+RUNNING = ("reduce_prod", "cumsum", "cumprod", "linear_recurrence")
 TABLE: dict[str, tuple[Rule, ...]] = {
-    **dict.fromkeys(SUMMED, (in_single,)),
+    **dict.fromkeys((*SUMMED, *EXTREME), (in_single,)),
     **dict.fromkeys(RUNNING, (running,)),
 }

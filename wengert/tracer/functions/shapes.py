@@ -407,7 +407,7 @@ def _example(x: Operand) -> Any:
 @function(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     """Whether a cast is allowed: known while tracing."""
-    return promotion.can_cast(operand(from_).dtype, to, casting)
+    return promotion.can_cast(operand(from_).dtype, np.dtype(to), casting)
 
 
 @function(np.resize)
