@@ -42,7 +42,7 @@ def test_bits_are_those_of_jax() -> None:
     key = jax.random.PRNGKey(42)
     np.testing.assert_array_equal(random.split(KEY, 3), jax.random.split(key, 3))
     np.testing.assert_array_equal(random.fold_in(KEY, 7), jax.random.fold_in(key, 7))
-    for dtype in (np.float16, np.float32, np.float64):
+    for dtype in (jax.numpy.bfloat16, np.float16, np.float32, np.float64):
         ours, theirs = (
             random.uniform(KEY, (9, 3), dtype=dtype),
             jax.random.uniform(key, (9, 3), dtype),

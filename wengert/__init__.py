@@ -131,10 +131,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY_FUNCTIONS:
         return vars(importlib.import_module(_LAZY_FUNCTIONS[name]))[name]
     if name == _floats.BFLOAT16:
-        try:
-            return _floats.bfloat16().type
-        except errors.DTypeError as error:
-            raise AttributeError(str(error)) from error
+        return _floats.bfloat16_type()
     raise AttributeError(f"module 'wengert' has no attribute '{name}'")
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 from wengert import special
 from wengert.errors import ArgumentError
+from wengert.ir import promotion
+from wengert.ir.floats import BFLOAT16, bfloat16_type, finfo
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.dispatch import known_result
 from wengert.tracer.functions.creation import CREATION
@@ -40,13 +42,13 @@ SAME = """
     bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman bool bool_ broadcast_shapes
     cbrt ceil complex128 complex64 conj conjugate copysign cos cosh deg2rad degrees diag_indices
     divide divmod dtype e einsum_path equal errstate euler_gamma exp exp2 expm1 fabs
-    finfo float16 float32 float64 float_power floating floor floor_divide fmax fmin fmod frexp
+    float16 float32 float64 float_power floating floor floor_divide fmax fmin fmod frexp
     from_dlpack gcd greater greater_equal hamming hanning heaviside hypot iinfo
-    inexact inf int16 int32 int64 int8 integer invert isdtype isfinite isinf isnan isscalar
-    issubdtype kaiser lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp
+    inexact inf int16 int32 int64 int8 integer invert isfinite isinf isnan isscalar
+    kaiser lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp
     logaddexp2 logical_and logical_not logical_or logical_xor matmul matvec maximum minimum mod
     modf multiply nan ndarray negative newaxis nextafter not_equal number pi positive pow
-    power promote_types rad2deg radians reciprocal remainder right_shift rint sign signbit
+    power rad2deg radians reciprocal remainder right_shift rint sign signbit
     signedinteger sin sinh spacing sqrt square subtract tan tanh tril_indices triu_indices
     true_divide trunc uint16 uint32 uint64 uint8 unsignedinteger vecdot vecmat
 """
@@ -172,6 +174,9 @@ def _namespace() -> dict[str, Any]:
     )
     found["asarray"] = _documented(asarray_here, np.asarray)
     found["asanyarray"] = found["ascontiguousarray"] = found["asarray"]
+    for name in ("isdtype", "issubdtype", "promote_types"):
+        found[name] = _documented(getattr(promotion, name), getattr(np, name))
+    found["finfo"] = _documented(finfo, np.finfo)
     found["special"] = special
     found["__array_namespace_info__"] = NamespaceInfo
     return found
@@ -184,5 +189,7 @@ __all__ = sorted(_NAMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     """Names that NumPy has and this module lacks are told apart from those nobody has."""
+    if name == BFLOAT16:
+        return bfloat16_type()
     known = "; NumPy has it, but it has no traced form yet" if hasattr(np, name) else ""
     raise AttributeError(f"wengert.numpy has no attribute '{name}'{known}")

@@ -34,6 +34,17 @@ def bfloat16() -> DType:
         ) from error
 
 
+def bfloat16_type() -> Any:
+    """The type of bfloat16 scalars, for a module that has it as an attribute.
+
+    Raises AttributeError where the package is missing.
+    """
+    try:
+        return bfloat16().type
+    except DTypeError as error:
+        raise AttributeError(str(error)) from error
+
+
 def is_bfloat16(dtype: DType) -> bool:
     """Whether a dtype is bfloat16."""
     return dtype.kind == "V" and dtype.type.__name__ == BFLOAT16
@@ -50,8 +61,13 @@ def kind_of(dtype: DType) -> str:
 
 
 def dtype_named(name: str) -> DType:
-    """The dtype of this name."""
+    """The dtype of this name, or of what NumPy takes for one."""
     return bfloat16() if name == BFLOAT16 else np.dtype(name)
+
+
+def written(dtype: DType) -> str:
+    """What `dtype_named` reads as this dtype, byte order included."""
+    return dtype.name if is_bfloat16(dtype) else dtype.str
 
 
 def finfo(dtype: Any) -> Any:

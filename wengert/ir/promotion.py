@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.floats import FLOAT16, DType, is_bfloat16
+from wengert.ir.floats import BFLOAT16, FLOAT16, DType, is_bfloat16
 
 FLOAT32 = np.dtype(np.float32)
 COUNTING = frozenset({"ldexp"})
 """Ufuncs whose integers are not numbers beside floats."""
+DOUBLE = frozenset({"float_power"})
+"""Ufuncs that compute in float64, whatever they get."""
 
 
 def result_type(*given: Any) -> DType:
@@ -58,25 +60,66 @@ def can_cast(source: DType, target: DType, casting: Any = "safe") -> bool:
     return bool(np.can_cast(FLOAT16 if wide else source, FLOAT16 if narrow else target, casting))
 
 
+def promote_types(type1: Any, type2: Any) -> DType:
+    """As np.promote_types."""
+    return result_type(np.dtype(type1), np.dtype(type2))
+
+
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """As np.issubdtype, where bfloat16 is a np.floating."""
+    if not _is_bfloat16(arg1):
+        return bool(np.issubdtype(arg1, arg2))
+    return _is_bfloat16(arg2) or arg2 in (np.floating, np.inexact, np.number, np.generic)
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """As np.isdtype, where bfloat16 is a real floating dtype."""
+    if not _is_bfloat16(dtype):
+        return bool(np.isdtype(dtype, kind))
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return any(k in ("real floating", "numeric") or _is_bfloat16(k) for k in kinds)
+
+
+def _is_bfloat16(x: Any) -> bool:
+    """Whether `x` stands for the dtype: itself, or its scalars' type."""
+    if isinstance(x, np.dtype):
+        return is_bfloat16(x)
+    return isinstance(x, type) and issubclass(x, np.generic) and x.__name__ == BFLOAT16
+
+
 def resolve_dtypes(
     ufunc: np.ufunc, specs: Sequence[Any], dtype: DType | None, casting: str
 ) -> tuple[DType, ...]:
     """As ufunc.resolve_dtypes, inputs then outputs: of dtypes and types of Python numbers.
 
-    `dtype` is what the caller wants of the outputs.
+    `dtype` is what the caller wants of the outputs. Functions without a loop for float16
+    (SciPy's) take bfloat16 as float32, and give bfloat16.
     """
     wanted = [d for d in (*specs, dtype) if isinstance(d, np.dtype) and is_bfloat16(d)]
-    own = wanted[0] if wanted and (dtype is None or dtype != FLOAT16) else None
-    if own is not None:
-        counting = ufunc.__name__ in COUNTING
-        specs = [s if counting and s != own else _beside(s) for s in specs]
-        dtype = None if dtype is None else FLOAT16 if is_bfloat16(dtype) else dtype
-    elif wanted:
-        specs = [FLOAT32 if s == wanted[0] else s for s in specs]
+    if not wanted:
+        return _resolved(ufunc, specs, dtype, casting)
+    own = wanted[0]
+    if dtype is not None and dtype == FLOAT16:
+        return _resolved(ufunc, [FLOAT32 if s == own else s for s in specs], dtype, casting)
+    counting = ufunc.__name__ in COUNTING
+    specs = [s if counting and s != own else _beside(s) for s in specs]
+    dtype = None if dtype is None else _beside(dtype)
+    if ufunc.__name__ in DOUBLE or any("e" in loop for loop in ufunc.types):
+        found = _resolved(ufunc, specs, dtype, casting)
+        return tuple(own if d == FLOAT16 else d for d in found)
+    narrow = not any(isinstance(s, np.dtype) and s == FLOAT32 for s in specs)
+    specs = [FLOAT32 if isinstance(s, np.dtype) and s == FLOAT16 else s for s in specs]
+    found = _resolved(ufunc, specs, None, casting)
+    outputs = [own if narrow and d == FLOAT32 else d for d in found[ufunc.nin :]]
+    return (*found[: ufunc.nin], *outputs)
+
+
+def _resolved(
+    ufunc: np.ufunc, specs: Sequence[Any], dtype: DType | None, casting: str
+) -> tuple[DType, ...]:
     options: dict[str, Any] = {"casting": casting}
     if dtype is not None:
         options["signature"] = (None,) * ufunc.nin + (dtype,) * ufunc.nout
     if not any(isinstance(s, np.dtype) for s in specs):  # NumPy would compare two ints as objects
         specs = [np.dtype(s) for s in specs]
-    found = ufunc.resolve_dtypes((*specs, *(None,) * ufunc.nout), **options)
-    return tuple(own if own is not None and d == FLOAT16 else d for d in found)
+    return ufunc.resolve_dtypes((*specs, *(None,) * ufunc.nout), **options)

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wengert.errors import CheckpointError
+from wengert.ir.floats import dtype_named, written
 from wengert.tracer.pytree import flatten, paths
 
 MAGIC = b"wengert checkpoint 1\n"
@@ -88,7 +89,7 @@ def _force(folder: Path) -> None:
 def _write(file: BinaryIO, tree: Any, facts: dict[str, Any]) -> None:
     arrays = [np.asarray(x) for x in flatten(tree)[0]]
     leaves = [
-        {"path": path, "dtype": x.dtype.str, "shape": list(x.shape)}
+        {"path": path, "dtype": written(x.dtype), "shape": list(x.shape)}
         for path, x in zip(paths(tree), arrays, strict=True)
     ]
     header = json.dumps({**facts, "leaves": leaves}).encode()
@@ -158,7 +159,7 @@ def _read(path: Path) -> _Content:
 def _arrays(data: memoryview, leaves: list[dict[str, Any]]) -> Iterator[np.ndarray[Any, Any]]:
     at = 0
     for leaf in leaves:
-        dtype, shape = np.dtype(leaf["dtype"]), tuple(leaf["shape"])
+        dtype, shape = dtype_named(leaf["dtype"]), tuple(leaf["shape"])
         count = int(np.prod(shape, dtype=np.int64))
         part = np.frombuffer(data[at : at + count * dtype.itemsize], dtype)
         yield part.reshape(shape).copy()

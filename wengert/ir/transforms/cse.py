@@ -70,7 +70,7 @@ def param_key(value: Any) -> Any:
         return tuple([v if type(v) is int else param_key(v) for v in items])
     if isinstance(value, np.ndarray):
         array = cast(np.ndarray[Any, Any], value)
-        return (array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest())
+        return (array.dtype, array.shape, hashlib.sha256(array.tobytes()).digest())
     if isinstance(value, Program):
         return (Program, region_key(value))
     if isinstance(value, float):
