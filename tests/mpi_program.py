@@ -12,7 +12,7 @@ import numpy as np
 import wengert as wg
 from wengert import distributed as dist
 
-DTYPES = (np.float64, np.float32, np.float16, np.int64, np.uint8)
+DTYPES = (np.float64, np.float32, np.float16, wg.bfloat16, np.int64, np.uint8)
 
 
 def say(*words: Any) -> None:
@@ -39,7 +39,7 @@ def collectives() -> None:
         for found in (wg.jit(everything)(x[own]), everything(x[own])):
             for a, b in zip(found, want, strict=True):
                 assert a.dtype == b.dtype
-                np.testing.assert_allclose(a, b, rtol=1e-3 if dtype == np.float16 else 1e-6)
+                np.testing.assert_allclose(a, b, rtol=1e-3 if a.dtype.itemsize == 2 else 1e-6)
 
 
 def mesh() -> None:

@@ -11,7 +11,7 @@ from wengert.errors import ArgumentError
 from wengert.optim.optimizer import Optimizer, arrays
 from wengert.train.batches import Source, is_data, source
 from wengert.train.history import Fit, Position
-from wengert.train.precision import with_scale
+from wengert.train.precision import is_scaled, with_scale
 from wengert.train.processes import Alone, together
 from wengert.train.progress import plot, shown
 from wengert.train.step import Loss, Metrics, make_evaluation, make_step
@@ -63,8 +63,9 @@ def fit(
     `checkpoint` is a folder: everything is saved there after each epoch or every
     `checkpoint_every` steps, and at the end. If it has a checkpoint, training goes on from there
     (`resume`), to the same bits as if it had not been interrupted. `callback(fit)` is called after
-    each step and may return True to stop. With `precision=np.float16` the loss is computed in it,
-    its gradients scaled against underflow, and parameters and updates keep their dtype.
+    each step and may return True to stop. With `precision=wg.bfloat16` or `np.float16` the loss is
+    computed in it, and parameters and updates keep their dtype; in float16 gradients are scaled
+    against underflow.
     `value_and_grad` replaces `wg.value_and_grad`.
 
     With `distributed`, all processes of `wg.distributed.init()` train the same parameters: each
@@ -107,7 +108,7 @@ def fit(
         folder=None if checkpoint is None else who.folder(Path(checkpoint)),
         checkpoint_every=checkpoint_every,
         params=start,
-        state=initial if precision is None else with_scale(initial),
+        state=with_scale(initial) if is_scaled(precision) else initial,
         best=start,
         good=start,
         at=Position(),

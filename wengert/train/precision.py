@@ -3,6 +3,7 @@
 Gradients in float16 vanish below 6e-8 and overflow above 65504, so the loss is multiplied with a
 number and the gradients divided by it (Micikevicius et al. 2018). The number doubles after some
 steps without overflow; a step whose gradients are not finite halves it and changes nothing else.
+bfloat16 has the range of float32: its gradients need no such number.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from wengert.api.arguments import fail, function_name
 from wengert.capture.convert import convert
 from wengert.errors import DTypeError
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import dtype_named, is_bfloat16, kind_of
 from wengert.optim.optimizer import Optimizer, apply_updates, cast
 from wengert.tracer.pytree import tree_leaves, tree_map
 
@@ -36,11 +37,20 @@ def with_scale(state: Any) -> Scaled:
     return Scaled(state, np.full((), FIRST_SCALE, np.float32), np.zeros((), np.int64))
 
 
+def is_scaled(precision: Any) -> bool:
+    """Whether the gradients of a loss in this dtype are scaled; not if it is None."""
+    return precision is not None and not is_bfloat16(low_precision(precision))
+
+
 def low_precision(dtype: Any) -> np.dtype[Any]:
     """The dtype of the loss; raises DTypeError for what is no float dtype."""
-    found = np.dtype(dtype)
+    found = dtype_named(dtype) if isinstance(dtype, str) else np.dtype(dtype)
     if kind_of(found) != "f":
-        fail(DTypeError(f"precision is a float dtype, np.float16 say, and got {found}"))
+        fail(
+            DTypeError(
+                f"precision is a float dtype, wg.bfloat16 or np.float16 say, and got {found}"
+            )
+        )
     return found
 
 

@@ -13,7 +13,7 @@ from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
 from wengert.train.batches import Batch, size
 from wengert.train.history import Means
-from wengert.train.precision import low_precision, lowered, scaled_update
+from wengert.train.precision import is_scaled, low_precision, lowered, scaled_update
 
 Metrics = Mapping[str, Callable[..., Any]]
 Loss = Callable[..., Any]
@@ -30,12 +30,12 @@ def make_step(
     """(params, state, count, batch) -> (loss, metrics, new params, new state), compiled.
 
     With a `key`, the loss gets one of its own for each step, as its keyword argument `key`. With a
-    `precision`, a float dtype, the loss is computed in it, and the state is a `precision.Scaled`.
+    `precision`, a float dtype, the loss is computed in it, and the state is a `precision.Scaled` if
+    its gradients are scaled.
     """
-    if precision is None:
-        update = _update(optimizer, value_and_grad, loss)
-    else:
-        update = scaled_update(optimizer, value_and_grad, lowered(loss, low_precision(precision)))
+    in_it = loss if precision is None else lowered(loss, low_precision(precision))
+    updated = scaled_update if is_scaled(precision) else _update
+    update = updated(optimizer, value_and_grad, in_it)
     metrics = {name: convert(metric) for name, metric in metrics.items()}
     base = None if key is None else require_key(key if hasattr(key, "shape") else key_of(key))
 
