@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.ir.floats import dtype_named
+
 DTYPES = dict(enumerate(["int8", "uint8", "int32", "uint32", "int64", "uint64"]))
-DTYPES |= {6: "float16", 7: "float32", 8: "float64"}
+DTYPES |= {6: "float16", 7: "float32", 8: "float64", 9: "bfloat16"}
 REDUCTIONS = {0: np.add, 2: np.maximum, 3: np.minimum}
 _numbers = itertools.count(1)
 _rooms: dict[tuple[int, ...], Room] = {}
@@ -46,7 +48,7 @@ class Room:
 
 
 def array(address: int, count: int, kind: int) -> np.ndarray[Any, Any]:
-    dtype = np.dtype(DTYPES[kind])
+    dtype = dtype_named(DTYPES[kind])
     memory: Any = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)
     return np.frombuffer(memory, dtype)
 

@@ -21,6 +21,7 @@ TREE = {
     "w": np.arange(6.0).reshape(2, 3),
     "s": [np.float32(0.1), np.zeros((0, 2), np.int8), np.asarray(True)],
     "h": (np.array([np.nan, -0.0, np.inf], np.float16), np.arange(5)[::2]),
+    "b": np.array([np.nan, -0.0, 1.5], wg.bfloat16),
 }
 FACTS = {"history": [0.1, 1e-300, 3], "name": "ü"}
 
@@ -77,7 +78,7 @@ def test_all_damaged(tmp_path: Path) -> None:
     [
         ({"w": np.zeros((2, 4))}, r"float64\[2, 3\] at \['w'\] instead of float64\[2, 4\]"),
         ({"w": np.zeros((2, 3), np.float32)}, "instead of float32"),
-        ({"z": np.zeros(1)}, "6 arrays instead of 7"),
+        ({"z": np.zeros(1)}, "7 arrays instead of 8"),
     ],
 )
 def test_another_model(tmp_path: Path, change: Any, words: str) -> None:

@@ -310,6 +310,7 @@ CASES: list[tuple[str, Make]] = [
         lambda a: dot(a.t, a.t.transpose(perm=(2, 1, 0)), ((2,), (0,)), ((0,), (2,))),
     ),
     ("in_single", lambda a: a.h.reduce_sum(axes=(0,))),
+    ("sorted_in_single", lambda a: a.g.sort(routine="values")),
     ("running", lambda a: a.g.cumsum(axis=0, reverse=False)),
     ("dot_outer", lambda a: dot(a.v, a.w, ((), ()))),
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),

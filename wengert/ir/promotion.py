@@ -9,7 +9,7 @@ promotes as float16 does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,8 +33,12 @@ def result_type(*given: Any) -> DType:
 
 
 def _dtype_of(x: Any) -> DType | None:
-    found = x if isinstance(x, np.dtype) else getattr(x, "dtype", None)
-    return found if isinstance(found, np.dtype) else None
+    return _as_dtype(x) or _as_dtype(getattr(x, "dtype", None))
+
+
+def _as_dtype(x: Any) -> DType | None:
+    """`x` if it is a dtype."""
+    return cast(DType, x) if isinstance(x, np.dtype) else None
 
 
 def _is_number(x: Any) -> bool:
@@ -43,11 +47,11 @@ def _is_number(x: Any) -> bool:
 
 def _beside(dtype: Any) -> Any:
     """What stands for a dtype beside bfloat16, for which float16 stands."""
-    if not isinstance(dtype, np.dtype):
-        return dtype
-    if dtype == FLOAT16:
+    known = _as_dtype(dtype)
+    if known == FLOAT16:
         return FLOAT32
-    return FLOAT16 if is_bfloat16(dtype) or dtype.kind in "biu" else dtype
+    narrow = known is not None and (is_bfloat16(known) or known.kind in "biu")
+    return FLOAT16 if narrow else dtype
 
 
 def can_cast(source: DType, target: DType, casting: Any = "safe") -> bool:
@@ -76,14 +80,15 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     """As np.isdtype, where bfloat16 is a real floating dtype."""
     if not _is_bfloat16(dtype):
         return bool(np.isdtype(dtype, kind))
-    kinds = kind if isinstance(kind, tuple) else (kind,)
+    kinds = cast(tuple[Any, ...], kind if isinstance(kind, tuple) else (kind,))
     return any(k in ("real floating", "numeric") or _is_bfloat16(k) for k in kinds)
 
 
 def _is_bfloat16(x: Any) -> bool:
     """Whether `x` stands for the dtype: itself, or its scalars' type."""
-    if isinstance(x, np.dtype):
-        return is_bfloat16(x)
+    known = _as_dtype(x)
+    if known is not None:
+        return is_bfloat16(known)
     return isinstance(x, type) and issubclass(x, np.generic) and x.__name__ == BFLOAT16
 
 
@@ -95,10 +100,10 @@ def resolve_dtypes(
     `dtype` is what the caller wants of the outputs. Functions without a loop for float16
     (SciPy's) take bfloat16 as float32, and give bfloat16.
     """
-    wanted = [d for d in (*specs, dtype) if isinstance(d, np.dtype) and is_bfloat16(d)]
-    if not wanted:
+    known = [_as_dtype(x) for x in (*specs, dtype)]
+    own = next((d for d in known if d is not None and is_bfloat16(d)), None)
+    if own is None:
         return _resolved(ufunc, specs, dtype, casting)
-    own = wanted[0]
     if dtype is not None and dtype == FLOAT16:
         return _resolved(ufunc, [FLOAT32 if s == own else s for s in specs], dtype, casting)
     counting = ufunc.__name__ in COUNTING
@@ -107,8 +112,8 @@ def resolve_dtypes(
     if ufunc.__name__ in DOUBLE or any("e" in loop for loop in ufunc.types):
         found = _resolved(ufunc, specs, dtype, casting)
         return tuple(own if d == FLOAT16 else d for d in found)
-    narrow = not any(isinstance(s, np.dtype) and s == FLOAT32 for s in specs)
-    specs = [FLOAT32 if isinstance(s, np.dtype) and s == FLOAT16 else s for s in specs]
+    narrow = FLOAT32 not in map(_as_dtype, specs)
+    specs = [FLOAT32 if _as_dtype(s) == FLOAT16 else s for s in specs]
     found = _resolved(ufunc, specs, None, casting)
     outputs = [own if narrow and d == FLOAT32 else d for d in found[ufunc.nin :]]
     return (*found[: ufunc.nin], *outputs)

@@ -169,7 +169,7 @@ def _arrays(data: memoryview, leaves: list[dict[str, Any]]) -> Iterator[np.ndarr
 def _fitted(path: Path, found: _Content, like: Any) -> Checkpoint:
     leaves, structure = flatten(like)
     expected = [
-        (where, np.asarray(x).dtype.str, list(np.shape(x)))
+        (where, written(np.asarray(x).dtype), list(np.shape(x)))
         for where, x in zip(paths(like), leaves, strict=True)
     ]
     saved = [(x["path"], x["dtype"], x["shape"]) for x in found.header["leaves"]]

@@ -13,6 +13,7 @@ import numpy as np
 
 from wengert.errors import ShapeError
 from wengert.ir.builder import Value
+from wengert.ir.floats import in_single
 from wengert.ir.forms import Library
 from wengert.ir.op import Op, Sample, register
 from wengert.ir.ops.merging import order_of_rows
@@ -84,7 +85,7 @@ register(
         family="sorting",
         params=("routine",),
         infer=_infer,
-        evaluate=_evaluate,
+        evaluate=in_single(_evaluate),
         jvp=_jvp,
         batch=batch_unary("sort", lambda size, **params: params),
         form=lambda types, *, routine: Library(routine, "sort"),

@@ -29,10 +29,20 @@ def running(r: Rewriter, n: Node) -> Atom | None:
     return in_single(r, n) if is_bfloat16(n.type.dtype) else None
 
 
+def sorted_in_single(r: Rewriter, n: Node) -> Atom | None:
+    """Rows of bfloat16 are sorted as rows of float32: NumPy has no function for them."""
+    x = n.inputs[0]
+    if not is_bfloat16(x.type.dtype):
+        return None
+    found = r.emit("sort", r.emit("cast", x, dtype=FLOAT32), **n.params)
+    return r.emit("cast", found, dtype=n.type.dtype) if found.type != n.type else found
+
+
 SUMMED = ("reduce_sum", "dot_general")
 EXTREME = ("reduce_max", "reduce_min")  # which are the same, and loops of vectors in float32 alone
 RUNNING = ("reduce_prod", "cumsum", "cumprod", "linear_recurrence")
 TABLE: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys((*SUMMED, *EXTREME), (in_single,)),
     **dict.fromkeys(RUNNING, (running,)),
+    "sort": (sorted_in_single,),
 }
