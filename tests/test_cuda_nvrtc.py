@@ -97,6 +97,7 @@ def of(*shapes: tuple[int, ...], dtype: Any = F4) -> tuple[Any, ...]:
 PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "map": (lambda x, y: np.tanh(x) * y + 1, of((4096, 1024), (1024,))),
     "map of halves": (lambda x: np.exp(x) + 1, of((1 << 20,), dtype=np.float16)),
+    "map of bfloat16": (lambda x: np.exp(x) + 1, of((1 << 20,), dtype=wg.bfloat16)),
     "softmax": (softmax, of((4096, 4096))),
     "long softmax": (softmax, of((64, 100_000))),
     "softmax gradient": (wg.grad(lambda x: (softmax(x) ** 2).sum()), of((4096, 1024))),
@@ -126,6 +127,12 @@ def test_maps_access_memory_in_vectors() -> None:
     ptx, _ = nvrtc.compile_cubin(program_source("map"), arch="compute_90")
     assert b"ld.global.nc.v4" in ptx
     assert b"st.global.v4" in ptx
+
+
+def test_bfloat16_is_rounded_by_the_device_and_moved_in_vectors() -> None:
+    ptx, _ = nvrtc.compile_cubin(program_source("map of bfloat16"), arch="compute_90")
+    assert b"cvt.rn.bf16.f32" in ptx
+    assert ptx.count(b"ld.global.nc.v4") == ptx.count(b"st.global.v4") == 1
 
 
 def test_softmax_reads_each_row_once() -> None:

@@ -17,6 +17,7 @@ from wengert.backends.cuda.device import KernelSpec
 from wengert.backends.cuda.host import HostDevice
 from wengert.backends.cuda.source import source_text
 from wengert.errors import CompileError, LaunchError
+from wengert.ir.floats import bfloat16, widened
 
 if shutil.which("g++") is None:
     pytest.skip("g++ is not installed", allow_module_level=True)
@@ -46,6 +47,13 @@ HALVES = """WG_KERNEL(halves, 256)(const wg_half* x, float* wide, const double* 
   for (int k = wg_thread(); k < 65536; k += 256) {
     wide[k] = wg_from_half(x[k]);
     narrow[k] = k % 2 ? wg_to_half(from[k]) : wg_to_half((float)from[k]);
+  }
+}
+"""
+BRIEF = """WG_KERNEL(brief, 256)(const wg_bfloat* x, float* wide, const float* from, wg_bfloat* narrow) {
+  for (int k = wg_thread(); k < 65536; k += 256) {
+    wide[k] = wg_from_bfloat(x[k]);
+    narrow[k] = wg_to_bfloat(from[k]);
   }
 }
 """
@@ -109,6 +117,20 @@ def test_halves_round_as_numpy_does() -> None:
             np.arange(65536) % 2, values.astype(np.float16), values.astype(np.float32).astype("f2")
         )
     np.testing.assert_array_equal(narrow, expected)
+
+
+def test_bfloat16_rounds_as_ml_dtypes_does() -> None:
+    """All of its numbers, and what lies half-way between two or a little off."""
+    kind = bfloat16()
+    upper = np.arange(65536, dtype=np.uint32) << 16
+    x = np.arange(65536, dtype=np.uint16).view(kind)
+    for low in (0, 0x7FFF, 0x8000, 0x8001, 0xFFFF):
+        values = (upper | np.uint32(low)).view(np.float32)
+        wide, narrow = np.zeros(65536, np.float32), np.zeros(65536, kind)
+        run(BRIEF, KernelSpec("brief", 1, 256), [x, wide, values, narrow])
+        np.testing.assert_array_equal(wide, x.astype(np.float32))
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(widened(narrow), widened(values.astype(kind)))
 
 
 def test_a_fault_in_the_text_is_shown() -> None:
