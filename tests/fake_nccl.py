@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.floats import dtype_named
+from wengert.ir.floats import dtype_of
 
 DTYPES = dict(enumerate(["int8", "uint8", "int32", "uint32", "int64", "uint64"]))
 DTYPES |= {6: "float16", 7: "float32", 8: "float64", 9: "bfloat16"}
@@ -48,7 +48,7 @@ class Room:
 
 
 def array(address: int, count: int, kind: int) -> np.ndarray[Any, Any]:
-    dtype = dtype_named(DTYPES[kind])
+    dtype = dtype_of(DTYPES[kind])
     memory: Any = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)
     return np.frombuffer(memory, dtype)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,6 +267,23 @@ print("ml_dtypes" in sys.modules, wg.bfloat16(1.5), "ml_dtypes" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == (["True", "True", "False", "1.5", "True"], "")
+
+
+# Where values of 16 bits have been widened already, or NumPy's own dtypes are meant.
+WIDE = {"llvm_ops.py", "llvm_sort.py", "llvm_types.py", "merge_text.py", "floats.py"}
+
+
+def test_kinds_are_asked_of_kind_of() -> None:
+    """For NumPy the kind of bfloat16 is not that of floats."""
+    asked = re.compile(r"""dtype\.kind (==|!=|in|not in) "[biuc]*f[biuc]*\"""")
+    found = [
+        f"{path}: {line.strip()}"
+        for path in Path(wg.__file__).parent.rglob("*.py")
+        if path.name not in WIDE
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if asked.search(line)
+    ]
+    assert not found
 
 
 # the numbers of JAX

@@ -12,7 +12,6 @@ import numpy as np
 
 from wengert.api.arguments import ShapeDtypeStruct, abstract, fail
 from wengert.errors import InputTypeError, WengertError
-from wengert.ir.floats import kind_of
 from wengert.tracer.array import Tracer
 from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.pytree import TreeDef, flatten, paths
@@ -131,7 +130,7 @@ def _spec(leaf: Any) -> Any:
     if kind is float or kind is complex:
         return kind
     if isinstance(leaf, Tracer):
-        number = {"f": float, "c": complex}.get(kind_of(leaf.dtype)) if leaf.weak else None
+        number = {"f": float, "c": complex}.get(leaf.dtype.kind) if leaf.weak else None
         return number or (leaf.dtype, leaf.shape)
     if isinstance(leaf, (np.ndarray, np.generic, ShapeDtypeStruct)):
         return leaf.dtype, tuple(leaf.shape)

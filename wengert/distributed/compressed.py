@@ -15,7 +15,7 @@ from wengert.api.arguments import fail
 from wengert.api.ravel import ravel_pytree
 from wengert.distributed.collectives import all_gather, psum, size
 from wengert.errors import ArgumentError
-from wengert.ir.floats import BFLOAT16, dtype_named, finfo
+from wengert.ir.floats import BFLOAT16, dtype_of, finfo
 from wengert.optim.optimizer import Optimizer, zeros
 from wengert.world import WORLD
 
@@ -27,9 +27,9 @@ def compressed(method: str = "float16", fraction: float = 0.01, axis: str = WORL
 
     `method` is "float16" or "bfloat16" (half the bytes of float32; the first more exact, the second
     of float32's range) or "top-k" (of each process, the largest `fraction` of all numbers with
-    their places). It takes gradients that are weighted but not
-    summed up: `wg.distributed.value_and_grad(loss, reduced=False)`. The state is this process's
-    error, in the shapes of the parameters.
+    their places). It takes gradients that are weighted but not summed up:
+    `wg.distributed.value_and_grad(loss, reduced=False)`. The state is this process's error, in the
+    shapes of the parameters.
 
     Raises ArgumentError for another method, or a fraction that is not in (0, 1].
     """
@@ -44,7 +44,7 @@ def compressed(method: str = "float16", fraction: float = 0.01, axis: str = WORL
         error, keep = ravel_pytree(state)
         wanted = flat + error.astype(flat.dtype)
         if method in HALVES:
-            total, sent = _in_halves(wanted, dtype_named(method), axis)
+            total, sent = _in_halves(wanted, dtype_of(method), axis)
         else:
             total, sent = _largest(wanted, max(1, int(fraction * flat.shape[0])), axis)
         return back(total), keep((wanted - sent).astype(error.dtype))

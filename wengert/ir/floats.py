@@ -60,22 +60,22 @@ def kind_of(dtype: DType) -> str:
     return "f" if is_bfloat16(dtype) else dtype.kind
 
 
-def dtype_named(name: str) -> DType:
-    """The dtype of this name, or of what NumPy takes for one."""
-    return bfloat16() if name == BFLOAT16 else np.dtype(name)
+def dtype_of(x: Any) -> DType:
+    """As np.dtype, of a name, a scalar type or a dtype; "bfloat16" is a name too."""
+    return bfloat16() if isinstance(x, str) and x == BFLOAT16 else np.dtype(x)
 
 
 def written(dtype: DType) -> str:
-    """What `dtype_named` reads as this dtype, byte order included."""
+    """What `dtype_of` reads as this dtype, byte order included."""
     return dtype.name if is_bfloat16(dtype) else dtype.str
 
 
 def finfo(dtype: Any) -> Any:
     """The limits of a float dtype, as np.finfo has them."""
-    found = np.dtype(dtype)
-    return (
-        importlib.import_module("ml_dtypes").finfo(found) if is_bfloat16(found) else np.finfo(found)
-    )
+    found = dtype_of(dtype)
+    if is_bfloat16(found):
+        return importlib.import_module("ml_dtypes").finfo(found)
+    return np.finfo(found)
 
 
 def in_single(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from wengert.errors import Location, ParseError
-from wengert.ir.floats import BFLOAT16, dtype_named, kind_of
+from wengert.ir.floats import BFLOAT16, dtype_of, kind_of
 from wengert.ir.op import REGISTRY, Op
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.types import (
@@ -205,7 +205,7 @@ class _Parser:
     def dtype(self) -> DType:
         if self.ahead.text not in _DTYPES:
             raise self.error(f"a dtype ({', '.join(_DTYPES)})")
-        return dtype_named(self.take().text)
+        return dtype_of(self.take().text)
 
     def type(self) -> TensorType:
         dtype = self.dtype()

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from wengert.ir.floats import BFLOAT16, FLOAT16, DType, is_bfloat16
+from wengert.ir.floats import BFLOAT16, FLOAT16, DType, dtype_of, is_bfloat16
 
 FLOAT32 = np.dtype(np.float32)
 COUNTING = frozenset({"ldexp"})
@@ -66,7 +66,7 @@ def can_cast(source: DType, target: DType, casting: Any = "safe") -> bool:
 
 def promote_types(type1: Any, type2: Any) -> DType:
     """As np.promote_types."""
-    return result_type(np.dtype(type1), np.dtype(type2))
+    return result_type(dtype_of(type1), dtype_of(type2))
 
 
 def issubdtype(arg1: Any, arg2: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.errors import DTypeError
-from wengert.ir.floats import BFLOAT16, dtype_named, is_bfloat16, kind_of
+from wengert.ir.floats import BFLOAT16, dtype_of, is_bfloat16, kind_of
 
 DType = np.dtype[Any]
 Shape = tuple[int, ...]
@@ -203,7 +203,7 @@ def supported_dtype(dtype: Any) -> DType:
 
     Raises DTypeError for any other (objects, strings, dates, long doubles, structures).
     """
-    given = dtype_named(dtype) if isinstance(dtype, str) else np.dtype(dtype)
+    given = dtype_of(dtype)
     found = given.newbyteorder("=")
     if not is_supported(found):
         names = ", ".join([*(d.name for d in SUPPORTED), BFLOAT16])

@@ -27,6 +27,7 @@ from wengert.api.arguments import fail, float0, function_name, require_callable
 from wengert.api.custom import Custom
 from wengert.api.derivatives import jvp
 from wengert.errors import ShapeError
+from wengert.ir.floats import kind_of
 from wengert.linalg.differences import Function, divided_differences
 from wengert.linalg.square import square, transposed
 from wengert.tracer.array import Tracer
@@ -129,8 +130,8 @@ class _Sums:
         of_a = functools.reduce(operator.add, [pulled(k, k) for k in range(count + 1)])
         of_directions = tuple(pulled(k, k + 1) for k in range(count))
         of_args = [
-            np.sum(bar * self.partial(k).all(a, directions, args)) if x.dtype.kind == "f" else None
-            for k, x in enumerate(args)
+            np.sum(bar * self.partial(k).all(a, directions, args)) if is_float else None
+            for k, is_float in enumerate(kind_of(x.dtype) == "f" for x in args)
         ]
         return of_a, of_directions, tuple(of_args)
 

@@ -14,7 +14,7 @@ import numpy as np
 from wengert import numpy as wnp
 from wengert import special
 from wengert.errors import DTypeError
-from wengert.ir.floats import finfo, is_bfloat16, kind_of
+from wengert.ir.floats import dtype_of, finfo, is_bfloat16, kind_of
 from wengert.random.keys import require_key
 from wengert.random.threefry import random_bits
 
@@ -22,7 +22,7 @@ Shape = Sequence[int]
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
-    found: np.dtype[Any] = np.dtype(dtype)
+    found = dtype_of(dtype)
     if kind_of(found) != "f" or found.itemsize > 8:
         raise DTypeError(f"real random numbers are of a float dtype, not of {found}")
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from wengert.errors import DTypeError, InputTypeError, LeakedTracerError
 from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import dtype_of
 from wengert.ir.types import BOOL, Dim, DType, Symbol, supported_dtype
 from wengert.tracer import array
 from wengert.tracer.array import Tracer, is_weak
@@ -26,7 +27,7 @@ def lift(x: Any, dtype: Any = None) -> Value:
     and scalars; Python numbers; sequences of those.
     """
     if dtype is not None:
-        return _lift_as(x, np.dtype(dtype))
+        return _lift_as(x, dtype_of(dtype))
     trace = open_trace(x)
     if isinstance(x, Tracer):
         return x.value if x.owner is trace else trace.read(x)

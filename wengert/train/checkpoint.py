@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from wengert.errors import CheckpointError
-from wengert.ir.floats import dtype_named, written
+from wengert.ir.floats import dtype_of, written
 from wengert.tracer.pytree import flatten, paths
 
 MAGIC = b"wengert checkpoint 1\n"
@@ -159,7 +159,7 @@ def _read(path: Path) -> _Content:
 def _arrays(data: memoryview, leaves: list[dict[str, Any]]) -> Iterator[np.ndarray[Any, Any]]:
     at = 0
     for leaf in leaves:
-        dtype, shape = dtype_named(leaf["dtype"]), tuple(leaf["shape"])
+        dtype, shape = dtype_of(leaf["dtype"]), tuple(leaf["shape"])
         count = int(np.prod(shape, dtype=np.int64))
         part = np.frombuffer(data[at : at + count * dtype.itemsize], dtype)
         yield part.reshape(shape).copy()

@@ -16,7 +16,7 @@ import numpy as np
 from wengert.api.arguments import fail, function_name
 from wengert.capture.convert import convert
 from wengert.errors import DTypeError
-from wengert.ir.floats import dtype_named, is_bfloat16, kind_of
+from wengert.ir.floats import dtype_of, is_bfloat16, kind_of
 from wengert.optim.optimizer import Optimizer, apply_updates, cast
 from wengert.tracer.pytree import tree_leaves, tree_map
 
@@ -44,7 +44,7 @@ def is_scaled(precision: Any) -> bool:
 
 def low_precision(dtype: Any) -> np.dtype[Any]:
     """The dtype of the loss; raises DTypeError for what is no float dtype."""
-    found = dtype_named(dtype) if isinstance(dtype, str) else np.dtype(dtype)
+    found = dtype_of(dtype)
     if kind_of(found) != "f":
         fail(
             DTypeError(

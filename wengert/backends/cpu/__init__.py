@@ -19,7 +19,7 @@ from wengert.backends.cpu.runtime_text import MAIN
 from wengert.backends.cpu.support import resolve
 from wengert.config import config
 from wengert.errors import Location
-from wengert.ir.floats import dtype_named
+from wengert.ir.floats import dtype_of
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import Failure, LoopProgram
 
@@ -97,7 +97,7 @@ def _constants_from(entry: cache.Entry) -> list[np.ndarray[Any, Any]]:
     found: list[np.ndarray[Any, Any]] = []
     start = sum(entry.facts["sizes"])
     for name, shape in entry.facts["constants"]:
-        dtype = dtype_named(name)
+        dtype = dtype_of(name)
         count = math.prod(shape)
         found.append(np.frombuffer(entry.code, dtype, count, start).reshape(shape).copy())
         start += count * dtype.itemsize

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert import world
-from wengert.ir.floats import dtype_named
+from wengert.ir.floats import dtype_of
 from wengert.ir.host import HostCall, called
 from wengert.ir.types import DType
 from wengert.kernels.loops import Buffer, Communicate, Phase
@@ -67,7 +67,7 @@ def _parsed(text: bytes) -> _Order:
     phase, ticket, sources = counts.split()
     kinds = [item.split(":") for item in listed.split()]
     memory = tuple(
-        (dtype_named(name), ctypes.c_char * (int(size) * dtype_named(name).itemsize))
+        (dtype_of(name), ctypes.c_char * (int(size) * dtype_of(name).itemsize))
         for name, size in kinds
     )
     kind, _, number = request.partition(" ")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
-from wengert.ir.floats import FLOAT16, is_bfloat16, is_half, kind_of
+from wengert.ir.floats import FLOAT16, is_bfloat16, is_half
 from wengert.ir.scalar import COMPARISONS, Expr, ScalarOp
 from wengert.ir.types import FLOAT32, FLOAT64, INT64, DType
 
@@ -113,7 +113,7 @@ def call_intrinsic(e: Emitter, name: str, dtype: DType, args: list[str], flags: 
 
 def _binary(floats: str, integers: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
-        name = {"f": floats, "b": bools}.get(kind_of(x.dtype), integers)
+        name = {"f": floats, "b": bools}.get(x.dtype.kind, integers)
         flags = " nsw" if x.dtype == INT64 and e.is_index(x) else ""
         return e.op(f"{name}{flags} {value_type(x.dtype)} {args[0]}, {args[1]}")
 
@@ -123,7 +123,7 @@ def _binary(floats: str, integers: str, bools: str) -> Rule:
 def _float_intrinsic(name: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         # on integers and bools floor, ceil, trunc and rint change nothing
-        return call_intrinsic(e, name, x.dtype, args) if kind_of(x.dtype) == "f" else args[0]
+        return call_intrinsic(e, name, x.dtype, args) if x.dtype.kind == "f" else args[0]
 
     return rule
 
@@ -132,7 +132,7 @@ def _extreme(floats: str, signed: str, unsigned: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         if x.dtype.kind == "b":
             return e.op(f"{bools} i1 {args[0]}, {args[1]}")
-        if kind_of(x.dtype) == "f":
+        if x.dtype.kind == "f":
             # nsz: NumPy does not order the two zeros either, and it saves half the instructions
             return call_intrinsic(e, floats, x.dtype, args, "nsz ")
         return call_intrinsic(e, signed if x.dtype.kind == "i" else unsigned, x.dtype, args)
@@ -186,7 +186,7 @@ def _negate(e: Emitter, x: Expr, args: list[str]) -> str:
 
 
 def _absolute(e: Emitter, x: Expr, args: list[str]) -> str:
-    if kind_of(x.dtype) == "f":
+    if x.dtype.kind == "f":
         return call_intrinsic(e, "fabs", x.dtype, args)
     if x.dtype.kind in "ub":
         return args[0]
@@ -204,7 +204,7 @@ def _comparison(floats: str, signed: str, unsigned: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         dtype = x.args[0].dtype
         kind = value_type(dtype)
-        if kind_of(dtype) == "f":
+        if dtype.kind == "f":
             return e.op(f"fcmp {floats} {kind} {args[0]}, {args[1]}")
         code = signed if dtype.kind == "i" else unsigned
         return e.op(f"icmp {code} {kind} {args[0]}, {args[1]}")
@@ -279,13 +279,13 @@ def _converted(e: Emitter, source: DType, target: DType, value: str) -> str:
         return value
     if target.kind == "b":
         kind, zero = value_type(source), constant(0, source)
-        compare = "fcmp une" if kind_of(source) == "f" else "icmp ne"
+        compare = "fcmp une" if source.kind == "f" else "icmp ne"
         return e.op(f"{compare} {kind} {value}, {zero}")
-    if kind_of(source) == "f":
-        if kind_of(target) == "f":
+    if source.kind == "f":
+        if target.kind == "f":
             return _float_to_float(e, source, target, value)
         return _float_to_integer(e, source, target, value)
-    if kind_of(target) == "f":
+    if target.kind == "f":
         return _integer_to_float(e, source, target, value)
     return _integer_to_integer(e, source, target, value)
 

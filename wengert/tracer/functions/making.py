@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import TracerConversionError
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import dtype_of, kind_of
 from wengert.ir.types import INT64, SUPPORTED, Dim, supported_dtype
 from wengert.tracer.affine import bounds, difference
 from wengert.tracer.array import Tracer, enter
@@ -62,7 +62,7 @@ def _guarded(function: Any, implementation: Function) -> Function:
 
 
 def _dtype(dtype: Any) -> Any:
-    return np.dtype(np.float64 if dtype is None else dtype)
+    return dtype_of(np.float64 if dtype is None else dtype)
 
 
 def _filler(function: Function, number: int) -> None:
@@ -108,7 +108,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
 @creates(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None) -> Any:
     """As `numpy.asarray`: an array stays itself."""
-    if isinstance(a, np.ndarray) and (dtype is None or a.dtype == np.dtype(dtype)) and not copy:
+    if isinstance(a, np.ndarray) and (dtype is None or a.dtype == dtype_of(dtype)) and not copy:
         return a
     return adopt(creation.asarray(a, dtype, copy=copy))
 

@@ -26,7 +26,7 @@ from wengert.errors import (
 )
 from wengert.ir import promotion
 from wengert.ir.builder import Value
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import dtype_of, kind_of
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Literal
 from wengert.ir.types import (
@@ -136,7 +136,7 @@ def result_type(*operands: Operand) -> DType:
 def materialise(x: Any, dtype: Any = None) -> Value:
     """`x` as a Value, cast to `dtype` if that is given."""
     x = operand(x)
-    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    dtype = x.dtype if dtype is None else dtype_of(dtype)
     if isinstance(x.value, Value):
         return x.value.to(dtype)
     with np.errstate(all="ignore"):
@@ -287,7 +287,7 @@ def full(shape: Shape, number: Any, dtype: DType) -> Value:
 
 def iota(shape: Shape, axis: int, dtype: Any = INT64) -> Value:
     """The index along `axis` at each position."""
-    params = {"shape": tuple(shape), "dtype": np.dtype(dtype), "axis": axis % len(shape)}
+    params = {"shape": tuple(shape), "dtype": dtype_of(dtype), "axis": axis % len(shape)}
     return lift(0).builder.emit(REGISTRY["iota"], (), params)[0]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, InputTypeError
 from wengert.ir.builder import Value
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import dtype_of, kind_of
 from wengert.ir.promotion import resolve_dtypes
 from wengert.ir.types import BOOL, DType, Shape, supported_dtype
 from wengert.tracer.functions.elementwise import COMPARISONS, LOWERINGS
@@ -36,7 +36,7 @@ def loop_dtypes(
 
     Raises DTypeError where NumPy has no loop.
     """
-    wanted = None if dtype is None else np.dtype(dtype)
+    wanted = None if dtype is None else dtype_of(dtype)
     try:
         return _resolved(ufunc, tuple(o.spec for o in operands), wanted, casting)
     except TypeError as error:
