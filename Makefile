@@ -48,7 +48,7 @@ bench: $(INSTALLED)-bench
 test-gpu: $(INSTALLED)-test-gpu
 	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q tests/test_cuda_jit.py
 	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q -k cuda tests/test_op_laws.py \
-	    tests/test_random_programs.py
+	    tests/test_random_programs.py tests/test_bfloat16.py
 	@if command -v compute-sanitizer > /dev/null; then \
 	    WENGERT_TEST_DEVICE=gpu compute-sanitizer --error-exitcode 9 $(RUN) -m pytest -q \
 	        tests/test_cuda_jit.py -k "not plain_functions"; \

@@ -60,6 +60,14 @@ def test_cupy_arrays_choose_the_back_end(gpu: Gpu) -> None:
     np.testing.assert_allclose(plain, wave(x.get()))
 
 
+def test_arrays_of_bfloat16(gpu: Gpu) -> None:
+    x = Array.of(RNG.normal(size=(6, 40)).astype(wg.bfloat16))
+    found, first = wg.jit(lambda x: (x * 2, x[0, 0]))(x)
+    assert isinstance(found, Array) and found.dtype == first.dtype == wg.bfloat16
+    np.testing.assert_array_equal(found.get(), x.get() + x.get())
+    assert first.get() == x.get()[0, 0]
+
+
 def test_steady_calls_are_replayed_without_waiting_or_copying(gpu: Gpu) -> None:
     f = wg.jit(lambda x, a: wave(x @ x) * a)
     x = on_gpu(40, 40)

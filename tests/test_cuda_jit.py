@@ -46,6 +46,29 @@ def test_softmax_and_its_gradient(width: int) -> None:
     np.testing.assert_allclose(g(x), expected, rtol=1e-4, atol=1e-7)
 
 
+def test_rows_of_bfloat16() -> None:
+    """Read and written as such; sums and the product are those of float32, rounded at their end."""
+    x = RNG.normal(size=(6, 1024)).astype(wg.bfloat16)
+    w = RNG.normal(size=(1024, 40)).astype(wg.bfloat16)
+
+    def loss(x: Any, w: Any) -> Any:
+        return (softmax(softmax(x) @ w) ** 2).sum()
+
+    for f in (softmax, lambda x: (x.T, x.sum(0), np.cumsum(x, axis=1))):
+        assert_equal_in_bfloat16(jit(f)(x), wg.jit(f)(x))
+    gradient = wg.grad(loss, (0, 1))
+    assert_equal_in_bfloat16(jit(gradient)(x, w), wg.jit(gradient)(x, w))
+
+
+def assert_equal_in_bfloat16(found: Any, expected: Any) -> None:
+    """Float32 results that differ by their own rounding may be rounded to neighbours."""
+    for a, b in zip(wg.tree_leaves(found), wg.tree_leaves(expected), strict=True):
+        assert a.dtype == b.dtype == wg.bfloat16
+        wide = b.astype(np.float32)
+        size = np.abs(wide).max()
+        np.testing.assert_allclose(a.astype(np.float32), wide, 2.0**-7, 2.0**-7 * size)
+
+
 @pytest.mark.parametrize("axis", [None, 0, 1])
 @pytest.mark.parametrize("shape", [(70, 300), (1, 40_000), (3000, 7)])
 def test_sums_are_cut_into_chunks(axis: int | None, shape: tuple[int, int]) -> None:
