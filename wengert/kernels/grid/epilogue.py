@@ -135,7 +135,7 @@ def _value(expr: Expr, known: dict[int, Any]) -> Any:
     if expr.is_const:
         return float(expr.attr)
     args = [_values(x, known) for x in expr.args]
-    if not args or any(x is None for x in args) or kind_of(expr.dtype) not in "fVb":
+    if not args or any(x is None for x in args) or kind_of(expr.dtype) not in "fb":
         return None
     if expr.op is ScalarOp.CAST:
         return args[0]

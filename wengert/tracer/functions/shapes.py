@@ -10,6 +10,7 @@ import numpy as np
 from wengert.errors import ArgumentError, AxisRangeError, DTypeError, ShapeError
 from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.floats import dtype_of
 from wengert.ir.types import Dim, Shape, supported_dtype
 from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.operands import (
@@ -407,7 +408,7 @@ def _example(x: Operand) -> Any:
 @function(np.can_cast)
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     """Whether a cast is allowed: known while tracing."""
-    return promotion.can_cast(operand(from_).dtype, np.dtype(to), casting)
+    return promotion.can_cast(operand(from_).dtype, dtype_of(to), casting)
 
 
 @function(np.resize)
