@@ -1,6 +1,6 @@
-"""Contractions as calls of a BLAS: operand layouts, batches, and how the work is cut.
+"""Contractions as calls of a matrix product: operand layouts, batches, and how the work is cut.
 
-BLAS takes any matrix with one stride of 1. So an operand needs no copy if its free axes walk
+The call takes any matrix with one stride of 1. So an operand needs no copy if its free axes walk
 memory like one axis, its contracted axes too, and the innermost axis belongs to either; batch
 axes may have any strides. A product of much work is cut into blocks of rows, a batch into runs of
 products, and the threads share these; the cut depends on shapes alone.
@@ -19,9 +19,12 @@ from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import FLOAT32, FLOAT64, FLOATS, Shape, TensorType
 from wengert.kernels.loops import Buffer, Gemm, Kind, Loop, Matrix, Stmt
 
-# A product with at least this many multiplications goes to BLAS; below, the call costs more than
-# the work.
-CALL_WORK = 8_000
+# A product with at least this many multiplications is a call; below, the call costs more than the
+# work: of a device's library, or of the processor's.
+DEVICE_WORK, CALL_WORK = 8_000, 1_000
+# Short sums of few columns are written out in registers, as fast as calls can be; short ones of
+# many columns are calls if there is much to do.
+SHORT, MANY, MUCH_WORK = 8, 64, 100_000
 # A thread's share of a product or a batch has at least this many multiplications.
 SHARE_WORK = 1_000_000
 # Shares of at least this many each are cut further, to feed more threads.
@@ -29,6 +32,8 @@ LARGE_WORK = 1 << 28
 MAX_SHARES = 32
 # A block of rows has at least so many, so that BLAS packs the other operand for enough of them.
 LEAST_ROWS = 16
+# A block of columns, where there are too few rows for that, has at least so many.
+LEAST_COLUMNS = 128
 # Products at most this large keep their accumulators in registers.
 REGISTER_WORK = 4_096
 
@@ -138,12 +143,22 @@ def contraction_dims(form: Contraction, types: Sequence[TensorType]) -> tuple[Di
 
 
 def is_call(form: Contraction, types: Sequence[TensorType], narrow: bool = False) -> bool:
-    """Whether a contraction is worth a library call; if `narrow`, the library takes all floats."""
+    """Whether a contraction is worth a call; if `narrow`, of a device's library for all floats."""
     if not among(types[0].dtype, FLOATS if narrow else (FLOAT32, FLOAT64)):
         return False
     lhs, rhs = contraction_dims(form, types)
     m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
-    return m > 1 and n > 1 and k > 1 and m * n * k >= CALL_WORK
+    if m <= 1 or n <= 1 or k <= 1:
+        return False
+    return m * n * k >= DEVICE_WORK if narrow else _pays(m, n, k)
+
+
+def _pays(m: int, n: int, k: int) -> bool:
+    """Whether a call is faster than loops on a processor."""
+    work = m * n * k
+    if k <= SHORT:
+        return n > MANY and work >= MUCH_WORK
+    return work >= (CALL_WORK if n >= SHORT else DEVICE_WORK)
 
 
 def product(
@@ -176,8 +191,10 @@ def _by_rows(
     sizes: tuple[int, int, int],
     whole: bool,
 ) -> tuple[Stmt, ...]:
-    m = sizes[0]
+    m, n, _ = sizes
     size = m if whole else -(-m // shares(prod(sizes), m // LEAST_ROWS))
+    if size == m and not whole and n > m:
+        return _by_columns(s, out, lhs, rhs, sizes)
     if size == m:
         return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
     block = Index(-(-m // size))
@@ -185,6 +202,27 @@ def _by_rows(
     rows = s.min(s.int(size), s.sub(s.int(m), start)) if m % size else s.int(size)
     offsets = [s.mul(start, sizes[1]), s.mul(start, lhs.strides.free), s.int(0)]
     call = _call(s, out, lhs, rhs, sizes, offsets, rows)
+    return (Loop(block, s.int(0), s.int(block.extent), (call,), Kind.PARALLEL),)
+
+
+def _by_columns(
+    s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, sizes: tuple[int, int, int]
+) -> tuple[Stmt, ...]:
+    """Blocks of columns, for rows too few to share.
+
+    All are as wide, so that the last one may begin within the one before: what both write there
+    is the same.
+    """
+    m, n, k = sizes
+    width = -(-n // shares(prod(sizes), n // LEAST_COLUMNS))
+    if width == n:
+        return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
+    block = Index(-(-n // width))
+    start = s.mul(s.index(block), width)
+    if n % width:
+        start = s.min(start, s.int(n - width))
+    offsets = [start, s.int(0), s.mul(start, rhs.strides.free)]
+    call = _call(s, out, lhs, rhs, (m, width, k), offsets, s.int(m), n)
     return (Loop(block, s.int(0), s.int(block.extent), (call,), Kind.PARALLEL),)
 
 
@@ -242,9 +280,11 @@ def _call(
     sizes: tuple[int, int, int],
     offsets: Sequence[Expr],
     rows: Expr,
+    columns: int | None = None,
 ) -> Gemm:
+    """One call, for rows of the result that have as many `columns` as the product unless given."""
     return Gemm(
-        Matrix(out, offsets[0], sizes[1], 1),
+        Matrix(out, offsets[0], columns or sizes[1], 1),
         Matrix(lhs.buffer, s.add(lhs.offset, offsets[1]), lhs.strides.free, lhs.strides.contract),
         Matrix(rhs.buffer, s.add(rhs.offset, offsets[2]), rhs.strides.contract, rhs.strides.free),
         rows,

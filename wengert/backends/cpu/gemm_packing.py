@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wengert.backends.cpu.gemm_kernels import VECTORS, Kind, masked_load, spread_over
+from wengert.backends.cpu.gemm_kernels import VECTORS, Kind, lane_mask, masked_load, masked_store
 from wengert.backends.cpu.llvm_function import Function
 
 LINES, COLUMNS, ROW_MAJOR = "@wg.gemm.lines", "@wg.gemm.columns", "@wg.gemm.rowmajor"
 PACKING = "ptr noalias %from, i64 %stride, i64 %valid, i64 %depth, ptr noalias %to, i64 %width"
 """Packed is `to[p * width + i]` for `depth` steps p and `valid` lines i, with zeros up to `width`;
 it is read from `from[i * stride + p]` (lines) or `from[p * stride + i]` (columns)."""
-
-
-def lane_mask(f: Function, kind: Kind, count: str) -> str:
-    """The lanes below a count."""
-    lanes = kind.lanes
-    low = f.least(count, lanes)
-    high = f.op(f"call i64 @llvm.smax.i64(i64 {low}, i64 0)")
-    word = f.op(f"trunc i64 {high} to i32")
-    numbers = ", ".join(f"i32 {lane}" for lane in range(lanes))
-    limit = spread_over(f, word, "i32", lanes)
-    return f.op(f"icmp slt <{lanes} x i32> <{numbers}>, {limit}")
-
-
-def masked_store(f: Function, kind: Kind, vector: str, place: str, mask: str) -> None:
-    """Stores the lanes where the mask holds."""
-    operands = f"{kind.vector} {vector}, ptr {place}, i32 {kind.itemsize}, {kind.mask} {mask}"
-    f.line(f"call void @llvm.masked.store.{kind.label}.p0({operands})")
 
 
 def pack_columns(kind: Kind) -> str:

@@ -9,8 +9,9 @@ panel, and one number after the other of the left one, spread over a vector.
 
 - A panel has as many rows as any other, or one less: there is a tile for each height. Rows are
   not padded, so that few rows cost little.
-- Columns left over are padded in the packed panel; their tiles go by way of a small buffer.
-- Elements of a row-major right operand that few rows use are not packed but read where they stand.
+- Columns left over are padded in the packed panel, and masked where they are stored.
+- A row-major operand of which each element is used by few tiles is not packed but read where it
+  stands.
 - Each element of the result is summed over the contracted index in the same order, whatever the
   number of rows: the same bits, however the rows are shared out over threads.
 """
@@ -21,11 +22,10 @@ from wengert.backends.cpu.gemm_kernels import (
     F32,
     F64,
     ROWS,
+    STANDING,
     TILE,
-    VECTORS,
     WIDE,
     Kind,
-    masked_load,
     tile,
     tile_name,
 )
@@ -33,8 +33,6 @@ from wengert.backends.cpu.gemm_packing import (
     COLUMNS,
     LINES,
     ROW_MAJOR,
-    lane_mask,
-    masked_store,
     pack_columns,
     pack_lines,
     pack_rows,
@@ -46,6 +44,7 @@ DEPTH = 256  # KC: of a panel of the right operand, which stays in the first-lev
 BLOCK_ROWS = 8 * ROWS  # MC: of a block of the left one, which stays in the second-level cache
 BLOCK_COLUMNS = 512  # NC: of a block of the right one
 FEW_ROWS = 4 * ROWS  # up to so many, packing the right operand costs more than it saves
+FEW_PANELS = 2  # up to so many panels of columns, the same of the left operand
 IDLE = "scratch.idle"  # cells with the addresses of scratch memory that nobody uses
 
 
@@ -65,20 +64,20 @@ def texts(kind: Kind) -> tuple[str, str]:
     parts = [
         _DECLARATIONS.format(cells=len(SCRATCH), idle=IDLE),
         kind.declarations(),
-        *(f"declare hidden void {tile_name(rows, wide)}({_types(TILE)})" for rows, wide in large),
-        *(tile(kind, rows, wide, "internal") for rows, wide in small),
+        *(f"declare hidden void {tile_name(*each)}({_types(TILE)})" for each in large),
+        *(tile(kind, *each, "internal") for each in small),
         pack_lines(kind),
         pack_columns(kind),
         pack_rows(kind),
         _take(),
         _give_back(),
-        _choose(kind),
-        _edge(kind),
+        _choose(True),
+        _choose(False),
         _right(kind),
         _rows(kind),
         _product(kind),
     ]
-    others = [tile(kind, rows, wide, "hidden") for rows, wide in large]
+    others = [tile(kind, *each, "hidden") for each in large]
     return "\n".join(parts), "\n".join([kind.declarations(), *others])
 
 
@@ -86,8 +85,6 @@ _DECLARATIONS = """
 @{idle} = external global [{cells} x ptr]
 declare ptr @malloc(i64)
 declare void @free(ptr)
-declare i64 @llvm.smin.i64(i64, i64)
-declare i64 @llvm.smax.i64(i64, i64)
 """
 
 
@@ -143,56 +140,25 @@ def _types(parameters: str) -> str:
     return ", ".join(each.split()[0] for each in parameters.split(", "))
 
 
-_RUN = "@wg.gemm.run"
+_RUN, _RUN_STANDING = "@wg.gemm.run", "@wg.gemm.run.standing"
 _ROWS = "@wg.gemm.rows"
 _PACK_RIGHT = "@wg.gemm.right"
 
 
-def _choose(kind: Kind) -> str:
+def _choose(packed: bool) -> str:
     """Calls the tile of `rows` rows and `wide` vectors."""
-    f = Function(
-        f"void {_RUN}(i64 %rows, i64 %wide, {TILE})", "internal", 'nounwind "no-jump-tables"="true"'
-    )
+    head = f"void {_RUN if packed else _RUN_STANDING}(i64 %rows, i64 %wide, {TILE})"
+    f = Function(head, "internal", 'nounwind "no-jump-tables"="true"')
     number = f.op(f"add i64 {f.op(f'mul i64 %rows, {WIDE}')}, %wide")
-    cases = {rows * WIDE + wide: (rows, wide) for rows, wide in _TILES}
+    cases = {each[0] * WIDE + each[1]: each for each in _TILES if each[2] == packed}
     listed = " ".join(f"i64 {n}, label %tile{n}" for n in cases)
     f.line(f"switch i64 {number}, label %never [ {listed} ]")
-    for n, (rows, wide) in cases.items():
+    for n, each in cases.items():
         f.label(f"%tile{n}")
-        f.line(f"tail call void {tile_name(rows, wide)}({_names(TILE)})")
+        f.line(f"tail call void {tile_name(*each)}({TILE.replace('noalias ', '')})")
         f.line("ret void")
     f.label("%never")
     f.line("unreachable")
-    return f.text()
-
-
-def _names(parameters: str) -> str:
-    """A function's parameters as the operands of a call that hands them on."""
-    return parameters.replace("noalias ", "")
-
-
-def _edge(kind: Kind) -> str:
-    """A tile of which some columns are padding: by way of a buffer."""
-    head = f"void @wg.gemm.edge(i64 %rows, i64 %wide, {TILE}, i64 %valid)"
-    f = Function(head, "internal", f"nounwind noinline {VECTORS}")
-    buffer = f.room(f"[{ROWS * kind.width} x {kind.scalar}]")
-    operands = f"ptr {buffer}, i64 {kind.width}, i1 false"
-    f.line(
-        f"call void {_RUN}(i64 %rows, i64 %wide, i64 %depth, ptr %a, ptr %b, i64 %step, {operands})"
-    )
-    none = "zeroinitializer"
-    with f.loop("%wide") as w:
-        start = f.op(f"mul i64 {w}, {kind.lanes}")
-        mask = lane_mask(f, kind, f.op(f"sub i64 %valid, {start}"))
-        reads = f.op(f"select i1 %more, {kind.mask} {mask}, {kind.mask} {none}")
-        with f.loop("%rows") as r:
-            place = f.op(f"add i64 {f.op(f'mul i64 {r}, {kind.width}')}, {start}")
-            sums = f.op(f"load {kind.vector}, ptr {f.at(kind.scalar, buffer, place)}")
-            at = f.op(f"add i64 {f.op(f'mul i64 {r}, %row')}, {start}")
-            target = f.at(kind.scalar, "%c", at)
-            old = masked_load(f, kind, target, reads)
-            masked_store(f, kind, f.op(f"fadd {kind.vector} {old}, {sums}"), target, mask)
-    f.line("ret void")
     return f.text()
 
 
@@ -245,45 +211,50 @@ def _pack(
 def _rows(kind: Kind) -> str:
     """A block of rows of the result: packs the left operand, then runs all tiles.
 
-    `%b` is where the right operand stands, `%to` where it is packed; `%left` has room.
+    `%b` is where the right operand stands, `%to` where it is packed; `%left` has room. With
+    `%standing` the left operand is read where it stands.
     """
     parameters = (
         f"i64 %rows, i64 %columns, i64 %depth, {_OPERAND.format('a')}, ptr noalias %b, i64 %b.row, "
-        "ptr noalias %to, i1 %direct, ptr noalias %left, ptr noalias %c, i64 %row, i1 %more"
+        "ptr noalias %to, i1 %direct, i1 %standing, ptr noalias %left, ptr noalias %c, i64 %row, "
+        "i1 %more"
     )
     f = Function(f"void {_ROWS}({parameters})", "internal", "nounwind noinline")
-    panels = f.op(f"sdiv i64 {f.op(f'add i64 %rows, {ROWS - 1}')}, {ROWS}")
+    most = f.op(f"select i1 %standing, i64 {STANDING}, i64 {ROWS}")
+    whole = f.op(f"sub i64 {f.op(f'add i64 %rows, {most}')}, 1")
+    panels = f.op(f"sdiv i64 {whole}, {most}")
     height = f.op(f"sdiv i64 %rows, {panels}")
     extra = f.op(f"srem i64 %rows, {panels}")
-    with f.loop(panels) as q:
+    packing = f.op("xor i1 %standing, true")
+    with f.when(packing), f.loop(panels) as q:
         start, count = _panel(f, q, height, extra)
         source = f.at(kind.scalar, "%a", f.op(f"mul i64 {start}, %a.row"))
         target = f.at(kind.scalar, "%left", f.op(f"mul i64 {start}, %depth"))
         _pack(f, source, ("%a.row", "%a.column"), count, target, count)
+    left = f.op("select i1 %standing, ptr %a, ptr %left")
+    line = f.op("select i1 %standing, i64 %a.row, i64 %depth")
     with f.loop("%columns", kind.width) as j:
         valid = f.least(f.op(f"sub i64 %columns, {j}"), kind.width)
         width = _panel_width(f, kind, valid)
         wide = f.op(f"sdiv i64 {width}, {kind.lanes}")
-        padded = f.op(f"icmp ne i64 {valid}, {width}")
         full = f.op(f"icmp eq i64 {valid}, {kind.width}")
         direct = f.op(f"and i1 {full}, %direct")
         packed = f.at(kind.scalar, "%to", f.op(f"mul i64 {j}, %depth"))
-        standing = f.at(kind.scalar, "%b", j)
-        right = f.op(f"select i1 {direct}, ptr {standing}, ptr {packed}")
+        right = f.op(f"select i1 {direct}, ptr {f.at(kind.scalar, '%b', j)}, ptr {packed}")
         step = f.op(f"select i1 {direct}, i64 %b.row, i64 {width}")
         with f.loop(panels) as q:
             start, count = _panel(f, q, height, extra)
-            left = f.at(kind.scalar, "%left", f.op(f"mul i64 {start}, %depth"))
+            a = f.at(kind.scalar, left, f.op(f"mul i64 {start}, {line}"))
             place = f.op(f"add i64 {f.op(f'mul i64 {start}, %row')}, {j}")
             out = f.at(kind.scalar, "%c", place)
-            rest = (
-                f"i64 {count}, i64 {wide}, i64 %depth, ptr {left}, ptr {right}, i64 {step}, "
-                f"ptr {out}, i64 %row, i1 %more"
+            operands = (
+                f"i64 {count}, i64 {wide}, i64 %depth, ptr {a}, i64 %a.row, ptr {right}, "
+                f"i64 {step}, ptr {out}, i64 %row, i64 {valid}, i1 %more"
             )
-            with f.when(padded):
-                f.line(f"call void @wg.gemm.edge({rest}, i64 {valid})")
-            with f.when(f.op(f"xor i1 {padded}, true")):
-                f.line(f"call void {_RUN}({rest})")
+            with f.when(packing):
+                f.line(f"call void {_RUN}({operands})")
+            with f.when("%standing"):
+                f.line(f"call void {_RUN_STANDING}({operands})")
     f.line("ret void")
     return f.text()
 
@@ -313,6 +284,8 @@ def _product(kind: Kind) -> str:
     left = f.at(kind.scalar, memory, DEPTH * BLOCK_COLUMNS)
     few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
     direct = f.op(f"and i1 {few}, {f.op('icmp eq i64 %b.column, 1')}")
+    narrow = f.op(f"icmp sle i64 %n, {FEW_PANELS * kind.width}")
+    standing = f.op(f"and i1 {narrow}, {f.op('icmp eq i64 %a.column, 1')}")
     parts = f.op(f"sdiv i64 {f.op(f'add i64 %k, {DEPTH - 1}')}, {DEPTH}")
     blocks = f.op(f"sdiv i64 {f.op(f'add i64 %m, {BLOCK_ROWS - 1}')}, {BLOCK_ROWS}")
     with f.loop("%n", BLOCK_COLUMNS) as j:
@@ -335,14 +308,18 @@ def _product(kind: Kind) -> str:
                 f.line(
                     f"call void {_ROWS}(i64 {rows}, i64 {columns}, i64 {depth}, ptr {a}, "
                     f"i64 %a.row, i64 %a.column, ptr {b}, i64 %b.row, ptr {memory}, i1 {direct}, "
-                    f"ptr {left}, ptr {c}, i64 %row, i1 {more})"
+                    f"i1 {standing}, ptr {left}, ptr {c}, i64 %row, i1 {more})"
                 )
     f.line(f"call void @wg.gemm.give_back(ptr {taken})")
     f.line("ret void")
     return f.text()
 
 
-_TILES = [(rows, wide) for rows in range(1, ROWS + 1) for wide in range(1, WIDE + 1)]
-_SMALL = 18  # of them are in the first module
+_TILES = [
+    *((rows, wide, False) for rows in range(1, STANDING + 1) for wide in range(1, WIDE + 1)),
+    *((rows, wide, True) for rows in range(1, ROWS + 1) for wide in range(1, WIDE + 1)),
+]
+"""Rows, vectors, and whether the left operand is packed."""
+_SMALL = 30  # of them are in the first module
 KINDS = {name(kind): kind for kind in (F32, F64)}
 """By symbol."""

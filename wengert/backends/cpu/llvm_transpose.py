@@ -31,8 +31,7 @@ KINDS = {name(kind): kind for kind in (F32, F64)}
 def text(kind: Kind) -> str:
     """The module with the function of a kind of numbers: to[p * step + i] = from[i * stride + p]
     for i up to the third of its parameters, p up to the fourth."""
-    least = "declare i64 @llvm.smin.i64(i64, i64)\ndeclare i64 @llvm.smax.i64(i64, i64)\n"
-    return least + kind.declarations() + pack_lines(kind, f"@{name(kind)}", "")
+    return kind.declarations() + pack_lines(kind, f"@{name(kind)}", "")
 
 
 @dataclass(frozen=True, slots=True)
