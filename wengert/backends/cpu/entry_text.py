@@ -44,6 +44,9 @@ OUTPUT_WORDS = 3
 PLAIN, OWN = 1 | 256, 1 | 256 | 1024
 
 SMALL_ARENA = 32 * 1024  # arenas up to this size are on the stack
+# Larger ones than this ask for huge pages, where Linux gives them to those who ask: temporaries are
+# often read across, and with small pages each step is another page.
+LARGE_ARENA, HUGE_PAGE, WANT_HUGE = 1 << 21, 1 << 21, 14  # the last is MADV_HUGEPAGE
 
 # byte offsets in CPython's and NumPy's objects; `entry.py` verifies them
 OBJECT_TYPE = 8
@@ -71,6 +74,7 @@ declare ptr @PyErr_NoMemory()
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare noalias ptr @aligned_alloc(i64, i64)
+declare i32 @madvise(ptr, i64, i32)
 declare void @free(ptr)
 
 ; word number %index of the specification or of a record
@@ -204,8 +208,8 @@ no:
 
 # One idle arena is kept for the next call of any program, in cell 2 of the runtime block; its
 # first word is its size. A caller takes it by exchanging it for null, so that two never share it.
-_ARENA = """
-define internal ptr @take_arena(i64 %size) {
+_ARENA = f"""
+define internal ptr @take_arena(i64 %size) {{
 start:
   %slot = getelementptr inbounds i64, ptr @wengert_runtime, i64 2
   %number = atomicrmw xchg ptr %slot, i64 0 acquire
@@ -223,17 +227,24 @@ drop:
   br label %allocate
 allocate:
   %whole = add i64 %size, 64
-  %made = call ptr @aligned_alloc(i64 64, i64 %whole)
+  %large = icmp uge i64 %size, {LARGE_ARENA}
+  %alignment = select i1 %large, i64 {HUGE_PAGE}, i64 64
+  %made = call ptr @aligned_alloc(i64 %alignment, i64 %whole)
   %failed = icmp eq ptr %made, null
-  br i1 %failed, label %out, label %note
+  br i1 %failed, label %out, label %sized
+sized:
+  br i1 %large, label %advise, label %note
+advise:
+  %ignored = call i32 @madvise(ptr %made, i64 %whole, i32 {WANT_HUGE})
+  br label %note
 note:
   store i64 %size, ptr %made
   br label %out
 out:
   ret ptr %made
-}
+}}
 
-define internal void @put_arena(ptr %arena) {
+define internal void @put_arena(ptr %arena) {{
 start:
   %slot = getelementptr inbounds i64, ptr @wengert_runtime, i64 2
   %number = ptrtoint ptr %arena to i64
@@ -241,7 +252,7 @@ start:
   %rest = inttoptr i64 %old to ptr
   call void @free(ptr %rest)
   ret void
-}
+}}
 """
 
 # Create the result tuple: arrays go in at once, and numbers after the run, from %numbers.
