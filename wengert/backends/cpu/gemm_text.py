@@ -44,6 +44,7 @@ DEPTH = 256  # KC: of a panel of the right operand, which stays in the first-lev
 BLOCK_ROWS = 8 * ROWS  # MC: of a block of the left one, which stays in the second-level cache
 BLOCK_COLUMNS = 512  # NC: of a block of the right one
 FEW_ROWS = 4 * ROWS  # up to so many, packing the right operand costs more than it saves
+ROOM = 1 << 15  # bytes on the stack, for products that need no more
 FEW_PANELS = 2  # up to so many panels of columns, the same of the left operand
 IDLE = "scratch.idle"  # cells with the addresses of scratch memory that nobody uses
 
@@ -279,9 +280,20 @@ def _product(kind: Kind) -> str:
     sizes = "i64 %m, i64 %n, i64 %k"
     operands = f"{_OPERAND.format('a')}, {_OPERAND.format('b')}, ptr noalias %c, i64 %row"
     f = Function(f"void @{name(kind)}({sizes}, {operands})")
+    room = f.room(f"[{ROOM} x i8]")
+    small = f.op(f"icmp sle i64 {_used(f, kind)}, {ROOM // kind.itemsize}")
+    f.go("%start")
+    f.label("%start")
+    f.line(f"br i1 {small}, label %ready, label %larger")
+    f.label("%larger")
     taken = f.op("call ptr @wg.gemm.take()")
-    memory = _aligned(f, taken)
-    left = f.at(kind.scalar, memory, DEPTH * BLOCK_COLUMNS)
+    aligned = _aligned(f, taken)
+    f.go("%ready")
+    f.label("%ready")
+    memory = f.op(f"phi ptr [ {room}, %start ], [ {aligned}, %larger ]")
+    borrowed = f.op(f"phi ptr [ null, %start ], [ {taken}, %larger ]")
+    packed = f.op(f"mul i64 {_padded(f, kind)}, {f.least('%k', DEPTH)}")
+    left = f.at(kind.scalar, memory, packed)
     few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
     direct = f.op(f"and i1 {few}, {f.op('icmp eq i64 %b.column, 1')}")
     narrow = f.op(f"icmp sle i64 %n, {FEW_PANELS * kind.width}")
@@ -310,9 +322,24 @@ def _product(kind: Kind) -> str:
                     f"i64 %a.row, i64 %a.column, ptr {b}, i64 %b.row, ptr {memory}, i1 {direct}, "
                     f"i1 {standing}, ptr {left}, ptr {c}, i64 %row, i1 {more})"
                 )
-    f.line(f"call void @wg.gemm.give_back(ptr {taken})")
+    with f.unless(small):
+        f.line(f"call void @wg.gemm.give_back(ptr {borrowed})")
+        f.line("ret void")
     f.line("ret void")
     return f.text()
+
+
+def _padded(f: Function, kind: Kind) -> str:
+    """The columns of a block of the right operand, with padding."""
+    columns = f.least("%n", BLOCK_COLUMNS)
+    return f.op(f"and i64 {f.op(f'add i64 {columns}, {kind.width - 1}')}, {-kind.width}")
+
+
+def _used(f: Function, kind: Kind) -> str:
+    """The numbers that both packed blocks take, and that a vector may write beyond."""
+    lines = f.op(f"add i64 {_padded(f, kind)}, {f.least('%m', BLOCK_ROWS)}")
+    numbers = f.op(f"mul i64 {lines}, {f.least('%k', DEPTH)}")
+    return f.op(f"add i64 {numbers}, {2 * kind.lanes}")
 
 
 _TILES = [
