@@ -12,7 +12,9 @@ import wengert as wg
 from wengert import special
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.kernels.interpret import interpret
+from wengert.kernels.loops import Gemm
 from wengert.kernels.lower import Lowered, lower
+from wengert.kernels.statements import walk
 from wengert.kernels.verify import verify
 
 RNG = np.random.default_rng(0)
@@ -52,15 +54,18 @@ EPILOGUES = {
 }
 
 
+@pytest.mark.parametrize("dtype", [F, np.float16])
 @pytest.mark.parametrize("name", EPILOGUES)
-def test_epilogues(name: str) -> None:
-    f, args = EPILOGUES[name], drawn()
+def test_epilogues(name: str, dtype: Any) -> None:
+    f, args = EPILOGUES[name], drawn(dtype)
     made = lowered(f, args)
     assert [k.name for k in made.loops.steps] == ["gemm_map"]
     (found,) = interpret(made.loops, args, made.constants)
     with np.errstate(over="ignore"):
-        expected = f(*args)
-    np.testing.assert_allclose(found.reshape(40, 24), expected, rtol=1e-4, atol=1e-5)
+        expected = f(*(x.astype(F) for x in args))
+    assert found.dtype == dtype
+    rtol, atol = (1e-4, 1e-5) if dtype == F else (4e-3, 4e-3)
+    np.testing.assert_allclose(found.reshape(40, 24), expected, rtol=rtol, atol=atol)
 
 
 OTHERS = {
@@ -72,6 +77,8 @@ OTHERS = {
     "turned": lambda x, w, b: (x @ w).T * 1.0,
     "a sum": lambda x, w, b: (x @ w + b).sum(axis=1),
     "the bias is scaled": lambda x, w, b: x @ w + 2 * b,
+    "rounded before": lambda x, w, b: np.maximum((x @ w).astype(np.float16).astype(F), 0),
+    "more bits after": lambda x, w, b: (((x @ w).astype(float) + b.astype(float)).astype(F)),
 }
 
 
@@ -90,3 +97,42 @@ def test_a_product_that_is_used_again_keeps_its_kernel() -> None:
 
 def test_float64_has_no_epilogues() -> None:
     assert "gemm_map" not in names(EPILOGUES["relu"], drawn(np.float64))
+
+
+def half(shape: tuple[int, ...]) -> Any:
+    return RNG.normal(size=shape).astype(np.float16)
+
+
+HALVES = {
+    "plain": (lambda x, y: x @ y, (40, 30), (30, 24)),
+    "a batch": (lambda x, y: x @ y, (3, 20, 30), (3, 30, 24)),
+    "turned": (lambda x, y: x.T @ y.T, (30, 40), (24, 30)),
+    "rounded first": (lambda x, y: (x * 2).astype(np.float16) @ y, (40, 30), (30, 24)),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_products_of_halves_read_and_write_halves(name: str) -> None:
+    f, *shapes = HALVES[name]
+    args = [half(s) for s in shapes]
+    made = lowered(f, args)
+    calls = [st for k in made.loops.steps for st in walk(k.body) if isinstance(st, Gemm)]
+    assert [m.buffer.dtype for c in calls for m in c.matrices] == [np.float16] * 3
+    (found,) = interpret(made.loops, args, made.constants)
+    expected = f(*[x.astype(F) for x in args]).astype(np.float16)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=2e-3, atol=2e-2)
+
+
+def test_a_sum_of_halves_that_stays_in_single_precision_is_not_rounded() -> None:
+    """Nor is one that is read twice: as it is and rounded."""
+    x, y = half((40, 30)), half((30, 24))
+    wide = lowered(lambda x, y: x.astype(F) @ y.astype(F), (x, y))
+    found, *_ = interpret(wide.loops, (x, y), wide.constants)
+    np.testing.assert_allclose(found.reshape(40, 24), x.astype(F) @ y.astype(F), rtol=1e-5)
+
+    def both(x: Any, y: Any) -> Any:
+        product = x.astype(F) @ y.astype(F)
+        return product, product.astype(np.float16)
+
+    made = lowered(both, (x, y))
+    assert [k.name for k in made.loops.steps].count("gemm") == 1

@@ -20,6 +20,7 @@ from wengert.kernels.choices import choices_as_values
 from wengert.kernels.donate import in_donated
 from wengert.kernels.emit import Emitter, Nest
 from wengert.kernels.grid.epilogue import with_epilogues
+from wengert.kernels.grid.halves import with_half_products
 from wengert.kernels.grid.place import place
 from wengert.kernels.grid.turns import count_uses
 from wengert.kernels.layout import along_inner_loops
@@ -93,7 +94,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
     Outputs take the memory of `donated` inputs where they can: they are then the inputs' buffers.
     """
     if grid:
-        program = _with_own_equations(program)
+        program = with_half_products(_with_own_equations(program))
     with deep_recursion():
         context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])

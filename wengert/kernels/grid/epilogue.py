@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
-from wengert.ir.types import FLOAT64
+from wengert.ir.types import FLOAT64, DType
 from wengert.kernels.activation import ACTIVATIONS
 from wengert.kernels.grid.turns import Uses
 from wengert.kernels.interpret import FUNCTIONS
@@ -82,7 +82,7 @@ def _epilogue(value: Expr, call: Gemm, at: Expr) -> Epilogue | None:
     """A value as f(product + bias), at the flat index `at`."""
     loads = [n for n in nodes((value,)) if n.op is ScalarOp.LOAD]
     sums = [n for n in loads if n.attr is call.out.buffer]
-    if len(sums) != 1 or sums[0].args[0] is not at:
+    if len(sums) != 1 or sums[0].args[0] is not at or _loses(value, call.out.buffer.dtype):
         return None
     if len(loads) == 1:
         inner, bias = sums[0], None
@@ -91,16 +91,17 @@ def _epilogue(value: Expr, call: Gemm, at: Expr) -> Epilogue | None:
         if found is None:
             return None
         inner = found
-        bias = next(x.attr for x in found.args if x is not sums[0])
-    activation = _activation(value, inner)
+        bias = next(x.attr for x in map(_number, found.args) if x is not sums[0])
+    activation = _activation(value, inner, call.out.buffer.dtype)
     return None if activation is None else Epilogue(activation, bias)
 
 
 def _is_biased(expr: Expr, product: Expr, at: Expr, n: int) -> bool:
     """Whether `expr` adds to the product an element for its column."""
-    if expr.op is not ScalarOp.ADD or product not in expr.args:
+    if expr.op is not ScalarOp.ADD:
         return False
-    others = [x for x in expr.args if x is not product]
+    args = [_number(x) for x in expr.args]
+    others = [x for x in args if x is not product]
     if len(others) != 1 or others[0].op is not ScalarOp.LOAD:
         return False
     buffer: Buffer = others[0].attr
@@ -110,13 +111,26 @@ def _is_biased(expr: Expr, product: Expr, at: Expr, n: int) -> bool:
     return walks and buffer.size == n and buffer.dtype == product.dtype
 
 
-def _activation(value: Expr, inner: Expr) -> str | None:
-    """The name of the function that leads from `inner` to `value`."""
+def _number(expr: Expr) -> Expr:
+    """What is converted, and maybe rounded: an epilogue has only float32 until it stores."""
+    while expr.op is ScalarOp.CAST and expr.args[0].dtype.kind in "fV":
+        expr = expr.args[0]
+    return expr
+
+
+def _loses(value: Expr, dtype: DType) -> bool:
+    """Whether anything is computed in fewer or more bits than products of `dtype` are."""
+    kinds = [n.dtype for n in nodes((value,)) if n.op is ScalarOp.CAST and n.dtype.kind in "fV"]
+    return any(k.itemsize < dtype.itemsize or k == FLOAT64 for k in kinds)
+
+
+def _activation(value: Expr, inner: Expr, dtype: DType) -> str | None:
+    """The name of the function that leads from `inner` to `value`, of products of this dtype."""
     with np.errstate(all="ignore"):
         found = _values(value, {id(inner): POINTS})
     if found is None:
         return None
-    rounding = 1e-5 if inner.dtype.itemsize > 2 else 2.0**-8  # of constants in the expression
+    rounding = 1e-5 if dtype.itemsize > 2 else 2.0**-8  # of constants in the expression
     bound = rounding * np.maximum(1, np.abs(POINTS))
     for name, function in ACTIVATIONS.items():
         if np.all(np.abs(found - function(POINTS)) <= bound):

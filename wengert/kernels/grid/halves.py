@@ -1,0 +1,58 @@
+"""Products of half numbers as a device's library makes them: halves in and out, sums in float32.
+
+The pass `half` has written them as products of float32, between conversions: right for loops, and
+for a library that knows no halves. Those that become calls of a device's library are taken back, as
+that adds up in float32 by itself, and the copies of the operands are for nothing.
+"""
+
+from __future__ import annotations
+
+from wengert.ir.forms import Contraction
+from wengert.ir.op import REGISTRY
+from wengert.ir.passes.cleanup import dce
+from wengert.ir.program import Atom, Eqn, Program
+from wengert.ir.types import FLOAT32, FLOATS
+from wengert.kernels.gemm import is_call
+from wengert.kernels.homes import form_of
+
+HALVES = tuple(t for t in FLOATS if t.itemsize == 2)
+
+
+def with_half_products(program: Program) -> Program:
+    """`program` with products of halves in the place of those of their conversions to float32.
+
+    Products in regions stay, since those become loops.
+    """
+    makers = {v: e for e in program.eqns for v in e.outputs}
+    readers: dict[Atom, int] = {}
+    for atom in (*program.outputs, *(a for e in program.eqns for a in e.inputs)):
+        readers[atom] = readers.get(atom, 0) + 1
+    found = [_in_halves(e, makers, readers) for e in program.eqns]
+    if all(new is old for new, old in zip(found, program.eqns, strict=True)):
+        return program
+    return dce(Program(program.inputs, tuple(found), program.outputs))
+
+
+def _in_halves(eqn: Eqn, makers: dict[Atom, Eqn], readers: dict[Atom, int]) -> Eqn:
+    """half(product(float32(x), float32(y))) as product(x, y); anything else as it is."""
+    if eqn.op.name != "cast" or eqn.outputs[0].type.dtype not in HALVES:
+        return eqn
+    product = makers.get(eqn.inputs[0])
+    if product is None or readers[eqn.inputs[0]] > 1 or product.outputs[0].type.dtype != FLOAT32:
+        return eqn
+    form = form_of(product)
+    given = [_converted(a, makers) for a in product.inputs]
+    types = [x.type for x in given if x is not None]
+    wanted = [eqn.outputs[0].type.dtype] * 2
+    is_half = isinstance(form, Contraction) and [t.dtype for t in types] == wanted
+    if not is_half or not is_call(form, types, narrow=True):
+        return eqn
+    inputs = tuple([x for x in given if x is not None])
+    op = REGISTRY[product.op.name]
+    return Eqn(op, inputs, eqn.outputs, product.params, product.location or eqn.location)
+
+
+def _converted(atom: Atom, makers: dict[Atom, Eqn]) -> Atom | None:
+    """What a conversion converts."""
+    maker = makers.get(atom)
+    return maker.inputs[0] if maker is not None and maker.op.name == "cast" else None
