@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from wengert.errors import MissingRuleError
 from wengert.ir.forms import (
     Collective,
     Contraction,
@@ -404,22 +403,17 @@ class _Build:
 
     def library(self, eqn: Eqn, form: Library, buffer: Buffer) -> None:
         """A routine of LAPACK for each matrix of a batch, or another library's for each row."""
-        types = [a.type for a in eqn.inputs]
-        if self.shared.grid:
-            what = "a factorisation or solution of systems larger than 6 by 6"
-            what = {"pocketfft": "a Fourier transform"}.get(form.library, what)
-            raise MissingRuleError(
-                f"the CUDA back end has no {form.routine} ({what}) yet; compile this function for "
-                "the CPU"
-            )
+        types, whole = [a.type for a in eqn.inputs], self.shared.grid
+        if whole:
+            calls.require_step(self.top, form, eqn)
         if form.library in _OF_ROWS:
             rows = self.packed(eqn.inputs[0], row_dims(types[0])).buffer
-            statements = _OF_ROWS[form.library](self.s, form.routine, buffer, rows, types[0])
-            self.given(StageKind.LIBRARY, buffer, statements, [rows])
+            made = _OF_ROWS[form.library](self.s, form.routine, buffer, rows, types[0], whole)
+            self.given(StageKind.LIBRARY, buffer, made, [rows])
             return
         dims = [matrix_dims(t) for t in types]
         given = [self.packed(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
-        statements = factorise(self.s, form.routine, buffer, given, types)
+        statements = factorise(self.s, form.routine, buffer, given, types, whole)
         self.given(StageKind.LIBRARY, buffer, statements, given)
 
     def in_memory(self, atom: Atom) -> Buffer:

@@ -1,7 +1,7 @@
 """Collectives and calls of Python functions -> statements of the loop IR.
 
 Both leave native code, and work on whole buffers; a call of Python is one statement for all of its
-results.
+results. On a grid, calls of libraries leave it too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wengert.errors import MissingRuleError, located
-from wengert.ir.forms import Collective
+from wengert.ir.forms import Collective, Library
 from wengert.ir.host import HostCall, called
 from wengert.ir.program import Atom, Eqn, Var
 from wengert.ir.scalar import ScalarBuilder
@@ -63,6 +63,27 @@ def collective(block: Enclosing, form: Collective, eqn: Eqn, buffer: Buffer) -> 
         block.shared.failures.append(Failure("DistributedError", WAITING, eqn.location))
     statement = Communicate(form.request, tuple(given), (buffer,), code)
     block.given(StageKind.COLLECTIVE, buffer, (statement,), given)
+
+
+def require_step(top: bool, form: Library, eqn: Eqn) -> None:
+    """Raises MissingRuleError for a call of a library that cannot be a step of a launch plan."""
+    what = _OF_LIBRARIES.get(form.library, "a factorisation or solution of large matrices")
+    name = form.routine.removeprefix("z").partition("_")[0]
+    if not top:
+        why = (
+            f"on a GPU, {form.routine} ({what}) cannot stand inside a loop or branch of the "
+            "program: it is a call of the host's; let Python run that loop (wg.vmap for a batch), "
+            "or compile this function for the CPU"
+        )
+        raise located(MissingRuleError(why), eqn.location)
+    if form.library == "lapack" and name not in _ON_DEVICES:
+        why = f"the CUDA back end has no {form.routine} ({what}) yet; compile this function for the CPU"
+        raise located(MissingRuleError(why), eqn.location)
+
+
+_OF_LIBRARIES = {"pocketfft": "a Fourier transform", "sort": "a sort"}
+_ON_DEVICES = ("potrf", "getrf", "syevd", "geev", "geqrf", "gesdd", "trsm")
+"""The routines of LAPACK that devices have, also for complex matrices."""
 
 
 def python(block: Enclosing, call: HostCall, eqn: Eqn) -> None:

@@ -28,12 +28,18 @@ TRANSFORM_WORK = 8
 
 
 def transform(
-    s: ScalarBuilder, routine: str, out: Buffer, source: Buffer, kind: TensorType
+    s: ScalarBuilder,
+    routine: str,
+    out: Buffer,
+    source: Buffer,
+    kind: TensorType,
+    whole: bool = False,
 ) -> tuple[Stmt, ...]:
     """The statements that transform each row of a contiguous source.
 
     A call takes as much as it can, as the library works on several transforms in a vector: runs of
     rows, or, where neighbours in a row belong to different transforms, runs of columns of a row.
+    With `whole`, here and below, nothing is cut into shares: the library has all of a device.
     """
     rows = kind.size // kind.shape[-1] if kind.size else 0
     made = Transform.named(routine)
@@ -41,12 +47,14 @@ def transform(
     if not rows:
         return ()
     if made.inner == 1:
-        return _in_runs(s, rows, shares(work, rows), _RowCalls(s, made, out, source))
+        parts = 1 if whole else shares(work, rows)
+        return _in_runs(s, rows, parts, _RowCalls(s, made, out, source))
     columns = _ColumnCalls(s, made, out, source)
     if rows == 1:
-        return _in_runs(s, made.inner, shares(work, made.inner), columns)
+        parts = 1 if whole else shares(work, made.inner)
+        return _in_runs(s, made.inner, parts, columns)
     row = Index(rows)
-    kind_of_loop = Kind.SERIAL if shares(work, rows) == 1 else Kind.PARALLEL
+    kind_of_loop = Kind.SERIAL if whole or shares(work, rows) == 1 else Kind.PARALLEL
     body = (columns.of_row(s.index(row), s.int(0), made.inner),)
     return (Loop(row, s.int(0), s.int(rows), body, kind_of_loop),)
 
@@ -135,7 +143,12 @@ RUNS = ((1 << 21, 3), (1 << 18, 2), (1 << 15, 1))
 
 
 def sort_rows(
-    s: ScalarBuilder, routine: str, out: Buffer, source: Buffer, kind: TensorType
+    s: ScalarBuilder,
+    routine: str,
+    out: Buffer,
+    source: Buffer,
+    kind: TensorType,
+    whole: bool = False,
 ) -> tuple[Stmt, ...]:
     """The statements that sort each row of a contiguous source, or find its order."""
     n = kind.shape[-1]
@@ -145,6 +158,8 @@ def sort_rows(
     levels = next((found for least, found in RUNS if n >= least), 0)
     if not rows:
         return ()
+    if whole:
+        return _one_by_one(s, rows, 1, lambda row: calls.row(s.mul(row, n), n))
     if rows >= 1 << levels:
         return _one_by_one(s, rows, parts, lambda row: calls.row(s.mul(row, n), n))
     return tuple([st for row in range(rows) for st in calls.long_row(row * n, n, levels)])
@@ -225,6 +240,7 @@ def factorise(
     out: Buffer,
     sources: Sequence[Buffer],
     types: Sequence[TensorType],
+    whole: bool = False,
 ) -> tuple[Stmt, ...]:
     """The statements that apply a routine to each matrix of contiguous sources."""
     count = prod(types[0].shape[:-2])
@@ -240,4 +256,5 @@ def factorise(
         )
         return Factorise(routine, Matrix(out, s.mul(at, size), size, 1), size, given, shapes)
 
-    return _one_by_one(s, count, shares(count * max(shapes[0]) ** 3, count), call)
+    parts = 1 if whole else shares(count * max(shapes[0]) ** 3, count)
+    return _one_by_one(s, count, parts, call)

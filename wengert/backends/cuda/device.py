@@ -73,6 +73,25 @@ class ExchangeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LibrarySpec:
+    """What `routine` of a library gives for each of `batch` operands that follow one another.
+
+    `library` is the name of the op whose meaning the routine has (lapack, pocketfft or sort).
+    Operands are row-major matrices of `shapes`, of which pocketfft takes the rows by the length in
+    the routine's name; results are `count` numbers in a row. Nothing has gaps. `dtype` is that of
+    operands, and of results as well unless these are positions.
+    """
+
+    library: str
+    routine: str
+    dtype: np.dtype[Any]
+    shapes: tuple[tuple[int, int], ...]
+    result: np.dtype[Any]
+    count: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What the compiler says of one kernel: registers per thread, and bytes of memory."""
 
@@ -94,7 +113,7 @@ class Memory(Protocol):
 
 
 class Prepared(Protocol):
-    """A product that is ready to run, and the bytes of device memory that it needs meanwhile."""
+    """A call that is ready to run, and the bytes of device memory that it needs meanwhile."""
 
     @property
     def workspace(self) -> int: ...
@@ -143,6 +162,14 @@ class Device(Protocol):
 
     def matmul(self, product: Any, addresses: Sequence[int], workspace: int) -> None:
         """Runs a prepared product on the addresses of lhs, rhs, out and, if it has one, bias."""
+        ...
+
+    def prepare_library(self, spec: LibrarySpec) -> Prepared:
+        """Chooses how a library's routine is run; raises MissingRuleError if there is none."""
+        ...
+
+    def run_library(self, call: Any, addresses: Sequence[int], workspace: int) -> None:
+        """Runs a prepared routine on the addresses of its operands and then of the results."""
         ...
 
     def prepare_exchange(self, spec: ExchangeSpec) -> Prepared:

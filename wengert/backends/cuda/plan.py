@@ -1,4 +1,4 @@
-"""Launch plans: a program as a list of launches and products over one table of addresses.
+"""Launch plans: a program as a list of launches and library calls over one table of addresses.
 
 A plan is made once per program and device. It owns the device memory of constants, temporaries
 (one arena) and the failure record. A call fills in where its inputs and outputs are and then
@@ -24,9 +24,10 @@ from wengert.backends.cuda.cuda_print import Printed, print_kernel
 from wengert.backends.cuda.device import Device, Memory, Prepared
 from wengert.backends.cuda.exchanges import Exchange, as_exchange
 from wengert.backends.cuda.products import Product, as_products
+from wengert.backends.cuda.routines import Routine, as_routine
 from wengert.backends.cuda.source import source_text
-from wengert.kernels.grid.place import is_collective, is_product
-from wengert.kernels.loops import Buffer, LoopProgram
+from wengert.kernels.grid.place import is_collective, library_call
+from wengert.kernels.loops import Buffer, Gemm, LoopProgram
 from wengert.world import Request, communicator, perform
 
 Array = np.ndarray[Any, Any]
@@ -38,23 +39,29 @@ MEETING_BYTES = 256 + 8 * 1024
 FAILURE_BYTES = 16
 
 
+Step = Printed | Product | Routine | Exchange
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A program in CUDA C++, and its steps: kernels and products in their order."""
+    """A program in CUDA C++, and its steps: kernels and calls of libraries in their order."""
 
     source: str
     kernels: tuple[Printed, ...]
-    steps: tuple[Printed | Product | Exchange, ...]
+    steps: tuple[Step, ...]
     checks: bool
 
 
 def print_program(program: LoopProgram) -> Text:
     """The text of a program that was lowered for a grid."""
     checks = bool(program.failures)
-    steps: list[Printed | Product | Exchange] = []
+    steps: list[Step] = []
     for step in program.steps:
-        if is_product(step):
+        call = library_call(step)
+        if isinstance(call, Gemm):
             steps.extend(as_products(step))
+        elif call is not None:
+            steps.append(as_routine(step))
         elif is_collective(step):
             steps.append(as_exchange(step))
         elif step.body:
@@ -78,12 +85,34 @@ class _Call:
 
 
 @dataclass(slots=True)
+class _Routine:
+    prepared: Prepared
+    slots: tuple[int, ...]
+
+
+@dataclass(slots=True)
 class _Exchange:
     """A collective of arrays; `prepared` is None where the host alone knows what to write."""
 
     prepared: Prepared | None
     request: Request
     slots: tuple[int, ...]
+
+
+_Prepared = _Launch | _Call | _Routine | _Exchange
+
+
+def _room(step: _Prepared) -> int:
+    """The bytes of workspace that a step needs."""
+    match step:
+        case _Call():
+            return step.product.workspace
+        case _Routine(prepared):
+            return prepared.workspace
+        case _Exchange(prepared) if prepared is not None:
+            return prepared.workspace
+        case _:
+            return 0
 
 
 class Plan:
@@ -106,18 +135,20 @@ class Plan:
         self.agreements = [
             s.request for s in text.steps if isinstance(s, Exchange) and s.request.kind == "agree"
         ]
-        self.steps: list[_Launch | _Call | _Exchange] = [
-            self._launch(s, known[id(s)])
-            if isinstance(s, Printed)
-            else self._product(s)
-            if isinstance(s, Product)
-            else self._exchange(s)
-            for s in text.steps
-        ]
-        rooms = [s.product.workspace for s in self.steps if isinstance(s, _Call)]
-        exchanges = [s.prepared for s in self.steps if isinstance(s, _Exchange)]
-        rooms += [p.workspace for p in exchanges if p is not None]
-        self.workspace = self._allocate(max(rooms, default=0))
+        self.steps = [self._prepared(s, known) for s in text.steps]
+        self.workspace = self._allocate(max(map(_room, self.steps), default=0))
+
+    def _prepared(self, step: Step, handles: dict[int, Any]) -> _Prepared:
+        match step:
+            case Printed():
+                return self._launch(step, handles[id(step)])
+            case Product():
+                return self._product(step)
+            case Routine():
+                slots = tuple(self.slots[b] for b in step.buffers)
+                return _Routine(self.device.prepare_library(step.spec), slots)
+            case Exchange():
+                return self._exchange(step)
 
     def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
         """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
@@ -203,6 +234,9 @@ class Plan:
         for step in self.steps:
             if isinstance(step, _Launch):
                 self.device.launch(step.handle, step.printed.spec, step.parameters)
+            elif isinstance(step, _Routine):
+                at = [self.table[k] for k in step.slots]
+                self.device.run_library(step.prepared, at, self.workspace)
             elif isinstance(step, _Exchange):
                 self._communicate(step)
             else:

@@ -25,9 +25,9 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
+    Call,
     Communicate,
     Declare,
-    Gemm,
     Kernel,
     Kind,
     Loop,
@@ -58,7 +58,7 @@ def place(s: ScalarBuilder, kernels: Sequence[Kernel], kept: Sequence[Buffer]) -
     ]
     placer = _Placer(s, count_uses([k.body for k in simpler], kept))
     for kernel in simpler:
-        if is_product(kernel) or is_collective(kernel):
+        if library_call(kernel) is not None or is_collective(kernel):
             placer.launches.append(kernel)
             continue
         for group in groups(kernel.body):
@@ -66,12 +66,12 @@ def place(s: ScalarBuilder, kernels: Sequence[Kernel], kept: Sequence[Buffer]) -
     return placer.launches
 
 
-def is_product(kernel: Kernel) -> bool:
-    """Whether a kernel is a library's product, or a batch of such."""
+def library_call(kernel: Kernel) -> Call | None:
+    """The call, if a kernel is one of a library, or a batch of such."""
     body = kernel.body
     while len(body) == 1 and isinstance(body[0], Loop):
         body = body[0].body
-    return len(body) == 1 and isinstance(body[0], Gemm)
+    return body[0] if len(body) == 1 and isinstance(body[0], Call) else None
 
 
 def is_collective(kernel: Kernel) -> bool:

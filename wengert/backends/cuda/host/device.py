@@ -12,8 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cuda.device import Array, ExchangeSpec, KernelSpec, MatMulSpec, Shape
+from wengert.backends.cuda.device import (
+    Array,
+    ExchangeSpec,
+    KernelSpec,
+    LibrarySpec,
+    MatMulSpec,
+    Shape,
+)
 from wengert.backends.cuda.host.build import build
+from wengert.backends.cuda.host.routines import results
 from wengert.errors import DeviceMemoryError, LaunchError
 from wengert.kernels.activation import ACTIVATIONS
 from wengert.world import perform
@@ -47,6 +55,14 @@ class HostMatMul:
     """A product, which NumPy computes."""
 
     spec: MatMulSpec
+    workspace: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoutine:
+    """A library's routine, by the meaning of its op."""
+
+    spec: LibrarySpec
     workspace: int = 0
 
 
@@ -155,6 +171,22 @@ class HostDevice:
             bias = ctypes.string_at(addresses[3], spec.n * spec.dtype.itemsize)
             product += np.frombuffer(bias, spec.dtype)
         out[...] = ACTIVATIONS[spec.activation](product)
+
+    def prepare_library(self, spec: LibrarySpec) -> HostRoutine:
+        return HostRoutine(spec)
+
+    def run_library(self, call: HostRoutine, addresses: Sequence[int], workspace: int) -> None:
+        at = tuple(addresses)
+        self._do(lambda: self._apply(call.spec, at))
+
+    def _apply(self, spec: LibrarySpec, addresses: Sequence[int]) -> None:
+        *sources, out = addresses
+        given = [
+            _flat(at, spec.batch * rows * columns, spec.dtype).reshape(-1, rows, columns)
+            for at, (rows, columns) in zip(sources, spec.shapes, strict=True)
+        ]
+        made = _flat(out, spec.batch * spec.count, spec.result)
+        made[...] = results(spec, given).reshape(-1)
 
     def prepare_exchange(self, spec: ExchangeSpec) -> HostExchange:
         return HostExchange(spec)
