@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import fake_nccl
+import fake_solver
 import numpy as np
 
 from wengert.backends.cuda.device import KernelSpec
@@ -157,7 +158,7 @@ class Module:
 
     def get_function(self, name: str) -> Any:
         (loaded,) = self.gpu.host.load(self.source, [KernelSpec(name, 1, 1)])
-        head = re.search(rf"WG_KERNEL\({name}, \d+\)\((.*?)\)", self.source)
+        head = re.search(rf"WG_KERNEL\({name}, \d+\)\((.*?)\)", self.source, re.DOTALL)
         assert head is not None
         count = head[1].count(",") + 1 if head[1].strip() else 0
         number = 1 + len(self.gpu.functions)
@@ -177,6 +178,7 @@ class Gpu:
         self.blocks: list[np.ndarray[Any, Any]] = []  # alive, since queued work has addresses
         self.synchronisations = self.launches = self.replays = self.copies_to_host = 0
         self.copies_from_host = 0
+        self.allocators: list[Any] = []
         self.refuses_capture = False
         self.fails: str | None = None
         self.numbers = itertools.count(1)
@@ -197,6 +199,13 @@ class Gpu:
             self.copies_to_host += kind == 2
             self.stream(stream).put(lambda: ctypes.memmove(target, source, nbytes) and None)
 
+    def copy_rows(self, target: int, step: int, source: int, given: int, *rest: int) -> None:
+        """Runtime.memcpy2DAsync."""
+        nbytes, rows, kind, stream = rest
+        assert step >= nbytes <= given
+        for k in range(rows):
+            self.copy(target + k * step, source + k * given, nbytes, kind, stream)
+
     def fill(self, address: int, value: int, nbytes: int, stream: int) -> None:
         self.stream(stream).put(lambda: ctypes.memset(address, value, nbytes) and None)
 
@@ -211,6 +220,7 @@ class Gpu:
             getDevice=lambda: self.current,
             memGetInfo=lambda: (self.memory, self.memory),
             memcpyAsync=self.copy,
+            memcpy2DAsync=self.copy_rows,
             memsetAsync=self.fill,
             free=lambda address: None,
             deviceSynchronize=lambda: [stream.flush() for stream in self.streams],
@@ -246,6 +256,13 @@ class Gpu:
             occupancyMaxActiveBlocksPerMultiprocessor=lambda function, threads, shared: 2,
             funcSetAttribute=lambda function, which, value: None,
         )
+
+    @contextlib.contextmanager
+    def using_allocator(self, allocator: Any) -> Iterator[None]:
+        """As CuPy's."""
+        self.allocators.append(allocator)
+        yield
+        self.allocators.pop()
 
     @contextlib.contextmanager
     def use(self, number: int) -> Iterator[None]:
@@ -330,6 +347,11 @@ def module(gpu: Gpu, apart: bool = False) -> Any:
         Device=gpu.device,
         Module=own_module,
         nccl=fake_nccl.library(gpu),
+        cusolver=fake_solver.Solver(gpu, 11),
+        cublas=fake_solver.Blas(gpu, 12),
+        cufft=fake_solver.fourier(gpu),
+        device=types.SimpleNamespace(get_cusolver_handle=lambda: 11, get_cublas_handle=lambda: 12),
+        using_allocator=gpu.using_allocator,
         Event=Event,
         Stream=lambda non_blocking: Stream(gpu, next(gpu.numbers)),
         get_current_stream=lambda: gpu.streams[-1],

@@ -18,7 +18,7 @@ import wengert as wg
 from wengert.backends.cuda import nvrtc
 from wengert.backends.cuda.device import Report
 from wengert.backends.cuda.plan import print_program
-from wengert.backends.cuda.source import shared_text
+from wengert.backends.cuda.source import TEXT, shared_text, source_text
 from wengert.errors import CompileError, DeviceUnavailableError, MissingRuleError
 from wengert.ir.builder import Builder
 from wengert.ir.program import Program
@@ -121,6 +121,12 @@ def test_kernels_of_larger_programs(name: str) -> None:
 def program_source(name: str) -> str:
     fun, shapes = PROGRAMS[name]
     return print_program(wg.jit(fun, backend="cuda").lower(*shapes)._kernels).source
+
+
+@pytest.mark.parametrize("number", ["float", "double"])
+def test_kernels_between_results_of_libraries(number: str) -> None:
+    text = (TEXT / "results.h").read_text().replace("NUMBER", number)
+    assert_compiles(source_text([text]))
 
 
 def test_maps_access_memory_in_vectors() -> None:

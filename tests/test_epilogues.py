@@ -78,7 +78,7 @@ OTHERS = {
     "a sum": lambda x, w, b: (x @ w + b).sum(axis=1),
     "the bias is scaled": lambda x, w, b: x @ w + 2 * b,
     "rounded before": lambda x, w, b: np.maximum((x @ w).astype(np.float16).astype(F), 0),
-    "more bits after": lambda x, w, b: (((x @ w).astype(float) + b.astype(float)).astype(F)),
+    "more bits after": lambda x, w, b: ((x @ w).astype(float) + b.astype(float)).astype(F),
 }
 
 

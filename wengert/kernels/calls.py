@@ -77,7 +77,7 @@ def require_step(top: bool, form: Library, eqn: Eqn) -> None:
         )
         raise located(MissingRuleError(why), eqn.location)
     if form.library == "lapack" and name not in _ON_DEVICES:
-        why = f"the CUDA back end has no {form.routine} ({what}) yet; compile this function for the CPU"
+        why = f"the CUDA back end has no {form.routine} ({what}); compile this function for the CPU"
         raise located(MissingRuleError(why), eqn.location)
 
 

@@ -119,6 +119,13 @@ class Prepared(Protocol):
     def workspace(self) -> int: ...
 
 
+class PreparedRoutine(Prepared, Protocol):
+    """A library's routine that is ready to run; some of them cannot be recorded."""
+
+    @property
+    def recordable(self) -> bool: ...
+
+
 class Device(Protocol):
     """One GPU, or the host playing one."""
 
@@ -164,7 +171,7 @@ class Device(Protocol):
         """Runs a prepared product on the addresses of lhs, rhs, out and, if it has one, bias."""
         ...
 
-    def prepare_library(self, spec: LibrarySpec) -> Prepared:
+    def prepare_library(self, spec: LibrarySpec) -> PreparedRoutine:
         """Chooses how a library's routine is run; raises MissingRuleError if there is none."""
         ...
 

@@ -7,12 +7,14 @@ pointers into the table of addresses, so nothing is packed per call.
 
 Launches are recorded (on a GPU as a CUDA graph) when a set of addresses comes the second time:
 recordings are kept for the last few sets, since in a steady loop inputs and outputs come back in
-the same places.
+the same places. Between them stand the calls of libraries that cannot be recorded.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.cuda.cuda_print import Printed, print_kernel
-from wengert.backends.cuda.device import Device, Memory, Prepared
+from wengert.backends.cuda.device import Device, Memory, Prepared, PreparedRoutine
 from wengert.backends.cuda.exchanges import Exchange, as_exchange
 from wengert.backends.cuda.products import Product, as_products
 from wengert.backends.cuda.routines import Routine, as_routine
@@ -86,7 +88,7 @@ class _Call:
 
 @dataclass(slots=True)
 class _Routine:
-    prepared: Prepared
+    prepared: PreparedRoutine
     slots: tuple[int, ...]
 
 
@@ -113,6 +115,15 @@ def _room(step: _Prepared) -> int:
             return prepared.workspace
         case _:
             return 0
+
+
+def _run_all(parts: Sequence[Callable[[], None]]) -> None:
+    for part in parts:
+        part()
+
+
+def _is_recordable(step: _Prepared) -> bool:
+    return not isinstance(step, _Routine) or step.prepared.recordable
 
 
 class Plan:
@@ -211,7 +222,7 @@ class Plan:
         key = tuple(addresses)
         recorded = self.recordings.get(key) or self._recorded(key)
         if recorded is None:
-            self._issue()
+            self._issue(self.steps)
         else:
             self.recordings.move_to_end(key)
             recorded()
@@ -222,7 +233,7 @@ class Plan:
         if not self.recordable:
             return None
         if key in self.recordings:
-            made = self.recordings[key] = self.device.record(self._issue)
+            made = self.recordings[key] = self._recording()
             self.recordable = made is not None
             return made
         self.recordings[key] = None
@@ -230,13 +241,36 @@ class Plan:
             self.recordings.popitem(last=False)
         return None
 
-    def _issue(self) -> None:
-        for step in self.steps:
+    def _recording(self) -> Callable[[], None] | None:
+        """What does all steps again at the addresses of now; None if they cannot be recorded."""
+        parts: list[Callable[[], None]] = []
+        for recordable, steps in itertools.groupby(self.steps, _is_recordable):
+            own = list(steps)
+            made = self.device.record(lambda own=own: self._issue(own)) if recordable else None
+            if recordable and made is None:
+                return None
+            parts.append(made or self._calls(own))
+        return parts[0] if len(parts) == 1 else functools.partial(_run_all, parts)
+
+    def _calls(self, steps: Sequence[_Prepared]) -> Callable[[], None]:
+        """Makes the calls of routines that cannot be recorded, as they are now."""
+        found = [(s.prepared, self._at(s)) for s in steps if isinstance(s, _Routine)]
+
+        def run() -> None:
+            for call, addresses in found:
+                self.device.run_library(call, addresses, self.workspace)
+
+        return run
+
+    def _at(self, step: _Routine) -> list[int]:
+        return [self.table[k] for k in step.slots]
+
+    def _issue(self, steps: Sequence[_Prepared]) -> None:
+        for step in steps:
             if isinstance(step, _Launch):
                 self.device.launch(step.handle, step.printed.spec, step.parameters)
             elif isinstance(step, _Routine):
-                at = [self.table[k] for k in step.slots]
-                self.device.run_library(step.prepared, at, self.workspace)
+                self.device.run_library(step.prepared, self._at(step), self.workspace)
             elif isinstance(step, _Exchange):
                 self._communicate(step)
             else:

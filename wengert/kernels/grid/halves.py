@@ -7,8 +7,9 @@ that adds up in float32 by itself, and the copies of the operands are for nothin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wengert.ir.forms import Contraction
-from wengert.ir.op import REGISTRY
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.program import Atom, Eqn, Program
 from wengert.ir.types import FLOAT32, FLOATS
@@ -23,7 +24,7 @@ def with_half_products(program: Program) -> Program:
 
     Products in regions stay, since those become loops.
     """
-    makers = {v: e for e in program.eqns for v in e.outputs}
+    makers: dict[Atom, Eqn] = {v: e for e in program.eqns for v in e.outputs}
     readers: dict[Atom, int] = {}
     for atom in (*program.outputs, *(a for e in program.eqns for a in e.inputs)):
         readers[atom] = readers.get(atom, 0) + 1
@@ -33,26 +34,24 @@ def with_half_products(program: Program) -> Program:
     return dce(Program(program.inputs, tuple(found), program.outputs))
 
 
-def _in_halves(eqn: Eqn, makers: dict[Atom, Eqn], readers: dict[Atom, int]) -> Eqn:
+def _in_halves(eqn: Eqn, makers: Mapping[Atom, Eqn], readers: Mapping[Atom, int]) -> Eqn:
     """half(product(float32(x), float32(y))) as product(x, y); anything else as it is."""
-    if eqn.op.name != "cast" or eqn.outputs[0].type.dtype not in HALVES:
+    half = eqn.outputs[0].type.dtype if eqn.op.name == "cast" else None
+    if half not in HALVES or readers[eqn.inputs[0]] > 1:
         return eqn
     product = makers.get(eqn.inputs[0])
-    if product is None or readers[eqn.inputs[0]] > 1 or product.outputs[0].type.dtype != FLOAT32:
+    form = None if product is None else form_of(product)
+    if product is None or not isinstance(form, Contraction):
         return eqn
-    form = form_of(product)
-    given = [_converted(a, makers) for a in product.inputs]
-    types = [x.type for x in given if x is not None]
-    wanted = [eqn.outputs[0].type.dtype] * 2
-    is_half = isinstance(form, Contraction) and [t.dtype for t in types] == wanted
-    if not is_half or not is_call(form, types, narrow=True):
+    given = [a for x in product.inputs if (a := _converted(x, makers)) is not None]
+    types = [a.type for a in given]
+    wide = product.outputs[0].type.dtype == FLOAT32
+    if not wide or [t.dtype for t in types] != [half] * 2 or not is_call(form, types, narrow=True):
         return eqn
-    inputs = tuple([x for x in given if x is not None])
-    op = REGISTRY[product.op.name]
-    return Eqn(op, inputs, eqn.outputs, product.params, product.location or eqn.location)
+    return Eqn(product.op, tuple(given), eqn.outputs, product.params, product.location)
 
 
-def _converted(atom: Atom, makers: dict[Atom, Eqn]) -> Atom | None:
+def _converted(atom: Atom, makers: Mapping[Atom, Eqn]) -> Atom | None:
     """What a conversion converts."""
     maker = makers.get(atom)
     return maker.inputs[0] if maker is not None and maker.op.name == "cast" else None

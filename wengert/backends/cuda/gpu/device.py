@@ -18,11 +18,26 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.cuda.cubins import cubin
-from wengert.backends.cuda.device import Array, ExchangeSpec, KernelSpec, MatMulSpec, Shape
+from wengert.backends.cuda.device import (
+    Array,
+    ExchangeSpec,
+    KernelSpec,
+    LibrarySpec,
+    MatMulSpec,
+    Shape,
+)
 from wengert.backends.cuda.gpu.cublaslt import CublasLt, MatMul
 from wengert.backends.cuda.gpu.cupy_module import cupy
+from wengert.backends.cuda.gpu.fourier import prepare_transform
 from wengert.backends.cuda.gpu.nccl import Message, Nccl
-from wengert.errors import DeviceMemoryError, InputTypeError, LaunchError
+from wengert.backends.cuda.gpu.ready import Ready
+from wengert.backends.cuda.gpu.solver import Solver
+from wengert.errors import (
+    DeviceMemoryError,
+    DeviceUnavailableError,
+    InputTypeError,
+    LaunchError,
+)
 
 # Addresses of arguments: kernels read and write 16 bytes at once.
 ALIGNMENT = 16
@@ -175,6 +190,29 @@ class GpuDevice:
         self.library.run(product, addresses, workspace, self._stream())
 
     @functools.cached_property
+    def solver(self) -> Solver:
+        """cuSOLVER and cuBLAS, once a program has a factorisation."""
+        return Solver(self.cupy, self)
+
+    def prepare_library(self, spec: LibrarySpec) -> Ready:
+        try:
+            if spec.library == "lapack":
+                return self.solver.prepare(spec)
+            return prepare_transform(self.cupy, self.pool, spec)
+        except ImportError as error:
+            raise DeviceUnavailableError(
+                f"{spec.routine} on a GPU is made by a library of CUDA 13 that CuPy cannot load "
+                f"({error}); install it with: pip install 'wengert[cuda13]'"
+            ) from error
+
+    def run_library(self, call: Ready, addresses: Sequence[int], workspace: int) -> None:
+        *sources, out = addresses
+        try:
+            call.run(tuple(sources), out, workspace)
+        except call.errors as error:
+            raise self._lost("a routine of a library", error) from error
+
+    @functools.cached_property
     def nccl(self) -> Nccl:
         """NCCL, once a program communicates."""
         return Nccl(self.cupy)
@@ -198,7 +236,7 @@ class GpuDevice:
         stream: Any = self.cupy.cuda.Stream(non_blocking=True)
         try:
             graph = self._capture(stream, run)
-        except (*self.errors, LaunchError):
+        except (*self.errors, LaunchError, NotImplementedError):
             return None  # something in it cannot be captured
         current: Any = self.cupy.cuda.get_current_stream
 

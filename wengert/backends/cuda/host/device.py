@@ -64,6 +64,7 @@ class HostRoutine:
 
     spec: LibrarySpec
     workspace: int = 0
+    recordable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
