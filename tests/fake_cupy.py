@@ -350,6 +350,7 @@ def module(gpu: Gpu, apart: bool = False) -> Any:
         cusolver=fake_solver.Solver(gpu, 11),
         cublas=fake_solver.Blas(gpu, 12),
         cufft=fake_solver.fourier(gpu),
+        thrust=fake_solver.thrust(gpu),
         device=types.SimpleNamespace(get_cusolver_handle=lambda: 11, get_cublas_handle=lambda: 12),
         using_allocator=gpu.using_allocator,
         Event=Event,

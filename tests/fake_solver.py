@@ -1,4 +1,4 @@
-"""Stand-ins for CuPy's cuSOLVER, cuBLAS and cuFFT, which compute with NumPy and SciPy.
+"""Stand-ins for CuPy's cuSOLVER, cuBLAS, cuFFT and Thrust, which compute with NumPy and SciPy.
 
 Matrices are read as the libraries do, columns first with their leading dimensions, and calls wait in
 the queue of the current stream, so that a wrong layout, size or order gives wrong results. As
@@ -362,3 +362,38 @@ def fourier(gpu: Any) -> Any:
             gpu.streams[-1].put(run)
 
     return types.SimpleNamespace(PlanNd=PlanNd, CuFFTError=CuFFTError)
+
+
+def thrust(gpu: Any) -> Any:
+    """cupy.cuda.thrust: one row of floats is sorted by its bits, rows by comparing numbers."""
+
+    def order(dtype: Any, address: int, shape: tuple[int, ...]) -> Any:
+        values = flat(address, int(np.prod(shape)), dtype).reshape(shape)
+        if len(shape) == 1 and np.dtype(dtype).kind == "f":
+            bits = values.view(f"u{values.itemsize}")
+            top = bits.dtype.type(1 << 8 * values.itemsize - 1)
+            values = np.where(bits & top, ~bits, bits | top)
+        return np.argsort(values, axis=-1, kind="stable")
+
+    def put(rows: int, shape: tuple[int, ...], work: Callable[[], None]) -> None:
+        assert gpu.allocators and gpu.streams[-1].captured is None
+        if len(shape) > 1:
+            gpu.streams[-1].put(lambda: flat(rows, 8 * int(np.prod(shape)), np.uint8).fill(0))
+        gpu.streams[-1].put(work)
+
+    def sort(dtype: Any, address: int, rows: int, shape: tuple[int, ...]) -> None:
+        def run() -> None:
+            values = flat(address, int(np.prod(shape)), dtype).reshape(shape)
+            values[...] = np.take_along_axis(values, order(dtype, address, shape), axis=-1)
+
+        put(rows, shape, run)
+
+    def argsort(dtype: Any, out: int, address: int, rows: int, shape: tuple[int, ...]) -> None:
+        def run() -> None:
+            found = order(dtype, address, shape)
+            flat(out, found.size, np.int64)[:] = found.reshape(-1)
+            flat(address, found.size, dtype)[:] = 0
+
+        put(rows, shape, run)
+
+    return types.SimpleNamespace(sort=sort, argsort=argsort)

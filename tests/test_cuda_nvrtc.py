@@ -17,6 +17,7 @@ from op_cases import OPS, samples_of
 import wengert as wg
 from wengert.backends.cuda import nvrtc
 from wengert.backends.cuda.device import Report
+from wengert.backends.cuda.gpu import sorting
 from wengert.backends.cuda.plan import print_program
 from wengert.backends.cuda.source import TEXT, shared_text, source_text
 from wengert.errors import CompileError, DeviceUnavailableError, MissingRuleError
@@ -126,6 +127,14 @@ def program_source(name: str) -> str:
 @pytest.mark.parametrize("number", ["float", "double"])
 def test_kernels_between_results_of_libraries(number: str) -> None:
     text = (TEXT / "results.h").read_text().replace("NUMBER", number)
+    assert_compiles(source_text([text]))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_kernels_before_sorts(dtype: Any) -> None:
+    text = (TEXT / "sorting.h").read_text()
+    for name, meaning in sorting.names_of(np.dtype(dtype)).items():
+        text = text.replace(name, meaning)
     assert_compiles(source_text([text]))
 
 

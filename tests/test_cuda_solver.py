@@ -44,7 +44,7 @@ def run(spec: LibrarySpec, given: list[Any]) -> Any:
     device = current_device()
     call = device.prepare_library(spec)
     sources = [Array.of(x) for x in given]
-    out = Array.of(np.full((spec.batch, spec.count), np.nan, spec.result))
+    out = Array.of(np.full((spec.batch, spec.count), 77, spec.result))
     room = device.allocate(max(1, call.workspace))
     device.run_library(call, [*(x.data.ptr for x in sources), out.data.ptr], room.address)
     found = out.get()
@@ -138,6 +138,32 @@ def test_transforms(gpu: Gpu) -> None:
         expected = results(spec, [rows]).reshape(found.shape)
         tolerance = 1e-4 if x.dtype == np.float32 else 1e-9
         np.testing.assert_allclose(found, expected, tolerance, tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, np.uint8])
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("routine", ["values", "order"])
+def test_sorted_rows(gpu: Gpu, routine: str, rows: int, dtype: Any) -> None:
+    x = (RNG.normal(size=(rows, 90)) * 5).round().astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        x[:, 3::20], x[:, 4::20], x[:, 5::20] = np.nan, -np.nan, -0.0
+        x[:, 6::20], x[:, 7::20] = np.inf, -np.inf
+    result = np.dtype(dtype if routine == "values" else np.int64)
+    spec = LibrarySpec("sort", routine, x.dtype, ((1, 90),), result, 90, rows)
+    found = run(spec, [x])
+    expected = np.sort(x) if routine == "values" else np.argsort(x, kind="stable")
+    if routine == "order" and np.dtype(dtype).kind == "f" and rows == 1:
+        found, expected = np.take(x, found), np.take(x, expected)  # zeros of both signs are equal
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_short_rows_are_sorted_in_kernels(gpu: Gpu) -> None:
+    x = RNG.normal(size=(40, 7))
+    f = wg.jit(lambda x: np.sort(x, axis=1))
+    np.testing.assert_array_equal(f(Array.of(x)).get(), np.sort(x))
+    assert "sort" not in f.lower(x).kernels
+    long = wg.jit(lambda x: np.sort(x, axis=0) * 2)
+    np.testing.assert_array_equal(long(Array.of(x)).get(), np.sort(x, axis=0) * 2)
 
 
 def test_programs_replay_what_is_around_a_routine(gpu: Gpu) -> None:

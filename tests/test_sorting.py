@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from law_backends import loops
+from law_backends import BACKENDS, loops
 from numpy_oracle import agree
+from op_cases import assert_close
 from test_mutation import alike
 
 import wengert as wg
 from wengert.backends.cpu import merge_text, support
+from wengert.ir.builder import Builder
+from wengert.ir.op import REGISTRY
+from wengert.ir.types import type_of
 
 R = np.random.default_rng(0)
 
@@ -136,3 +140,20 @@ def test_merging_runs_sorts(char: str) -> None:
         merge(room.ctypes.data, m, n)
         np.testing.assert_array_equal(room[:n], np.sort(x))
         assert (room[n:] == 7).all()
+
+
+@pytest.mark.parametrize("backend", [b for b in BACKENDS if b in ("grid", "cuda")])
+def test_rows_are_sorted_without_a_library(backend: str) -> None:
+    """As in loops of programs for a device, where no library can be called."""
+    op = REGISTRY["sort"]
+    samples = [s for s in op.samples() if s.args[0].shape in ((70,), (8,))]
+    assert len(samples) == 4
+    builder = Builder()
+    assert op.portable is not None
+    outs: list[Any] = []
+    for sample in samples:
+        given = builder.input(type_of(sample.args[0]))
+        outs += op.portable([given], step=False, **sample.params) or []
+    found = BACKENDS[backend](builder.finish(outs), [s.args[0] for s in samples])
+    for sample, out in zip(samples, found, strict=True):
+        assert_close(out, op.evaluate(*sample.args, **sample.params), 0)

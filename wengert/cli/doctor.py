@@ -59,6 +59,11 @@ from wengert.backends.cuda.gpu.cublaslt import CublasLt
 CublasLt()
 print("ready")
 """
+LIBRARIES_PROBE = """
+import cupy
+cupy.cuda.cusolver, cupy.cuda.cublas, cupy.cuda.cufft, cupy.cuda.thrust
+print("ready")
+"""
 BLAS_PROBE = """
 import scipy.linalg.cython_blas, threadpoolctl
 found = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
@@ -180,6 +185,7 @@ def cuda_rows() -> Iterator[Row]:
     if has_cupy:
         yield Row("CUDA", "GPUs", probe(GPU_PROBE) or "none")
         yield Row("CUDA", "cublasLt", probe(CUBLASLT_PROBE))
+        yield Row("CUDA", "cuSOLVER, cuFFT", probe(LIBRARIES_PROBE))
     found = shutil.which("g++")
     yield Row("CUDA", "host device (g++)", found or "g++ was not found")
 

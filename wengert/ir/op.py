@@ -22,8 +22,9 @@ Rules, with `params` always passed as keyword arguments:
 - `unchecked(values, **params) -> Value`: for ops with a check, the same without it.
 - `expand(values, **params) -> values`: for ops that are made of others, what they stand for; it
   takes their place before lowering.
-- `portable(values, **params) -> values`: for ops that a library does, the same by other ops, for
-  devices without that library.
+- `portable(values, step, **params) -> values | None`: for ops that a library does, the same by
+  other ops, for devices that cannot call it. With `step` they could call their own between kernels,
+  and None says that they shall.
 - `parts(operands, **params) -> results`: for ops that take or give complex numbers, the same in
   real arithmetic: operands and results are `Parts` where they are complex (`ops.parts`) and
   `Value`s where not. Where it is None, the op is for real numbers only.
@@ -131,7 +132,7 @@ class Op:
     effect: bool = False
     """It is there for what it does: it stays, once and in its place, though nothing reads it."""
     expand: Callable[..., Sequence[Any]] | None = None
-    portable: Callable[..., Sequence[Any]] | None = None
+    portable: Callable[..., Sequence[Any] | None] | None = None
     parts: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1

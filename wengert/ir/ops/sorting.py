@@ -16,7 +16,7 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import in_single
 from wengert.ir.forms import Library
 from wengert.ir.op import Op, Sample, register
-from wengert.ir.ops.merging import order_of_rows
+from wengert.ir.ops.merging import SHORT, order_of_rows
 from wengert.ir.ops.structural_family import batch_unary, draw, iota
 from wengert.ir.types import INT64, TensorType
 
@@ -51,8 +51,11 @@ def _leading(places: Value) -> list[Value]:
     return [iota(places.builder, places.shape, axis) for axis in range(places.ndim - 1)]
 
 
-def _portable(values: Sequence[Value], *, routine: str) -> list[Value]:
+def _portable(values: Sequence[Value], step: bool, *, routine: str) -> list[Value] | None:
+    """Short rows in arithmetic, since that fuses; the merging of long ones is slow on a grid."""
     shape = values[0].shape
+    if step and shape[-1] > SHORT:
+        return None
     rows = 1
     for extent in shape[:-1]:
         rows *= extent

@@ -30,8 +30,10 @@ from wengert.backends.cuda.gpu.cublaslt import CublasLt, MatMul
 from wengert.backends.cuda.gpu.cupy_module import cupy
 from wengert.backends.cuda.gpu.fourier import prepare_transform
 from wengert.backends.cuda.gpu.nccl import Message, Nccl
+from wengert.backends.cuda.gpu.own import OwnKernels
 from wengert.backends.cuda.gpu.ready import Ready
 from wengert.backends.cuda.gpu.solver import Solver
+from wengert.backends.cuda.gpu.sorting import prepare_sort
 from wengert.errors import (
     DeviceMemoryError,
     DeviceUnavailableError,
@@ -192,12 +194,19 @@ class GpuDevice:
     @functools.cached_property
     def solver(self) -> Solver:
         """cuSOLVER and cuBLAS, once a program has a factorisation."""
-        return Solver(self.cupy, self)
+        return Solver(self.cupy, self.own)
+
+    @functools.cached_property
+    def own(self) -> OwnKernels:
+        """Kernels around calls of libraries."""
+        return OwnKernels(self)
 
     def prepare_library(self, spec: LibrarySpec) -> Ready:
         try:
             if spec.library == "lapack":
                 return self.solver.prepare(spec)
+            if spec.library == "sort":
+                return prepare_sort(self.cupy, self.pool, self.own, spec)
             return prepare_transform(self.cupy, self.pool, spec)
         except ImportError as error:
             raise DeviceUnavailableError(

@@ -8,17 +8,16 @@ in the workspace, and how much of it the library takes. CuPy lets none of these 
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from wengert.backends.cuda.device import Device, KernelSpec, LibrarySpec
+from wengert.backends.cuda.device import LibrarySpec
+from wengert.backends.cuda.gpu.own import OwnKernels
 from wengert.backends.cuda.gpu.ready import Owned, Ready, Room, Run
-from wengert.backends.cuda.source import TEXT, source_text
 from wengert.errors import MissingRuleError
 
 # cublasFillMode_t, cublasSideMode_t, cublasDiagType_t, cusolverEigMode_t
@@ -29,7 +28,6 @@ SMALL = 128
 SMALL_LU = 65_536
 # The largest matrices of Jacobi methods for batches (cuSOLVER's manual, gesvdjBatched).
 SMALL_JACOBI = 32
-MOST_BLOCKS = 1_024
 # cudaDataType of real and complex numbers, by the bytes of a float.
 TYPES = {4: (0, 4), 8: (1, 5)}
 
@@ -39,8 +37,7 @@ class Solver:
     """The libraries, and the kernels that make rows of their results."""
 
     cupy: Any
-    device: Device
-    kernels: dict[int, dict[str, Any]] = field(default_factory=dict[int, dict[str, Any]])
+    own: OwnKernels
 
     def prepare(self, spec: LibrarySpec) -> Ready:
         """A routine of its caller's own. Raises MissingRuleError for one that is not there."""
@@ -52,23 +49,6 @@ class Solver:
                 "CPU"
             )
         return made(call)
-
-    def launch(self, name: str, width: int, work: int, *arguments: int) -> None:
-        """Runs a kernel of text/results.h for floats of `width` bytes."""
-        if width not in self.kernels:
-            self.kernels[width] = self._loaded("float" if width == 4 else "double")
-        blocks = max(1, min(-(-work // 256), MOST_BLOCKS))
-        values = (ctypes.c_uint64 * len(arguments))(*arguments)
-        base = ctypes.addressof(values)
-        places = (ctypes.c_void_p * len(arguments))(*[base + 8 * k for k in range(len(arguments))])
-        self.device.launch(self.kernels[width][name], KernelSpec(name, blocks, 256), places)
-
-    def _loaded(self, number: str) -> dict[str, Any]:
-        source = source_text([(TEXT / "results.h").read_text().replace("NUMBER", number)])
-        names = ("addresses", "statuses", "permutations", "turned", "parts")
-        specs = [KernelSpec(f"wg_{name}", 1, 256) for name in names]
-        loaded = self.device.load(source, specs)
-        return {spec.name: handle for spec, handle in zip(specs, loaded, strict=True)}
 
 
 class Call:
@@ -131,7 +111,8 @@ class Call:
 
     def launch(self, name: str, work: int, *arguments: int) -> None:
         """Runs a kernel that makes results."""
-        self.solver.launch(f"wg_{name}", self.width, work, *arguments)
+        names = {"NUMBER": "float" if self.width == 4 else "double"}
+        self.solver.own.launch("results.h", names, f"wg_{name}", work, *arguments)
 
     def finish(self, out: int, work: int) -> None:
         """The statuses as the last numbers of the rows."""
