@@ -54,7 +54,7 @@ EPILOGUES = {
 }
 
 
-@pytest.mark.parametrize("dtype", [F, np.float16])
+@pytest.mark.parametrize("dtype", [F, np.float16, wg.bfloat16])
 @pytest.mark.parametrize("name", EPILOGUES)
 def test_epilogues(name: str, dtype: Any) -> None:
     f, args = EPILOGUES[name], drawn(dtype)
@@ -64,8 +64,10 @@ def test_epilogues(name: str, dtype: Any) -> None:
     with np.errstate(over="ignore"):
         expected = f(*(x.astype(F) for x in args))
     assert found.dtype == dtype
-    rtol, atol = (1e-4, 1e-5) if dtype == F else (4e-3, 4e-3)
-    np.testing.assert_allclose(found.reshape(40, 24), expected, rtol=rtol, atol=atol)
+    rtol, atol = {2: (4e-3, 4e-3), 4: (1e-4, 1e-5)}[found.itemsize]
+    if dtype == wg.bfloat16:
+        rtol, atol = 8 * rtol, 8 * atol
+    np.testing.assert_allclose(found.reshape(40, 24).astype(F), expected, rtol=rtol, atol=atol)
 
 
 OTHERS = {
@@ -99,28 +101,31 @@ def test_float64_has_no_epilogues() -> None:
     assert "gemm_map" not in names(EPILOGUES["relu"], drawn(np.float64))
 
 
-def half(shape: tuple[int, ...]) -> Any:
-    return RNG.normal(size=shape).astype(np.float16)
+def half(shape: tuple[int, ...], dtype: Any = np.float16) -> Any:
+    return RNG.normal(size=shape).astype(dtype)
 
 
 HALVES = {
     "plain": (lambda x, y: x @ y, (40, 30), (30, 24)),
     "a batch": (lambda x, y: x @ y, (3, 20, 30), (3, 30, 24)),
     "turned": (lambda x, y: x.T @ y.T, (30, 40), (24, 30)),
-    "rounded first": (lambda x, y: (x * 2).astype(np.float16) @ y, (40, 30), (30, 24)),
+    "rounded first": (lambda x, y: (x.astype(F) * 2).astype(y.dtype) @ y, (40, 30), (30, 24)),
 }
 
 
+@pytest.mark.parametrize("dtype", [np.float16, wg.bfloat16])
 @pytest.mark.parametrize("name", HALVES)
-def test_products_of_halves_read_and_write_halves(name: str) -> None:
+def test_products_of_halves_read_and_write_halves(name: str, dtype: Any) -> None:
     f, *shapes = HALVES[name]
-    args = [half(s) for s in shapes]
+    args = [half(s, dtype) for s in shapes]
     made = lowered(f, args)
     calls = [st for k in made.loops.steps for st in walk(k.body) if isinstance(st, Gemm)]
-    assert [m.buffer.dtype for c in calls for m in c.matrices] == [np.float16] * 3
+    assert [m.buffer.dtype for c in calls for m in c.matrices] == [np.dtype(dtype)] * 3
     (found,) = interpret(made.loops, args, made.constants)
-    expected = f(*[x.astype(F) for x in args]).astype(np.float16)
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=2e-3, atol=2e-2)
+    expected = f(*[x.astype(F) for x in args])
+    rounding = 2.0**-8 if dtype == wg.bfloat16 else 2.0**-11
+    found = found.reshape(expected.shape).astype(F)
+    np.testing.assert_allclose(found, expected, rtol=2 * rounding, atol=16 * rounding)
 
 
 def test_a_sum_of_halves_that_stays_in_single_precision_is_not_rounded() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
-from wengert.ir.types import FLOAT64, DType
+from wengert.ir.types import FLOAT32, FLOAT64, DType
 from wengert.kernels.activation import ACTIVATIONS
 from wengert.kernels.grid.turns import Uses
 from wengert.kernels.interpret import FUNCTIONS
@@ -82,7 +82,7 @@ def _epilogue(value: Expr, call: Gemm, at: Expr) -> Epilogue | None:
     """A value as f(product + bias), at the flat index `at`."""
     loads = [n for n in nodes((value,)) if n.op is ScalarOp.LOAD]
     sums = [n for n in loads if n.attr is call.out.buffer]
-    if len(sums) != 1 or sums[0].args[0] is not at or _loses(value, call.out.buffer.dtype):
+    if len(sums) != 1 or sums[0].args[0] is not at or _rounds(value, call.out.buffer.dtype):
         return None
     if len(loads) == 1:
         inner, bias = sums[0], None
@@ -113,15 +113,15 @@ def _is_biased(expr: Expr, product: Expr, at: Expr, n: int) -> bool:
 
 def _number(expr: Expr) -> Expr:
     """What is converted, and maybe rounded: an epilogue has only float32 until it stores."""
-    while expr.op is ScalarOp.CAST and expr.args[0].dtype.kind in "fV":
+    while expr.op is ScalarOp.CAST and kind_of(expr.args[0].dtype) == "f":
         expr = expr.args[0]
     return expr
 
 
-def _loses(value: Expr, dtype: DType) -> bool:
-    """Whether anything is computed in fewer or more bits than products of `dtype` are."""
-    kinds = [n.dtype for n in nodes((value,)) if n.op is ScalarOp.CAST and n.dtype.kind in "fV"]
-    return any(k.itemsize < dtype.itemsize or k == FLOAT64 for k in kinds)
+def _rounds(value: Expr, dtype: DType) -> bool:
+    """Whether anything is converted to another float than products of `dtype` and their sums."""
+    kinds = [n.dtype for n in nodes((value,)) if n.op is ScalarOp.CAST and kind_of(n.dtype) == "f"]
+    return any(k not in (dtype, FLOAT32) for k in kinds)
 
 
 def _activation(value: Expr, inner: Expr, dtype: DType) -> str | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wengert.ir.floats import is_half
 from wengert.ir.forms import Contraction
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.program import Atom, Eqn, Program
-from wengert.ir.types import FLOAT32, FLOATS
+from wengert.ir.types import FLOAT32
 from wengert.kernels.gemm import is_call
 from wengert.kernels.homes import form_of
-
-HALVES = tuple(t for t in FLOATS if t.itemsize == 2)
 
 
 def with_half_products(program: Program) -> Program:
@@ -36,12 +35,12 @@ def with_half_products(program: Program) -> Program:
 
 def _in_halves(eqn: Eqn, makers: Mapping[Atom, Eqn], readers: Mapping[Atom, int]) -> Eqn:
     """half(product(float32(x), float32(y))) as product(x, y); anything else as it is."""
-    half = eqn.outputs[0].type.dtype if eqn.op.name == "cast" else None
-    if half not in HALVES or readers[eqn.inputs[0]] > 1:
+    if eqn.op.name != "cast" or readers[eqn.inputs[0]] > 1:
         return eqn
+    half = eqn.outputs[0].type.dtype
     product = makers.get(eqn.inputs[0])
     form = None if product is None else form_of(product)
-    if product is None or not isinstance(form, Contraction):
+    if product is None or not isinstance(form, Contraction) or not is_half(half):
         return eqn
     given = [a for x in product.inputs if (a := _converted(x, makers)) is not None]
     types = [a.type for a in given]
