@@ -211,6 +211,13 @@ def test_errors(f: Any, kind: Any, words: str) -> None:
         wg.jit(f)(drawn(4, 4))
 
 
-def test_gpu_kernels_say_that_they_have_none() -> None:
-    with pytest.raises(errors.MissingRuleError, match="Fourier transform"):
-        _ = wg.jit(np.fft.fft, backend="cuda").lower(drawn(4)).kernels
+def test_on_a_gpu_transforms_are_steps_of_the_program() -> None:
+    assert "c2c_4x1" in wg.jit(np.fft.fft, backend="cuda").lower(drawn(4)).kernels
+
+    def looped(x: Any) -> Any:
+        return wg.fori_loop(0, 5, lambda i, x: np.fft.fft(x) * 0.5, x)
+
+    with pytest.raises(
+        errors.MissingRuleError, match=r"Fourier transform.*inside a loop.*test_fft"
+    ):
+        _ = wg.jit(looped, backend="cuda").lower(drawn(4) + 0j).kernels
