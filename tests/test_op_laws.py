@@ -144,7 +144,20 @@ def test_backends_agree_with_evaluate(op: Op, backend: str) -> None:
     results = BACKENDS[backend](program, args)
     for (name, sample), x, y in zip(origins, results, run(program, args), strict=True):
         with named(name):
-            assert_meets(op, sample, x, y)
+            assert_meets(op, sample, determined(op, sample, x), determined(op, sample, y))
+
+
+def determined(op: Op, sample: Sample, out: np.ndarray) -> np.ndarray:
+    """A result without what the op leaves open: above the diagonal of a Cholesky factor.
+
+    LAPACK leaves there what was there, a GPU's routine for batches does not.
+    """
+    routine = str(sample.params.get("routine", ""))
+    if op.name != "lapack" or not routine.endswith("potrf"):
+        return out
+    n, columns = sample.args[0].shape[-2:]
+    below = np.tril(np.ones((n, n), bool)).repeat(columns // n, axis=1)
+    return np.where(np.append(below, True), out, out.dtype.type(0))
 
 
 def fits(sample: Sample, backend: str) -> bool:
