@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wengert.backends.cpu import small_eigen
 from wengert.backends.cpu.libraries import integer_bits
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
+from wengert.backends.cpu.llvm_types import constant
 from wengert.kernels.loops import Factorise
 
 BLOCK = 64
@@ -95,6 +97,12 @@ class _Printer:
     def reals(self, count: int) -> str:
         """Workspace for `count` floats."""
         return self.room(count, self.width)
+
+    def stack(self, count: int) -> str:
+        """Workspace for `count` floats that is not to be freed."""
+        address = self.body.fresh("%room")
+        self.entry.append(f"  {address} = alloca [{count} x {self.kind}], align 64")
+        return address
 
     def free(self, *addresses: str) -> None:
         """Gives workspace back."""
@@ -230,8 +238,26 @@ done:
 }}"""
 
 
+def _small_eigen(p: _Printer) -> None:
+    """`syevd` by loops of wengert's own; the stack has room for what they overwrite."""
+    n, _ = p.shape()
+    dtype, end = p.call.out.buffer.dtype, n * n
+    symbol = f"@{small_eigen.name(dtype)}"
+    p.body.module.declare(symbol, "void", small_eigen.PARAMETERS.format(kind=p.kind))
+    matrix, *rooms = (p.stack(count) for count in (n * n, n, n))
+    p.copy(matrix, p.source(0), n * n)
+    places = [matrix, p.out(0), p.out(end), *rooms]
+    limits = [f"{p.kind} {constant(x, dtype)}" for x in small_eigen.limits(dtype)]
+    given = [*(f"ptr {x}" for x in places), *limits, f"i64 {n}"]
+    p.body.line(f"call void {symbol}({', '.join(given)})")
+    p.body.line(f"store {p.kind} 0.0, ptr {p.out(end + n)}")
+
+
 def _syevd(p: _Printer) -> None:
     n, _ = p.shape()
+    if p.pair == 1 and 1 <= n <= small_eigen.LARGEST:
+        _small_eigen(p)
+        return
     end = p.pair * n * n
     p.copy(p.out(0), p.source(0), n * n)
     reals, liwork = 1 + 6 * n + 2 * n * n, 3 + 5 * n

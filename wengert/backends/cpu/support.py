@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import cache
-from wengert.backends.cpu import gemm_text, libraries, llvm_transpose, merge_text, threads
+from wengert.backends.cpu import (
+    gemm_text,
+    libraries,
+    llvm_transpose,
+    merge_text,
+    small_eigen,
+    threads,
+)
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.config import config
@@ -41,7 +48,8 @@ def resolve(name: str) -> int:
     return _part(name)[0][name] if name.startswith(_PARTS) else libraries.resolve(name)
 
 
-_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.")
+_PLAIN = "wg.eigh."
+_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", _PLAIN)
 
 
 @functools.cache
@@ -57,7 +65,7 @@ def _part(name: str) -> tuple[dict[str, int], Any]:
     """A function of the runtime that not all programs need, and what keeps it in memory."""
     if name in gemm_text.KINDS:
         threads.keep_scratch(gemm_text.SCRATCH_BYTES)
-    files = object_codes(name, lambda: _texts(name), as_written=True)
+    files = object_codes(name, lambda: _texts(name), as_written=not name.startswith(_PLAIN))
     return load(files, [name], libraries.resolve)
 
 
@@ -67,4 +75,5 @@ def _texts(name: str) -> Sequence[str]:
         return gemm_text.texts(gemm_text.KINDS[name])
     if name in llvm_transpose.KINDS:
         return [llvm_transpose.text(llvm_transpose.KINDS[name])]
-    return [merge_text.text(np.dtype(name.rpartition(".")[2]))]
+    dtype = np.dtype(name.rpartition(".")[2])
+    return [small_eigen.text(dtype) if name.startswith(_PLAIN) else merge_text.text(dtype)]
