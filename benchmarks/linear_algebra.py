@@ -111,6 +111,7 @@ def gradients(count: int, n: int, targets: dict[str, float]) -> list[Workload]:
 
 WORKLOADS = (
     *gradients(10_000, 4, {"jax": 3}),
+    *gradients(1_000, 16, {"jax": 3}),
     *gradients(1, 200, {"jax": 1}),
     *(
         Workload(

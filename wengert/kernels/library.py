@@ -234,6 +234,12 @@ def _one_by_one(
     return (Loop(outer, s.int(0), s.int(outer.extent), (inner,), Kind.PARALLEL),)
 
 
+# What a call of LAPACK takes for a matrix of no size, in multiplications of a product; and how many
+# a routine takes for n³, as products run at many in a vector and searches for eigenvalues do not.
+CALL_WORK = 4000
+ROUTINE_WORK = {"syevd": 40, "gesdd": 60, "geev": 100}
+
+
 def factorise(
     s: ScalarBuilder,
     routine: str,
@@ -256,5 +262,7 @@ def factorise(
         )
         return Factorise(routine, Matrix(out, s.mul(at, size), size, 1), size, given, shapes)
 
-    parts = 1 if whole else shares(count * max(shapes[0]) ** 3, count)
+    name = routine.removeprefix("z").partition("_")[0]
+    work = CALL_WORK + ROUTINE_WORK.get(name, 4) * max(shapes[0]) ** 3
+    parts = 1 if whole else shares(count * work, count)
     return _one_by_one(s, count, parts, call)
