@@ -2,17 +2,20 @@
 
 Such libraries ask their arguments for their namespace and refuse two of them. NumPy arrays beside
 traced ones are constants of the program, so they are handed on as traced ones with known elements.
+Functions of `scipy.linalg` know no namespaces; the tracer's own take their place.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import types
 from collections.abc import Callable
 from typing import Any
 
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
+from wengert.tracer.functions.scipy_linalg import TRACED
 from wengert.tracer.stack import current
 
 LIBRARIES = frozenset({"scipy", "array_api_extra", "array_api_compat", "sklearn"})
@@ -35,6 +38,11 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
         traced = holds_tracers(args) or holds_tracers(list(kwargs.values()))
         if not traced and not _has_tracers(owner):
             return f(*args, **kwargs)
+        if str(f.__module__).startswith("scipy.linalg"):
+            # above this module in the import order; it has functions of its own for the table
+            importlib.import_module("wengert.linalg")
+            if f.__name__ in TRACED:
+                return TRACED[f.__name__](*args, **kwargs)
         return f(*map(constant, args), **{k: constant(v) for k, v in kwargs.items()})
 
     return called

@@ -5,27 +5,25 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
-SAME = "solve inv det pinv lstsq cholesky qr svd svdvals eig eigh eigvals eigvalsh norm"
+SAME = "pinv lstsq qr svd svdvals eig eigh eigvals eigvalsh norm"
 """Functions that `np.linalg` has under the same name."""
+
+OURS = "expm sqrtm logm solve inv det cholesky cho_factor cho_solve solve_triangular lu block_diag"
+"""Functions that `wengert.linalg` has, which stand in for SciPy's where wengert sees the call."""
 
 OTHERS = {
     **{name: f"np.linalg.{name}" for name in SAME.split()},
-    **{name: f"wengert.linalg.{name}" for name in ("expm", "sqrtm", "logm")},
+    **{name: f"wengert.linalg.{name}" for name in OURS.split()},
     "svd": "np.linalg.svd (full_matrices=False unless the matrix is square)",
     "funm": "wengert.linalg.funm_symmetric, if the matrix is symmetric",
-    "solve_triangular": "np.linalg.solve, with np.tril or np.triu of the matrix",
-    "lu": "np.linalg.solve, slogdet or det, which compute the factors of one matrix once",
     "lu_factor": "np.linalg.solve, which computes the factors of one matrix once",
     "lu_solve": "np.linalg.solve",
-    "cho_factor": "np.linalg.cholesky",
-    "cho_solve": "np.linalg.solve",
     "solve_banded": "np.linalg.solve on the whole matrix",
     "solveh_banded": "np.linalg.solve on the whole matrix",
     "solve_toeplitz": "np.linalg.solve on the whole matrix",
     "orth": "np.linalg.svd and its columns of U",
     "null_space": "np.linalg.svd and its rows of V'",
     "kron": "np.kron",
-    "block_diag": "np.block, with zeros",
 }
 """By the name of SciPy's function."""
 
