@@ -81,8 +81,7 @@ class _Printer:
             case ast.Assign([target], value):
                 self._set(target, self._value(value))
             case ast.AugAssign(target, op, value):
-                read: Any = ast.copy_location(_read(target), target)
-                self._set(target, self._value(ast.BinOp(read, op, value)))
+                self._set(target, self._value(ast.BinOp(target, op, value)))
             case ast.If(test, then, otherwise):
                 self._if(test, then, otherwise)
             case ast.While(test, body):
@@ -210,11 +209,3 @@ class _Printer:
             self.f.line(f"br i1 {found}, label {labels[0]}, label {labels[1]}")
             self.f.label(following)
         return self.f.op(f"load i1, ptr {room}")
-
-
-def _read(target: ast.expr) -> ast.expr:
-    match target:
-        case ast.Subscript(value, index):
-            return ast.Subscript(value, index)
-        case _:
-            return target
