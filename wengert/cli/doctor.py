@@ -64,6 +64,11 @@ import cupy
 cupy.cuda.cusolver, cupy.cuda.cublas, cupy.cuda.cufft, cupy.cuda.thrust
 print("ready")
 """
+PRODUCTS_PROBE = """
+from wengert.backends.cpu import machine
+own = machine.target().masks
+print("wengert's own, in vectors of 512 bits" if own else "NumPy's BLAS")
+"""
 BLAS_PROBE = """
 import scipy.linalg.cython_blas, threadpoolctl
 found = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
@@ -148,6 +153,7 @@ def engine_rows() -> Iterator[Row]:
     """Threads and linear algebra."""
     scipy = importlib.import_module("scipy") if importlib.util.find_spec("scipy") else None
     yield Row("engines", "threading", probe(THREADS_PROBE))
+    yield Row("engines", "matrix products", probe(PRODUCTS_PROBE))
     yield Row("engines", "NumPy's BLAS (used)", blas(np))
     yield Row("engines", "SciPy's BLAS", blas(scipy) if scipy else "SciPy is missing")
     if importlib.util.find_spec("threadpoolctl"):
