@@ -14,6 +14,7 @@ import numpy as np
 from wengert.backends.cuda.device import LibrarySpec
 from wengert.backends.cuda.gpu.own import OwnKernels
 from wengert.backends.cuda.gpu.ready import Ready, Room
+from wengert.ir.floats import kind_of
 
 # Infinity as an unsigned integer, by the bytes of a float.
 INFINITE = {2: 0x7C00, 4: 0x7F80_0000, 8: 0x7FF0_0000_0000_0000}
@@ -33,7 +34,7 @@ def prepare_sort(cupy: Any, pool: Any, own: OwnKernels, spec: LibrarySpec) -> Re
         data = out if copied is None else work + copied  # what is sorted in its place
         stream, kind = cupy.cuda.get_current_stream().ptr, runtime.memcpyDeviceToDevice
         runtime.memcpyAsync(data, sources[0], size * width, kind, stream)
-        if spec.batch == 1 and spec.dtype.kind == "f":
+        if spec.batch == 1 and kind_of(spec.dtype) == "f":
             own.launch("sorting.h", names_of(spec.dtype), "wg_quieted", size, data, size)
         with cupy.cuda.using_allocator(pool.malloc):
             if copied is None:
