@@ -91,6 +91,15 @@ def test_products_of_some_rows_have_the_bits_of_all() -> None:
         np.testing.assert_array_equal(wg.jit(np.matmul)(a[:rows], b), whole[:rows])
 
 
+def test_columns_shared_by_threads_are_written_once() -> None:
+    """Blocks of columns that met added to each other's unfinished sums."""
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=(4, 3000)), rng.normal(size=(3000, 1003))
+    multiply = wg.jit(np.matmul)
+    for _ in range(40):
+        np.testing.assert_allclose(multiply(a, b), a @ b, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u8", "f2", "i1"])
 def test_transposed_reads(dtype: str) -> None:
     """In whole tiles and what is left beside them; by a function of vectors where there is one."""

@@ -208,22 +208,22 @@ def _by_rows(
 def _by_columns(
     s: ScalarBuilder, out: Buffer, lhs: Operand, rhs: Operand, sizes: tuple[int, int, int]
 ) -> tuple[Stmt, ...]:
-    """Blocks of columns, for rows too few to share.
-
-    All are as wide, so that the last one may begin within the one before: what both write there
-    is the same.
-    """
+    """Blocks of columns, for rows too few to share, then the few columns left over."""
     m, n, k = sizes
-    width = -(-n // shares(prod(sizes), n // LEAST_COLUMNS))
-    if width == n:
-        return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
-    block = Index(-(-n // width))
-    start = s.mul(s.index(block), width)
-    if n % width:
-        start = s.min(start, s.int(n - width))
-    offsets = [start, s.int(0), s.mul(start, rhs.strides.free)]
-    call = _call(s, out, lhs, rhs, (m, width, k), offsets, s.int(m), n)
-    return (Loop(block, s.int(0), s.int(block.extent), (call,), Kind.PARALLEL),)
+    parts = shares(prod(sizes), n // LEAST_COLUMNS)
+    width = n // parts
+
+    def columns(start: Expr, count: int) -> Gemm:
+        offsets = [start, s.int(0), s.mul(start, rhs.strides.free)]
+        return _call(s, out, lhs, rhs, (m, count, k), offsets, s.int(m), n)
+
+    if parts == 1:
+        return (columns(s.int(0), n),)
+    block = Index(parts)
+    call = columns(s.mul(s.index(block), width), width)
+    blocks = Loop(block, s.int(0), s.int(parts), (call,), Kind.PARALLEL)
+    left = n - parts * width
+    return (blocks, columns(s.int(n - left), left)) if left else (blocks,)
 
 
 def _by_batch(
