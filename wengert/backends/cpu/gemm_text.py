@@ -280,18 +280,7 @@ def _product(kind: Kind) -> str:
     sizes = "i64 %m, i64 %n, i64 %k"
     operands = f"{_OPERAND.format('a')}, {_OPERAND.format('b')}, ptr noalias %c, i64 %row"
     f = Function(f"void @{name(kind)}({sizes}, {operands})")
-    room = f.room(f"[{ROOM} x i8]")
-    small = f.op(f"icmp sle i64 {_used(f, kind)}, {ROOM // kind.itemsize}")
-    f.go("%start")
-    f.label("%start")
-    f.line(f"br i1 {small}, label %ready, label %larger")
-    f.label("%larger")
-    taken = f.op("call ptr @wg.gemm.take()")
-    aligned = _aligned(f, taken)
-    f.go("%ready")
-    f.label("%ready")
-    memory = f.op(f"phi ptr [ {room}, %start ], [ {aligned}, %larger ]")
-    borrowed = f.op(f"phi ptr [ null, %start ], [ {taken}, %larger ]")
+    small, memory, borrowed = _memory(f, kind)
     packed = f.op(f"mul i64 {_padded(f, kind)}, {f.least('%k', DEPTH)}")
     left = f.at(kind.scalar, memory, packed)
     few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
@@ -327,6 +316,22 @@ def _product(kind: Kind) -> str:
         f.line("ret void")
     f.line("ret void")
     return f.text()
+
+
+def _memory(f: Function, kind: Kind) -> tuple[str, str, str]:
+    """Whether the stack has room for the packed blocks; where they go; what is to be given back."""
+    room = f.room(f"[{ROOM} x i8]")
+    small = f.op(f"icmp sle i64 {_used(f, kind)}, {ROOM // kind.itemsize}")
+    f.go("%start")
+    f.label("%start")
+    f.line(f"br i1 {small}, label %ready, label %larger")
+    f.label("%larger")
+    taken = f.op("call ptr @wg.gemm.take()")
+    aligned = _aligned(f, taken)
+    f.go("%ready")
+    f.label("%ready")
+    memory = f.op(f"phi ptr [ {room}, %start ], [ {aligned}, %larger ]")
+    return small, memory, f.op(f"phi ptr [ null, %start ], [ {taken}, %larger ]")
 
 
 def _padded(f: Function, kind: Kind) -> str:
