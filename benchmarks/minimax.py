@@ -181,6 +181,10 @@ _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ..
         lambda z: (mp.cosh(mp.sqrt(z)) - 1) / z,
         *(_NEAR_0, _LN2**2, lambda z: z, (("f4", 3), ("f8", 5))),
     ),
+    "coth": (
+        lambda z: (mp.sqrt(z) * mp.coth(mp.sqrt(z)) - 1) / z,
+        *(_NEAR_0, mp.mpf("0.0655"), lambda z: z, (("f4", 3), ("f8", 6))),
+    ),
     "cbrt": (
         lambda x: x ** (-mp.mpf(1) / 3),
         *(1 / _ROOT, _ROOT, lambda x: x ** (mp.mpf(1) / 3), (("f8", 6),)),

@@ -21,6 +21,7 @@ from wengert.kernels.maths import (
     expand,
     expand_slow,
     exponential,
+    hyperbolic,
     inverse_trigonometric,
     logarithm,
     needs_slow_path,
@@ -187,6 +188,7 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
         ("log quotient", "f8", logarithm._DOUBLE),
         ("atan", "f4", inverse_trigonometric._ATAN_SINGLE),
         ("log2 quotient", "f4", power._R),
+        ("coth", "f8", hyperbolic._COTH_DOUBLE),
     ],
 )
 def test_coefficients_are_those_of_the_generator(

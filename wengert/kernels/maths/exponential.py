@@ -69,18 +69,10 @@ def reduce_by_ln2(s: ScalarBuilder, x: Expr, excess: int) -> tuple[Expr, Expr, E
     return t, n, s.fma(n, -low, s.fma(n, -high, x))
 
 
-def rounding_of_reduction(s: ScalarBuilder, x: Expr, n: Expr, r: Expr) -> Expr:
-    """What r = x - n ln(2) lost to rounding: its first difference is exact."""
-    high, low = format_of(x).pick(LN2_SINGLE, LN2_DOUBLE)
-    return s.fma(n, -low, s.sub(s.fma(n, -high, x), r))
-
-
-def expm1_reduced(s: ScalarBuilder, r: Expr, lost: Expr | None = None) -> Expr:
-    """exp(r + lost) - 1 for |r| <= ln(2)/2, to about half a unit in the last place."""
+def expm1_reduced(s: ScalarBuilder, r: Expr) -> Expr:
+    """exp(r) - 1 for |r| <= ln(2)/2, to about half a unit in the last place."""
     f = format_of(r)
-    q = horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE))
-    square = s.mul(r, r)
-    return s.fma(square, q, r) if lost is None else s.add(r, s.fma(square, q, lost))
+    return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), r)
 
 
 def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:

@@ -1,16 +1,11 @@
-"""tanh, sinh, cosh, and their inverses, from the pieces of expm1 and log1p."""
+"""tanh, sinh, cosh, and their inverses, from the pieces of exp and log1p."""
 
 from __future__ import annotations
 
 from math import nan
 
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
-from wengert.kernels.maths.exponential import (
-    LN2_DOUBLE,
-    expm1_reduced,
-    reduce_by_ln2,
-    rounding_of_reduction,
-)
+from wengert.kernels.maths.exponential import LN2_DOUBLE, LOG2_E, reduce_by_ln2
 from wengert.kernels.maths.formats import Format, at_most, horner, power_of_two
 from wengert.kernels.maths.logarithm import log1p
 
@@ -27,25 +22,38 @@ _SINH_DOUBLE = (
     2.510926222299868e-08,
 )
 
+# (r coth(r) - 1) / r**2 in r**2 on |r| < 0.256; error of r coth(r) 2**-30.7 and 2**-60.1
+_COTH_SINGLE = (0.3333333134651184, -0.022221224382519722, 0.002090018941089511)
+_COTH_DOUBLE = (
+    *(0.3333333333333332, -0.02222222222218067, 0.002116402112290325, -0.00021164002450992545),
+    *(2.1373489733500555e-05, -2.115473646202124e-06),
+)
+_TANH_SHIFT = 0.2375  # of 2|x| / ln(2) before it is rounded
+
 
 def tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """With exp(2|x|) = 2**n (1 + p) and d = exp(2|x|) + 1,
+    """A quotient of two sums without cancellation, and one polynomial for both.
 
-        tanh|x| = h - h (2 h / d),  h = (d - 2) / 2   |x| < 0.55
-        tanh|x| = 1 - 2 / d         the same with h = 1, above
+    With 2|x| = n ln(2) + 2 r, E = 2**n and S = r coth(r), exp(2 r) is (S + r) / (S - r), and
 
-    The quotient is about 1/2 at most, so its roundings count less than the last subtraction's.
+        tanh|x| = (E exp(2 r) - 1) / (E exp(2 r) + 1) = N / (N + (S - r)),  N = H (S + r) + r
+
+    where H = (E - 1) / 2. For n = 0 that is r / S. n is chosen such that -0.092 < r < 0.256: r is
+    far from -H (S + r), which a few more terms than for a symmetric range buy, and the result is
+    1/4 where n becomes 1, so that the sums' roundings count least. S - r is positive, so the
+    quotient is at most 1, and where it is near 1, errors of N hardly count.
     """
-    twice = at_most(s, s.abs(s.add(x, x)), f.pick(20.0, 40.0))
-    t, n, r = reduce_by_ln2(s, twice, f.bias - 1)
-    p = expm1_reduced(s, r, rounding_of_reduction(s, twice, n, r))
-    half_power = power_of_two(s, t)
-    half = s.fma(half_power, p, s.sub(half_power, 0.5))
-    d = s.add(s.add(half, half), 2.0)
-    h = s.select(s.lt(twice, 1.1), half, 1.0)
-    y = s.fma(s.neg(h), s.div(s.add(h, h), d), h)
-    # NaN compares false above, but d has kept it
-    return s.copysign(y, x)
+    a = at_most(s, s.abs(x), f.pick(10.0, 20.0))
+    magic = f.magic + f.bias - 1
+    t = s.add(s.fma(a, 2 * LOG2_E, -_TANH_SHIFT), magic)
+    # the low bits of ln(2) do not count: |r| > 0.09 for n = 1, and for more tanh is flatter
+    r = s.fma(s.sub(t, magic), -LN2_DOUBLE[0] / 2, a)
+    z = s.mul(r, r)
+    even = s.fma(z, horner(s, z, f.pick(_COTH_SINGLE, _COTH_DOUBLE)), 1.0)
+    scale = s.sub(power_of_two(s, t), 0.5)
+    over = s.fma(scale, s.add(even, r), r)
+    under = s.select(s.eq(scale, 0.0), even, s.add(over, s.sub(even, r)))
+    return s.copysign(s.div(over, under), x)
 
 
 def _halves(s: ScalarBuilder, f: Format, x: Expr) -> tuple[Expr, Expr]:
