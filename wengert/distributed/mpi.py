@@ -1,10 +1,12 @@
 """MPI as the carrier of collectives, through mpi4py.
 
+Sums of processes that share memory go through that (`shared.py`), all else through MPI's calls.
 A collective that is waited for runs where it is called. One that has begun runs on a thread of its
 own, since most MPI libraries only make progress inside their calls; while there are any of those,
 all go through that thread, so that their order is the same in all processes. Where no core is left
 for that thread, and messages do not leave the machine, it would only take time from the others:
-then what begins is done at once.
+then what begins is done at once, except that sums through shared memory put down what the others
+need, and wait for nobody until they are waited for.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from wengert.distributed.shared import SharedMemory, too_late
 from wengert.errors import DistributedError
 from wengert.ir.floats import is_half
 from wengert.world import Request
@@ -77,12 +81,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class MpiCommunicator:
-    """The processes of an MPI communicator; `timeout` are seconds to wait for all to agree."""
+    """The processes of an MPI communicator; `timeout` are seconds to wait for all to agree.
+
+    `shared` is memory that they share, where they are all on one machine.
+    """
 
     mpi: Any
     comm: Any
     line: Line
     timeout: float
+    shared: SharedMemory | None = None
 
     @property
     def rank(self) -> int:
@@ -100,7 +108,14 @@ class MpiCommunicator:
     def start(
         self, request: Request, sources: Sequence[Array], outs: Sequence[Array]
     ) -> Callable[[], None]:
-        return self.line.begin(self._work(request, sources, outs))
+        if self.line.beside or not all(self._shares(request, out) for out in outs):
+            return self.line.begin(self._work(request, sources, outs))
+        assert self.shared is not None
+        return partial(_all_done, [self.shared.begin(out) for out in outs])
+
+    def _shares(self, request: Request, out: Array) -> bool:
+        """Whether a result goes through shared memory."""
+        return request.kind == "psum" and self.shared is not None and self.shared.takes(out.dtype)
 
     def _work(
         self, request: Request, sources: Sequence[Array], outs: Sequence[Array]
@@ -116,7 +131,9 @@ class MpiCommunicator:
 
     def reduce(self, request: Request, source: Array, out: Array) -> None:
         operation = {"psum": self.mpi.SUM, "pmax": self.mpi.MAX, "pmin": self.mpi.MIN}[request.kind]
-        if is_half(out.dtype):
+        if self.shared and self._shares(request, out):
+            self.shared.sum(out)
+        elif is_half(out.dtype):
             self._reduce_halves(request, out)
         else:
             self.comm.Allreduce(self.mpi.IN_PLACE, out, operation)
@@ -160,17 +177,22 @@ class MpiCommunicator:
         self.comm.Bcast(_bits(out), request.detail[0])
 
     def agree(self, request: Request, source: Array, out: Array) -> None:
-        """Compares a number without waiting for ever: the least of it and of its negative."""
-        mine = np.array([request.detail[0], -request.detail[0]], np.int64)
-        least = np.empty_like(mine)
-        self._within(self.comm.Iallreduce(mine, least, self.mpi.MIN))
-        if least[0] != -least[1]:
+        """Compares a number without waiting for ever."""
+        if not self._all_equal(request.detail[0]):
             raise DistributedError(
                 f"process {self.rank} and others are about to communicate differently: all "
                 "processes must run the same program, with arrays of the same shapes wherever it "
                 "communicates. WENGERT_DUMP=DIR writes each one's"
             )
         out[:] = 0
+
+    def _all_equal(self, number: int) -> bool:
+        if self.shared:
+            return self.shared.all_equal(number)
+        mine = np.array([number, -number], np.int64)
+        least = np.empty_like(mine)
+        self._within(self.comm.Iallreduce(mine, least, self.mpi.MIN))
+        return bool(least[0] == -least[1])
 
     def _within(self, message: Any) -> None:
         stop = time.monotonic() + self.timeout
@@ -180,15 +202,16 @@ class MpiCommunicator:
             if spins > SPINS:
                 time.sleep(1e-4)
                 if time.monotonic() > stop:
-                    raise DistributedError(
-                        f"process {self.rank} waited {self.timeout:g} s for the others to come to "
-                        "the same program; one has failed or does something else. "
-                        "wg.distributed.init(timeout=...) sets how long to wait"
-                    )
+                    raise too_late(self.rank, self.timeout)
 
 
 def _done() -> None:
     return None
+
+
+def _all_done(finishes: Sequence[Callable[[], None]]) -> None:
+    for finish in finishes:
+        finish()
 
 
 def _bits(array: Array) -> Array:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from wengert.distributed.mpi import Line, MpiCommunicator, library
+from wengert.distributed.shared import shared_memory
 from wengert.errors import ArgumentError, DistributedError
 from wengert.world import WORLD, Axes, axes, use
 
@@ -41,14 +42,19 @@ def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
     shape = _shape(mesh or {}, comm.size)
     local = comm.Split_type(mpi.COMM_TYPE_SHARED).size
     line = Line(_share_cores(local) or local < comm.size)
-    found: dict[str, Any] = {WORLD: MpiCommunicator(mpi, comm.Dup(), line, timeout)}
+    groups = {WORLD: comm.Dup()}
     for name, members in shape.items():
         stride = math.prod(list(shape.values())[list(shape).index(name) + 1 :])
         own = comm.rank % stride + comm.rank // (stride * members) * stride * members
-        found[name] = MpiCommunicator(mpi, comm.Split(own, comm.rank), line, timeout)
+        groups[name] = comm.Split(own, comm.rank)
     if comm.size > 1:
         _abort_on_exceptions(comm)
-    use(found)
+    use(
+        {
+            name: MpiCommunicator(mpi, group, line, timeout, shared_memory(mpi, group, timeout))
+            for name, group in groups.items()
+        }
+    )
 
 
 def _alone(mesh: Mapping[str, int] | None) -> Axes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from wengert.backends.cpu import (
     libraries,
     llvm_transpose,
     merge_text,
+    shared_sum_text,
     small_eigen,
     threads,
 )
@@ -44,12 +46,22 @@ def object_codes(
 def resolve(name: str) -> int:
     """The address of a symbol that a program lacks."""
     if name in DECLARATIONS:
-        return _runtime()[0][name]
-    return _part(name)[0][name] if name.startswith(_PARTS) else libraries.resolve(name)
+        return _loaded(_runtime)[0][name]
+    if name.startswith(_PARTS):
+        return _loaded(lambda: _part(name))[0][name]
+    return libraries.resolve(name)
 
 
+def _loaded(part: Callable[[], tuple[dict[str, int], Any]]) -> tuple[dict[str, int], Any]:
+    """A part of the runtime, loaded once: a second copy would take the place of the one in use."""
+    with _LOADING:
+        return part()
+
+
+_LOADING = threading.RLock()
 _PLAIN = "wg.eigh."
-_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", _PLAIN)
+_OPTIMISED = (_PLAIN, shared_sum_text.PREFIX)
+_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
 @functools.cache
@@ -65,7 +77,7 @@ def _part(name: str) -> tuple[dict[str, int], Any]:
     """A function of the runtime that not all programs need, and what keeps it in memory."""
     if name in gemm_text.KINDS:
         threads.keep_scratch(gemm_text.SCRATCH_BYTES)
-    files = object_codes(name, lambda: _texts(name), as_written=not name.startswith(_PLAIN))
+    files = object_codes(name, lambda: _texts(name), as_written=not name.startswith(_OPTIMISED))
     return load(files, [name], libraries.resolve)
 
 
@@ -76,4 +88,6 @@ def _texts(name: str) -> Sequence[str]:
     if name in llvm_transpose.KINDS:
         return [llvm_transpose.text(llvm_transpose.KINDS[name])]
     dtype = np.dtype(name.rpartition(".")[2])
+    if name.startswith(shared_sum_text.PREFIX):
+        return [shared_sum_text.text(dtype)]
     return [small_eigen.text(dtype) if name.startswith(_PLAIN) else merge_text.text(dtype)]
