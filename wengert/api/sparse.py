@@ -6,6 +6,7 @@ the matrix's entries from them; the matrix is never stored in full.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -160,9 +161,9 @@ class Prepared:
 
     def at(self, call: _Call) -> Any:
         """The matrix for arguments that are known to fit."""
-        data = self._data(call.inputs, self._fixed)
-        pattern = self.pattern
-        return type(pattern)((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+        matrix = copy.copy(self.pattern)  # a new one would check the indices each time
+        matrix.data = self._data(call.inputs, self._fixed)
+        return matrix
 
     def __repr__(self) -> str:
         rows, columns = self.pattern.shape
