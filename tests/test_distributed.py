@@ -316,6 +316,19 @@ def test_pipeline_of_two_stages() -> None:
     np.testing.assert_allclose(np.stack([g for _, g in found]), grad)
 
 
+def test_a_process_without_rows_adds_nothing_not_even_nan() -> None:
+    x = [np.array([2.0, 4.0]), np.zeros(0)]
+
+    def loss(w: Any, x: Any) -> Any:
+        return np.mean(w / (x - 1.0))  # 1 is what a process without rows is given for the types
+
+    def process() -> Any:
+        return wg.jit(dist.value_and_grad(loss))(np.float64(3.0), x[dist.rank()])
+
+    for value, grad in dist.simulate(2, process):
+        np.testing.assert_allclose((value, grad), (2.0, 2.0 / 3.0))
+
+
 # how programs are arranged
 
 
@@ -332,7 +345,8 @@ def test_sums_go_in_buckets_and_overlap() -> None:
         return np.mean(x**2)
 
     text = kernels_of(dist.value_and_grad(loss), PARAMS, *DATA)
-    assert text.count("psum") == 1  # value, rows, and four gradients
+    assert text.count("whole of psum") == 1  # value and four gradients
+    assert text.count("start of psum") == 1  # the rows, needed where the reverse sweep begins
     text = kernels_of(dist.value_and_grad(deep), big, RNG.standard_normal((8, 600)))
     begun, products = (
         text.index("start of psum"),

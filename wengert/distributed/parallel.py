@@ -46,12 +46,18 @@ def value_and_grad(
     @functools.wraps(loss)
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         rows = count_rows([a for k, a in enumerate(args) if k not in chosen])
-        if rows:
-            own, grads = local_value_and_grad(loss, argnums, has_aux)(*args, **kwargs)
-        else:
-            own, grads = _nothing(loss, args, kwargs, chosen, argnums, has_aux)
-        value = own[0] if has_aux else own
-        value, grads = _mean(value, grads, rows, axis, reduced)
+        if not rows and has_aux:
+            fail(
+                ArgumentError(
+                    "a process without rows has no auxiliary results; give each process a row, or "
+                    "use a loss without them"
+                )
+            )
+        given = args if rows else [a if k in chosen else _one_row(a) for k, a in enumerate(args)]
+        part = _part_of(loss, _share(rows, axis), has_aux)
+        own, grads = local_value_and_grad(part, argnums, has_aux)(*given, **kwargs)
+        value = _sum(own[0] if has_aux else own, axis)
+        grads = tree_map(lambda g: _sum(g, axis), grads) if reduced else grads
         return ((value, own[1]) if has_aux else value), grads
 
     return value_and_gradient
@@ -67,46 +73,41 @@ def mean(fun: Loss, *, axis: str = WORLD) -> Callable[..., Any]:
     def over_all(params: Any, *batch: Any, **kwargs: Any) -> Any:
         rows = count_rows(batch)
         given = batch if rows else [_one_row(b) for b in batch]
-        return _mean(fun(params, *given, **kwargs), (), rows, axis, True)[0]
+        return _sum(_part_of(fun, _share(rows, axis), False)(params, *given, **kwargs), axis)
 
     return over_all
 
 
-def _mean(value: Any, grads: Any, rows: int, axis: str, reduced: bool) -> Any:
-    """Weighted by rows: sums over the processes, divided by all rows."""
+def _share(rows: int, axis: str) -> Any:
+    """This process's part of all rows: None if there is no other."""
     if communicator(axis).size == 1:
-        return value, grads
-    weight = functools.partial(_weighted, rows)
-    kind = np.result_type(value)
-    total = psum(np.asarray(rows, kind), axis)
-    value = psum(weight(value), axis) / total
-    if reduced:
-        return value, tree_map(lambda g: psum(weight(g), axis) / total.astype(g.dtype), grads)
-    share = np.asarray(rows, kind) / total
-    return value, tree_map(lambda g: g * share.astype(g.dtype), grads)
+        return None
+    return np.float64(rows) / psum(np.asarray(rows, np.float64), axis)
 
 
-def _weighted(rows: int, x: Any) -> Any:
-    return x * np.result_type(x).type(rows)
+def _part_of(fun: Loss, share: Any, has_aux: bool) -> Loss:
+    """What this process adds to the mean over all rows.
+
+    The share is in what is differentiated, so that it is a factor at the beginning of the reverse
+    sweep and not one of every gradient. Without rows it is 0: `fun` is given some row for the types
+    of its results, and the same messages as in other processes, but not even NaN comes of it.
+    """
+    if share is None:
+        return fun
+
+    @functools.wraps(fun)
+    def part(*args: Any, **kwargs: Any) -> Any:
+        found = fun(*args, **kwargs)
+        value = found[0] if has_aux else found
+        factor = share.astype(np.result_type(value))
+        value = np.where(factor > 0, value, np.zeros_like(value)) * factor
+        return (value, found[1]) if has_aux else value
+
+    return part
 
 
-def _nothing(
-    loss: Loss,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
-    chosen: Sequence[int],
-    argnums: Any,
-    has_aux: bool,
-) -> Any:
-    """The value and the gradient of no rows: zeros of the types that one row gives."""
-    if has_aux:
-        raise ArgumentError(
-            "a process without rows has no auxiliary results; give each process a row, or use a "
-            "loss without them"
-        )
-    given = [a if k in chosen else _one_row(a) for k, a in enumerate(args)]
-    value, grads = local_value_and_grad(loss, argnums)(*given, **kwargs)
-    return value * 0, tree_map(lambda g: g * 0, grads)
+def _sum(x: Any, axis: str) -> Any:
+    return x if communicator(axis).size == 1 else psum(x, axis)
 
 
 def _one_row(batch: Any) -> Any:
