@@ -272,6 +272,28 @@ def test_vectors_of_equal_values_have_no_derivative(fun: Any, basis: np.ndarray)
                 f(a)
 
 
+FULL = {
+    "left": lambda a: np.linalg.svd(a)[0],
+    "right": lambda a: np.linalg.svd(np.swapaxes(a, -1, -2).conj())[2].conj().swapaxes(-1, -2),
+    "complete": lambda a: np.linalg.qr(a, mode="complete")[0],
+}
+
+
+@pytest.mark.parametrize("full", FULL.values(), ids=FULL)
+def test_bases_are_completed_by_any_orthonormal_columns(full: Any) -> None:
+    for a in (general(5)[:, :3], general(4, 2)[..., :1] + 1j * general(4, 2)[..., 1:2]):
+        q, n = wg.jit(full)(a), a.shape[-1]
+        assert q.shape == (*a.shape[:-1], a.shape[-2])
+        gram = q.conj().swapaxes(-1, -2) @ q
+        np.testing.assert_allclose(
+            gram, np.broadcast_to(np.eye(q.shape[-1]), gram.shape), atol=1e-9
+        )
+        np.testing.assert_allclose(q[..., n:].conj().swapaxes(-1, -2) @ a, 0, atol=1e-9)
+    weights = general(5)
+    beyond = lambda a: np.sum((full(a)[:, 3:] @ full(a)[:, 3:].T) * weights)  # noqa: E731
+    wg.testing.check_grads(beyond, (general(5)[:, :3],), order=2)
+
+
 def radius(a: Any) -> Any:
     return np.max(np.abs(np.linalg.eigvals(a)))
 
@@ -367,8 +389,7 @@ def test_what_has_no_factors_is_an_error(fun: Any, a: np.ndarray, words: str) ->
         (np.linalg.inv, (np.ones((2, 3)),), "must be square"),
         (np.linalg.det, (np.ones(3),), "at least two-dimensional"),
         (np.linalg.solve, (np.eye(3), np.ones((2, 2))), "do not fit"),
-        (np.linalg.svd, (np.ones((2, 3)),), "full_matrices=False"),
-        (lambda a: np.linalg.qr(a, mode="complete"), (np.ones((3, 2)),), "'reduced' and 'r'"),
+        (lambda a: np.linalg.qr(a, mode="raw"), (np.ones((3, 2)),), "'complete' and 'r'"),
         (np.linalg.inv, (np.eye(2, dtype=np.float16),), "float16 is unsupported"),
         (lambda a: np.linalg.eigh(a, "X"), (np.eye(2),), "UPLO argument"),
     ],

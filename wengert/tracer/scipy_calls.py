@@ -14,7 +14,6 @@ OURS = "expm sqrtm logm solve inv det cholesky cho_factor cho_solve solve_triang
 OTHERS = {
     **{name: f"np.linalg.{name}" for name in SAME.split()},
     **{name: f"wengert.linalg.{name}" for name in OURS.split()},
-    "svd": "np.linalg.svd (full_matrices=False unless the matrix is square)",
     "funm": "wengert.linalg.funm_symmetric, if the matrix is symmetric",
     "lu_factor": "np.linalg.solve, which computes the factors of one matrix once",
     "lu_solve": "np.linalg.solve",

@@ -249,20 +249,48 @@ def reduced_svd(name: str, a: Any) -> tuple[Value, Value, Value]:
     return u, s, vt
 
 
+def complement(u: Value) -> Value:
+    """Orthonormal columns that complete those of each matrix, m x k, to a basis: m x (m - k).
+
+    They are the eigenvectors C of I - U U' whose eigenvalues are 1; any rotation of them would do.
+    The derivative is that of the basis which does not turn within its space: of what does not hang
+    on the choice, it is the derivative. With W = U' C, which is 0, and C held,
+
+        (C - U W) (I - W' W)^(-1/2)  =  (C - U W) (I + W' W / 2 + ...)
+
+    is orthonormal, orthogonal to U, and next to C where U moves; the terms left out are of the
+    fourth order.
+    """
+    fixed = u.stop_gradient()
+    gram = matmul(fixed, adjoint(fixed))
+    _, vectors = (identity(gram) - gram).eigh()
+    start = (*(0,) * (u.ndim - 1), u.shape[-1])
+    held = vectors.slice(start=start, stop=vectors.shape, step=(1,) * u.ndim)
+    along = matmul(adjoint(u), held)
+    across = held - matmul(u, along)
+    curved = matmul(across, matmul(adjoint(along), along))
+    return across + curved * curved.full_like(0.5)
+
+
+def completed(u: Value) -> Value:
+    """The columns of each matrix, and what completes them to a basis."""
+    if u.shape[-2] == u.shape[-1]:
+        return u
+    return u.builder.emit(REGISTRY["concat"], [u, complement(u)], {"axis": u.ndim - 1})[0]
+
+
 @function(np.linalg.svd)
 def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """The singular value decomposition; with full_matrices=True for square matrices alone."""
+    """The singular value decomposition. With full_matrices=True, of matrices that are not square,
+    the vectors beyond the singular values are some basis of the rest: see `complement`.
+    """
     u, s, vt = reduced_svd("svd", a)
     if not compute_uv:
         return wrapped(s)
-    if full_matrices and u.shape[-2] != vt.shape[-1]:
-        raise InputTypeError(
-            f"svd of matrices of shape {(u.shape[-2], vt.shape[-1])} with full_matrices=True has "
-            "vectors that nothing determines, and which have no derivative; pass "
-            "full_matrices=False"
-        )
+    if full_matrices:
+        u, vt = completed(u), adjoint(completed(adjoint(vt)))
     return result_type("svd")(wrapped(u), wrapped(s), wrapped(vt))
 
 
@@ -274,11 +302,12 @@ def svdvals(x: Any, /) -> Any:
 
 @function(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """Q and R of a = Q R; of wide matrices Q is that of the first columns."""
-    if mode not in ("reduced", "r"):
+    """Q and R of a = Q R; of wide matrices Q is that of the first columns. The mode "complete" adds
+    columns to Q for which R has zeros: see `complement`.
+    """
+    if mode not in ("reduced", "r", "complete"):
         raise ArgumentError(
-            f"qr of traced values has the modes 'reduced' and 'r', not {mode!r}: other columns of "
-            "Q are not determined, and have no derivative"
+            f"qr of traced values has the modes 'reduced', 'complete' and 'r', not {mode!r}"
         )
     value = matrices("qr", a, square=False)
     m, n = value.shape[-2:]
@@ -289,6 +318,9 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         r = triangle_of(matmul(adjoint(q), value))
     else:
         q, r = value.qr()
+    if mode == "complete" and m > n:
+        none = (0,) * r.ndim
+        q, r = completed(q), r.pad(0, low=none, high=(*none[:-2], m - n, 0), interior=none)
     return wrapped(r) if mode == "r" else result_type("qr")(wrapped(q), wrapped(r))
 
 
