@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +134,14 @@ def _directions(s: Sampler) -> list[Array]:
     return [y, x]
 
 
+def _dividends(s: Sampler) -> list[Array]:
+    """Neighbours of whole multiples of the divisors, small quotients, and those of all sizes."""
+    y = s.uniform(-2, 2)
+    multiples = (y * s.random.integers(-2000, 2000, y.size)).astype(s.dtype)
+    x = np.concatenate([np.nextafter(multiples, -y), s.uniform(-50, 50), _all_sizes(s)])
+    return [x, np.concatenate([y, s.magnitudes(1e-2, 1e2, 1), _all_sizes(s)])]
+
+
 PERIODIC = _one(_uniform(-4, 4), _small, _uniform(-1e4, 1e4), _multiples_of_half_pi, _all_sizes)
 POINTS: dict[O, Points] = {
     O.EXP: _one(_uniform(-1, 1), _exponents(np.e), _small),
@@ -165,6 +174,7 @@ POINTS: dict[O, Points] = {
     O.CBRT: _one(_uniform(-3, 3), _all_sizes),
     O.ERF: _one(_uniform(-2, 2), _uniform(-7, 7), _small),
     O.ERFC: _one(_uniform(-2, 2), lambda s: s.uniform(-6, 10.1 if s.single else 27.3), _small),
+    O.FREM: _dividends,
 }
 
 EXACT: dict[O, Callable[..., Any]] = {
@@ -173,12 +183,14 @@ EXACT: dict[O, Callable[..., Any]] = {
     O.LOG2: lambda x: mp.log(x, 2),
     O.POW: mp.power,
     O.CBRT: lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+    O.FREM: lambda x, y: mp.mpf(math.fmod(x, y)),
 }
 NUMPY: dict[O, Callable[..., Array]] = {
     **{op: getattr(np, str(op)) for op in POINTS if hasattr(np, str(op))},
     O.ERF: scipy.special.erf,
     O.ERFC: scipy.special.erfc,
     O.POW: np.power,
+    O.FREM: np.fmod,
 }
 
 

@@ -253,6 +253,7 @@ def test_bitcast(source: str, target: str) -> None:
 
 REFERENCES = {
     **{op: getattr(np, str(op)) for op in MATHS if hasattr(np, str(op))},
+    O.FREM: np.fmod,
     **{O.ERF: scipy.special.erf, O.ERFC: scipy.special.erfc},
     **{O.ASIN: np.arcsin, O.ACOS: np.arccos, O.ATAN: np.arctan, O.ATAN2: np.arctan2},
     **{O.ASINH: np.arcsinh, O.ACOSH: np.arccosh, O.ATANH: np.arctanh, O.POW: np.power},
@@ -262,7 +263,7 @@ REFERENCES = {
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("op", sorted(MATHS - {O.CALL}))
 def test_maths(op: ScalarOp, dtype: str) -> None:
-    columns = pairs(dtype) if op in (O.POW, O.ATAN2) else [special_values(dtype)]
+    columns = pairs(dtype) if op in (O.POW, O.ATAN2, O.FREM) else [special_values(dtype)]
     with np.errstate(all="ignore"):
         expected = REFERENCES[op](*columns)
     found = run(lambda *args: S.maths(op, *args), dtype, *columns)

@@ -30,12 +30,18 @@ from wengert.kernels.maths import (
 )
 
 FUNCTIONS = sorted(MATHS - {ScalarOp.CALL})
-BINARY = {ScalarOp.POW, ScalarOp.ATAN2}
+BINARY = {ScalarOp.POW, ScalarOp.ATAN2, ScalarOp.FREM}
 PERIODIC = {ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN}
+GUARDED = PERIODIC | {ScalarOp.FREM}
 DTYPES = ["float32", "float64"]
 ALLOWED = frozenset(
     {*map(ScalarOp, ["const", "load", "index", "add", "sub", "mul", "div", "fma", "neg", "abs"])}
-    | {*map(ScalarOp, ["sqrt", "rint", "copysign", "eq", "ne", "lt", "le", "gt", "ge", "and"])}
+    | {
+        *map(
+            ScalarOp,
+            ["sqrt", "rint", "floor", "copysign", "eq", "ne", "lt", "le", "gt", "ge", "and"],
+        )
+    }
     | {*map(ScalarOp, ["or", "xor", "not", "shl", "shr", "select", "cast", "bitcast"])}
 )
 
@@ -123,8 +129,8 @@ def test_expansions_are_branch_free_and_avoid_slow_conversions(op: ScalarOp, dty
 @pytest.mark.parametrize("op", fast_share(list(FUNCTIONS), 4))
 def test_loops_are_vectorised(op: ScalarOp, dtype: str) -> None:
     module, _ = machine.optimized(compiled(op, dtype, 4096).source)
-    packed = re.findall(r"@llvm\.fma\.v(\d+)f(?:32|64)\(", str(module))
-    assert packed, f"no packed fma in the loop of {op}"
+    packed = re.findall(r"@llvm\.(?:fma|floor)\.v(\d+)f(?:32|64)\(", str(module))
+    assert packed, f"no packed arithmetic in the loop of {op}"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -155,7 +161,7 @@ def test_slow_path_is_for_periodic_functions(op: ScalarOp) -> None:
     operands = [s.load(build.buffer("f4", 1), s.int(0)) for _ in range(2 if op in BINARY else 1)]
     node = s.maths(op, *operands)
     condition = needs_slow_path(s, node)
-    assert (condition is not None) == (op in PERIODIC)
+    assert (condition is not None) == (op in GUARDED)
     if condition is not None:
         whole = expand(s, node)
         assert whole.op is ScalarOp.GUARD

@@ -43,7 +43,6 @@ class ScalarOp(enum.StrEnum):
     DIV = "div"
     IDIV = "idiv"
     IREM = "irem"
-    FREM = "frem"
     NEG = "neg"
     ABS = "abs"
     MIN = "min"
@@ -99,6 +98,7 @@ class ScalarOp(enum.StrEnum):
     CBRT = "cbrt"
     ERF = "erf"
     ERFC = "erfc"
+    FREM = "frem"  # as C's fmod
     # a float64 function of float64 arguments from a library, by name in attr (gammaln, psi, ...)
     CALL = "call"
 
@@ -384,7 +384,7 @@ def _unary_method(op: ScalarOp) -> Callable[[ScalarBuilder, Expr], Expr]:
 
 
 for _op in (
-    *(o for o in MATHS if o not in (ScalarOp.CALL, ScalarOp.POW, ScalarOp.ATAN2)),
+    *(o for o in MATHS if o not in (ScalarOp.CALL, ScalarOp.POW, ScalarOp.ATAN2, ScalarOp.FREM)),
     *(ScalarOp.SQRT, ScalarOp.FLOOR, ScalarOp.CEIL, ScalarOp.TRUNC, ScalarOp.RINT),
 ):
     setattr(ScalarBuilder, str(_op), _unary_method(_op))

@@ -100,6 +100,7 @@ _LIBM = frozenset(
         "pow",
         "erf",
         "erfc",
+        "fmod",
         "lgamma",
         "tgamma",
     ]

@@ -172,10 +172,6 @@ def _integer_division(e: Emitter, x: Expr, args: list[str], name: str) -> str:
     return e.op(f"select i1 {zero}, {kind} 0, {kind} {result}")
 
 
-def _float_remainder(e: Emitter, x: Expr, args: list[str]) -> str:
-    return e.op(f"frem {value_type(x.dtype)} {args[0]}, {args[1]}")
-
-
 def _negate(e: Emitter, x: Expr, args: list[str]) -> str:
     kind = value_type(x.dtype)
     if is_bfloat16(x.dtype):
@@ -373,7 +369,6 @@ RULES: dict[ScalarOp, Rule] = {
     ScalarOp.DIV: _binary("fdiv", "sdiv", "and"),
     ScalarOp.IDIV: _divide,
     ScalarOp.IREM: _remainder,
-    ScalarOp.FREM: _float_remainder,
     ScalarOp.NEG: _negate,
     ScalarOp.ABS: _absolute,
     ScalarOp.MIN: _extreme("minimum", "smin", "umin", "and"),

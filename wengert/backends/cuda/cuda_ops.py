@@ -140,7 +140,7 @@ def _bitcast(x: Expr, args: list[str], kind: str) -> str:
 # Library functions of float64 by the name that programs call them by.
 CALLS = {
     **{n: n for n in ("sin", "cos", "tan", "asin", "acos", "atan", "exp", "exp2", "log", "log2")},
-    **{n: n for n in ("log10", "pow", "erf", "erfc", "lgamma", "tgamma")},
+    **{n: n for n in ("log10", "pow", "erf", "erfc", "fmod", "lgamma", "tgamma")},
     "gammaln": "wg_gammaln",
     "gamma": "tgamma",
     "psi": "wg_digamma",

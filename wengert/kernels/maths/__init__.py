@@ -4,9 +4,9 @@
 loop vectoriser takes as it is. Special values are NumPy's: NaN, infinities, signed zeros, overflow
 to inf, gradual underflow. `ULP` states the largest error in units in the last place.
 
-sin, cos and tan of a huge argument are the one exception: their exact form is a CALL of the C
-library under a GUARD. `expand(..., guard=False)` leaves it out for a caller that has another way,
-with `needs_slow_path` and `expand_slow`.
+sin, cos and tan of a huge argument, and the remainder of a huge quotient, are the exceptions: their
+exact form is a CALL of the C library under a GUARD. `expand(..., guard=False)` leaves it out for a
+caller that has another way, with `needs_slow_path` and `expand_slow`.
 
 Adding a function: one expansion `(builder, format, *operands) -> Expr` in its family's file, one
 row in `_EXPANSIONS`, one in `ULP`; tests/test_maths.py takes its cases from these tables.
@@ -24,6 +24,7 @@ from wengert.kernels.maths import (
     inverse_trigonometric,
     logarithm,
     power,
+    remainder,
     trigonometric,
 )
 from wengert.kernels.maths.formats import FORMATS, Format
@@ -55,8 +56,9 @@ _EXPANSIONS: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.CBRT: power.cbrt,
     ScalarOp.ERF: error_function.erf,
     ScalarOp.ERFC: error_function.erfc,
+    ScalarOp.FREM: remainder.frem,
 }
-PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN})
+PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN, ScalarOp.FREM})
 """Those whose exact form for huge arguments is a library call."""
 
 
@@ -90,6 +92,7 @@ ULP: dict[ScalarOp, dict[str, float]] = {
     ScalarOp.CBRT: _both(1.0, 1.0),
     ScalarOp.ERF: _both(1.5, 1.5),
     ScalarOp.ERFC: _both(4.0, 4.0),
+    ScalarOp.FREM: _both(0.0, 0.0),
 }
 
 
@@ -102,11 +105,17 @@ def _format(expr: Expr) -> Format:
 
 def needs_slow_path(s: ScalarBuilder, expr: Expr) -> Expr | None:
     """Where the fast form of `expr` does not hold: a bool expression, or None for nowhere."""
-    return trigonometric.is_huge(s, expr.args[0]) if expr.op in PERIODIC else None
+    if expr.op not in PERIODIC:
+        return None
+    return (remainder.is_large if expr.op is ScalarOp.FREM else trigonometric.is_huge)(
+        s, *expr.args
+    )
 
 
 def expand_slow(s: ScalarBuilder, expr: Expr) -> Expr:
     """`expr` by a CALL of the C library: right everywhere, but not vectorised."""
+    if expr.op is ScalarOp.FREM:
+        return remainder.slow(s, *expr.args)
     return trigonometric.slow(s, str(expr.op), expr.args[0])
 
 

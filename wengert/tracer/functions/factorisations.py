@@ -15,7 +15,6 @@ import numpy as np
 from wengert.errors import (
     ArgumentError,
     DTypeError,
-    InputTypeError,
     MatrixShapeError,
     ShapeError,
 )
