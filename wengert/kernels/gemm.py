@@ -267,9 +267,13 @@ def _walk(s: ScalarBuilder, at: Expr, extents: Sequence[int], strides: Sequence[
 
 
 def shares(work: int, most: int) -> int:
-    """Into how many parts work is cut: two if that pays, more if it is much."""
+    """Into how many parts work is cut: two if that pays, more if it is much.
+
+    More are a power of two: of three, one of two threads would do two.
+    """
     few = min(2, work // SHARE_WORK)
-    return max(1, min(max(few, work // LARGE_WORK), most, MAX_SHARES))
+    many = 1 << max(0, work // LARGE_WORK - 1).bit_length()
+    return max(1, min(max(few, many), most, MAX_SHARES))
 
 
 def _call(
