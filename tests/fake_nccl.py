@@ -22,7 +22,7 @@ DTYPES = dict(enumerate(["int8", "uint8", "int32", "uint32", "int64", "uint64"])
 DTYPES |= {6: "float16", 7: "float32", 8: "float64", 9: "bfloat16"}
 REDUCTIONS = {0: np.add, 2: np.maximum, 3: np.minimum}
 _numbers = itertools.count(1)
-_rooms: dict[tuple[int, ...], Room] = {}
+_rooms: dict[bytes, Room] = {}
 _lock = threading.Lock()
 
 
@@ -56,8 +56,8 @@ def array(address: int, count: int, kind: int) -> np.ndarray[Any, Any]:
 class Communicator:
     """NcclCommunicator of one rank."""
 
-    def __init__(self, gpu: Any, size: int, name: tuple[int, ...], rank: int) -> None:
-        assert len(name) == 128
+    def __init__(self, gpu: Any, size: int, name: bytes, rank: int) -> None:
+        assert type(name) is bytes and len(name) == 128  # as CuPy 14 has it
         with _lock:
             self.room = _rooms.setdefault(name, Room(size))
         self.gpu, self.rank, self.size = gpu, rank, size
@@ -136,7 +136,8 @@ def library(gpu: Any) -> Any:
     return types.SimpleNamespace(
         NcclError=NcclError,
         NcclCommunicator=lambda size, name, rank: Communicator(gpu, size, name, rank),
-        get_unique_id=lambda: tuple([next(_numbers)] + [0] * 127),
+        available=True,
+        get_unique_id=lambda: bytes([next(_numbers)] + [200] * 127),
         groupStart=start,
         groupEnd=end,
         NCCL_SUM=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import fake_cupy
@@ -58,6 +59,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[fake_cupy.Gpu]:
     modules = [fake_cupy.module(gpu, apart=True) for gpu in gpus]
     monkeypatch.setattr(device, "cubin", lambda source, arch: source.encode())
     monkeypatch.setattr(device, "cupy", lambda: modules[dist.rank()])
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", modules[0].cuda.nccl)
     return gpus
 
 

@@ -104,6 +104,17 @@ def test_another_stream_waits_for_the_temporaries(gpu: Gpu) -> None:
     np.testing.assert_allclose(first.get(), wave(x.get() @ x.get()), rtol=1e-9)
 
 
+def test_a_number_that_changes_waits_for_the_run_before(gpu: Gpu) -> None:
+    f = wg.jit(lambda x, a: x * a)
+    x = on_gpu(20)
+    first = f(x, 2.0)
+    with Stream(gpu, 78) as other:
+        second = f(x, 3.0)
+        other.flush()
+    np.testing.assert_allclose(second.get(), x.get() * 3.0)
+    np.testing.assert_allclose(first.get(), x.get() * 2.0)
+
+
 def test_donated_arrays_hold_the_results(gpu: Gpu) -> None:
     def step(params: Any, x: Any) -> Any:
         loss, slopes = wg.value_and_grad(lambda p: (np.tanh(x @ p["w"] + p["b"]) ** 2).sum())(

@@ -138,6 +138,41 @@ def test_kernels_before_sorts(dtype: Any) -> None:
     assert_compiles(source_text([text]))
 
 
+BARRIER = re.compile(r"wg_(sync|warp_sync|grid_sync|team_reduce|warp_reduce|wide_reduce)")
+
+
+def test_the_compiler_holds_on_to_what_other_threads_change() -> None:
+    """Why no team's own writes are marked as restricted: it loads x[t + 1] once instead of twice."""
+    text = """WG_KERNEL(moved, 64)(float* RESTRICT x, float* __restrict__ y) {
+      float first = x[wg_thread() + 1];
+      wg_sync();
+      x[wg_thread()] = 3 * first;
+      wg_sync();
+      y[wg_thread()] = x[wg_thread() + 1];
+    }"""
+    loads: list[int] = []
+    for restrict in ("", "__restrict__"):
+        ptx = nvrtc.compile_cubin(text.replace("RESTRICT", restrict), arch="compute_90")[0]
+        loads.append(ptx.count(b"ld.global"))
+    assert loads == [2, 1]
+
+
+@pytest.mark.parametrize("size", [40, 30_000])
+def test_what_a_team_writes_is_not_restricted(size: int) -> None:
+    def diffuse(x: Any) -> Any:
+        for _ in range(100):
+            x = np.concatenate([x[:1], 0.5 * (x[2:] + x[:-2]), x[-1:]])
+        return x
+
+    lowered = wg.jit(diffuse, backend="cuda").lower(*of((size,)))
+    kernels = print_program(lowered._kernels).kernels
+    teams = [k.text for k in kernels if BARRIER.search(k.text)]
+    assert teams
+    heads = [text[: text.index("{")] for text in teams]
+    assert not [h for h in heads if re.search(r"(?<!const )\bfloat\* __restrict__", h)]
+    assert any("__restrict__" in k.text for k in kernels)
+
+
 def test_maps_access_memory_in_vectors() -> None:
     ptx, _ = nvrtc.compile_cubin(program_source("map"), arch="compute_90")
     assert b"ld.global.nc.v4" in ptx

@@ -64,6 +64,7 @@ class _Printer:
         for k, buffer in enumerate(self.buffers):
             self.body.pointers[buffer] = f"b{k}"
         self.thread = Thread(self.body)
+        self.together = False  # whether threads read what others have written
 
     def finish(self, blocks: int, threads: int, shared: int = 0) -> Printed:
         wide = self.kernel.wide
@@ -73,12 +74,19 @@ class _Printer:
         return Printed(text, spec, self.buffers, self.checks, wide)
 
     def parameters(self) -> list[str]:
+        """The addresses of buffers and whatever else a kernel takes.
+
+        What the threads of a team write to each other is not marked as restricted: the compiler
+        takes it from there that no other thread changes it, and goes on with what it has loaded
+        before a barrier instead of loading it again (seen in NVRTC's PTX).
+        """
         written = changed(self.kernel.body)
         found: list[str] = []
         for buffer in self.buffers:
             const = "" if buffer in written else "const "
-            name = self.body.pointers[buffer]
-            found.append(f"{const}{memory_type(buffer.dtype)}* __restrict__ {name}")
+            alone = not self.together or buffer not in written
+            name = ("__restrict__ " if alone else "") + self.body.pointers[buffer]
+            found.append(f"{const}{memory_type(buffer.dtype)}* {name}")
         if self.checks:
             found.append("long long* failure")
         if self.kernel.wide:
@@ -146,6 +154,7 @@ class _Printer:
     def team(self, loop: Loop | None) -> Printed:
         """The work of one team, or of one for each turn of a loop."""
         threads, wide = self.kernel.threads, self.kernel.wide
+        self.together = True
         packed = PACKED if loop is not None and threads == WARP else 1
         body = self.body
         body.line("WG_DYNAMIC(dynamic);")

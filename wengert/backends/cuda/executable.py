@@ -66,12 +66,14 @@ class Executable:
     def __call__(self, *leaves: Any) -> tuple[Any, ...]:
         # the plan has one table of addresses, and one arena
         with self._lock, self.device.active():
+            self.plan.follow()
             return self._run(list(leaves))
 
     def fast(self, *leaves: Any) -> Any:
         """As a call, but does nothing and returns NotImplemented if an argument needs a copy."""
         borrow = self.device.borrow
         with self._lock, self.device.active():
+            self.plan.follow()
             addresses: list[int] = []
             for position, (leaf, kind) in enumerate(zip(leaves, self._kinds, strict=True)):
                 if type(leaf) in (float, complex) or isinstance(leaf, np.generic):

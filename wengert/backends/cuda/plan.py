@@ -215,10 +215,13 @@ class Plan:
     # running
 
     def run(self, addresses: Sequence[int]) -> None:
-        """Launches everything; `addresses` are those of inputs, then of distinct outputs."""
+        """Launches everything; `addresses` are those of inputs, then of distinct outputs.
+
+        What was copied to the device for it came after `follow`.
+        """
         for request in self.agreements:  # the host's business
             perform(request, [], [np.zeros(1, np.int64)])
-        self.last = self.device.order(self.last)
+        self.follow()
         key = tuple(addresses)
         recorded = self.recordings.get(key) or self._recorded(key)
         if recorded is None:
@@ -226,6 +229,10 @@ class Plan:
         else:
             self.recordings.move_to_end(key)
             recorded()
+
+    def follow(self) -> None:
+        """Work that comes now waits for the program's last run, which has the same memory."""
+        self.last = self.device.order(self.last)
 
     def _recorded(self, key: tuple[int, ...]) -> Callable[[], None] | None:
         """A recording for a set of addresses that was there before; the table holds them now."""

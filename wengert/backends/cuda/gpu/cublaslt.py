@@ -47,6 +47,9 @@ EPILOGUES = {
 LAYOUT_BATCH_COUNT, LAYOUT_BATCH_STRIDE = 5, 6
 # cublasLtMatmulPreferenceAttributes_t
 PREFERENCE_WORKSPACE, PREFERENCE_ALIGNMENTS = 1, (5, 6, 7, 8)
+# Where a bias is said to be while an algorithm is chosen: without any, the library need not have
+# one for its epilogue. Nothing is read there.
+SOME_ADDRESS = 1 << 20
 
 
 class _Algorithm(ctypes.Structure):
@@ -115,6 +118,8 @@ class CublasLt:
                 self._set("cublasLtMatmulDescSetAttribute", description, field, value)
         epilogue = ctypes.c_int32(EPILOGUES[spec.activation, spec.biased])
         self._set("cublasLtMatmulDescSetAttribute", description, DESC_EPILOGUE, epilogue)
+        if spec.biased:
+            self._bias(description, ctypes.c_void_p(SOME_ADDRESS))
         lhs, rhs, out = spec.steps
         steps = ((a, rhs), (b, lhs), (d, out))
         layouts = tuple(self._layout(side, data, spec.batch, step) for side, step in steps)
@@ -172,8 +177,7 @@ class CublasLt:
         """Runs a product on the addresses of lhs, rhs, out and, if it has one, bias."""
         lhs, rhs, out, *bias = (ctypes.c_void_p(x) for x in addresses)
         if bias:
-            function = "cublasLtMatmulDescSetAttribute"
-            self._set(function, product.description, DESC_BIAS_POINTER, bias[0])
+            self._bias(product.description, bias[0])
         a, b, d = product.layouts
         one, zero = product.factors
         self._call(
@@ -195,6 +199,9 @@ class CublasLt:
             ctypes.c_size_t(product.workspace),
             ctypes.c_void_p(stream),
         )
+
+    def _bias(self, description: ctypes.c_void_p, address: ctypes.c_void_p) -> None:
+        self._set("cublasLtMatmulDescSetAttribute", description, DESC_BIAS_POINTER, address)
 
     def _set(self, function: str, thing: ctypes.c_void_p, field: int, value: Any) -> None:
         size = ctypes.c_size_t(ctypes.sizeof(value))

@@ -28,6 +28,20 @@ def cupy() -> Any:
     return module
 
 
+def nccl(cupy: Any) -> Any:
+    """CuPy's module for NCCL; raises DeviceUnavailableError if the library is missing.
+
+    CuPy 14 has no `cupy.cuda.nccl` before it is imported, and imports it without the library, too.
+    """
+    importlib.import_module("cupy.cuda.nccl")
+    if not cupy.cuda.nccl.available:
+        raise DeviceUnavailableError(
+            "programs of several GPUs communicate by NCCL, which CuPy cannot load; install it "
+            "with: pip install 'wengert[nccl]'"
+        )
+    return cupy.cuda.nccl
+
+
 def _require_driver(runtime: Any) -> None:
     version = runtime.driverGetVersion()
     if version == 0:

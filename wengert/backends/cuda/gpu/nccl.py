@@ -6,6 +6,7 @@ go to a stream like launches do, and may be captured in graphs. What is only mov
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from wengert.backends.cuda.device import ExchangeSpec
+from wengert.backends.cuda.gpu.cupy_module import nccl
 from wengert.errors import DTypeError
 from wengert.world import Request, communicator, perform
 
@@ -25,14 +27,23 @@ class Nccl:
 
     def __init__(self, cupy: Any) -> None:
         self.cupy = cupy
-        self.library: Any = cupy.cuda.nccl
-        self.error: type[Exception] = self.library.NcclError
         self.known: dict[str, Any] = {}
+
+    @functools.cached_property
+    def library(self) -> Any:
+        """CuPy's module, once there are several processes."""
+        return nccl(self.cupy)
+
+    @property
+    def error(self) -> type[Exception]:
+        """What the library raises."""
+        kind: type[Exception] = self.library.NcclError
+        return kind
 
     def prepare(self, spec: ExchangeSpec) -> Message:
         """Meets the others of an axis when it is first used. Raises DTypeError for a dtype."""
         request = spec.request
-        if request.kind in (*_REDUCTIONS, "psum_scatter"):
+        if request.size > 1 and request.kind in (*_REDUCTIONS, "psum_scatter"):
             self.kind(spec.dtype)
         if request.size > 1 and request.axis not in self.known:
             self.known[request.axis] = self._met(request)
@@ -41,11 +52,11 @@ class Nccl:
 
     def _met(self, request: Request) -> Any:
         here = communicator(request.axis)
-        name = np.zeros(ID_BYTES, np.int8)
+        name = np.zeros(ID_BYTES, np.uint8)
         if here.rank == 0:
-            name[:] = self.library.get_unique_id()
+            name[:] = np.frombuffer(self.library.get_unique_id(), np.uint8)
         perform(Request("pbroadcast", request.axis, request.size, (0,)), [name], [name])
-        return self.library.NcclCommunicator(here.size, tuple(name.tolist()), here.rank)
+        return self.library.NcclCommunicator(here.size, name.tobytes(), here.rank)
 
     def kind(self, dtype: np.dtype[Any]) -> int:
         """NCCL's number of a dtype."""

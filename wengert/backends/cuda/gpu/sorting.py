@@ -42,7 +42,8 @@ def prepare_sort(cupy: Any, pool: Any, own: OwnKernels, spec: LibrarySpec) -> Re
             else:
                 thrust.argsort(spec.dtype, out, data, work + rows, shape)
 
-    return Ready(room.size, run, False, ())
+    # Thrust's own errors come as those of C++, as RuntimeError
+    return Ready(room.size, run, False, (RuntimeError, NotImplementedError))
 
 
 def names_of(dtype: np.dtype[Any]) -> dict[str, str]:
