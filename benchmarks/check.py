@@ -9,7 +9,7 @@ import numpy as np
 
 # The largest difference allowed, in units of the largest number of the reference's array: an
 # error bound that sums, matrix products and cancellation respect and a wrong formula does not.
-TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
+TOLERANCE = {"bfloat16": 2.0**-8, "float32": 2e-5, "float64": 1e-11}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def value_difference(a: np.ndarray, b: np.ndarray, scale: float) -> str | None:
         wrong = int(np.count_nonzero(a != b))
         return f"has {wrong} other numbers" if wrong else None
     coarse = min(a.real.dtype, b.real.dtype, key=lambda dtype: dtype.itemsize).name
-    size = max(float(np.max(np.abs(b))), np.finfo(coarse).tiny)
+    range_of = "float32" if coarse == "bfloat16" else coarse  # as many bits of the exponent
+    size = max(float(np.max(np.abs(b))), np.finfo(range_of).tiny)
     fine = np.complex128 if a.dtype.kind == b.dtype.kind == "c" else np.float64
     error = float(np.max(np.abs(a.astype(fine) - b.astype(fine)))) / size
     allowed = scale * TOLERANCE[coarse]

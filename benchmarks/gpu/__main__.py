@@ -24,14 +24,15 @@ def main(arguments: list[str] | None = None) -> int:
     cupy_module: Any = importlib.import_module("wengert.backends.cuda.gpu.cupy_module")
     cupy: Any = cupy_module.cupy()  # or an error that says what is missing
     from benchmarks.gpu.lines import lines
-    from benchmarks.gpu.run import Bench, Effort, copy_rate, saver, table
+    from benchmarks.gpu.report import saver, table
+    from benchmarks.gpu.run import Bench, Effort, copy_rate
     from benchmarks.gpu.tools import load_tools
 
     tools, absent = load_tools(cupy)
     runtime = cupy.cuda.runtime
-    known = runtime.getDeviceProperties(runtime.getDevice())
+    properties = runtime.getDeviceProperties(runtime.getDevice())
     head = {
-        "device": known["name"].decode(),
+        "device": properties["name"].decode(),
         "driver": runtime.driverGetVersion(),
         "versions": {p: version(p) for p in (*PACKAGES, "cupy-cuda13x")},
         "absent": absent,
@@ -39,10 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n".join(f"{k}: {v}" for k, v in head.items()))
     wanted = [x for x in lines() if not options.names or any(n in x.name for n in options.names)]
     bench = Bench(tools, runtime.deviceSynchronize, Effort(budget=options.budget))
-    save = saver(options.out, head)
+    known = {line.name: line for line in wanted}
+    save = saver(options.out, head, known)
     outcomes = bench.run(wanted, copy_rate(cupy, runtime.deviceSynchronize), save)
     save(outcomes)
-    print(table(outcomes))
+    print(table(outcomes, known))
     for outcome in outcomes:
         for tool, why in outcome.faults.items():
             print(f"  {outcome.name}: {tool}: {why}")

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
-from benchmarks.loops.lorenz import jax_short_lorenz, short_lorenz
-from benchmarks.loops.recurrent import WORKLOADS as RECURRENT
-from benchmarks.reductions import (
-    layernorm,
+from benchmarks.gpu.ceilings import Ceiling, empty_graph, empty_kernel, product_alone
+from benchmarks.gpu.programs import (
+    LORENZ,
+    chain,
+    cross_entropy,
+    dense_gelu,
+    lorenz_systems,
+    many_kernels,
     normals,
-    softmax,
-    sum_over,
-    transpose_add,
-    weighted,
+    plain_product,
+    scaled,
 )
+from benchmarks.loops.recurrent import WORKLOADS as RECURRENT
+from benchmarks.reductions import layernorm, softmax, sum_over, transpose_add, weighted
 from benchmarks.training import WORKLOADS as TRAINING
-from benchmarks.workload import Function, Namespace, Workload
+from benchmarks.workload import Workload
+
+COLD = 2.0
+"""How many times as long JAX takes to compile each program, both without their caches."""
 
 
 @dataclass(frozen=True)
 class Line:
     """A workload; `traffic` are the bytes that an ideal kernel moves.
 
-    `bandwidth` is the share of the copy bandwidth that is wanted, `targets` are ratios to peers as
-    in `Workload`, `host_us` bounds the time in which a call returns to the caller. `against` is a
-    line whose best time is wanted, divided by a ratio: a product alone, say. torch.compile uses
-    CUDA graphs where `graphs` is set; elsewhere their copies of inputs would count against it.
+    `bandwidth` is the share of the copy bandwidth that is wanted, `targets` are ratios to peers and
+    to `ceilings` as in `Workload`, `host_us` bounds the time in which a call returns to the caller,
+    `cold` is the wanted ratio of JAX's compilation. Ceilings are measured in turns with the tools:
+    what the device or its library takes for the heart of the line. torch.compile uses CUDA graphs
+    where `graphs` is set; elsewhere their copies of inputs would count against it.
     """
 
     workload: Workload
@@ -38,7 +43,8 @@ class Line:
     bandwidth: float = 0.0
     targets: Mapping[str, float] = field(default_factory=dict[str, float])
     host_us: float = 0.0
-    against: tuple[str, float] | None = None
+    cold: float = COLD
+    ceilings: Mapping[str, Ceiling] = field(default_factory=dict[str, Ceiling])
     graphs: bool = False
 
     @property
@@ -46,70 +52,8 @@ class Line:
         return self.workload.name
 
 
-def many_kernels(ns: Namespace) -> Function:
-    """Twenty kernels: each sum must be there before the next map, with which the next sum fuses.
-
-    Nineteen turns, written out, as a captured loop would be one kernel.
-    """
-    np = ns.np
-
-    def turn(x):
-        return np.sin(x) / (1.0 + np.sum(x * x))
-
-    def f(x):
-        return functools.reduce(lambda y, take: take(y), (turn,) * 19, x)
-
-    return f
-
-
-def chain(ns: Namespace) -> Function:
-    np = ns.np
-
-    def f(x, y):
-        return np.tanh(x) * y + np.exp(-x * x) * 0.5
-
-    return f
-
-
-def cross_entropy(ns: Namespace) -> Function:
-    """The mean cross-entropy of softmax, with weights in the place of labels."""
-    np = ns.np
-
-    def f(x, weights):
-        top = np.max(x, axis=1, keepdims=True)
-        total = np.log(np.sum(np.exp(x - top), axis=1, keepdims=True)) + top
-        return np.mean(np.sum((total - x) * weights, axis=1))
-
-    return f
-
-
-def dense_gelu(ns: Namespace) -> Function:
-    np = ns.np
-
-    def f(x, w, b):
-        y = x @ w + b
-        return 0.5 * y * (1.0 + np.tanh(0.7978845608 * (y + 0.044715 * y * y * y)))
-
-    return f
-
-
-def plain_product(ns: Namespace) -> Function:
-    """The same without an epilogue: what the library takes alone."""
-
-    def f(x, w, b):
-        return x @ w
-
-    return f
-
-
-def scaled(dtype: str, *shapes: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
-    """Random numbers of size 1 / sqrt(rows), so that products stay of size 1."""
-    make = normals(dtype, *shapes)
-
-    def draw(rng: np.random.Generator, tiny: bool) -> tuple[Any, ...]:
-        return tuple(x * np.asarray(len(x) ** -0.5, dtype) for x in make(rng, tiny))
-
-    return draw
+# functions of their own, so that results are compared once for all lengths of rows
+SOFTMAX_LOSS, LAYERNORM_LOSS = weighted(softmax), weighted(layernorm)
 
 
 def rows_lines(columns: int) -> list[Line]:
@@ -117,106 +61,82 @@ def rows_lines(columns: int) -> list[Line]:
     rows = (64 << 20) // columns
     share = 0.9 if columns >= 4096 else 0.7
     array, size = (rows, columns), 4.0 * rows * columns
-    targets = {"torch.compile": 1.2}
-    inputs = normals("float32", array, (columns,), (columns,), array)
+    parameters = ((columns,), (columns,))
+    norm = _slope(f"layernorm/gradient/{columns}", LAYERNORM_LOSS, array, *parameters, array)
     made = [
-        (Workload(f"softmax/value/{columns}", softmax, normals("float32", array)), 2),
-        (_slope(f"softmax/gradient/{columns}", weighted(softmax), (array, array)), 3),
-        (
-            Workload(
-                f"layernorm/value/{columns}",
-                layernorm,
-                normals("float32", array, (columns,), (columns,)),
-            ),
-            2,
-        ),
-        (
-            Workload(
-                f"layernorm/gradient/{columns}",
-                weighted(layernorm),
-                inputs,
-                mode="value_and_grad",
-                argnums=(0, 1, 2),
-                tolerance=100.0,
-            ),
-            3,
-        ),
-        (
-            Workload(
-                f"cross_entropy/value/{columns}", cross_entropy, normals("float32", array, array)
-            ),
-            2,
-        ),
-        (_slope(f"cross_entropy/gradient/{columns}", cross_entropy, (array, array)), 3),
+        (_value(f"softmax/value/{columns}", softmax, array), 2),
+        (_slope(f"softmax/gradient/{columns}", SOFTMAX_LOSS, array, array), 3),
+        (_value(f"layernorm/value/{columns}", layernorm, array, *parameters), 2),
+        (replace(norm, argnums=(0, 1, 2)), 3),
+        (_value(f"cross_entropy/value/{columns}", cross_entropy, array, array), 2),
+        (_slope(f"cross_entropy/gradient/{columns}", cross_entropy, array, array), 3),
     ]
-    return [Line(w, size * passes, share, targets) for w, passes in made]
+    return [Line(w, size * passes, share, {"torch.compile": 1.2}) for w, passes in made]
 
 
-def _slope(name: str, build: Any, shapes: tuple[Any, ...]) -> Workload:
+def _value(name: str, build: Any, *shapes: tuple[int, ...]) -> Workload:
+    return Workload(name, build, normals("float32", *shapes), tolerance=30.0)
+
+
+def _slope(name: str, build: Any, *shapes: tuple[int, ...]) -> Workload:
     inputs = normals("float32", *shapes)
     return Workload(name, build, inputs, mode="value_and_grad", tolerance=100.0)
 
 
-def lorenz_systems(rng: np.random.Generator, tiny: bool) -> tuple[Any, ...]:
-    count = 5 if tiny else 100_000
-    return (
-        rng.uniform(-1.0, 1.0, (count, 3)) * 10.0 + np.array([0.0, 0.0, 20.0]),
-        *(rng.uniform(low, high, count) for low, high in ((9, 11), (20, 30), (2, 3))),
-    )
+def chain_line(mib: int) -> Line:
+    size = (mib << 18,)
+    targets = {"torch.compile": 1.0, "jax": 1.0}
+    wanted = 0.93 if mib >= 256 else 0.0
+    return Line(_value(f"chain/{mib} MiB", chain, size, size), 3.0 * (mib << 20), wanted, targets)
 
 
-LORENZ: dict[str, Callable[[], Function]] = {
-    "plain": lambda: short_lorenz,
-    "jax": jax_short_lorenz,
-}
+def product_lines() -> list[Line]:
+    """Products of bfloat16, held to cublasLt's own of the same matrices."""
+    square = (8192, 8192)
+    inputs = scaled("bfloat16", square, square, (8192,))
+    cublaslt, targets = {"cublasLt": product_alone}, {"cublasLt": 0.98}
+    return [
+        Line(Workload(name, build, inputs, tolerance=6.0), targets=targets, ceilings=cublaslt)
+        for name, build in (
+            ("matmul/8192 bfloat16, bias, gelu", dense_gelu),
+            ("matmul/8192 bfloat16", plain_product),
+        )
+    ]
+
+
+def reduction_lines() -> list[Line]:
+    square, size = (8192, 8192), 4.0 * 8192 * 8192
+    axes = ((None, "all"), (1, "rows"), (0, "columns"))
+    sums = [Line(_value(f"sum/{n}", sum_over(axis), square), size, 0.9) for axis, n in axes]
+    return [*sums, Line(_value("transpose", transpose_add, square, square), 3 * size, 0.9)]
+
+
+def loop_lines() -> list[Line]:
+    """Many small systems and one recurrent network: one kernel here, a kernel a step there."""
+    args = {"argnums": (0, 1, 2, 3), "tolerance": 1000.0}
+    both = [
+        Workload(f"lorenz/100,000 x 1,000 steps, {what}", LORENZ, lorenz_systems, mode=mode, **args)
+        for what, mode in (("gradient", "vmap_grad"), ("value", "vmap"))
+    ]
+    network = next(w for w in RECURRENT if "128" in w.name)
+    return [Line(replace(w, targets={}), targets={"jax": 10.0}) for w in (*both, network)]
 
 
 def lines() -> list[Line]:
     """All of them."""
-    square = (8192, 8192)
-    size = 4.0 * 8192 * 8192
-    plain = normals("float32", square)
-    few = normals("float32", (64, 64))
-    long = next(w for w in RECURRENT if "128" in w.name)
-    steps = [replace(w, targets={}) for w in TRAINING]
-    products = scaled("float32", square, square, (8192,))
+    host = Workload("host/20 kernels", many_kernels, normals("float32", (64, 64)), tolerance=100.0)
+    launches = {"empty kernel": empty_kernel, "graph of 20 empty kernels": empty_graph}
+    steps = {"torch.compile": 1.2, "jax": 1.2}
     return [
-        Line(
-            Workload("host/20 kernels", many_kernels, few, tolerance=100.0), host_us=25, graphs=True
-        ),
-        *(
-            Line(
-                Workload(f"chain/{mib} MiB", chain, normals("float32", (mib << 18,), (mib << 18,))),
-                3.0 * (mib << 20),
-                0.93 if mib >= 256 else 0,
-                {"torch.compile": 1, "jax": 1},
-            )
-            for mib in (256, 1024, 1)
-        ),
-        *(line for columns in (4096, 1024, 256, 16384) for line in rows_lines(columns)),
-        *(
-            Line(Workload(f"sum/{n}", sum_over(axis), plain, tolerance=30.0), size, 0.9)
-            for axis, n in ((None, "all"), (1, "rows"), (0, "columns"))
-        ),
-        Line(
-            Workload("transpose", transpose_add, normals("float32", square, square)), 3 * size, 0.9
-        ),
-        Line(Workload("matmul/8192 float32", plain_product, products, tolerance=30.0)),
-        Line(
-            Workload("matmul/8192 float32, bias, gelu", dense_gelu, products, tolerance=30.0),
-            against=("matmul/8192 float32", 0.98),
-        ),
-        *(Line(w, targets={"torch.compile": 1.2, "jax": 1.2}, graphs=True) for w in steps),
-        Line(
-            Workload(
-                "lorenz/100,000 gradients of 100 steps",
-                LORENZ,
-                lorenz_systems,
-                mode="vmap_grad",
-                argnums=(0, 1, 2, 3),
-                tolerance=10.0,
-            ),
-            targets={"jax": 10},
-        ),
-        Line(replace(long, targets={}), targets={"jax": 10}),
+        Line(host, host_us=25, ceilings=launches, graphs=True),
+        chain_line(256),
+        *rows_lines(4096),
+        *product_lines(),
+        *(Line(replace(w, targets={}), targets=steps, graphs=True) for w in TRAINING),
+        *loop_lines(),
+        *reduction_lines(),
+        *(line for columns in (1024, 256, 8192) for line in rows_lines(columns)),
+        chain_line(1024),
+        chain_line(1),
+        *(line for columns in (512, 2048) for line in rows_lines(columns)),
     ]

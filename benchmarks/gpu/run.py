@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import functools
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from benchmarks.check import difference
 from benchmarks.gpu.lines import Line
+from benchmarks.gpu.outcome import OWN, Outcome
 from benchmarks.gpu.tools import GRAPHS, fetched
+from benchmarks.limits import at_most
 from benchmarks.peers import Tool, identity, load_numpy, load_wengert
 from benchmarks.workload import Workload
+
+COMPILED = "torch.compile"
 
 
 @dataclass(frozen=True)
@@ -28,31 +30,20 @@ class Call:
     finish: Callable[[Any], Any] = identity
 
 
-COMPILED = "torch.compile"
-
-
 @dataclass(frozen=True)
 class Effort:
-    """Seconds of calls in a sample, rounds, and seconds for everything."""
+    """Seconds of calls in a sample, rounds, and seconds for everything.
+
+    `once` bounds each preparation of a tool, `allowance` all those of a peer: most of the time of a
+    run would else be theirs. The lines that matter most come first.
+    """
 
     sample: float = 0.02
     rounds: int = 7
     budget: float = 540.0
+    once: float = 40.0
+    allowance: float = 150.0
     tiny: bool = False  # inputs of the size for comparing results only
-
-
-@dataclass
-class Outcome:
-    """One line's numbers, in seconds, by tool; `faults` says why a tool has none."""
-
-    name: str
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    first_call: dict[str, float] = field(default_factory=dict[str, float])
-    host: float | None = None
-    wanted: list[str] = field(default_factory=list[str])
-    faults: dict[str, str] = field(default_factory=dict[str, str])
-    share_of_copy: float | None = None
-    missed: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
@@ -62,6 +53,9 @@ class Bench:
     tools: dict[str, Tool]
     synchronize: Callable[[], Any]
     effort: Effort
+    spent: dict[str, float] = field(default_factory=dict[str, float])
+    verdicts: dict[Any, str | None] = field(default_factory=dict[Any, str | None])
+    first_calls: dict[str, float] = field(default_factory=dict[str, float])  # by tool, the last
 
     def run(
         self, lines: Sequence[Line], copy: Callable[[float], float], save: Callable[[Any], None]
@@ -73,27 +67,24 @@ class Bench:
             if time.perf_counter() - started > self.effort.budget:
                 found.append(Outcome(line.name, faults={"all": "left out: no time"}))
                 continue
-            found.append(self.outcome(line, copy, found))
+            found.append(self.outcome(line, copy))
             save(found)
         return found
 
-    def outcome(
-        self, line: Line, copy: Callable[[float], float], before: Sequence[Outcome]
-    ) -> Outcome:
+    def outcome(self, line: Line, copy: Callable[[float], float]) -> Outcome:
         """One line's numbers; whatever goes wrong with it stays its own affair."""
-        outcome = Outcome(line.name, wanted=wanted(line))
+        outcome = Outcome(line.name)
         try:
             self.line(line, outcome)
-            if line.traffic and "wengert" in outcome.seconds:
-                rate = line.traffic / outcome.seconds["wengert"]
+            if line.traffic and OWN in outcome.seconds:
+                rate = line.traffic / outcome.seconds[OWN]
                 outcome.share_of_copy = rate / copy(line.traffic)
         except Exception as fault:  # too little memory for the inputs, say
             outcome.faults["all"] = first_line(fault)
-        outcome.missed = missed(line, outcome, before)
         return outcome
 
     def line(self, line: Line, outcome: Outcome) -> None:
-        calls = self.checked(line, outcome)
+        calls = self.calls(line, outcome)
         samples: dict[str, list[float]] = {name: [] for name in calls}
         inner = {name: self.inner(call) for name, call in calls.items()}
         for turn in range(self.effort.rounds):
@@ -106,37 +97,67 @@ class Bench:
                     outcome.faults[name] = first_line(fault)
                     del calls[name], samples[name]
         outcome.seconds = {name: statistics.median(s) for name, s in samples.items()}
-        if "wengert" in calls:
-            outcome.host = self.host(calls["wengert"])
+        timed = [name for name in calls if name == OWN or name in line.ceilings]
+        outcome.host = {name: self.host(calls[name]) for name in timed}
 
-    def checked(self, line: Line, outcome: Outcome) -> dict[str, Call]:
-        """Calls on the inputs of full size, of those tools whose results on tiny ones are right."""
+    def calls(self, line: Line, outcome: Outcome) -> dict[str, Call]:
+        """Calls on the inputs of full size: of tools whose results on tiny ones are right, and of
+        the line's ceilings."""
         workload = line.workload
-        tiny, full = workload.inputs(True), workload.inputs(self.effort.tiny)
-        expected = reference(workload, tiny)
+        full = workload.inputs(self.effort.tiny)
         calls: dict[str, Call] = {}
         for name, tool in self.tools.items():
             if not tool.can_do(workload) or name == (COMPILED if line.graphs else GRAPHS):
                 continue
-            name = COMPILED if name == GRAPHS else name
-            try:
-                small = tool.bind(workload)(*tool.arguments(tiny))
-                wrong = difference(fetched(small), expected, workload.tolerance, any_dtype=True)
-                if wrong is not None:
-                    outcome.faults[name] = wrong
-                    continue
-                calls[name] = self.prepared(tool, line, full, outcome)
-            except Exception as fault:  # a tool that cannot do it is a line of the report
-                outcome.faults[name] = first_line(fault)
+            shown = COMPILED if name == GRAPHS else name
+            call = self.bounded(shown, outcome, lambda t=tool, n=name: self.made(t, n, line, full))
+            if call is not None:
+                calls[shown] = call
+                outcome.first_call[shown] = self.first_calls[name]
+        if OWN in self.tools:
+            arrays = self.tools[OWN].arguments(full) if line.ceilings else []
+            for name, ceiling in line.ceilings.items():
+                call = self.bounded(name, outcome, lambda c=ceiling: Call(c(arrays)))
+                if call is not None:
+                    calls[name] = call
         return calls
 
-    def prepared(self, tool: Tool, line: Line, inputs: Sequence[Any], outcome: Outcome) -> Call:
-        """A call after its first runs, which compile and capture."""
-        arguments = tool.arguments(inputs)
-        function = tool.bind(line.workload)
+    def bounded(self, name: str, outcome: Outcome, make: Callable[[], Call | str]) -> Call | None:
+        """What `make` prepares in the time that there is; a fault is a line of the report."""
+        spent, most = self.spent.get(name, 0.0), self.effort.allowance
+        if name != OWN and spent > most:
+            outcome.faults[name] = f"left out: its compilations took {spent:.0f} s"
+            return None
+        start = time.perf_counter()
+        try:
+            with at_most(self.effort.once):
+                made = make()
+        except Exception as fault:
+            made = first_line(fault)
+        self.spent[name] = spent + time.perf_counter() - start
+        if isinstance(made, str):
+            outcome.faults[name] = made
+            return None
+        return made
 
-        call = Call(functools.partial(function, *arguments), tool.finish)
-        outcome.first_call[tool.name] = self.sample(call, 1)
+    def made(self, tool: Tool, name: str, line: Line, full: Sequence[Any]) -> Call | str:
+        """A tool's call after its first runs, which compile and capture; or what is wrong with it.
+
+        Lines of the same function on other sizes are compared once.
+        """
+        workload = line.workload
+        key = (name, id(workload.build), workload.mode)
+        if key not in self.verdicts:
+            tiny = workload.inputs(True)
+            small = fetched(tool.bind(workload)(*tool.arguments(tiny)))
+            self.verdicts[key] = difference(
+                small, reference(workload, tiny), workload.tolerance, any_dtype=True
+            )
+        wrong = self.verdicts[key]
+        if wrong is not None:
+            return wrong
+        call = Call(functools.partial(tool.bind(workload), *tool.arguments(full)), tool.finish)
+        self.first_calls[name] = self.sample(call, 1)
         self.sample(call, 3)
         return call
 
@@ -174,71 +195,6 @@ def reference(workload: Workload, inputs: Sequence[Any]) -> list[np.ndarray[Any,
     """NumPy's result; for derivatives that of wengert on the CPU, which has tests of its own."""
     tool = load_numpy() if workload.mode == "value" else load_wengert()
     return fetched(tool.bind(workload)(*inputs))
-
-
-def wanted(line: Line) -> list[str]:
-    """The line's targets in words."""
-    found = [f"{line.bandwidth:.0%} of a copy"] if line.bandwidth else []
-    found += [f"{ratio} of {peer}" for peer, ratio in line.targets.items()]
-    found += [f"{line.host_us:.0f} us on the host"] if line.host_us else []
-    if line.against is not None:
-        found.append(f"{line.against[1]} of the best of {line.against[0]}")
-    return found
-
-
-def missed(line: Line, outcome: Outcome, before: Sequence[Outcome] = ()) -> list[str]:
-    """What the line wants and has not got, or has no number for."""
-    found: list[str] = []
-    own = outcome.seconds.get("wengert")
-    if own is None:
-        return ["everything: wengert has no time"]
-    if line.against is not None:
-        name, ratio = line.against
-        best = min((t for o in before if o.name == name for t in o.seconds.values()), default=None)
-        if best is None:
-            found.append(f"{name} was not measured")
-        elif best / own < ratio:
-            found.append(f"{ratio} of the best of {name}")
-    if line.bandwidth and (outcome.share_of_copy or 0) < line.bandwidth:
-        found.append(f"{line.bandwidth:.0%} of a copy")
-    for peer, ratio in line.targets.items():
-        time_of_peer = outcome.seconds.get(peer)
-        if time_of_peer is None:
-            found.append(f"{peer} has no time")
-        elif time_of_peer / own < ratio:
-            found.append(f"{ratio} of {peer}")
-    if line.host_us and outcome.host is not None and outcome.host * 1e6 > line.host_us:
-        found.append(f"{line.host_us:.0f} us on the host")
-    return found
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes as text: times, and how many times as long each peer takes."""
-    rows = [f"{'':36}{'wengert':>12}{'of copy':>9}{'host':>9}  peer's time / wengert's; ! missed"]
-    for o in outcomes:
-        own = o.seconds.get("wengert")
-        if own is None:
-            rows.append(f"{o.name:36}{'-':>12}  {'; '.join(o.faults.values())}")
-            continue
-        share = "" if o.share_of_copy is None else f"{o.share_of_copy:.0%}"
-        host = "" if o.host is None else f"{o.host * 1e6:.0f} us"
-        peers = [f"{n} {t / own:.2f}" for n, t in o.seconds.items() if n != "wengert"]
-        times = [f"first call {n} {t:.2f} s" for n, t in o.first_call.items()]
-        text = ", ".join([*peers, *times, *(f"! {m}" for m in o.missed)])
-        rows.append(f"{o.name:36}{own * 1e6:>9.1f} us{share:>9}{host:>9}  {text}")
-    return "\n".join(rows)
-
-
-def saver(folder: Path, head: dict[str, Any]) -> Callable[[list[Outcome]], None]:
-    """Writes what there is so far, so that a run that is cut short leaves its numbers."""
-
-    def save(outcomes: list[Outcome]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        data = {**head, "lines": [asdict(o) for o in outcomes]}
-        (folder / "latest.json").write_text(json.dumps(data, indent=1) + "\n")
-        (folder / "latest.txt").write_text(table(outcomes) + "\n")
-
-    return save
 
 
 def copy_rate(cupy: Any, synchronize: Callable[[], Any]) -> Callable[[float], float]:

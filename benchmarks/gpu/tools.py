@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -37,20 +38,35 @@ def _namespace(cupy: Any) -> Namespace:
     return Namespace(cupy, importlib.import_module(name) if has else None)
 
 
-def load_torch() -> Tool:
+def _torch() -> Any:
+    """PyTorch, whose functions make arrays on the GPU too: graphs take none of the host."""
     torch: Any = importlib.import_module("torch")
-    return replace(peers.load_torch(), array=lambda x: torch.from_numpy(x).cuda())
+    if torch.cuda.is_available():
+        torch.set_default_device("cuda")
+    return torch
+
+
+def on_torch(torch: Any, x: Any) -> Any:
+    """A tensor on the GPU; NumPy's bfloat16 by its bits, which are all that PyTorch knows of it."""
+    if x.dtype.name != "bfloat16":
+        return torch.from_numpy(x).cuda()
+    return torch.from_numpy(x.view(np.int16)).cuda().view(torch.bfloat16)
+
+
+def load_torch() -> Tool:
+    torch = _torch()
+    return replace(peers.load_torch(), array=functools.partial(on_torch, torch))
 
 
 def load_torch_compile() -> Tool:
     """Without CUDA graphs: see `Line.graphs`."""
-    torch: Any = importlib.import_module("torch")
-    return replace(peers.load_torch_compile(), array=lambda x: torch.from_numpy(x).cuda())
+    torch = _torch()
+    return replace(peers.load_torch_compile(), array=functools.partial(on_torch, torch))
 
 
 def load_torch_graphs() -> Tool:
     """With CUDA graphs, as wengert replays its programs."""
-    torch: Any = importlib.import_module("torch")
+    torch = _torch()
     plain = peers.load_torch_compile()
     compiled = torch.compile
 
@@ -68,7 +84,7 @@ def load_torch_graphs() -> Tool:
         return run
 
     transforms = {name: with_graphs(t) for name, t in plain.transforms.items()}
-    return replace(plain, transforms=transforms, array=lambda x: torch.from_numpy(x).cuda())
+    return replace(plain, transforms=transforms, array=functools.partial(on_torch, torch))
 
 
 def load_jax() -> Tool:
@@ -121,10 +137,18 @@ def _place(tool: Tool) -> str:
     return str(getattr(array, "device", "gpu")).split(":")[0]
 
 
+def _from_torch(leaf: Any) -> np.ndarray[Any, Any]:
+    if "bfloat16" not in str(leaf.dtype):
+        return np.asarray(leaf)
+    return np.asarray(leaf.float()).astype(importlib.import_module("ml_dtypes").bfloat16)
+
+
 def fetched(result: Any) -> list[np.ndarray[Any, Any]]:
     """A result of any tool as NumPy arrays."""
     found: list[np.ndarray[Any, Any]] = []
     for leaf in as_list(result):
-        leaf = leaf.detach().cpu() if hasattr(leaf, "detach") else leaf
-        found.append(np.asarray(leaf.get() if hasattr(leaf, "get") else leaf))
+        if hasattr(leaf, "detach"):
+            found.append(_from_torch(leaf.detach().cpu()))
+        else:
+            found.append(np.asarray(leaf.get() if hasattr(leaf, "get") else leaf))
     return found
