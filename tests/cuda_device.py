@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import fake_cupy
+import fake_solver
 import pytest
 
 import wengert as wg
 from wengert.backends.cuda.device import Device
-from wengert.backends.cuda.gpu import cupy_module, current_device, device
+from wengert.backends.cuda.gpu import batched, cupy_module, current_device, device
 from wengert.backends.cuda.host import HostDevice
 from wengert.backends.cuda.host.device import HostMatMul
 from wengert.config import config
@@ -46,6 +47,8 @@ def use_stand_in(patch: pytest.MonkeyPatch, gpu: fake_cupy.Gpu) -> None:
     patch.setitem(sys.modules, "cupy", fake_cupy.module(gpu))
     patch.setattr(device, "cubin", lambda source, arch: source.encode())
     patch.setattr(device.GpuDevice, "library", FakeLt(gpu))
+    solver = sys.modules["cupy"].cuda.cusolver
+    patch.setattr(batched, "library", lambda name, purpose: fake_solver.Plain(gpu, solver))
     forget_devices()
 
 

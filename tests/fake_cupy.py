@@ -179,6 +179,7 @@ class Gpu:
         self.synchronisations = self.launches = self.replays = self.copies_to_host = 0
         self.copies_from_host = 0
         self.allocators: list[Any] = []
+        self.handles: dict[int, int] = {}  # the streams of libraries
         self.refuses_capture = False
         self.fails: str | None = None
         self.numbers = itertools.count(1)

@@ -51,6 +51,9 @@ class Library:
     def __init__(self, gpu: Any, handle: int) -> None:
         self.gpu, self.handle = gpu, handle
 
+    def setStream(self, handle: int, stream: int) -> None:
+        self.gpu.handles[handle] = stream
+
     def put(self, handle: int, work: Callable[[], None]) -> None:
         assert handle == self.handle
         stream = self.gpu.streams[-1]
@@ -85,6 +88,10 @@ class Solver(Library):
     def _destroy(self, address: int) -> None:
         assert address == 21
         self.alive -= 1
+
+    def usable(self, address: int) -> None:
+        """What a routine is given has not been destroyed."""
+        assert address == 21 and self.alive > 0
 
     def createParams(self) -> int:
         return self._create()
@@ -168,7 +175,8 @@ class Solver(Library):
     ) -> None:
         lda, w, work, lwork, info, params, batch = rest
         size, width = np.dtype(dtype).itemsize, np.dtype(dtype).type(0).real.itemsize
-        assert params == 21 and n <= 32 and (jobz, uplo) == (1, 0)
+        self.usable(params)
+        assert n <= 32 and (jobz, uplo) == (1, 0)
 
         def run() -> None:
             self.spoil(dtype, work, lwork)
@@ -209,7 +217,8 @@ class Solver(Library):
         self, dtype: Any, handle: int, jobz: int, econ: int, m: int, n: int, a: int, *rest: int
     ) -> None:
         lda, s, u, ldu, v, ldv, _, _, info, params = rest
-        assert params == 21 and (jobz, econ) == (1, 1)
+        self.usable(params)
+        assert (jobz, econ) == (1, 1)
 
         def run() -> None:
             left, values, right = np.linalg.svd(matrix(a, m, n, lda, dtype), full_matrices=False)
@@ -226,7 +235,8 @@ class Solver(Library):
     ) -> None:
         lda, s, u, ldu, v, ldv, _, _, info, params, batch = rest
         size, k = np.dtype(dtype).itemsize, min(m, n)
-        assert params == 21 and max(m, n) <= 32
+        self.usable(params)
+        assert max(m, n) <= 32
 
         def run() -> None:
             for one in range(batch):
@@ -246,7 +256,8 @@ class Solver(Library):
     def xgeev(self, handle: int, params: int, left: int, right: int, n: int, *rest: int) -> None:
         kind, a, lda, pairs, w, _, _, _, same, vr, ldvr, compute, _, nbytes, host, _, info = rest
         kinds = {0: np.float32, 1: np.float64, 4: np.complex64, 5: np.complex128}
-        assert (params, left, right, nbytes, same, compute) == (21, 0, 1, 64, kind, kind)
+        self.usable(params)
+        assert (left, right, nbytes, same, compute) == (0, 1, 64, kind, kind)
         flat(host, 8, np.uint8)[:] = 1
 
         def run() -> None:
@@ -313,6 +324,65 @@ class Blas(Library):
                 self.solved(dtype, modes, scale, int(a), lda, int(b), ldb)
 
         self.put(handle, run)
+
+
+TYPES: dict[int, Any] = {0: np.float32, 1: np.float64, 4: np.complex64, 5: np.complex128}
+
+
+class Plain:
+    """libcublas and libcusolver as ctypes calls them, on the stream that their handles were given."""
+
+    def __init__(self, gpu: Any, solver: Solver) -> None:
+        self.gpu, self.solver = gpu, solver
+
+    def put(self, handle: Any, number: int, work: Callable[[], None]) -> int:
+        assert handle.value == number
+        assert self.gpu.handles[number] == self.gpu.streams[-1].ptr
+        self.gpu.streams[-1].put(work)
+        return 0
+
+    def __getattr__(self, name: str) -> Any:
+        letter = name.removeprefix("cublas")[0].lower()
+        if not name.endswith("geqrfBatched") or letter not in DTYPES:
+            raise AttributeError(name)
+        return lambda *arguments: self.geqrf(DTYPES[letter], *arguments)
+
+    def geqrf(self, dtype: Any, handle: Any, m: Any, n: Any, places: Any, *rest: Any) -> int:
+        lda, taus, info, batch = rest
+        info._obj.value = 0
+
+        def run() -> None:
+            for k in range(batch.value):
+                a = int(flat(places.value, batch.value, np.uint64)[k])
+                seen = matrix(a, m.value, n.value, lda.value, dtype)
+                (raw, tau), _ = scipy.linalg.qr(seen, mode="raw")
+                seen[...] = raw
+                place = int(flat(taus.value, batch.value, np.uint64)[k])
+                flat(place, len(tau), dtype)[:] = tau
+
+        return self.put(handle, 12, run)
+
+    def cusolverDnXsyevBatched_bufferSize(self, handle: Any, params: Any, *rest: Any) -> int:
+        *_, device, host, _ = rest
+        device._obj.value, host._obj.value = 96, 16
+        return 0
+
+    def cusolverDnXsyevBatched(self, handle: Any, params: Any, *rest: Any) -> int:
+        jobz, uplo, n, kind, a, lda, real, w, computed, *rooms = (r.value for r in rest)
+        room, nbytes, host, host_bytes, info, batch = rooms
+        self.solver.usable(params.value)
+        assert (jobz, uplo, lda, computed, nbytes, host_bytes) == (1, 0, n, kind, 96, 16)
+        flat(host, 16, np.uint8)[:] = 1
+
+        def run() -> None:
+            flat(room, 96, np.uint8)[:] = 255
+            size, width = np.dtype(TYPES[kind]).itemsize, np.dtype(TYPES[real]).itemsize
+            for k in range(batch):
+                seen = matrix(a + k * n * n * size, n, n, n, TYPES[kind])
+                self.solver.symmetric(TYPES[kind], n, seen, w + k * n * width)
+            flat(info, batch, np.int32)[:] = 0
+
+        return self.put(handle, 11, run)
 
 
 KINDS: dict[int, tuple[Any, Any]] = {

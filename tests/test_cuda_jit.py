@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import test_corpus
 from corpus.case import Case
 from corpus_laws import Scalar, assert_gradient, assert_same_outcome, called, plain_gradient
@@ -44,6 +45,33 @@ def test_softmax_and_its_gradient(width: int) -> None:
     g = jit(wg.grad(lambda x: (softmax(x) ** 2).sum()))
     expected = wg.jit(wg.grad(lambda x: (softmax(x) ** 2).sum()))(x)
     np.testing.assert_allclose(g(x), expected, rtol=1e-4, atol=1e-7)
+
+
+def test_special_functions_of_parameters() -> None:
+    """Against SciPy: sizes over decades, where series and fractions meet, and at all edges."""
+    a, b = 10 ** RNG.uniform(-2, 4, (2, 3000))
+    near = np.abs(a + np.sqrt(a) * RNG.normal(size=3000))
+    share = np.clip(a / (a + b) * (1 + 0.1 * RNG.normal(size=3000)), 0, 1)
+    ends = [0.0, 1.0, 0.5, 2.0, -1.0, np.inf, np.nan]
+    p, q, x = (g.ravel() for g in np.meshgrid(ends, ends, ends))
+    turns = RNG.uniform(-5, 5, 3000), RNG.uniform(0.1, 5, 3000), RNG.uniform(-60, 60, 3000)
+    for name, args, tolerance in (
+        *(("gammainc", (a, x), 1e-10) for x in (near, a / 3, a * 3)),
+        *(("gammaincc", (a, x), 1e-10) for x in (near, a / 3, a * 3)),
+        ("betainc", (a, b, share), 1e-8),
+        *((name, (p, x), 1e-12) for name in ("gammainc", "gammaincc")),
+        ("betainc", (p, q, x), 1e-12),
+        ("hyp1f1", turns, 1e-8),
+        (
+            "hyp1f1",
+            (np.array([-2.0, -3, -2, 0, 1, 2]), np.array([-3.0, -2, 0, 1, -1, 2]), a[:6]),
+            0,
+        ),
+    ):
+        fun = getattr(wg.special, name)
+        found = jit(lambda *v, fun=fun: fun(*v))(*args)
+        wanted = getattr(scipy.special, name)(*args)
+        np.testing.assert_allclose(found, wanted, tolerance, 1e-250, err_msg=name)
 
 
 def test_rows_of_bfloat16() -> None:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import fake_solver
 import numpy as np
 import pytest
 from cuda_device import forget_devices, use_stand_in
@@ -96,6 +97,33 @@ def test_factors_of_other_matrices(gpu: Gpu, n: int, m: int, dtype: Any) -> None
         for routine in ("geqrf", "gesdd"):
             found, expected = lapack(routine, matrices(batch, n, m, dtype))
             np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", BOTH)
+@pytest.mark.parametrize(
+    ("routine", "size", "alone"),
+    [("geqrf", (34, 33), 0), ("geqrf", (131, 130), 3), ("syevd", (33, 33), 0)],
+)
+def test_batches_are_factorised_together(
+    gpu: Gpu,
+    monkeypatch: pytest.MonkeyPatch,
+    routine: str,
+    size: tuple[int, int],
+    alone: int,
+    dtype: Any,
+) -> None:
+    """By one call for all matrices; those that fill a device go one after the other."""
+    calls: list[str] = []
+    for name in ("_geqrf", "_syevd"):
+        old = getattr(fake_solver.Solver, name)
+        spy = lambda *args, old=old, name=name: calls.append(name) or old(*args)  # noqa: E731
+        monkeypatch.setattr(fake_solver.Solver, name, spy)
+    x = matrices(3, *size, dtype)
+    found, expected = lapack(routine, x + np.swapaxes(x, 1, 2).conj() if routine == "syevd" else x)
+    assert len(calls) == alone
+    if routine == "syevd":  # vectors may have any sign: what matters is that they are such
+        found, expected = found[:, -34:], expected[:, -34:]
+    np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [*BOTH, np.float32])

@@ -25,6 +25,8 @@ Rules, with `params` always passed as keyword arguments:
 - `portable(values, step, **params) -> values | None`: for ops that a library does, the same by
   other ops, for devices that cannot call it. With `step` they could call their own between kernels,
   and None says that they shall.
+- `spread(values, **params) -> values | None`: for ops that go along an axis in order, the same in
+  independent parts, for devices with many threads; None where there is nothing to gain.
 - `parts(operands, **params) -> results`: for ops that take or give complex numbers, the same in
   real arithmetic: operands and results are `Parts` where they are complex (`ops.parts`) and
   `Value`s where not. Where it is None, the op is for real numbers only.
@@ -133,6 +135,7 @@ class Op:
     """It is there for what it does: it stays, once and in its place, though nothing reads it."""
     expand: Callable[..., Sequence[Any]] | None = None
     portable: Callable[..., Sequence[Any] | None] | None = None
+    spread: Callable[..., Sequence[Any] | None] | None = None
     parts: Callable[..., Sequence[Any]] | None = None
     samples: Callable[[], Iterable[Sample]] = lambda: ()
     cost: int = 1

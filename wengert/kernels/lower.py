@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.config import config
-from wengert.ir.passes.expand import without_libraries
+from wengert.ir.passes.expand import spread, without_libraries
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.scalar import Expr, ScalarBuilder
@@ -139,8 +139,11 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
 
 
 def _with_own_equations(program: Program) -> Program:
-    """`program`, made ready again if the device lacks a library for some of it."""
-    found = without_libraries(program)
+    """`program`, made ready again if a device does some of it in another way.
+
+    It may lack a library, and has threads for what else goes on in order.
+    """
+    found = spread(without_libraries(program))
     return program if found is program else default_pipeline(found)
 
 

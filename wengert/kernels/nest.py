@@ -111,10 +111,17 @@ class _Nest:
             return False
         if depth == 0 and not self.worthwhile(run.stages, stage):
             return False
+        if self._grid and self.crosses(run.stages, stage, depth):
+            return False
         return all(
             other.buffer not in stage.loads or self.shared(other, stage) > depth
             for other in run.stages
         )
+
+    def crosses(self, run: list[Stage], stage: Stage, depth: int) -> bool:
+        """Whether a loop that one scan walks in order would have independent scans inside."""
+        scans = [s for s in (*run, stage) if s.kind is StageKind.SCAN]
+        return len({depth in s.reduced for s in scans}) == 2
 
     def worthwhile(self, run: list[Stage], stage: Stage) -> bool:
         """Whether sharing the outermost loop saves anything: a dependence, a common load, a loop.

@@ -71,9 +71,10 @@ class _Kernel:
 
     def run(self, body: Sequence[Stmt]) -> None:
         for statement in body:
+            own = statement.buffer if isinstance(statement, Store) else None
             if not isinstance(statement, While):  # what stands before its condition comes first
                 for expr in own_expressions(statement):
-                    self.expression(expr)
+                    self.expression(expr, own)
             self.statement(statement)
 
     def statement(self, statement: Stmt) -> None:  # noqa: C901 - a case for each kind
@@ -180,7 +181,12 @@ class _Kernel:
         if condition.dtype != BOOL:
             self.fail(f"has a condition of dtype {condition.dtype}")
 
-    def expression(self, expr: Expr) -> None:
+    def expression(self, expr: Expr, own: Buffer | None = None) -> None:
+        """Checks what an expression reads.
+
+        What is stored in `own` may be made of what turns before have stored there (a scan), if the
+        first turn is kept from reading it.
+        """
         missing = expr.indices - self.bounds.keys()
         if missing:
             self.fail("uses an index outside its loop")
@@ -192,6 +198,7 @@ class _Kernel:
                 self.fail("reads a register before its declaration")
             if node.op is ScalarOp.LOAD:
                 known = node.attr in self.written or node.attr.space is Space.LOCAL
+                known = known or (node.attr is own and id(node) in guarded)
                 if not known and node.attr.size:
                     self.fail(f"reads a {node.attr.space} buffer before it is written")
                 if id(node) not in guarded:

@@ -146,6 +146,7 @@ CALLS = {
     "psi": "wg_digamma",
     "j0": "wg_j0",
     "j1": "wg_j1",
+    **{n: f"wg_{n}" for n in ("gammainc", "gammaincc", "betainc", "hyp1f1")},
 }
 
 

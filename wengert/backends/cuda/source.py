@@ -9,6 +9,8 @@ from pathlib import Path
 TEXT = Path(__file__).parent / "text"
 # In order. The toolchain's own header comes before them: cuda.h or shim.h.
 SHARED = ("scalar.h", "team.h")
+# What special.h has, for the programs that call it.
+SPECIAL = ("wg_gammainc", "wg_betainc", "wg_hyp1f1")
 
 
 @functools.cache
@@ -19,4 +21,6 @@ def shared_text() -> str:
 
 def source_text(kernels: Sequence[str]) -> str:
     """One translation unit with all kernels of a program."""
-    return "\n".join([shared_text(), *kernels])
+    needed = any(name in kernel for name in SPECIAL for kernel in kernels)
+    special = [(TEXT / "special.h").read_text()] if needed else []
+    return "\n".join([shared_text(), *special, *kernels])

@@ -14,6 +14,7 @@ from wengert.ir.floats import in_single, is_half
 from wengert.ir.forms import Reduction
 from wengert.ir.op import Op, Sample, register
 from wengert.ir.ops.parts import Parts
+from wengert.ir.ops.spreading import first_extreme
 from wengert.ir.ops.structural_family import (
     NUMBERS,
     ORDERED,
@@ -297,6 +298,9 @@ def _arg(name: str, reduce: Callable[..., Any]) -> Op:
             jvp=no_tangent,
             batch=batch_unary(name, lambda size, *, axis: {"axis": axis + 1}),
             form=lambda types, *, axis: Reduction(name, (axis,)),
+            spread=lambda values, *, axis: first_extreme(
+                values[0], axis, f"reduce_{name.removeprefix('arg')}"
+            ),
             samples=samples,
             doc="The position of the first extreme element along an axis, or of the first NaN.",
         )

@@ -13,6 +13,7 @@ from wengert.ir.floats import in_single
 from wengert.ir.forms import Scan
 from wengert.ir.op import Linear, Op, Sample, linear_in, register
 from wengert.ir.ops.parts import Parts
+from wengert.ir.ops.spreading import running
 from wengert.ir.ops.structural_family import (
     NUMBERS,
     ORDERED,
@@ -96,6 +97,7 @@ cumsum = linear_unary(
     transpose=_cumsum_transpose,
     batched_params=_batched_axis,
     form=lambda types, *, axis, reverse: Scan("add", axis, reverse),
+    spread=lambda values, *, axis, reverse: running("cumsum", values[0], axis, reverse),
     samples=unary_samples(*_CASES, dtypes=NUMBERS),
     cost=1,
     doc="The running sum along an axis, from its end if `reverse`.",
@@ -224,6 +226,7 @@ def _running_extremum(
             jvp=jvp,
             batch=batch_unary(name, _batched_axis),
             form=lambda types, *, axis, reverse: Scan(combine, axis, reverse),
+            spread=lambda values, *, axis, reverse: running(name, values[0], axis, reverse),
             samples=_extremum_samples,
             doc=f"The running {combine} along an axis; NaN from the first NaN on. "
             "Of equal elements the first has the derivative.",

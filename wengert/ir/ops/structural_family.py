@@ -37,6 +37,7 @@ def linear_unary(
     samples: Callable[[], Iterable[Sample]],
     element: Callable[..., Any] | None = None,
     form: Callable[..., Any] | None = None,
+    spread: Callable[..., Any] | None = None,
     cost: int = 0,
     doc: str = "",
 ) -> Op:
@@ -64,6 +65,7 @@ def linear_unary(
             batch=batch_unary(name, batched_params),
             element=element,
             form=form,
+            spread=spread,
             parts=separately(name),
             samples=samples,
             cost=cost,

@@ -20,6 +20,11 @@ def without_libraries(program: Program) -> Program:
     return _replaced(program, "portable", step=True)
 
 
+def spread(program: Program) -> Program:
+    """`program` with what goes along an axis in order in independent parts, also in its regions."""
+    return _replaced(program, "spread")
+
+
 def _replaced(program: Program, rule: str, **more: bool) -> Program:
     found = _once(program, rule, more)
     if found is not program:

@@ -17,6 +17,7 @@ from wengert.kernels.grid.nests import Sum, as_sum, chain, extents, one_loop
 from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
+from wengert.kernels.grid.scattered import in_parts
 from wengert.kernels.grid.split import chunks, cut
 from wengert.kernels.grid.team import Shared, has_lanes, share, team_locals
 from wengert.kernels.grid.tile import THREADS, find_square, tiled
@@ -124,6 +125,7 @@ class _Placer:
             turns = classify(body[0], self.uses)
             if turns.order is Order.INDEPENDENT:
                 own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in turns.private}
+                self.uses.update({new: self.uses[old] for old, new in own.items()})
                 loop = renamed(self.s, body, own)[0] if own else body[0]
                 assert isinstance(loop, Loop)
                 self.independent(name, loop)
@@ -132,6 +134,14 @@ class _Placer:
             if chunked is not None:
                 self.independent(name, chunked.chunks)
                 for total in chunked.totals:
+                    self.independent(f"{name}_combine", total)
+                return
+            parted = in_parts(self.s, body[0], self.uses)
+            if parted is not None:
+                for fill in parted.fills:
+                    self.independent(f"{name}_fill", fill)
+                self.independent(name, parted.chunks)
+                for total in parted.totals:
                     self.independent(f"{name}_combine", total)
                 return
         sum_ = as_sum(body, self.uses)

@@ -69,7 +69,7 @@ def _loop(s: ScalarBuilder, loop: Loop) -> list[Stmt]:
     loops, body = perfect(loop)
     found = [as_scan(st) for st in body]
     if not any(found) or not is_rectangular(loops) or not _may_part(body):
-        return [replace(loop, body=with_running_values(s, loop.body))]
+        return _among_others(s, loop)
     made: list[Stmt] = []
     for statement, scan in zip(body, found, strict=True):
         made += _around(loops, (statement,)) if scan is None else _running(s, loops, scan)
@@ -94,7 +94,23 @@ def _may_part(body: Sequence[Stmt]) -> bool:
     return True
 
 
-def _running(s: ScalarBuilder, loops: Sequence[Loop], scan: Scan) -> tuple[Stmt, ...]:
+def _among_others(s: ScalarBuilder, loop: Loop) -> list[Stmt]:
+    """A loop whose turns do more than scans: the running values go to registers around it."""
+    opened: list[Stmt] = []
+    body: list[Stmt] = []
+    for statement in with_running_values(s, loop.body):
+        scan = as_scan(statement)
+        if scan is None or scan.index is not loop.index:
+            body.append(statement)
+            continue
+        zero, *step = _step(s, scan)
+        opened.append(zero)
+        body += step
+    return [*opened, replace(loop, body=tuple(body))]
+
+
+def _step(s: ScalarBuilder, scan: Scan) -> tuple[Stmt, ...]:
+    """What declares the running value, and one step with it."""
     store = scan.store
     running = Register(store.buffer.dtype)
     value = s.register(running)
@@ -103,11 +119,15 @@ def _running(s: ScalarBuilder, loops: Sequence[Loop], scan: Scan) -> tuple[Stmt,
         return value if expr.op is ScalarOp.LOAD and expr.attr is store.buffer else None
 
     total = s.select(scan.is_first, scan.first, Rewriter(s, rule)(scan.next))
-    step = (Assign(running, total), Store(store.buffer, store.offset, value))
+    zero = Declare(running, s.const(0, store.buffer.dtype))
+    return zero, Assign(running, total), Store(store.buffer, store.offset, value)
+
+
+def _running(s: ScalarBuilder, loops: Sequence[Loop], scan: Scan) -> tuple[Stmt, ...]:
+    zero, *step = _step(s, scan)
     walked = next(x for x in loops if x.index is scan.index)
     others = [x for x in loops if x is not walked]
-    zero = Declare(running, s.const(0, store.buffer.dtype))
-    inner: tuple[Stmt, ...] = (zero, replace(walked, body=step))
+    inner: tuple[Stmt, ...] = (zero, replace(walked, body=tuple(step)))
     return _around(others, inner)
 
 

@@ -3,8 +3,9 @@
 Turns are independent if no two of them access the same element of what the loop writes, other than
 what belongs to one turn. With offsets c*k + r for turn k, this is shown as follows. The part of r
 that is the same in all turns cancels. Terms with large coefficients (rows of an array, whatever
-their numbers are) are multiples of some M. What is left of all r together spans less than |c|, and
-with it c*k stays within M. So columns are independent under row numbers known only at run time.
+their numbers are, also if k decides on them) are multiples of some M. What is left of all r
+together spans less than |c|, and with it c*k stays within M. So columns are independent under row
+numbers known only at run time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import gcd
 
@@ -174,11 +176,7 @@ def apart(loop: Loop, offsets: Sequence[Expr]) -> bool:
     steps = {f.terms.get(loop.index, 0) for f in forms}
     if len(steps) != 1 or 0 in steps:
         return False
-    step = abs(steps.pop())
-    for form in forms:
-        if any(isinstance(t, Expr) and loop.index in t.indices for t in form.terms):
-            return False
-    return _disjoint(loop, forms, step)
+    return _disjoint(loop, forms, abs(steps.pop()))
 
 
 def _disjoint(loop: Loop, forms: Sequence[Linear], step: int) -> bool:
@@ -214,13 +212,14 @@ def _cancelling(
     for term, coefficient in forms[0].terms.items():
         if term is loop.index or any(f.terms.get(term) != coefficient for f in forms):
             continue
-        fixed = _is_fixed(term, inner) if isinstance(term, Expr) else term not in inner
+        own = inner.keys() | {loop.index}
+        fixed = _is_fixed(term, own) if isinstance(term, Expr) else term not in own
         if fixed:
             found.add(term)
     return found
 
 
-def _is_fixed(term: Expr, inner: dict[Index, tuple[int, int]]) -> bool:
+def _is_fixed(term: Expr, inner: AbstractSet[Index]) -> bool:
     """Whether an expression is the same in all turns: indices of loops around them alone."""
     reads = any(n.op in (ScalarOp.LOAD, ScalarOp.REGISTER) for n in nodes((term,)))
     return not reads and term.indices.isdisjoint(inner)

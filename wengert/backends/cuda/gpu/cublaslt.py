@@ -13,13 +13,13 @@ operand that is already stored the other way round is marked as transposed.
 from __future__ import annotations
 
 import ctypes
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wengert.backends.cuda.device import MatMulSpec
-from wengert.errors import DeviceUnavailableError, LaunchError
+from wengert.backends.cuda.gpu.libraries import library
+from wengert.errors import LaunchError
 
 # The most that a product may ask for (NVIDIA's advice for Hopper); few ask for all of it.
 WORKSPACE = 32 << 20
@@ -214,13 +214,4 @@ class CublasLt:
 
 
 def _library() -> Any:
-    """libcublasLt, from where CuPy's packages find the CUDA libraries."""
-    try:
-        pathfinder: Any = importlib.import_module("cuda.pathfinder")
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path)
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(":")
-        raise DeviceUnavailableError(
-            "matrix products on a GPU are made by cublasLt of CUDA 13, which cannot be loaded "
-            f"({reason}); install it with: pip install 'wengert[cuda13]'"
-        ) from error
+    return library("cublasLt", "matrix products")

@@ -9,13 +9,14 @@ in the workspace, and how much of it the library takes. CuPy lets none of these 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from wengert.backends.cuda.device import LibrarySpec
+from wengert.backends.cuda.gpu.batched import Batched, host_room
 from wengert.backends.cuda.gpu.own import OwnKernels
 from wengert.backends.cuda.gpu.ready import Owned, Ready, Room, Run
 from wengert.errors import MissingRuleError
@@ -28,6 +29,8 @@ SMALL = 128
 SMALL_LU = 65_536
 # The largest matrices of Jacobi methods for batches (cuSOLVER's manual, gesvdjBatched).
 SMALL_JACOBI = 32
+# The largest matrices whose eigenvalues are found together.
+SMALL_EIGEN = 512
 # cudaDataType of real and complex numbers, by the bytes of a float.
 TYPES = {4: (0, 4), 8: (1, 5)}
 
@@ -38,6 +41,10 @@ class Solver:
 
     cupy: Any
     own: OwnKernels
+    batched: Batched = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batched = Batched(self.cupy)
 
     def prepare(self, spec: LibrarySpec) -> Ready:
         """A routine of its caller's own. Raises MissingRuleError for one that is not there."""
@@ -176,6 +183,8 @@ def _getrf(c: Call) -> Ready:
 def _syevd(c: Call) -> Ready:
     if c.batch > 1 and c.n <= SMALL_JACOBI:
         return _syevj(c)
+    if c.batch > 1 and c.n <= SMALL_EIGEN and c.solver.batched.has_syev:
+        return _syev_batched(c)
     n = c.n
     lwork = c.routine("syevd_bufferSize")(c.handle, VECTORS, LOWER, n, 0, n, 0)
     place = c.numbers(lwork)
@@ -213,6 +222,29 @@ def _syevj(c: Call) -> Ready:
     return c.ready(run)
 
 
+def _syev_batched(c: Call) -> Ready:
+    """The same of matrices that are larger."""
+    n, library = c.n, c.solver.cupy.cuda.cusolver
+    params = Owned(library.createParams(), library.destroyParams)
+    kinds = TYPES[c.width]
+    head = (params.address, VECTORS, LOWER, n, kinds[c.pair - 1])
+    tail = (kinds[0], kinds[c.pair - 1], c.batch)
+    vectors, values = c.numbers(n * n * c.batch), c.room.take(n * c.width * c.batch)
+    nbytes, host_bytes = c.solver.batched.syev_rooms(head, tail)
+    place, host = c.room.take(nbytes), host_room(host_bytes)
+
+    def run(sources: tuple[int, ...], out: int, work: int, keep: Any = params) -> None:
+        size = n * n * c.size
+        c.copy(work + vectors, size, sources[0], size, size)
+        places = (work + vectors, work + values, work + place, nbytes, work + c.status)
+        c.solver.batched.syev(head, tail, places, host)
+        c.spread(out, work + vectors, n * n)
+        c.copy(out + size, c.row, work + values, n * c.width, n * c.width)
+        c.finish(out, work)
+
+    return c.ready(run)
+
+
 def _geev(c: Call) -> Ready:
     n, library = c.n, c.solver.cupy.cuda.cusolver
     params = Owned(library.createParams(), library.destroyParams)
@@ -245,6 +277,8 @@ def _geev(c: Call) -> Ready:
 
 def _geqrf(c: Call) -> Ready:
     m, n, k = c.m, c.n, min(c.m, c.n)
+    if c.batch > 1 and min(m, n) <= SMALL:
+        return _geqrf_batched(c)
     lwork = c.routine("geqrf_bufferSize")(c.handle, m, n, 0, m)
     lwork = max(lwork, c.routine("orgqr_bufferSize")(c.handle, m, k, k, 0, m, 0))
     tau, place = c.numbers(k), c.numbers(lwork)
@@ -258,6 +292,28 @@ def _geqrf(c: Call) -> Ready:
             vectors = matrix + m * n * c.size
             _copy_within(c, vectors, matrix, m * k)
             c.routine("orgqr")(c.handle, m, k, k, vectors, m, *rooms)
+        c.finish(out, work)
+
+    return c.ready(run)
+
+
+def _geqrf_batched(c: Call) -> Ready:
+    """All matrices at once; Q is made of their reflections by a kernel of the driver's own."""
+    m, n, k = c.m, c.n, min(c.m, c.n)
+    matrices, lists = c.room.take(8 * c.batch), c.room.take(8 * c.batch)
+    taus, step = c.numbers(k * c.batch), k * c.size
+
+    def run(sources: tuple[int, ...], out: int, work: int) -> None:
+        c.spread(out, sources[0], m * n)
+        c.launch("addresses", c.batch, work + matrices, out, c.row, c.batch)
+        c.launch("addresses", c.batch, work + lists, work + taus, step, c.batch)
+        given = (m, n, work + matrices, m, work + lists, c.batch)
+        c.solver.batched.geqrf(c.letter, *given)
+        sizes = (m, n, k, c.pair, c.batch)
+        c.launch("reflected", 32 * k * c.batch, out, c.spec.count, work + taus, *sizes)
+        cuda = c.solver.cupy.cuda
+        stream = cuda.get_current_stream().ptr
+        cuda.runtime.memsetAsync(work + c.status, 0, 4 * c.batch, stream)
         c.finish(out, work)
 
     return c.ready(run)
@@ -286,7 +342,7 @@ def _gesdd(c: Call) -> Ready:
     lwork = c.routine(name + "_bufferSize")(*head, 0, m, 0, 0, m, 0, n, *tail)
     place = c.numbers(lwork)
 
-    def run(sources: tuple[int, ...], out: int, work: int) -> None:
+    def run(sources: tuple[int, ...], out: int, work: int, keep: Any = params) -> None:
         c.copy(work + matrices, c.step, sources[0], c.step, c.step)
         for one in (0,) if together else c.each():
             vectors = work + left if together else out + one * c.row

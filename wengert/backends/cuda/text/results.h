@@ -58,6 +58,50 @@ WG_KERNEL(wg_turned, 256)(NUMBER* out, long long step, const NUMBER* in, long lo
   }
 }
 
+// The first `k` columns of Q = H_0 H_1 ... from k reflections H_i = 1 - tau_i v_i v_i^H, as geqrf
+// leaves them: column i of the m x n matrix at `out` has v_i below its diagonal, where 1 stands for
+// what is there. Q follows that matrix. Column j is H_0 ... H_j e_j, since all others leave e_j as it
+// is: so each column is the work of a warp, whose lanes keep to their own elements.
+WG_KERNEL(wg_reflected, 256)(NUMBER* out, long long step, const NUMBER* tau, long long m,
+                             long long n, long long k, long long pair, long long batch) {
+  long long lane = wg_thread() % 32, warp = wg_block() * 8 + wg_thread() / 32;
+  for (; warp < k * batch; warp += wg_blocks() * 8) {
+    long long matrix = warp / k, j = warp % k;
+    const NUMBER* vectors = out + matrix * step;
+    NUMBER* q = out + matrix * step + (n + j) * m * pair;
+    for (long long r = lane; r < m; r += 32) {
+      q[r * pair] = r == j;
+      if (pair == 2) q[2 * r + 1] = 0;
+    }
+    for (long long i = j; i >= 0; --i) {
+      const NUMBER* v = vectors + i * m * pair;
+      const NUMBER* t = tau + (matrix * k + i) * pair;
+      long long first = i + (lane - i % 32 + 32) % 32;
+      NUMBER re = 0, im = 0;
+      for (long long r = first; r < m; r += 32) {
+        NUMBER x = r == i ? 1 : v[r * pair], y = pair == 1 || r == i ? 0 : v[2 * r + 1];
+        re += x * q[r * pair];
+        if (pair == 2) {
+          re += y * q[2 * r + 1];
+          im += x * q[2 * r + 1] - y * q[2 * r];
+        }
+      }
+      re = wg_warp_reduce<wg_add, NUMBER>(re);
+      im = wg_warp_reduce<wg_add, NUMBER>(im);
+      NUMBER a = t[0] * re, b = 0;
+      if (pair == 2) {
+        a -= t[1] * im;
+        b = t[0] * im + t[1] * re;
+      }
+      for (long long r = first; r < m; r += 32) {
+        NUMBER x = r == i ? 1 : v[r * pair], y = pair == 1 || r == i ? 0 : v[2 * r + 1];
+        q[r * pair] -= a * x - b * y;
+        if (pair == 2) q[2 * r + 1] -= a * y + b * x;
+      }
+    }
+  }
+}
+
 // Complex numbers as all of their real parts and then all of their imaginary ones.
 WG_KERNEL(wg_parts, 256)(NUMBER* out, long long step, const NUMBER* in, long long n,
                          long long batch) {
