@@ -115,6 +115,58 @@ def test_a_number_that_changes_waits_for_the_run_before(gpu: Gpu) -> None:
     np.testing.assert_allclose(first.get(), x.get() * 2.0)
 
 
+def sorted_in_python(x: Any) -> Any:
+    return wg.pure_callback(np.sort, wg.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.complex128])
+def test_python_is_called_between_kernels(gpu: Gpu, dtype: Any) -> None:
+    x = RNG.normal(size=40).astype(dtype)
+    f = wg.jit(lambda x: sorted_in_python(x * 2) + 1)
+    on_device = Array.of(x)
+    for _ in range(4):
+        np.testing.assert_allclose(f(on_device).get(), np.sort(x * 2) + 1)
+    launches, replays = gpu.launches, gpu.replays
+    np.testing.assert_allclose(f(on_device).get(), np.sort(x * 2) + 1)
+    assert gpu.launches == launches and gpu.replays == replays + 2  # what is around it
+
+
+def test_python_prints_in_order_and_raises(gpu: Gpu, capsys: pytest.CaptureFixture[str]) -> None:
+    def steps(x: Any) -> Any:
+        wg.debug.print("first {}", x.sum())
+        y = sorted_in_python(x)
+        wg.debug.print("then {}", y[0])
+        return y
+
+    f = wg.jit(steps)
+    for _ in range(3):
+        np.testing.assert_array_equal(f(Array.of(np.array([3.0, 1.0]))).get(), [1.0, 3.0])
+    assert capsys.readouterr().out.split() == ["first", "4.0", "then", "1.0"] * 3
+
+    def wrong(x: Any) -> Any:
+        raise KeyError("mine")
+
+    g = wg.jit(lambda x: wg.pure_callback(wrong, wg.ShapeDtypeStruct((2,), float), x) + 1)
+    with pytest.raises(KeyError, match="mine"):
+        g(Array.of(np.ones(2)))
+
+
+def test_python_is_not_called_after_a_failed_check(gpu: Gpu) -> None:
+    seen: list[Any] = []
+
+    def look(x: Any) -> Any:
+        seen.append(x)
+        return x
+
+    kind = wg.ShapeDtypeStruct((2,), float)
+    f = wg.jit(lambda x, i: wg.pure_callback(look, kind, x[i] * 2))
+    x = on_gpu(5)
+    f(x, Array.of(np.array([1, 4])))
+    with pytest.raises(OutOfBoundsError, match="7"):
+        f(x, Array.of(np.array([1, 7])))
+    assert len(seen) == 1
+
+
 def test_donated_arrays_hold_the_results(gpu: Gpu) -> None:
     def step(params: Any, x: Any) -> Any:
         loss, slopes = wg.value_and_grad(lambda p: (np.tanh(x @ p["w"] + p["b"]) ** 2).sum())(

@@ -88,17 +88,20 @@ _ON_DEVICES = ("potrf", "getrf", "syevd", "geev", "geqrf", "gesdd", "trsm")
 
 def python(block: Enclosing, call: HostCall, eqn: Eqn) -> None:
     """Adds the stage of a call: its operands and results are whole buffers."""
-    if block.shared.grid:
+    if block.shared.grid and not block.top:
         error = MissingRuleError(
-            f"the CUDA back end cannot call '{called(call).name}', which runs in Python; compile "
-            "this function for the CPU, or call it between two compiled functions"
+            f"on a GPU, '{called(call).name}', which runs in Python, cannot be called inside a "
+            "loop or branch of the program; let Python run that loop, or compile this function for "
+            "the CPU"
         )
         raise located(error, eqn.location)
     sources = tuple([block.in_memory(a) for a in eqn.inputs if a.type.size])
     homes = tuple([block.home(v) for v in eqn.outputs])
-    code = len(block.shared.failures)
-    # without a location: what the function raises is not changed
-    block.shared.failures.append(Failure("RuntimeError", WAITING))
+    code = -1  # on a grid the host makes the call, and what it raises goes on by itself
+    if not block.shared.grid:
+        code = len(block.shared.failures)
+        # without a location: what the function raises is not changed
+        block.shared.failures.append(Failure("RuntimeError", WAITING))
     outs = tuple([b for b in homes if b.size])
     block.stages.append(
         Stage(

@@ -25,6 +25,8 @@ import numpy as np
 from wengert.backends.cuda.cuda_print import Printed, print_kernel
 from wengert.backends.cuda.device import Device, Memory, Prepared, PreparedRoutine
 from wengert.backends.cuda.exchanges import Exchange, as_exchange
+from wengert.backends.cuda.host_calls import PythonCall, as_python_call
+from wengert.backends.cuda.host_calls import perform as perform_in_python
 from wengert.backends.cuda.products import Product, as_products
 from wengert.backends.cuda.routines import Routine, as_routine
 from wengert.backends.cuda.source import source_text
@@ -41,7 +43,7 @@ MEETING_BYTES = 256 + 8 * 1024
 FAILURE_BYTES = 16
 
 
-Step = Printed | Product | Routine | Exchange
+Step = Printed | Product | Routine | Exchange | PythonCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def print_program(program: LoopProgram) -> Text:
         elif call is not None:
             steps.append(as_routine(step))
         elif is_collective(step):
-            steps.append(as_exchange(step))
+            steps.append(as_python_call(step) or as_exchange(step))
         elif step.body:
             steps.append(print_kernel(step, f"wg_kernel{len(steps)}", checks))
     kernels = tuple(s for s in steps if isinstance(s, Printed))
@@ -101,7 +103,7 @@ class _Exchange:
     slots: tuple[int, ...]
 
 
-_Prepared = _Launch | _Call | _Routine | _Exchange
+_Prepared = _Launch | _Call | _Routine | _Exchange | PythonCall
 
 
 def _room(step: _Prepared) -> int:
@@ -123,6 +125,8 @@ def _run_all(parts: Sequence[Callable[[], None]]) -> None:
 
 
 def _is_recordable(step: _Prepared) -> bool:
+    if isinstance(step, PythonCall):
+        return False
     return not isinstance(step, _Routine) or step.prepared.recordable
 
 
@@ -160,6 +164,8 @@ class Plan:
                 return _Routine(self.device.prepare_library(step.spec), slots)
             case Exchange():
                 return self._exchange(step)
+            case PythonCall():
+                return step
 
     def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
         """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
@@ -260,24 +266,33 @@ class Plan:
         return parts[0] if len(parts) == 1 else functools.partial(_run_all, parts)
 
     def _calls(self, steps: Sequence[_Prepared]) -> Callable[[], None]:
-        """Makes the calls of routines that cannot be recorded, as they are now."""
-        found = [(s.prepared, self._at(s)) for s in steps if isinstance(s, _Routine)]
+        """Makes the calls that cannot be recorded, at the addresses of now."""
+        found = [self._routine(s) if isinstance(s, _Routine) else self._python(s) for s in steps]
+        return functools.partial(_run_all, found)
+
+    def _routine(self, step: _Routine) -> Callable[[], None]:
+        at = [self.table[k] for k in step.slots]
+        return lambda: self.device.run_library(step.prepared, at, self.workspace)
+
+    def _python(self, step: _Prepared) -> Callable[[], None]:
+        """A call of Python, which is not made once a check has failed."""
+        assert isinstance(step, PythonCall)
+        at = {b: self.address(b) for b in (*step.sources, *step.outs)}
 
         def run() -> None:
-            for call, addresses in found:
-                self.device.run_library(call, addresses, self.workspace)
+            if self._failed() is None:
+                perform_in_python(self.device, step, at.__getitem__)
 
         return run
-
-    def _at(self, step: _Routine) -> list[int]:
-        return [self.table[k] for k in step.slots]
 
     def _issue(self, steps: Sequence[_Prepared]) -> None:
         for step in steps:
             if isinstance(step, _Launch):
                 self.device.launch(step.handle, step.printed.spec, step.parameters)
             elif isinstance(step, _Routine):
-                self.device.run_library(step.prepared, self._at(step), self.workspace)
+                self._routine(step)()
+            elif isinstance(step, PythonCall):
+                self._python(step)()
             elif isinstance(step, _Exchange):
                 self._communicate(step)
             else:
@@ -293,12 +308,15 @@ class Plan:
 
     def failure(self) -> tuple[int, int] | None:
         """The number and the value of the check that failed, after the program has run."""
+        found = self._failed()
+        if found is not None:
+            self.device.upload(self.table[self.slots["failure"]], np.zeros(2, np.int64))
+        return found
+
+    def _failed(self) -> tuple[int, int] | None:
+        """The same, while the program runs."""
         if not self.checks:
             return None
         record = np.zeros(2, np.int64)
-        address = self.table[self.slots["failure"]]
-        self.device.download(record, address)
-        if record[0] == 0:
-            return None
-        self.device.upload(address, np.zeros(2, np.int64))
-        return int(record[0]) - 1, int(record[1])
+        self.device.download(record, self.table[self.slots["failure"]])
+        return None if record[0] == 0 else (int(record[0]) - 1, int(record[1]))
