@@ -46,12 +46,12 @@ bench: $(INSTALLED)-bench
 
 # The cases that CI runs on the host; then some of them again under NVIDIA's memory checker.
 test-gpu: $(INSTALLED)-test-gpu
-	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q tests/test_cuda_jit.py
+	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q tests/test_cuda_libraries.py tests/test_cuda_jit.py
 	@WENGERT_TEST_DEVICE=gpu $(RUN) -m pytest -q -k cuda tests/test_op_laws.py \
 	    tests/test_random_programs.py tests/test_bfloat16.py
 	@if command -v compute-sanitizer > /dev/null; then \
 	    WENGERT_TEST_DEVICE=gpu compute-sanitizer --error-exitcode 9 $(RUN) -m pytest -q \
-	        tests/test_cuda_jit.py -k "not plain_functions"; \
+	        tests/test_cuda_libraries.py tests/test_cuda_jit.py -k "not plain_functions"; \
 	    else echo "compute-sanitizer is not installed: its checks were left out"; fi
 
 bench-gpu: $(INSTALLED)-bench-gpu

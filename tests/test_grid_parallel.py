@@ -103,8 +103,11 @@ def test_running_sums(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("name", ["cumsum", "cummax", "cummin"])
 @pytest.mark.parametrize("dtype", [F4, I8, np.int32])
-def test_running_combinations(name: str, reverse: bool, dtype: Any) -> None:
-    x = (RNG.normal(size=(LONG, 2)) * 50).astype(dtype)
+def test_running_combinations(
+    name: str, reverse: bool, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spreading, "LEAST_SCANNED", 100)
+    x = (RNG.normal(size=(150, 2)) * 50).astype(dtype)
     builder = Builder()
     outs = getattr(Value(builder, builder.input(type_of(x)).atom), name)(axis=0, reverse=reverse)
     program = builder.finish([outs])
