@@ -27,6 +27,7 @@ class FakeLibrary:
     def __init__(self) -> None:
         self.things: list[dict[Any, Any]] = []
         self.state = 0
+        self.destroyed: list[int] = []
 
     def _new(self, place: Any, **attributes: Any) -> int:
         self.things.append(attributes)
@@ -55,12 +56,20 @@ class FakeLibrary:
     def cublasLtMatmulPreferenceDestroy(self, thing: Any) -> int:
         return 0
 
+    def _destroy(self, thing: Any) -> int:
+        self.destroyed.append(thing.value)
+        return 0
+
+    cublasLtMatmulDescDestroy = _destroy  # noqa: N815
+    cublasLtMatrixLayoutDestroy = _destroy  # noqa: N815
     cublasLtMatmulDescSetAttribute = _set  # noqa: N815
     cublasLtMatrixLayoutSetAttribute = _set  # noqa: N815
     cublasLtMatmulPreferenceSetAttribute = _set  # noqa: N815
 
     def cublasLtMatmulAlgoGetHeuristic(self, *arguments: Any) -> int:
         preference, _, found, count = arguments[6:]
+        told = self.things[arguments[1].value - 1]
+        assert (8 in told) == bool(told[7] & 4)  # a bias, if its epilogue has one
         assert self.things[preference.value - 1][5] == 4
         found._obj.workspace, found._obj.state = 512, self.state
         count._obj.value = 1
@@ -151,6 +160,15 @@ def test_epilogues(library: FakeLibrary, activation: str, dtype: Any) -> None:
     expected = np.maximum(x @ y + bias, 0) if activation else x @ y + bias
     rtol, atol = (2e-3, 1e-3) if dtype == np.float16 else (1e-6, 0)
     np.testing.assert_allclose(out, expected, rtol=rtol, atol=atol)
+
+
+def test_what_the_library_holds_is_given_back(library: FakeLibrary) -> None:
+    spec = MatMulSpec(np.dtype("f4"), 8, 8, 8, (8, 1), (8, 1), (8, 1), alignment=4)
+    product = CublasLt().prepare(spec)
+    assert library.destroyed == []
+    held = {product.description.value, *(layout.value for layout in product.layouts)}
+    del product
+    assert set(library.destroyed) == held and len(library.destroyed) == 4
 
 
 def test_a_product_that_the_library_has_not_is_an_error(library: FakeLibrary) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from wengert.backends.cuda.device import MatMulSpec
 from wengert.backends.cuda.gpu.libraries import library
+from wengert.backends.cuda.gpu.ready import Owned
 from wengert.errors import LaunchError
 
 # The most that a product may ask for (NVIDIA's advice for Hopper); few ask for all of it.
@@ -94,6 +95,7 @@ class MatMul:
     algorithm: _Algorithm
     factors: tuple[Any, Any]
     workspace: int
+    owned: tuple[Owned, ...] = ()  # what the library holds for it
 
 
 class CublasLt:
@@ -126,7 +128,15 @@ class CublasLt:
         algorithm, workspace = self._algorithm(spec, description, layouts)
         factors = (number(1), number(0))
         made = (layouts[0], layouts[1], layouts[2])
-        return MatMul(spec, description, made, algorithm, factors, workspace)
+        owned = (
+            self._owned("cublasLtMatmulDescDestroy", description),
+            *(self._owned("cublasLtMatrixLayoutDestroy", layout) for layout in layouts),
+        )
+        return MatMul(spec, description, made, algorithm, factors, workspace, owned)
+
+    def _owned(self, destroy: str, thing: ctypes.c_void_p) -> Owned:
+        function = getattr(self.library, destroy)
+        return Owned(thing.value or 0, lambda address: function(ctypes.c_void_p(address)))
 
     def _layout(self, side: Operand, data: int, batch: int, step: int) -> ctypes.c_void_p:
         layout = ctypes.c_void_p()
