@@ -188,6 +188,25 @@ def test_donated_arrays_hold_the_results(gpu: Gpu) -> None:
         np.testing.assert_allclose(params[k].get(), host[k], rtol=1e-9)
 
 
+@pytest.mark.parametrize("donated", [(), (0,)])
+def test_results_that_are_arguments_constants_or_come_twice(gpu: Gpu, donated: Any) -> None:
+    fixed = np.arange(4.0)
+
+    def fun(x: Any, a: Any) -> Any:
+        y = x * a
+        return y, x, fixed, y, x, fixed, a
+
+    f = wg.jit(fun, donate_argnums=donated)
+    for _ in range(3):
+        x = on_gpu(4)
+        before = x.get()
+        found = f(x, 3.0)
+        for got, want in zip(found, fun(before, 3.0), strict=True):
+            np.testing.assert_array_equal(got.get(), want)
+        places = [r.data.ptr for r in found]
+        assert len(set(places)) == len(places)  # nobody's results are changed by others
+
+
 def test_arguments_are_changed_in_place(gpu: Gpu) -> None:
     def change(x: Any) -> Any:
         x[1:] += x[:-1].copy()

@@ -35,6 +35,22 @@ class _Number:
     value: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Where an output comes from, by position: memory that is `own`, or the argument at `place`.
+
+    Those that come again are copies, as are inputs that are not donated, and constants.
+    """
+
+    buffer: Buffer
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    own: int | None  # among the buffers that each call makes anew
+    place: int | None  # among the arguments, if it is donated
+    given: int | None  # among the arguments, whether or not
+    first: bool
+
+
 class Executable:
     """A compiled program: call it with its leaves to get a tuple of the device's arrays.
 
@@ -59,7 +75,12 @@ class Executable:
         self._inputs = program.inputs
         self._outputs = program.outputs
         self._written = [b for b in dict.fromkeys(program.outputs) if b.space is Space.OUTPUT]
-        self._donated = {b: k for k, b in enumerate(program.inputs) if b in program.donated}
+        self._sizes = [max(1, b.nbytes) for b in self._written]
+        self._donated = {k for k, b in enumerate(program.inputs) if b in program.donated}
+        # outputs as the plan lists them: after the inputs, each once
+        others = [b for b in dict.fromkeys(program.outputs) if b not in program.inputs]
+        self._others = [(b, self._written.index(b) if b in self._written else None) for b in others]
+        self._made = [self._result(k) for k in range(len(program.outputs))]
         self._numbers: dict[int, _Number] = {}
         self._lock = threading.Lock()
 
@@ -89,15 +110,15 @@ class Executable:
         return self._launch(self._addresses(leaves), leaves)
 
     def _launch(self, addresses: Sequence[int], leaves: Sequence[Any]) -> tuple[Any, ...]:
-        memory = {b: self.device.allocate(max(1, b.nbytes)) for b in self._written}
-        known = dict(zip(self._inputs, addresses, strict=True))
-        known.update((b, m.address) for b, m in memory.items())
-        order = dict.fromkeys([*self._inputs, *self._outputs])
-        self.plan.run([known[b] if b in known else self.plan.address(b) for b in order])
+        memory = [self.device.allocate(nbytes) for nbytes in self._sizes]
+        table = [*addresses]
+        for buffer, own in self._others:
+            table.append(self.plan.address(buffer) if own is None else memory[own].address)
+        self.plan.run(table)
         failure = self.plan.failure()
         if failure is not None:
             raise failed(self.signature.failures[failure[0]], failure[1])
-        return self._results(memory, known, leaves)
+        return tuple([self._given(r, memory, addresses, leaves) for r in self._made])
 
     def _addresses(self, leaves: list[Any]) -> list[int]:
         """Where the arguments are on the device; copies that were made take their places."""
@@ -140,32 +161,48 @@ class Executable:
             memory = self.device.allocate(max(1, array.nbytes))
             number = self._numbers[position] = _Number(memory)
         value = array.tobytes() if array.ndim == 0 else None
-        is_kept = value == number.value and self._inputs[position] not in self._donated
+        is_kept = value == number.value and position not in self._donated
         if value is None or not is_kept:
             self.device.upload(number.memory.address, array)
             number.value = value
         return number.memory.address
 
-    def _results(
-        self, memory: dict[Buffer, Any], known: dict[Buffer, int], leaves: Sequence[Any]
-    ) -> tuple[Any, ...]:
-        results: list[Any] = []
-        given: set[Buffer] = set()
-        for buffer, kind in zip(self._outputs, self.signature.out_types, strict=True):
-            own = memory.get(buffer)
-            place = self._donated.get(buffer)
-            if place is not None and buffer not in given and place not in self._numbers:
-                given.add(buffer)
-                results.append(leaves[place])
-                continue
-            if own is None or buffer in given:
-                # an input or a constant, or an output for the second time: the caller gets a copy
-                source = known[buffer] if buffer in known else self.plan.address(buffer)
-                own = self.device.allocate(max(1, buffer.nbytes))
-                self.device.copy(own.address, source, buffer.nbytes)
-            given.add(buffer)
-            results.append(self.device.empty(own, kind.shape, kind.dtype))
-        return tuple(results)
+    def _result(self, position: int) -> _Result:
+        """What is known of an output before any call."""
+        buffer, kind = self._outputs[position], self.signature.out_types[position]
+        given = self._inputs.index(buffer) if buffer in self._inputs else None
+        return _Result(
+            buffer=buffer,
+            shape=kind.shape,
+            dtype=kind.dtype,
+            own=self._written.index(buffer) if buffer in self._written else None,
+            place=given if given in self._donated else None,
+            given=given,
+            first=buffer not in self._outputs[:position],
+        )
+
+    def _given(
+        self,
+        result: _Result,
+        memory: Sequence[Memory],
+        addresses: Sequence[int],
+        leaves: Sequence[Any],
+    ) -> Any:
+        """An output for the caller."""
+        if result.first and result.own is not None:
+            return self.device.empty(memory[result.own], result.shape, result.dtype)
+        if result.first and result.place is not None and result.place not in self._numbers:
+            return leaves[result.place]
+        if result.own is not None:
+            source = memory[result.own].address
+        elif result.given is not None:
+            source = addresses[result.given]
+        else:
+            source = self.plan.address(result.buffer)
+        nbytes = result.buffer.nbytes
+        copy = self.device.allocate(max(1, nbytes))
+        self.device.copy(copy.address, source, nbytes)
+        return self.device.empty(copy, result.shape, result.dtype)
 
     @property
     def source(self) -> str:
