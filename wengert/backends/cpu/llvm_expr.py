@@ -103,6 +103,8 @@ class Scope:
 class Body:
     """Prints expressions into the scopes of one function."""
 
+    lanes = 0
+
     def __init__(self, module: Module) -> None:
         self.module = module
         self.fma = module.target.fma
@@ -176,7 +178,7 @@ class Body:
                 return found
         return None
 
-    def _home(self, x: Expr) -> Scope:
+    def home(self, x: Expr) -> Scope:
         """The scope to print `x` in: outside of as many loops as may be."""
         reads = self.reads(x)
         position = home = len(self.scopes) - 1
@@ -206,7 +208,7 @@ class Body:
         if found is not None:
             return found
         for node in self._unknown(x):
-            parts = [self._reads[a] for a in self._operands(node) if self._reads[a]]
+            parts = [self._reads[a] for a in self.operands(node) if self._reads[a]]
             if node.op in (ScalarOp.LOAD, ScalarOp.REGISTER):
                 parts.append(frozenset((self.place(node.attr),)))
             elif node.op is ScalarOp.CALL:
@@ -226,10 +228,10 @@ class Body:
             elif node not in seen and node not in self._reads:
                 seen.add(node)
                 stack.append((node, True))
-                stack.extend((a, False) for a in self._operands(node))
+                stack.extend((a, False) for a in self.operands(node))
         return order
 
-    def _operands(self, x: Expr) -> tuple[Expr, ...]:
+    def operands(self, x: Expr) -> tuple[Expr, ...]:
         if x.op in MATHS and x.op is not ScalarOp.CALL:
             return (self.module.expansion(x),)
         return x.args
@@ -281,7 +283,7 @@ class Body:
                 stack.pop()
                 continue
             # the value under a guard is printed inside of its branch
-            operands = self._operands(node)
+            operands = self.operands(node)
             if node.op is ScalarOp.GUARD:
                 operands = (operands[0], operands[2])
             missing = [a for a in operands if self.lookup(a) is None]
@@ -296,7 +298,7 @@ class Body:
 
     def _remember(self, x: Expr) -> None:
         """Print `x`, whose operands are known, and note its name where it holds."""
-        home = self._home(x)
+        home = self.home(x)
         previous, self.target = self.target, home
         rule = LEAVES.get(x.op)
         if rule is not None:

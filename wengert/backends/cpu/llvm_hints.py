@@ -42,7 +42,7 @@ def is_short(loop: Loop, lines: int) -> bool:
 def is_masked(module: Module, loop: Loop, lines: int) -> bool:
     """Whether the iterations left over are done by masking."""
     long = lines > LONG_BODY and loop.index.extent > LONG_LOOP
-    return module.target.masks and long and loop.kind is not Kind.UNROLL and _innermost(loop.body)
+    return module.target.masks and long and loop.kind is not Kind.UNROLL and innermost(loop.body)
 
 
 def is_scalar(loop: Loop) -> bool:
@@ -57,7 +57,7 @@ def _stays_loop(stmt: Stmt) -> bool:
 
 def access_group(module: Module, loop: Loop) -> str:
     """A mark for what a loop of independent turns accesses; empty for others."""
-    if loop.kind is not Kind.FREE or not _innermost(loop.body):
+    if loop.kind is not Kind.FREE or not innermost(loop.body):
         return ""
     number = len(module.metadata)
     module.metadata.append(f"!{number} = distinct !{{}}")
@@ -74,7 +74,7 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool, group: str = "
         return _attached(module, _NO_VECTOR, _NO_UNROLL)
     if loop.kind is Kind.UNROLL:
         return _attached(module, _FULL)
-    if not _innermost(loop.body):
+    if not innermost(loop.body):
         return ""
     if group:
         accesses = f'!"llvm.loop.parallel_accesses", {group.split()[-1]}'
@@ -92,7 +92,8 @@ def _waits(stmt: Stmt) -> bool:
     return isinstance(stmt, Accumulate) and kind_of(stmt.register.dtype) == "f"
 
 
-def _innermost(body: tuple[Stmt, ...]) -> bool:
+def innermost(body: tuple[Stmt, ...]) -> bool:
+    """Whether there is no loop in the body of a loop."""
     return not any(isinstance(stmt, Loop | While) for stmt in walk(body))
 
 

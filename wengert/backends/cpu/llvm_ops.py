@@ -16,16 +16,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.ir.floats import FLOAT16, is_bfloat16, is_half
 from wengert.ir.scalar import COMPARISONS, Expr, ScalarOp
-from wengert.ir.types import FLOAT32, FLOAT64, INT64, DType
+from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, DType
 
 
 class Emitter(Protocol):
-    """What a rule may ask of the printer."""
+    """What a rule may ask of the printer.
+
+    Values are vectors of so many `lanes`, or numbers if that is 0.
+    """
 
     fma: bool
+    lanes: int
 
     def op(self, text: str) -> str:
         """Append `%name = text` and return the name."""
@@ -104,8 +110,8 @@ def _widened(x: Expr) -> Expr:
 
 def call_intrinsic(e: Emitter, name: str, dtype: DType, args: list[str], flags: str = "") -> str:
     """A call of an overloaded LLVM intrinsic whose arguments and result have one type."""
-    kind = value_type(dtype)
-    full = f"@llvm.{name}.{intrinsic_suffix(dtype)}"
+    kind = value_type(dtype, e.lanes)
+    full = f"@llvm.{name}.{intrinsic_suffix(dtype, e.lanes)}"
     e.intrinsic(full, kind, ", ".join([kind] * len(args)))
     operands = ", ".join(f"{kind} {a}" for a in args)
     return e.op(f"call {flags}{kind} {full}({operands})")
@@ -115,7 +121,7 @@ def _binary(floats: str, integers: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         name = {"f": floats, "b": bools}.get(x.dtype.kind, integers)
         flags = " nsw" if x.dtype == INT64 and e.is_index(x) else ""
-        return e.op(f"{name}{flags} {value_type(x.dtype)} {args[0]}, {args[1]}")
+        return e.op(f"{name}{flags} {value_type(x.dtype, e.lanes)} {args[0]}, {args[1]}")
 
     return rule
 
@@ -131,7 +137,7 @@ def _float_intrinsic(name: str) -> Rule:
 def _extreme(floats: str, signed: str, unsigned: str, bools: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         if x.dtype.kind == "b":
-            return e.op(f"{bools} i1 {args[0]}, {args[1]}")
+            return e.op(f"{bools} {value_type(x.dtype, e.lanes)} {args[0]}, {args[1]}")
         if x.dtype.kind == "f":
             # nsz: NumPy does not order the two zeros either, and it saves half the instructions
             return call_intrinsic(e, floats, x.dtype, args, "nsz ")
@@ -149,7 +155,7 @@ def _remainder(e: Emitter, x: Expr, args: list[str]) -> str:
 
 
 def _integer_division(e: Emitter, x: Expr, args: list[str], name: str) -> str:
-    kind, (a, b) = value_type(x.dtype), args
+    kind, (a, b) = value_type(x.dtype, e.lanes), args
     divisor = x.args[1]
     positive = divisor.is_const and divisor.attr > 0 and e.nonnegative(x.args[0])
     unsigned = x.dtype.kind == "u" or positive
@@ -173,12 +179,12 @@ def _integer_division(e: Emitter, x: Expr, args: list[str], name: str) -> str:
 
 
 def _negate(e: Emitter, x: Expr, args: list[str]) -> str:
-    kind = value_type(x.dtype)
+    kind = value_type(x.dtype, e.lanes)
     if is_bfloat16(x.dtype):
         return e.op(f"xor i16 {args[0]}, {-(2**15)}")
     if x.dtype.kind == "f":
         return e.op(f"fneg {kind} {args[0]}")
-    return e.op(f"sub {kind} 0, {args[0]}")
+    return e.op(f"sub {kind} {constant(0, x.dtype, e.lanes)}, {args[0]}")
 
 
 def _absolute(e: Emitter, x: Expr, args: list[str]) -> str:
@@ -186,8 +192,8 @@ def _absolute(e: Emitter, x: Expr, args: list[str]) -> str:
         return call_intrinsic(e, "fabs", x.dtype, args)
     if x.dtype.kind in "ub":
         return args[0]
-    kind = value_type(x.dtype)
-    name = f"@llvm.abs.{kind}"
+    kind = value_type(x.dtype, e.lanes)
+    name = f"@llvm.abs.{intrinsic_suffix(x.dtype, e.lanes)}"
     e.intrinsic(name, kind, f"{kind}, i1")
     return e.op(f"call {kind} {name}({kind} {args[0]}, i1 false)")
 
@@ -199,7 +205,7 @@ def _fma(e: Emitter, x: Expr, args: list[str]) -> str:
 def _comparison(floats: str, signed: str, unsigned: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
         dtype = x.args[0].dtype
-        kind = value_type(dtype)
+        kind = value_type(dtype, e.lanes)
         if dtype.kind == "f":
             return e.op(f"fcmp {floats} {kind} {args[0]}, {args[1]}")
         code = signed if dtype.kind == "i" else unsigned
@@ -210,14 +216,15 @@ def _comparison(floats: str, signed: str, unsigned: str) -> Rule:
 
 def _bitwise(name: str) -> Rule:
     def rule(e: Emitter, x: Expr, args: list[str]) -> str:
-        return e.op(f"{name} {value_type(x.dtype)} {args[0]}, {args[1]}")
+        return e.op(f"{name} {value_type(x.dtype, e.lanes)} {args[0]}, {args[1]}")
 
     return rule
 
 
 def _not(e: Emitter, x: Expr, args: list[str]) -> str:
-    kind = value_type(x.dtype)
-    return e.op(f"xor {kind} {args[0]}, {'true' if kind == 'i1' else '-1'}")
+    kind = value_type(x.dtype, e.lanes)
+    ones = constant(True if x.dtype.kind == "b" else -1, x.dtype, e.lanes)
+    return e.op(f"xor {kind} {args[0]}, {ones}")
 
 
 def _shift_left(e: Emitter, x: Expr, args: list[str]) -> str:
@@ -227,21 +234,23 @@ def _shift_left(e: Emitter, x: Expr, args: list[str]) -> str:
 def _shift_right(e: Emitter, x: Expr, args: list[str]) -> str:
     if x.dtype.kind != "i":
         return _shift(e, x, args, "lshr")
-    kind, last = value_type(x.dtype), 8 * x.dtype.itemsize - 1
+    kind, last = value_type(x.dtype, e.lanes), 8 * x.dtype.itemsize - 1
     amount = args[1]
     if not _in_range(x.args[1], last):
-        amount = call_intrinsic(e, "umin", x.dtype, [args[1], str(last)])
+        amount = call_intrinsic(e, "umin", x.dtype, [args[1], constant(last, x.dtype, e.lanes)])
     return e.op(f"ashr {kind} {args[0]}, {amount}")
 
 
 def _shift(e: Emitter, x: Expr, args: list[str], name: str) -> str:
-    kind, last = value_type(x.dtype), 8 * x.dtype.itemsize - 1
+    kind, last = value_type(x.dtype, e.lanes), 8 * x.dtype.itemsize - 1
     if _in_range(x.args[1], last):
         return e.op(f"{name} {kind} {args[0]}, {args[1]}")
     # a select between poison and a number is fine: only the chosen side counts
     shifted = e.op(f"{name} {kind} {args[0]}, {args[1]}")
-    small = e.op(f"icmp ule {kind} {args[1]}, {last}")
-    return e.op(f"select i1 {small}, {kind} {shifted}, {kind} 0")
+    most, zero = constant(last, x.dtype, e.lanes), constant(0, x.dtype, e.lanes)
+    small = e.op(f"icmp ule {kind} {args[1]}, {most}")
+    truth = value_type(BOOL, e.lanes)
+    return e.op(f"select {truth} {small}, {kind} {shifted}, {kind} {zero}")
 
 
 def _in_range(amount: Expr, last: int) -> bool:
@@ -249,12 +258,13 @@ def _in_range(amount: Expr, last: int) -> bool:
 
 
 def _select(e: Emitter, x: Expr, args: list[str]) -> str:
-    kind = value_type(x.dtype)
-    return e.op(f"select i1 {args[0]}, {kind} {args[1]}, {kind} {args[2]}")
+    kind = value_type(x.dtype, e.lanes)
+    truth = value_type(BOOL, e.lanes)
+    return e.op(f"select {truth} {args[0]}, {kind} {args[1]}, {kind} {args[2]}")
 
 
 def _bitcast(e: Emitter, x: Expr, args: list[str]) -> str:
-    source, target = value_type(x.args[0].dtype), value_type(x.dtype)
+    source, target = value_type(x.args[0].dtype, e.lanes), value_type(x.dtype, e.lanes)
     return args[0] if source == target else e.op(f"bitcast {source} {args[0]} to {target}")
 
 
@@ -274,7 +284,7 @@ def _converted(e: Emitter, source: DType, target: DType, value: str) -> str:
     if source == target:
         return value
     if target.kind == "b":
-        kind, zero = value_type(source), constant(0, source)
+        kind, zero = value_type(source, e.lanes), constant(0, source, e.lanes)
         compare = "fcmp une" if source.kind == "f" else "icmp ne"
         return e.op(f"{compare} {kind} {value}, {zero}")
     if source.kind == "f":
@@ -295,7 +305,7 @@ def _float_to_float(e: Emitter, source: DType, target: DType, value: str) -> str
         e.helper("@wg.round_half", _ROUND_HALF)
         return e.op(f"call half @wg.round_half(double {value})")
     name = "fpext" if source.itemsize < target.itemsize else "fptrunc"
-    return e.op(f"{name} {value_type(source)} {value} to {value_type(target)}")
+    return e.op(f"{name} {value_type(source, e.lanes)} {value} to {value_type(target, e.lanes)}")
 
 
 # float64 to float16 in two roundings that equal one: the first is to odd (towards zero, then the
@@ -323,7 +333,7 @@ _ROUND_HALF = """define internal half @wg.round_half(double %x) alwaysinline {
 def _float_to_integer(e: Emitter, source: DType, target: DType, value: str) -> str:
     if source == FLOAT16:
         value, source = e.op(f"fpext half {value} to float"), FLOAT32
-    kind = value_type(source)
+    kind = value_type(source, e.lanes)
     if target.name == "uint64":
         limit = constant(2.0**63, source)
         small = e.op(f"fcmp olt {kind} {value}, {limit}")
@@ -331,9 +341,10 @@ def _float_to_integer(e: Emitter, source: DType, target: DType, value: str) -> s
         upper = _frozen(e, kind, e.op(f"fsub {kind} {value}, {limit}"), "i64")
         flipped = e.op(f"xor i64 {upper}, {-(2**63)}")
         return e.op(f"select i1 {small}, i64 {lower}, i64 {flipped}")
-    wide = "i64" if target.itemsize == 8 or target.name == "uint32" else "i32"
+    long = target.itemsize == 8 or target.name == "uint32"
+    wide = value_type(INT64 if long else np.dtype(np.int32), e.lanes)
     result = _frozen(e, kind, value, wide)
-    narrow = value_type(target)
+    narrow = value_type(target, e.lanes)
     return result if narrow == wide else e.op(f"trunc {wide} {result} to {narrow}")
 
 
@@ -345,14 +356,15 @@ def _frozen(e: Emitter, kind: str, value: str, target: str) -> str:
 def _integer_to_float(e: Emitter, source: DType, target: DType, value: str) -> str:
     name = "sitofp" if source.kind == "i" else "uitofp"
     if target != FLOAT16:
-        return e.op(f"{name} {value_type(source)} {value} to {value_type(target)}")
+        kind = value_type(target, e.lanes)
+        return e.op(f"{name} {value_type(source, e.lanes)} {value} to {kind}")
     middle = FLOAT64 if source.itemsize >= 4 else FLOAT32
-    wide = e.op(f"{name} {value_type(source)} {value} to {value_type(middle)}")
+    wide = e.op(f"{name} {value_type(source, e.lanes)} {value} to {value_type(middle, e.lanes)}")
     return _float_to_float(e, middle, FLOAT16, wide)
 
 
 def _integer_to_integer(e: Emitter, source: DType, target: DType, value: str) -> str:
-    kind, result = value_type(source), value_type(target)
+    kind, result = value_type(source, e.lanes), value_type(target, e.lanes)
     if kind == result:
         return value
     if source.itemsize > target.itemsize and source.kind != "b":

@@ -9,13 +9,22 @@ from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_collectives import print_collective
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_fft import print_transform
-from wengert.backends.cpu.llvm_hints import access_group, is_masked, is_scalar, is_short, loop_hint
+from wengert.backends.cpu.llvm_hints import (
+    access_group,
+    innermost,
+    is_masked,
+    is_scalar,
+    is_short,
+    loop_hint,
+)
 from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_sort import print_sort
 from wengert.backends.cpu.llvm_transpose import print_transposition, transposition
 from wengert.backends.cpu.llvm_types import memory_type, value_type
+from wengert.backends.cpu.llvm_vector_loop import VectorLoop
+from wengert.backends.cpu.llvm_widen import widened
 from wengert.backends.cpu.runtime_text import FAIL, POLL, POLL_EVERY
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index, ScalarOp
@@ -130,6 +139,7 @@ class KernelPrinter:
         self.checks = has_checks(kernel)
         self.entry: list[str] = []  # allocations
         self.exit: list[str] = []  # releases
+        self.settled = True  # no loop is left to LLVM
         self.rare: dict[int, tuple[Stmt, ...]] = {}  # bodies of loops that hardly ever run
         self.buffers, self.written, self.local = kernel_buffers(kernel)
         self.groups = layout.groups(self.buffers)
@@ -235,6 +245,7 @@ class KernelPrinter:
         if part.checks:
             module.failing.add(name)
         module.parts.append(part.text())
+        self.settled &= part.settled
         pointers = [body.pointers[g.buffers[0]] for g in part.groups]
         llvm_parallel.call(body, self.entry, name, given, pointers, loop)
         body.forget(self._changed(list(walk(loop.body))))
@@ -270,9 +281,12 @@ class KernelPrinter:
         runs = start is not None and stop is not None and start[1] < stop[0]
         inner = list(walk(stmt.body))
         checks = any(isinstance(s, Check | While | Communicate) for s in inner)
+        changed = self._changed(inner)
+        if self._in_vectors(stmt, changed):
+            return
         label, index = body.fresh("loop"), body.fresh("%i")
         first, last = body.value(stmt.start), body.value(stmt.stop)
-        scope = Scope(label, stmt.index, self._changed(inner), runs and not checks)
+        scope = Scope(label, stmt.index, changed, runs and not checks)
         scope.is_scalar, scope.group = is_scalar(stmt), access_group(body.module, stmt)
         body.push(scope)
         body.indices[stmt.index] = index
@@ -280,16 +294,33 @@ class KernelPrinter:
         self._statements(stmt.body)
         self._close_loop(stmt, body.pop(), (label, index, first, last), runs)
 
+    def _in_vectors(self, loop: Loop, changed: frozenset[Place]) -> bool:
+        """Prints a loop with vectors, if it is one of those."""
+        plan = None if self._is_edge(loop) else widened(self.body, loop, changed)
+        if plan is None or (self._runs_once() and is_short(loop, plan.size)):
+            return False
+        VectorLoop(self.body, self.entry, loop, plan, changed, self._set_range).text()
+        return True
+
+    def _is_edge(self, loop: Loop) -> bool:
+        """Whether a loop hardly ever runs, or has one or two turns."""
+        start, stop = self.body.bounds(loop.start), self.body.bounds(loop.stop)
+        few = start is not None and stop is not None and stop[1] - start[0] <= 2
+        return few or id(loop.body) in self.rare
+
+    def _runs_once(self) -> bool:
+        """Whether a loop begun now runs once in a call."""
+        return len(self.body.scopes) == 1 and "%chunk" not in self.body.indices.values()
+
     def _close_loop(
         self, stmt: Loop, scope: Scope, names: tuple[str, str, str, str], runs: bool
     ) -> None:
         label, index, first, last = names
         outer = self.body.scopes[-1]
-        start, stop = self.body.bounds(stmt.start), self.body.bounds(stmt.stop)
-        edge = start is not None and stop is not None and stop[1] - start[0] <= 2
-        once = len(self.body.scopes) == 1 and "%chunk" not in self.body.indices.values()
-        short = once and is_short(stmt, len(scope.lines))
-        rare = edge or short or id(stmt.body) in self.rare
+        short = self._runs_once() and is_short(stmt, len(scope.lines))
+        rare = short or self._is_edge(stmt)
+        if not rare and innermost(stmt.body):
+            self.settled = False
         hint = loop_hint(self.body.module, stmt, len(scope.lines), rare, scope.group)
         length = constant_length(self.body.module.builder, stmt)
         lines = scope.lines
@@ -415,6 +446,7 @@ class KernelPrinter:
 
     def _while(self, stmt: While) -> None:
         body = self.body
+        self.settled = False
         head, turn, after = (body.fresh(n) for n in ("head", "turn", "after"))
         changed = self._changed([*walk(stmt.before), *walk(stmt.body)])
         counter = body.fresh("%turns")

@@ -27,6 +27,9 @@ from wengert.backends.cpu.llvm_print import KernelPrinter
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.loops import LoopProgram
 
+SETTLED = "; its loops are as they will be: few passes\n"
+"""The first line of texts in which there is no loop that LLVM could make vectors of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -34,6 +37,7 @@ class Group:
 
     text: str
     declaration: str
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class ProgramText:
             *([self.main] if with_main else []),
             *self.metadata,
         ]
-        return "\n".join(parts)
+        settled = all(self.groups[k].settled for k in members)
+        return SETTLED * settled + "\n".join(parts)
 
 
 def print_program(
@@ -115,7 +120,7 @@ def _group(printer: KernelPrinter, texts: list[str]) -> Group:
     else:
         texts = [*texts, llvm_calls.chunk_function(printer.name, pointers, "hidden")]
         declaration = f"declare hidden void @{printer.name}.chunk(i64, ptr) nounwind"
-    return Group("\n".join(texts), declaration)
+    return Group("\n".join(texts), declaration, printer.settled)
 
 
 def nameless(text: str, metadata: Sequence[str], name: str, first: int) -> str:

@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 from wengert.backends.cpu.llvm_expr import Target
 from wengert.backends.cpu.llvm_library import emit_object, run_passes
 from wengert.backends.cpu.llvm_print import work
-from wengert.backends.cpu.llvm_program import ProgramText, print_program
+from wengert.backends.cpu.llvm_program import SETTLED, ProgramText, print_program
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
 from wengert.kernels.loops import LoopProgram
@@ -105,6 +105,13 @@ def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, A
     """The module of `source` after optimisation, and the target machine of thread `number`."""
     machine, layout = _machine(level, number)
     module = _parsed(source, layout)
+    builder = _pass_builder(machine, level)
+    passes = _few_passes() if source.startswith(SETTLED) else builder.getModulePassManager()
+    run_passes(passes, module, builder)
+    return module, machine
+
+
+def _pass_builder(machine: Any, level: int) -> Any:
     tuning = llvm.create_pipeline_tuning_options(speed_level=level)
     tuning.loop_vectorization = True
     tuning.loop_interleaving = True
@@ -112,9 +119,17 @@ def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, A
     # for vectors in straight code took a third of the time to compile and made nothing faster.
     tuning.slp_vectorization = False
     tuning.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, tuning)
-    run_passes(builder.getModulePassManager(), module, builder)
-    return module, machine
+    return llvm.create_pass_builder(machine, tuning)
+
+
+def _few_passes() -> Any:
+    """What brings registers out of memory and simplifies what is printed by rules."""
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_sroa_pass()
+    passes.add_instruction_combine_pass()
+    passes.add_simplify_cfg_pass()
+    return passes
 
 
 def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes]:

@@ -1,0 +1,250 @@
+"""Loops of vectors (`llvm_widen.py` says which)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from wengert.backends.cpu.llvm_expr import Body, Place
+from wengert.backends.cpu.llvm_ops import emit_op
+from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, memory_type, value_type
+from wengert.backends.cpu.llvm_widen import varies
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp
+from wengert.ir.types import BOOL, INT64, DType
+from wengert.kernels import combine
+from wengert.kernels.loops import Accumulate, Assign, Buffer, Declare, Register, Stmt, Store
+
+_INT32 = np.dtype(np.int32)
+
+
+@dataclass(slots=True)
+class Around:
+    """What all vectors of a loop share.
+
+    `same` has the vectors of values that are the same in all turns.
+    """
+
+    body: Body
+    index: Index
+    changed: frozenset[Place]
+    lanes: int
+    same: dict[Expr, str] = field(default_factory=dict[Expr, str])
+
+
+class Lanes:
+    """Prints what one vector of turns computes; as an `Emitter` it prints operations of vectors.
+
+    `sums` are the stack slots of the vectors in which sums over all turns are made, by register.
+    `mask` has the turns that there are, if these may be fewer than lanes.
+    """
+
+    def __init__(self, around: Around, sums: dict[Register, str], mask: str = "") -> None:
+        self.around, self.body, self.lanes = around, around.body, around.lanes
+        self.sums, self.mask = sums, mask
+        self.fma = self.body.fma
+        self._own: dict[Register, str] = {}
+        self._known: dict[Expr, str] = {}
+        self._readers: dict[Place, list[Expr]] = {}
+
+    # an `Emitter`
+
+    def op(self, text: str) -> str:
+        return self.body.op(text)
+
+    def intrinsic(self, name: str, result: str, parameters: str) -> None:
+        self.body.intrinsic(name, result, parameters)
+
+    def helper(self, name: str, text: str) -> None:
+        self.body.helper(name, text)
+
+    def is_index(self, x: Expr) -> bool:
+        return self.body.is_index(x)
+
+    def nonnegative(self, x: Expr) -> bool:
+        return self.body.nonnegative(x)
+
+    # expressions
+
+    def value(self, x: Expr) -> str:
+        """The vector of the values of `x`."""
+        stack = [x]
+        while stack:
+            node = stack[-1]
+            if node in self._known:
+                stack.pop()
+                continue
+            missing = [a for a in self._needed(node) if a not in self._known]
+            if missing:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            self._remember(node)
+        return self._known[x]
+
+    def _needed(self, x: Expr) -> tuple[Expr, ...]:
+        same = not varies(self.body, x, self.around.index, self.around.changed)
+        return () if same or x.op is ScalarOp.LOAD else self.body.operands(x)
+
+    def _remember(self, x: Expr) -> None:
+        self._known[x] = self._printed(x)
+        for place in self.body.reads(x) & self.around.changed:
+            self._readers.setdefault(place, []).append(x)
+
+    def _printed(self, x: Expr) -> str:
+        if x.is_const:
+            return constant(x.attr, x.dtype, self.lanes)
+        if not varies(self.body, x, self.around.index, self.around.changed):
+            return self._in_all(x)
+        match x.op:
+            case ScalarOp.LOAD:
+                return self._load(x)
+            case ScalarOp.REGISTER:
+                return self._own[x.attr]
+            case ScalarOp.INDEX:
+                return self._turns(self.body.indices[x.attr])
+            case ScalarOp.GUARD:
+                condition, *values = (self._known[a] for a in x.args)
+                return self._select(condition, values[0], values[1], x.dtype)
+            case _ if x.op in MATHS:
+                return self._known[self.body.module.expansion(x)]
+            case _:
+                return emit_op(self, x, [self._known[a] for a in x.args])
+
+    def _select(self, condition: str, value: str, otherwise: str, dtype: DType) -> str:
+        kind, truth = value_type(dtype, self.lanes), value_type(BOOL, self.lanes)
+        return self.op(f"select {truth} {condition}, {kind} {value}, {kind} {otherwise}")
+
+    def _in_all(self, x: Expr) -> str:
+        """One value in all lanes, made where the value is."""
+        body = self.body
+        if x in self.around.same:
+            return self.around.same[x]
+        name, home = body.value(x), body.home(x)
+        inside, body.target = body.target, home
+        result = splat(body, name, x.dtype, self.lanes)
+        body.target = inside
+        if home is not inside:
+            self.around.same[x] = result
+        return result
+
+    def _turns(self, first: str) -> str:
+        kind = value_type(INT64, self.lanes)
+        start = splat(self.body, first, INT64, self.lanes)
+        return self.op(f"add nsw {kind} {start}, {numbers('i64', self.lanes)}")
+
+    # memory
+
+    def _load(self, x: Expr) -> str:
+        buffer: Buffer = x.attr
+        address = self.body.address(buffer, self.body.value(x.args[0]))
+        kind, align = memory_type(buffer.dtype, self.lanes), buffer.dtype.itemsize
+        if self.mask:
+            truth = value_type(BOOL, self.lanes)
+            name = f"@llvm.masked.load.{_memory_suffix(buffer.dtype, self.lanes)}.p0"
+            self.intrinsic(name, kind, f"ptr, i32, {truth}, {kind}")
+            loaded = self.op(
+                f"call {kind} {name}(ptr {address}, i32 {align}, {truth} {self.mask}, "
+                f"{kind} zeroinitializer)"
+            )
+        else:
+            loaded = self.op(f"load {kind}, ptr {address}, align {align}")
+        if buffer.dtype.kind != "b":
+            return loaded
+        return self.op(f"icmp ne {kind} {loaded}, zeroinitializer")
+
+    def _store(self, stmt: Store) -> None:
+        body, dtype = self.body, stmt.buffer.dtype
+        value = self.value(stmt.value)
+        address = body.address(stmt.buffer, body.value(stmt.offset))
+        kind, truth = memory_type(dtype, self.lanes), value_type(BOOL, self.lanes)
+        if dtype.kind == "b":
+            value = self.op(f"zext {truth} {value} to {kind}")
+        if self.mask:
+            name = f"@llvm.masked.store.{_memory_suffix(dtype, self.lanes)}.p0"
+            self.intrinsic(name, "void", f"{kind}, ptr, i32, {truth}")
+            body.line(
+                f"call void {name}({kind} {value}, ptr {address}, i32 {dtype.itemsize}, "
+                f"{truth} {self.mask})"
+            )
+        else:
+            body.line(f"store {kind} {value}, ptr {address}, align {dtype.itemsize}")
+        self._forget((body.place(stmt.buffer),))
+
+    # statements
+
+    def statement(self, stmt: Stmt) -> None:
+        """Prints a statement of the loop."""
+        if isinstance(stmt, Store):
+            self._store(stmt)
+        elif isinstance(stmt, Accumulate):
+            self._accumulate(stmt)
+        elif isinstance(stmt, Declare):
+            self._set(stmt.register, self.value(stmt.init))
+        elif isinstance(stmt, Assign):
+            self._set(stmt.register, self.value(stmt.value))
+
+    def _set(self, register: Register, name: str) -> None:
+        self._own[register] = name
+        self._forget((register,))
+
+    def _forget(self, places: Iterable[Place]) -> None:
+        for place in places:
+            for x in self._readers.pop(place, ()):
+                self._known.pop(x, None)
+
+    def _accumulate(self, stmt: Accumulate) -> None:
+        body, register, value = self.body, stmt.register, stmt.value
+        kind = value_type(register.dtype, self.lanes)
+        if stmt.combine == "add" and register.dtype.kind == "f" and value.op is ScalarOp.MUL:
+            # a product of its own, that may contract with the sum
+            factors = [self.value(a) for a in value.args]
+            operand = self.op(f"fmul contract {kind} {factors[0]}, {factors[1]}")
+        else:
+            operand = self.value(value)
+        if register not in self.sums:
+            self._set(register, self._combined(stmt, self._own[register], operand))
+            return
+        if self.mask:
+            none = constant(nothing(stmt.combine, register.dtype), register.dtype, self.lanes)
+            operand = self._select(self.mask, operand, none, register.dtype)
+        old = self.op(f"load {kind}, ptr {self.sums[register]}")
+        body.line(f"store {kind} {self._combined(stmt, old, operand)}, ptr {self.sums[register]}")
+
+    def _combined(self, stmt: Accumulate, old: str, operand: str) -> str:
+        return combined(self, stmt.register, stmt.combine, old, operand)
+
+
+def combined(e: Lanes | Body, register: Register, how: str, old: str, operand: str) -> str:
+    """Two values of a register as one: numbers or vectors."""
+    kind = value_type(register.dtype, e.lanes)
+    if how in ("add", "mul") and register.dtype.kind == "f":
+        return e.op(f"f{how} reassoc contract {kind} {old}, {operand}")
+    s = (e.body if isinstance(e, Lanes) else e).module.builder
+    x = s.register(register)
+    return emit_op(e, s.node(combine.OPS[how], (x, x), register.dtype), [old, operand])
+
+
+def splat(body: Body, name: str, dtype: DType, lanes: int) -> str:
+    """The vector that has one number in all lanes."""
+    kind = value_type(dtype, lanes)
+    first = body.op(f"insertelement {kind} poison, {value_type(dtype)} {name}, i64 0")
+    order = value_type(_INT32, lanes)
+    return body.op(f"shufflevector {kind} {first}, {kind} poison, {order} zeroinitializer")
+
+
+def numbers(kind: str, lanes: int, first: int = 0) -> str:
+    """first, first + 1, ... as a literal."""
+    return f"<{', '.join(f'{kind} {first + k}' for k in range(lanes))}>"
+
+
+def _memory_suffix(dtype: DType, lanes: int) -> str:
+    return f"v{lanes}i8" if dtype.kind == "b" else intrinsic_suffix(dtype, lanes)
+
+
+def nothing(how: str, dtype: DType) -> object:
+    """What changes no value: -0.0 for sums, as 0.0 would make 0.0 of it."""
+    if how == "add" and dtype.kind == "f":
+        return -0.0
+    return combine.identity(how, dtype)

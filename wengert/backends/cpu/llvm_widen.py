@@ -1,0 +1,219 @@
+"""Which innermost loops are written as vectors, and how.
+
+LLVM's vectoriser finds the vectors of a loop by itself, but the passes around it take as long as
+all the rest of a compilation: they look for what the printer knows. A loop over neighbouring
+elements, whose turns meet in nothing but sums, needs no search: each operation becomes the same one
+of vectors. All other loops are written one number at a time and left to LLVM, and so are all loops
+for machines without masks, on which the elements left over would need a loop of their own.
+
+A loop qualifies if
+- its body is straight: stores, registers of its own, and sums (or products, extremes) into others,
+  which it does not read;
+- what it reads and writes in arrays moves by one element a turn, or stands still and is only read;
+- an array that it writes is read and written in one place alone, that of the same turn;
+- the operations have a vector instruction: no library calls, no remainders, no halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wengert.backends.cpu.llvm_expr import Body, Place
+from wengert.backends.cpu.llvm_hints import LONG_BODY, LONG_LOOP
+from wengert.backends.cpu.llvm_ops import RULES
+from wengert.backends.cpu.versions import constant_length
+from wengert.ir.floats import is_half, kind_of
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, linear_in
+from wengert.ir.types import DType
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Declare,
+    Kind,
+    Loop,
+    Register,
+    Stmt,
+    Store,
+)
+
+VECTOR = 64  # bytes
+# Sums of few operations are made in so many vectors side by side, since each addition waits for the
+# one before; long bodies are run for two vectors at a time (see `llvm_hints`).
+SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
+LEAST = 2  # vectors, for a loop whose length is known only at run time
+
+_WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM, ScalarOp.FREM}
+
+
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """How a loop is written: vectors of so many `lanes`, so many `copies` of the body a turn.
+
+    `length` is the number of turns of the loop as it was, if it is known. `combines` has the
+    registers that all turns change, `own` those that belong to one turn. `size` is the number of
+    operations of a turn.
+    """
+
+    lanes: int
+    copies: int
+    length: int | None
+    combines: dict[Register, str]
+    own: frozenset[Register]
+    size: int
+
+
+def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None:
+    """How to write a loop that changes those places with vectors, or None if it is left to LLVM."""
+    if loop.kind not in (Kind.SERIAL, Kind.FREE) or not body.module.target.masks:
+        return None
+    registers = _registers(loop.body)
+    if registers is None:
+        return None
+    own, combines = registers
+    walk = _Walk(body, loop.index, changed, own)
+    if not all(map(walk.statement, loop.body)):
+        return None
+    length = constant_length(body.module.builder, loop)
+    lanes = _lanes(walk.widest, length)
+    if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
+        return None
+    copies = _copies(walk.size, combines, loop)
+    while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
+        copies //= 2
+    return Widened(lanes, copies, length, combines, own, walk.size)
+
+
+def _registers(
+    body: tuple[Stmt, ...],
+) -> tuple[frozenset[Register], dict[Register, str]] | None:
+    """The registers of a turn, and the others that it changes with how; None for other bodies."""
+    own: set[Register] = set()
+    combines: dict[Register, str] = {}
+    for stmt in body:
+        match stmt:
+            case Store():
+                pass
+            case Declare():
+                own.add(stmt.register)
+            case Assign():
+                if stmt.register not in own:
+                    return None
+            case Accumulate():
+                known = combines.setdefault(stmt.register, stmt.combine)
+                if stmt.register in own:
+                    del combines[stmt.register]
+                elif known != stmt.combine:
+                    return None
+            case _:
+                return None
+    return frozenset(own), combines
+
+
+def _lanes(widest: int, length: int | None) -> int | None:
+    """How many numbers a vector has; short loops are one vector if their length is a power of 2."""
+    if widest < 4:
+        return None
+    most = VECTOR // widest
+    if length is None or length >= most:
+        return most
+    return length if length >= 2 and length & (length - 1) == 0 else None
+
+
+def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
+    if size <= FEW_OPERATIONS and any(kind_of(r.dtype) == "f" for r in combines):
+        return SIDE_BY_SIDE
+    return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
+
+
+def _too_many(turns: int, length: int, size: int) -> bool:
+    """Whether vectors for so many turns side by side leave over too much, or are never full."""
+    return length < turns or (size > LONG_BODY and length % turns != 0)
+
+
+class _Walk:
+    """Looks at all that a loop computes anew in each turn."""
+
+    def __init__(
+        self, body: Body, index: Index, changed: frozenset[Place], own: frozenset[Register]
+    ) -> None:
+        self.body, self.index, self.changed, self.own = body, index, changed, own
+        self.stored: dict[Place, tuple[Buffer, Expr]] = {}
+        self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
+        self.seen: set[Expr] = set()
+        self.widest = 0
+        self.size = 0
+
+    def statement(self, stmt: Stmt) -> bool:
+        """Whether it can be one of vectors."""
+        if isinstance(stmt, Store):
+            at = (stmt.buffer, stmt.offset)
+            place = self.body.place(stmt.buffer)
+            alone = self._same(self.stored.setdefault(place, at), at)
+            met = all(self._same(at, other) for other in self.loaded.get(place, ()))
+            return alone and met and self._moves(*at) and self._values(stmt.value)
+        if isinstance(stmt, Declare):
+            return self._holds(stmt.register.dtype) and self._values(stmt.init)
+        if isinstance(stmt, Assign | Accumulate):
+            return self._holds(stmt.register.dtype) and self._values(stmt.value)
+        return False
+
+    def _same(self, x: tuple[Buffer, Expr], y: tuple[Buffer, Expr]) -> bool:
+        pointers = self.body.pointers
+        alike = x[0].dtype == y[0].dtype and pointers[x[0]] == pointers[y[0]]
+        return alike and x[1] is y[1]
+
+    def _moves(self, buffer: Buffer, offset: Expr) -> bool:
+        """Whether an access moves by one element a turn."""
+        found = linear_in(self.body.module.builder, offset, {self.index})
+        moves = found is not None and found[0].get(self.index) == 1
+        return moves and self._holds(buffer.dtype)
+
+    def _holds(self, dtype: DType) -> bool:
+        self.widest = max(self.widest, dtype.itemsize)
+        return not is_half(dtype)
+
+    def _values(self, x: Expr) -> bool:
+        return all(map(self._node, self._varying(x)))
+
+    def _varying(self, x: Expr) -> Iterator[Expr]:
+        """The nodes of an expression that may differ from turn to turn."""
+        stack = [x]
+        while stack:
+            node = stack.pop()
+            if node in self.seen or not varies(self.body, node, self.index, self.changed):
+                continue
+            self.seen.add(node)
+            yield node
+            if node.op is not ScalarOp.LOAD:
+                stack.extend(self.body.operands(node))
+
+    def _node(self, x: Expr) -> bool:
+        self.size += x.op not in MATHS
+        match x.op:
+            case ScalarOp.LOAD:
+                return self._load(x)
+            case ScalarOp.REGISTER:
+                return x.attr in self.own
+            case ScalarOp.INDEX:
+                return True
+            case ScalarOp.GUARD:
+                return not self.body.reads(x.args[1])
+            case ScalarOp.CALL:
+                return False
+            case _:
+                return (x.op in MATHS or x.op in _WIDE) and not any(
+                    is_half(e.dtype) for e in (x, *x.args)
+                )
+
+    def _load(self, x: Expr) -> bool:
+        place, at = self.body.place(x.attr), (x.attr, x.args[0])
+        self.loaded.setdefault(place, []).append(at)
+        alone = place not in self.stored or self._same(self.stored[place], at)
+        return alone and self._moves(*at)
+
+
+def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
+    """Whether a value may differ between the turns of the loop over `index`."""
+    return index in x.indices or not body.reads(x).isdisjoint(changed)
