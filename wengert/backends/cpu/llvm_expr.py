@@ -16,7 +16,8 @@ Rules of placement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +118,8 @@ class Body:
         self._count = 0
         self._reads: dict[Expr, frozenset[Place]] = {}
         self._bounds: dict[Expr, Interval | None] = {}
+        self._passing: Index | None = None
+        self._passed: list[tuple[Scope, Expr]] = []
         self.target = self.scopes[0]
 
     # emitting
@@ -159,6 +162,16 @@ class Body:
         scope = self.scopes.pop()
         self.target = self.scopes[-1]
         return scope
+
+    @contextlib.contextmanager
+    def at(self, index: Index, name: str) -> Generator[None]:
+        """Prints what an index has one value for, without a loop: it may leave loops around."""
+        self.indices[index], self._passing = name, index
+        yield
+        for scope, x in self._passed:
+            scope.known.pop(x, None)
+        self._passing = None
+        self._passed.clear()
 
     def forget(self, places: Iterable[Place]) -> None:
         """Drop the remembered values that read `places`."""
@@ -309,6 +322,8 @@ class Body:
             name = self._operation(x, [self._known(a) for a in x.args])
         self.target = previous
         home.known[x] = name
+        if self._passing in x.indices:
+            self._passed.append((home, x))
         for place in self.reads(x):
             home.readers.setdefault(place, []).append(x)
 

@@ -37,12 +37,15 @@ class Lanes:
     """Prints what one vector of turns computes; as an `Emitter` it prints operations of vectors.
 
     `sums` are the stack slots of the vectors in which sums over all turns are made, by register.
-    `mask` has the turns that there are, if these may be fewer than lanes.
+    `mask` has the turns that there are, if these may be fewer than lanes. If no loop is printed
+    around the vector, its values may leave the loops that are (`leaves`).
     """
 
-    def __init__(self, around: Around, sums: dict[Register, str], mask: str = "") -> None:
+    def __init__(
+        self, around: Around, sums: dict[Register, str], mask: str = "", leaves: bool = False
+    ) -> None:
         self.around, self.body, self.lanes = around, around.body, around.lanes
-        self.sums, self.mask = sums, mask
+        self.sums, self.mask, self._leaves = sums, mask, leaves
         self.fma = self.body.fma
         self._own: dict[Register, str] = {}
         self._known: dict[Expr, str] = {}
@@ -88,7 +91,11 @@ class Lanes:
         return () if same or x.op is ScalarOp.LOAD else self.body.operands(x)
 
     def _remember(self, x: Expr) -> None:
+        inside = self.body.target
+        if self._leaves:
+            self.body.target = self.body.home(x)
         self._known[x] = self._printed(x)
+        self.body.target = inside
         for place in self.body.reads(x) & self.around.changed:
             self._readers.setdefault(place, []).append(x)
 

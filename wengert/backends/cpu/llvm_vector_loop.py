@@ -37,6 +37,15 @@ class Part:
     label: str
 
 
+def _in_step(copies: list[list[str]]) -> list[str]:
+    """The lines of independent vectors one for one, so that their long chains overlap.
+
+    The machine's window is too small to reach from one vector's chain to the next one's.
+    """
+    plain = len({len(lines) for lines in copies}) == 1 and not any(x[0] != " " for x in copies[0])
+    return [line for step in (zip(*copies, strict=True) if plain else copies) for line in step]
+
+
 class VectorLoop:
     """Prints one loop."""
 
@@ -120,7 +129,7 @@ class VectorLoop:
 
     def _vectors(self, label: str, firsts: Sequence[str], sums: Names, left: str = "") -> Part:
         """The vectors whose first turns have such indices; masked if so many turns are `left`."""
-        body, lines = self.body, list[str]()
+        body, copies = self.body, list[list[str]]()
         for k, first in enumerate(firsts):
             scope = Scope(label, self.loop.index, self.changed, self.runs, is_scalar=False)
             body.push(scope)
@@ -131,9 +140,9 @@ class VectorLoop:
             for stmt in self.loop.body:
                 lanes.statement(stmt)
             body.pop()
-            lines += scope.lines
+            copies.append(scope.lines)
             label = scope.label
-        return Part(lines, label)
+        return Part(_in_step(copies), label)
 
     def _mask(self, left: str, number: int) -> str:
         """The lanes of vector `number` that are among so many turns."""
@@ -148,11 +157,14 @@ class VectorLoop:
         return body.op(f"icmp slt {value_type(_INT32, lanes)} {turns}, {least}")
 
     def _straight(self, first: str, counts: Sequence[int], sums: Names, left: str = "") -> None:
-        """Vectors that no loop goes around, after so many turns."""
-        outer = self.body.scopes[-1]
-        part = self._vectors(outer.label, [self._after(first, str(n)) for n in counts], sums, left)
-        outer.lines += part.lines
-        outer.label = part.label
+        """Vectors that no loop goes around, after so many turns; what they read leaves others."""
+        for count, slots in zip(counts, sums, strict=False):
+            with self.body.at(self.loop.index, self._after(first, str(count))):
+                self.set_range(self.loop)
+                mask = self._mask(left, 0) if left else ""
+                lanes = Lanes(self.around, slots, mask, leaves=True)
+                for stmt in self.loop.body:
+                    lanes.statement(stmt)
 
     def _after(self, first: str, count: str) -> str:
         """The index of a turn, so many after the first; in the scope being printed into."""
@@ -186,7 +198,7 @@ class VectorLoop:
             *before,
             *part.lines,
             f"  {index}.next = add nsw i64 {index}, {self.plan.lanes * self.plan.copies}",
-            f"  {again} = icmp slt i64 {index}.next, {count}",
+            f"  {again} = icmp ne i64 {index}.next, {count}",
             f"  br i1 {again}, label %{label}, label %{after}",
         ]
         body.start_block(outer, after)
