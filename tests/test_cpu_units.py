@@ -11,7 +11,7 @@ import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.executable import Executable
 from wengert.backends.cpu.load import _load_by_llvm, load
-from wengert.backends.cpu.runtime_text import MAIN
+from wengert.backends.cpu.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
 
 R = np.random.default_rng(0)
@@ -46,8 +46,8 @@ def test_several_texts_compute_what_one_does(fun: Any, args: Any, number: int, l
     one = lowered.executable
     units = machine._printed(lowered._kernels).units(number)
     assert len(units) == number and all("define hidden" in unit for unit in units)
-    addresses, code = loader(machine.object_codes(units), [MAIN], resolve)
-    several = Executable(one.signature, one.constants, addresses[MAIN], code, one.text)
+    addresses, code = loader(machine.object_codes(units), [PLAN], resolve)
+    several = Executable(one.signature, one.constants, addresses[PLAN], code, one.text)
     for found, expected in zip(several.run([np.asarray(a) for a in args]), one(*args), strict=True):
         np.testing.assert_array_equal(found, expected)
     if fun is rows:

@@ -15,7 +15,7 @@ from wengert.backends.cpu import freed_memory
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.load import load
-from wengert.backends.cpu.runtime_text import MAIN
+from wengert.backends.cpu.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
 from wengert.config import config
 from wengert.errors import Location
@@ -54,16 +54,16 @@ def compile(  # noqa: A001 - the name that the stages have
     failures = tuple(_failure_from(f) for f in entry.facts["failures"])
     donors = tuple(entry.facts["donors"])
     signature = Signature(tuple(in_types), tuple(out_types), entry.facts["arena"], failures, donors)
-    addresses, code = load(cache.parts(entry), [MAIN], resolve)
+    addresses, code = load(cache.parts(entry), [PLAN], resolve)
     # a constant may be an array that the caller will donate
     copied = True if signature.donated else None
     kept = tuple(np.array(c, order="C", copy=copied) for c in constants)
     made = Executable(
-        signature, kept, addresses[MAIN], code, lambda: str(_compiler().text(program()))
+        signature, kept, addresses[PLAN], code, lambda: str(_compiler().text(program()))
     )
     freed_memory.keep()
     release = worth_releasing(signature, entry.facts["work"])
-    made.fast = fast_entry(signature, made.address, kept, code, release)
+    made.fast = fast_entry(signature, made.plan, kept, code, release)
     made.from_cache = from_cache
     made.compile_seconds = time.perf_counter() - started
     return made

@@ -40,7 +40,7 @@ class _MethodDefinition(ctypes.Structure):
 
 def fast_entry(
     signature: Signature,
-    main: int,
+    plan: int,
     constants: tuple[np.ndarray[Any, Any], ...],
     keep: Any,
     release_gil: bool,
@@ -56,7 +56,7 @@ def fast_entry(
     def fail(code: int, value: int) -> None:
         raise failed(signature.failures[code], value)
 
-    words = specification(signature, main, constants, id(fail), release_gil)
+    words = specification(signature, plan, constants, id(fail), release_gil)
     packed = struct.pack(f"<{len(words)}q", *words)
     definition = _MethodDefinition(b"compiled_program", function[0], _METH_FASTCALL, None)
     owner = (packed, fail, constants, keep, definition, function[1], signature)
@@ -69,7 +69,7 @@ def fast_entry(
 
 def specification(
     signature: Signature,
-    main: int,
+    plan: int,
     constants: tuple[np.ndarray[Any, Any], ...],
     fail: int,
     release_gil: bool,
@@ -89,7 +89,7 @@ def specification(
         layout.INPUTS: len(inputs),
         layout.CONSTANTS: len(constants),
         layout.OUTPUTS: len(outputs),
-        layout.MAIN: main,
+        layout.PROGRAM: plan,
         layout.ARENA: signature.arena,
         layout.RELEASE: int(release_gil),
         layout.FAIL: fail,

@@ -4,7 +4,7 @@
 
 `self` is a tuple whose first item is a bytes object, the specification: 64-bit words that
 `entry.py` writes. The function checks the arguments against it, allocates the outputs and the
-arena, calls the program's main function, and returns a tuple of results. A result in the memory of
+arena, runs the program's plan, and returns a tuple of results. A result in the memory of
 a donated argument is that argument. An argument that is not exactly as specified, or is donated
 and overlaps another, makes it return NotImplemented before anything was done.
 
@@ -14,7 +14,7 @@ another, each as long as its dimensions require.
 
 from __future__ import annotations
 
-from wengert.backends.cpu.runtime_text import INTERRUPTED
+from wengert.backends.cpu.runtime_text import INTERRUPTED, MAIN
 
 ENTRY = "wengert_entry"
 
@@ -23,7 +23,7 @@ ENTRY = "wengert_entry"
     INPUTS,
     CONSTANTS,
     OUTPUTS,
-    MAIN,
+    PROGRAM,
     ARENA,
     RELEASE,
     FAIL,
@@ -362,11 +362,12 @@ done:
 """
 
 _RUN = f"""
-; call the main function; the arena is the stack's, the idle one, or none
+declare i64 @{MAIN}(ptr, ptr, ptr, ptr)
+; run the plan; the arena is the stack's, the idle one, or none
 define internal i64 @run(ptr %spec, ptr %table, ptr %failure) {{
 start:
-  %mainword = call i64 @word(ptr %spec, i64 {MAIN})
-  %main = inttoptr i64 %mainword to ptr
+  %planword = call i64 @word(ptr %spec, i64 {PROGRAM})
+  %plan = inttoptr i64 %planword to ptr
   %size = call i64 @word(ptr %spec, i64 {ARENA})
   %releases = call i64 @word(ptr %spec, i64 {RELEASE})
   %release = icmp ne i64 %releases, 0
@@ -380,7 +381,7 @@ held:
   br i1 %small, label %stack, label %heap
 stack:
   %local = alloca i8, i64 %size, align 64
-  %status1 = call i64 %main(ptr %table, ptr %local, ptr %failure)
+  %status1 = call i64 @{MAIN}(ptr %table, ptr %local, ptr %failure, ptr %plan)
   br label %finished
 heap:
   %block = call ptr @take_arena(i64 %size)
@@ -388,7 +389,7 @@ heap:
   br i1 %none, label %finished, label %use
 use:
   %arena = getelementptr inbounds i8, ptr %block, i64 64
-  %status2 = call i64 %main(ptr %table, ptr %arena, ptr %failure)
+  %status2 = call i64 @{MAIN}(ptr %table, ptr %arena, ptr %failure, ptr %plan)
   call void @put_arena(ptr %block)
   br label %finished
 finished:

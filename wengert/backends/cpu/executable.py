@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from wengert import errors
+from wengert.backends.cpu.runtime_text import MAIN
+from wengert.backends.cpu.support import resolve
 from wengert.ir.types import TensorType
 from wengert.kernels.failed import failed
 from wengert.kernels.loops import Failure
 
 ALIGNMENT = 64
-_Main = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_Main = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Executable:
 
     signature: Signature
     constants: tuple[np.ndarray[Any, Any], ...]
-    address: int
+    plan: int  # its address
     code: Any  # keeps the machine code in memory
     text: Callable[[], str]
     compile_seconds: float = 0.0
@@ -60,7 +62,7 @@ class Executable:
     _main: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._main = _Main(self.address)
+        self._main = _Main(resolve(MAIN))
 
     def __call__(self, *leaves: Any) -> tuple[Any, ...]:
         if len(leaves) != len(self.signature.in_types):
@@ -92,7 +94,7 @@ class Executable:
         arena = np.empty(self.signature.arena + ALIGNMENT, np.uint8)
         start = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
         failure = (ctypes.c_int64 * 2)(0, 0)
-        if self._main(addresses, start, failure):
+        if self._main(addresses, start, failure, self.plan):
             raise failed(self.signature.failures[failure[0] - 1], failure[1])
         return tuple(a[()] if a.ndim == 0 else a for a in outputs)
 

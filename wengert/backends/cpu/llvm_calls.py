@@ -1,4 +1,4 @@
-"""The main function of a program: addresses, kernel calls, threads, BLAS, copies."""
+"""The plan of a program: addresses, kernel calls, threads, BLAS, copies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from wengert.backends.cpu.llvm_collectives import abandoning
 from wengert.backends.cpu.llvm_expr import Module
 from wengert.backends.cpu.runtime_text import (
-    BLAS_BEGIN,
-    BLAS_END,
     DECLARATIONS,
-    MAIN,
-    PARALLEL,
+    FAILURE,
+    MOST_POINTERS,
+    PLAN,
+    SERIAL,
+    caller,
+    kernel_call,
 )
 from wengert.kernels.loops import (
     Buffer,
@@ -27,8 +29,8 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.statements import walk
 
-# Functions that only pass addresses on are not worth LLVM's passes, which took 0.7 ms for them.
-GLUE = "noinline optnone nounwind"
+Word = int | str  # a number, or the name of what has an address
+STEP_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,133 +76,65 @@ class Layout:
 
 
 class Main:
-    """Collects the text of the main function, step by step."""
+    """Collects the plan of a program, step by step: what the runtime's main function does.
+
+    Words: the number of steps, that of the widest step's pointers and one more, whether a BLAS is
+    called, the function and the text that abandon collectives (or null twice). Then each step: the
+    function that calls its kernel, the kernel, the first chunk, the number of chunks (or SERIAL),
+    the number of pointers, the pointers. A pointer is the number of an argument, FAILURE, or -1
+    minus an offset in the arena. A copy has no function, and its length in place of chunks.
+    """
 
     def __init__(self, program: LoopProgram) -> None:
         self.program = program
         self.layout = Layout(program)
-        self.lines: list[str] = []
-        self.prologue: list[str] = []
-        self.pointers: dict[object, str] = {}
-        self._count = 0
-        self.widest = 0  # pointers of a parallel kernel
+        self.steps: list[list[Word]] = []
 
-    def fresh(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
-
-    def pointer(self, buffer: Buffer) -> str:
-        """The address of a buffer, loaded or computed once at the start."""
+    def pointer(self, buffer: Buffer) -> int:
+        """How a buffer's address is named."""
         slot = self.layout.slots.get(buffer)
-        key = ("slot", slot) if slot is not None else ("arena", self.layout.offsets[buffer])
-        if key not in self.pointers:
-            name = self.pointers[key] = self.fresh("%p")
-            if slot is None:
-                offset = self.layout.offsets[buffer]
-                self.prologue.append(
-                    f"  {name} = getelementptr inbounds i8, ptr %arena, i64 {offset}"
-                )
-            else:
-                self.prologue += self._slot(name, slot)
-        return self.pointers[key]
+        return -1 - self.layout.offsets[buffer] if slot is None else slot
 
-    def _slot(self, name: str, slot: int) -> list[str]:
-        return [
-            f"  {name}.slot = getelementptr inbounds ptr, ptr %arguments, i64 {slot}",
-            f"  {name} = load ptr, ptr {name}.slot",
-        ]
-
-    # kernels
-
-    def kernel(self, name: str, buffers: list[Group], checks: bool) -> None:
-        """Call a kernel once."""
-        arguments = [f"ptr {self.pointer(g.buffers[0])}" for g in buffers]
-        if checks:
-            arguments.append("ptr %failure")
-        status = self.fresh("%status")
-        self.lines.append(f"  {status} = call i64 @{name}({', '.join(arguments)})")
-        if checks:
-            self._stop_if(f"icmp ne i64 {status}, 0")
-
-    def _stop_if(self, condition: str) -> None:
-        failed, fine = self.fresh("%failed"), self.fresh("fine")
-        self.lines += [
-            f"  {failed} = {condition}",
-            f"  br i1 {failed}, label %stop, label %{fine}",
-            f"{fine}:",
-        ]
-
-    def parallel(
-        self, module: Module, name: str, buffers: list[Group], checks: bool, chunks: range
+    def kernel(
+        self, module: Module, name: str, buffers: list[Group], checks: bool, chunks: range | None
     ) -> None:
-        """Run a kernel for each chunk number, on the threads that there are."""
-        declare(module, PARALLEL)
-        pointers = [self.pointer(g.buffers[0]) for g in buffers] + ["%failure"] * checks
-        self.widest = max(self.widest, len(pointers))
-        for k, pointer in enumerate(pointers):
-            slot = self.fresh("%entry")
-            self.lines.append(f"  {slot} = getelementptr inbounds ptr, ptr %table, i64 {k}")
-            self.lines.append(f"  store ptr {pointer}, ptr {slot}")
-        self.lines.append(
-            f"  call void @{PARALLEL}(ptr @{name}.chunk, ptr %table, i64 {chunks.start}, "
-            f"i64 {len(chunks)})"
-        )
-        if checks:
-            code = self.fresh("%code")
-            self.lines.append(f"  {code} = load i64, ptr %failure")
-            self._stop_if(f"icmp ne i64 {code}, 0")
+        """Call a kernel, for each chunk number on the threads that there are, or once."""
+        pointers = [self.pointer(g.buffers[0]) for g in buffers] + [FAILURE] * checks
+        first, count = (0, SERIAL) if chunks is None else (chunks.start, len(chunks))
+        function = calling(module, len(pointers))
+        self.steps.append([function, f"@{name}", first, count, len(pointers), *pointers])
 
-    # the whole
-
-    def _copies(self, module: Module) -> None:
+    def _copies(self) -> None:
         """Fill outputs that are inputs, constants or earlier outputs."""
         first = len(self.program.inputs) + len(self.program.constants)
         donors = self.program.donors
         for k, buffer in enumerate(self.program.outputs, first):
             there = self.layout.slots[buffer] == k or donors[k - first] >= 0
-            if there or buffer.nbytes == 0:
-                continue
-            module.declare("@llvm.memcpy.p0.p0.i64", "void", "ptr, ptr, i64, i1")
-            name = self.fresh("%copy")
-            self.prologue += self._slot(name, k)
-            self.lines.append(
-                f"  call void @llvm.memcpy.p0.p0.i64(ptr {name}, ptr {self.pointer(buffer)}, "
-                f"i64 {buffer.nbytes}, i1 false)"
-            )
+            if not there and buffer.nbytes:
+                source = self.pointer(buffer)
+                self.steps.append(["null", "null", 0, buffer.nbytes, 2, k, source])
 
-    def _abandoned(self, module: Module) -> list[str]:
+    def _abandoned(self, module: Module) -> list[Word]:
         """After a failure: waits for the collectives whose memory is about to be given back."""
         statements = (st for step in self.program.steps for st in walk(step.body))
         begun = any(isinstance(st, Communicate) and st.phase is Phase.START for st in statements)
-        return [abandoning(module)] if begun else []
+        return list(abandoning(module)) if begun else ["null", "null"]
 
     def text(self, module: Module) -> str:
-        self._copies(module)
-        if self.widest:
-            self.prologue.append(f"  %table = alloca [{self.widest} x ptr]")
-        before, after = [], []
+        """The plan as a constant; one line for each step."""
+        self._copies()
         own = module.target.masks
-        if any(_calls_blas(kernel, own) for kernel in self.program.steps):
-            declare(module, BLAS_BEGIN)
-            declare(module, BLAS_END)
-            before, after = [f"  call void @{BLAS_BEGIN}()"], [f"  call void @{BLAS_END}()"]
-        return "\n".join(
-            [
-                f"define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure) {GLUE} {{",
-                "start:",
-                *self.prologue,
-                *before,
-                *self.lines,
-                *after,
-                "  ret i64 0",
-                "stop:",
-                *self._abandoned(module),
-                *after,
-                "  ret i64 1",
-                "}",
-                "",
-            ]
-        )
+        blas = any(_calls_blas(kernel, own) for kernel in self.program.steps)
+        widest = max((len(step) - STEP_WORDS for step in self.steps), default=0)
+        head = [len(self.steps), widest + 1, int(blas), *self._abandoned(module)]
+        lines = [head, *self.steps]
+        types = ", ".join("i64" if isinstance(x, int) else "ptr" for line in lines for x in line)
+        words = ",\n  ".join(", ".join(map(_word, line)) for line in lines)
+        return f"@{PLAN} = constant <{{ {types} }}> <{{\n  {words}\n}}>, align 8\n"
+
+
+def _word(x: Word) -> str:
+    return f"i64 {x}" if isinstance(x, int) else f"ptr {x}"
 
 
 def _calls_blas(kernel: Kernel, own: bool) -> bool:
@@ -218,15 +152,13 @@ def declare(module: Module, name: str) -> None:
     module.declare(f"@{name}", result, parameters, " nounwind")
 
 
-def chunk_function(name: str, pointers: int, linkage: str = "internal") -> str:
-    """The kernel as a function of the chunk number and a table of its pointers."""
-    lines = [f"define {linkage} void @{name}.chunk(i64 %chunk, ptr %table) {GLUE} {{"]
-    for k in range(pointers):
-        lines.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k}")
-        lines.append(f"  %p{k} = load ptr, ptr %s{k}")
-    arguments = ", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))])
-    lines += [f"  %status = call i64 @{name}({arguments})", "  ret void", "}", ""]
-    return "\n".join(lines)
+def calling(module: Module, pointers: int) -> str:
+    """The function that calls a kernel, given a table of its address and so many pointers."""
+    if pointers <= MOST_POINTERS:
+        declare(module, caller(pointers))
+        return f"@{caller(pointers)}"
+    module.helpers[caller(pointers)] = kernel_call(pointers, "internal")
+    return f"@{caller(pointers)}"
 
 
 def constant_range(loop: Loop) -> range:

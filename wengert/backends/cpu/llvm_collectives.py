@@ -23,9 +23,9 @@ def print_collective(body: Body, entry: list[str], statement: Communicate) -> st
     return status
 
 
-def abandoning(module: Module) -> str:
-    """A line of the main function that waits for collectives in flight."""
-    return f"  call i64 @{SYMBOL}(ptr {_constant(module, ABANDON)}, ptr null)"
+def abandoning(module: Module) -> tuple[str, str]:
+    """The function, and the text for it, that wait for collectives in flight."""
+    return f"@{SYMBOL}", _constant(module, ABANDON)
 
 
 def _constant(module: Module, text: str) -> str:

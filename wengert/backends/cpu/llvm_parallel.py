@@ -86,7 +86,7 @@ def call(
     """Runs the outlined function for each turn of the loop on the threads."""
     llvm_calls.declare(body.module, PARALLEL)
     first, last = body.value(loop.start), body.value(loop.stop)
-    addresses = [*pointers, *(body.pointers[b] for b in given.local)]
+    addresses = [f"@{name}", *pointers, *(body.pointers[b] for b in given.local)]
     addresses += [body.registers[r] for r in given.registers]
     for index in given.indices:
         slot = body.fresh("%slot")
@@ -102,5 +102,5 @@ def call(
         body.line(f"store ptr {address}, ptr {place}")
     count = body.fresh("%count")
     body.line(f"{count} = sub nsw i64 {last}, {first}")
-    body.line(f"call void @{PARALLEL}(ptr @{name}.chunk, ptr {table}, i64 {first}, i64 {count})")
-    body.module.parts.append(llvm_calls.chunk_function(name, len(addresses)))
+    function = llvm_calls.calling(body.module, len(addresses) - 1)
+    body.line(f"call void @{PARALLEL}(ptr {function}, ptr {table}, i64 {first}, i64 {count})")

@@ -152,17 +152,16 @@ class KernelPrinter:
 
     def text(self) -> str:
         body = self.kernel.body
-        parameters: list[str] = []
+        parameters = ["i64 %chunk"]
         loop = llvm_calls.parallel_loop(self.kernel)
         if loop is not None:
-            parameters.append("i64 %chunk")
             self.body.indices[loop.index] = "%chunk"
             self._set_range(loop)
             body = in_equal_chunks(self.body.module.builder, loop, self.body.place).body
         parameters += self._parameters()
         self._statements(body)
         scope = self.body.scopes[0]
-        linkage = "hidden" if loop is None else "internal"
+        linkage = "hidden" if self.given is NOWHERE else "internal"
         lines = [
             f"define {linkage} i64 @{self.name}({', '.join(parameters)}) noinline nounwind {{",
             "entry:",

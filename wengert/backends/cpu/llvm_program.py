@@ -3,16 +3,19 @@
 Each kernel becomes one function whose pointer parameters are marked `noalias`, so that loops
 vectorise without run-time checks. A kernel that is one parallel loop becomes a function of the
 chunk number. Kernels that differ in nothing but their buffers (the updates of many parameters, the
-layers of a network) are one function, called several times. The exported main function
+layers of a network) are one function, called several times.
 
-    i64 wengert_main(ptr arguments, ptr arena, ptr failure)
+What is exported is a constant, the plan: which kernels to call with which buffers, and how often
+(`llvm_calls.py`). The runtime's main function (`runtime_text.py`), compiled once for all programs,
+
+    i64 wg.main(ptr arguments, ptr arena, ptr failure, ptr plan)
 
 takes a table of the addresses of inputs, constants and outputs, in this order, and returns
 non-zero after a failed check, with the code plus one and the value in `failure`.
 
 The functions can be shared out over several texts, which are compiled at the same time. Only the
-main function calls functions of other texts; these have hidden names in any case, so that the code
-of a function does not depend on how many texts there are.
+plan names functions of other texts; these have hidden names in any case, so that the code of a
+function does not depend on how many texts there are.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ SETTLED = "; its loops are as they will be: few passes\n"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The functions of one kernel, and the declaration of the one that the main function calls."""
+    """The functions of one kernel, and the declaration of the one that the plan names."""
 
     text: str
     declaration: str
@@ -42,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ProgramText:
-    """The LLVM text of a program: what all functions may use, the kernels, the main function."""
+    """The LLVM text of a program: what all functions may use, the kernels, the plan."""
 
     shared: tuple[str, ...]
     groups: tuple[Group, ...]
@@ -54,7 +57,7 @@ class ProgramText:
         return self._text(range(len(self.groups)), True)
 
     def units(self, number: int) -> list[str]:
-        """The program as at most so many texts of about the same length, the main function's first.
+        """The program as at most so many texts of about the same length, the plan's first.
 
         No text is without a kernel.
         """
@@ -102,24 +105,16 @@ def print_program(
             groups.append(_group(printer, [*module.parts[parts:], text]))
         else:
             del module.metadata[first:]
-        chunks = printer.chunks
-        if chunks is None:
-            main.kernel(name, printer.groups, printer.checks)
-        elif chunks:
-            main.parallel(module, name, printer.groups, printer.checks, chunks)
+        if printer.chunks is None or printer.chunks:
+            main.kernel(module, name, printer.groups, printer.checks, printer.chunks)
     text = main.text(module)
     shared = (*module.declarations.values(), *module.helpers.values())
     return ProgramText(shared, tuple(groups), text, tuple(module.metadata))
 
 
 def _group(printer: KernelPrinter, texts: list[str]) -> Group:
-    pointers = len(printer.groups) + printer.checks
-    if printer.chunks is None:
-        parameters = ", ".join(["ptr"] * pointers)
-        declaration = f"declare hidden i64 @{printer.name}({parameters}) nounwind"
-    else:
-        texts = [*texts, llvm_calls.chunk_function(printer.name, pointers, "hidden")]
-        declaration = f"declare hidden void @{printer.name}.chunk(i64, ptr) nounwind"
+    parameters = ", ".join(["i64", *["ptr"] * (len(printer.groups) + printer.checks)])
+    declaration = f"declare hidden i64 @{printer.name}({parameters}) nounwind"
     return Group("\n".join(texts), declaration, printer.settled)
 
 

@@ -9,7 +9,7 @@ which is half as much to compile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from wengert.backends.cpu.llvm_hints import LONG_BODY
 from wengert.backends.cpu.llvm_lanes import Around, Lanes, combined, nothing, numbers, splat
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.backends.cpu.llvm_widen import Widened
+from wengert.ir.types import DType
 from wengert.kernels.loops import Loop, Register
 
 _INT32 = np.dtype(np.int32)
@@ -111,8 +112,13 @@ class VectorLoop:
             body.line(f"store {kind} {new}, ptr {slot}")
 
     def _reduced(self, register: Register, how: str, vector: str) -> str:
-        """All lanes of a vector as one number."""
+        """All lanes of a vector as one number: halves first, which LLVM would find with more work."""
         dtype, lanes = register.dtype, self.plan.lanes
+        while lanes > 4:
+            halves = [self._half(vector, dtype, lanes, k) for k in range(2)]
+            lanes //= 2
+            around = replace(self.around, lanes=lanes)
+            vector = combined(Lanes(around, {}), register, how, *halves)
         kind, whole = value_type(dtype), value_type(dtype, lanes)
         names = {"f": _FLOATS, "b": _BOOLS, "i": _SIGNED}.get(dtype.kind, _UNSIGNED)
         name = f"@llvm.vector.reduce.{names.get(how, how)}.{intrinsic_suffix(dtype, lanes)}"
@@ -124,6 +130,11 @@ class VectorLoop:
         self.body.intrinsic(name, kind, whole)
         flags = "nsz " if dtype.kind == "f" else ""
         return self.body.op(f"call {flags}{kind} {name}({whole} {vector})")
+
+    def _half(self, vector: str, dtype: DType, lanes: int, number: int) -> str:
+        kind, order = value_type(dtype, lanes), value_type(_INT32, lanes // 2)
+        taken = numbers("i32", lanes // 2, number * lanes // 2)
+        return self.body.op(f"shufflevector {kind} {vector}, {kind} poison, {order} {taken}")
 
     # turns
 

@@ -129,6 +129,7 @@ def _few_passes() -> Any:
     passes.add_sroa_pass()
     passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
     return passes
 
 

@@ -6,21 +6,33 @@ idle arena, 4 how many programs run that call a BLAS, 5 the BLAS's own thread co
 
 from __future__ import annotations
 
-MAIN = "wengert_main"  # the function that every program exports
+PLAN = "wengert_plan"  # what every program exports
 RUNTIME = "wengert_runtime"
 CELLS = 8
 TEAM = 128  # the most threads that a loop is spread over
 
-FAIL, PARALLEL, POLL = "wg.fail", "wg.parallel", "wg.poll"
+MAIN, FAIL, PARALLEL, POLL = "wg.main", "wg.fail", "wg.parallel", "wg.poll"
+MOST_POINTERS = 20  # of kernels that are called through a function of the runtime
+SERIAL = -1  # the number of chunks of a kernel that has none
+FAILURE = -(2**63)  # the pointer to the record of failures, where a plan names addresses
 POLL_EVERY = 1 << 16  # turns of a while loop between two looks for signals
 INTERRUPTED = -1  # the failure code under which Python's own exception is waiting
 BLAS_BEGIN, BLAS_END = "wg.blas.begin", "wg.blas.end"
+
+
+def caller(pointers: int) -> str:
+    """The function that calls a kernel of so many pointers."""
+    return f"wg.call.{pointers}"
+
+
 DECLARATIONS = {
+    MAIN: ("i64", "ptr, ptr, ptr, ptr"),
     FAIL: ("void", "ptr, i64, i64"),
     PARALLEL: ("void", "ptr, ptr, i64, i64"),
     POLL: ("i64", "ptr"),
     BLAS_BEGIN: ("void", ""),
     BLAS_END: ("void", ""),
+    **{caller(n): ("i64", "i64, ptr") for n in range(MOST_POINTERS + 1)},
 }
 
 _CELL = f"getelementptr inbounds (i64, ptr @{RUNTIME}, i64 %s)"
@@ -82,7 +94,7 @@ take:
   br i1 %left, label %run, label %exhausted
 run:
   %chunk = add nsw i64 %next, %begin
-  call void %function(i64 %chunk, ptr %table)
+  %status = call i64 %function(i64 %chunk, ptr %table)
   br label %take
 exhausted:
   %turn1 = add nuw nsw i64 %turn, 1
@@ -135,7 +147,7 @@ alone:
 loop:
   %k = phi i64 [ 0, %alone ], [ %k1, %loop ]
   %chunk = add nsw i64 %begin, %k
-  call void %function(i64 %chunk, ptr %table)
+  %status = call i64 %function(i64 %chunk, ptr %table)
   %k1 = add nuw nsw i64 %k, 1
   %more = icmp ult i64 %k1, %count
   br i1 %more, label %loop, label %done
@@ -199,4 +211,130 @@ stop:
 }}
 """
 
-RUNTIME_TEXT = "".join((_FAIL, _WORKER, _PARALLEL, _BLAS, _POLL))
+# Call a kernel, whose address is the first one of the table and whose pointers are the others.
+_KERNEL_CALL = """
+define {linkage} i64 @{name}(i64 %chunk, ptr %table) nounwind {{
+  %kernel = load ptr, ptr %table
+{loads}
+  %status = call i64 %kernel({arguments})
+  ret i64 %status
+}}
+"""
+
+
+def kernel_call(pointers: int, linkage: str = "") -> str:
+    """The text of `caller(pointers)`."""
+    loads: list[str] = []
+    for k in range(pointers):
+        loads.append(f"  %s{k} = getelementptr inbounds ptr, ptr %table, i64 {k + 1}")
+        loads.append(f"  %p{k} = load ptr, ptr %s{k}")
+    arguments = ", ".join(["i64 %chunk", *(f"ptr %p{k}" for k in range(pointers))])
+    return _KERNEL_CALL.format(
+        linkage=linkage, name=caller(pointers), loads="\n".join(loads), arguments=arguments
+    )
+
+
+# Run a program: the steps of its plan (`llvm_calls.py` has the words), after which it returns 0, or
+# 1 once one has failed.
+_MAIN = f"""
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure, ptr %plan) nounwind {{
+start:
+  %steps = load i64, ptr %plan
+  %pwidest = getelementptr inbounds i64, ptr %plan, i64 1
+  %widest = load i64, ptr %pwidest
+  %table = alloca ptr, i64 %widest
+  %pointers = getelementptr inbounds ptr, ptr %table, i64 1
+  %pblas = getelementptr inbounds i64, ptr %plan, i64 2
+  %blas = load i64, ptr %pblas
+  %multiplies = icmp ne i64 %blas, 0
+  %first = getelementptr inbounds i64, ptr %plan, i64 5
+  br i1 %multiplies, label %begin, label %next
+begin:
+  call void @{BLAS_BEGIN}()
+  br label %next
+next:
+  %number = phi i64 [ 0, %start ], [ 0, %begin ], [ %number1, %went ]
+  %step = phi ptr [ %first, %start ], [ %first, %begin ], [ %following, %went ]
+  %all = icmp eq i64 %number, %steps
+  br i1 %all, label %out, label %one
+one:
+  %function = load ptr, ptr %step
+  %pkernel = getelementptr inbounds i64, ptr %step, i64 1
+  %kernel = load ptr, ptr %pkernel
+  store ptr %kernel, ptr %table
+  %pbegin = getelementptr inbounds i64, ptr %step, i64 2
+  %from = load i64, ptr %pbegin
+  %pcount = getelementptr inbounds i64, ptr %step, i64 3
+  %count = load i64, ptr %pcount
+  %psize = getelementptr inbounds i64, ptr %step, i64 4
+  %size = load i64, ptr %psize
+  %names = getelementptr inbounds i64, ptr %step, i64 5
+  %following = getelementptr inbounds i64, ptr %names, i64 %size
+  %none = icmp eq i64 %size, 0
+  br i1 %none, label %filled, label %fill
+fill:
+  %k = phi i64 [ 0, %one ], [ %k1, %fill ]
+  %pname = getelementptr inbounds i64, ptr %names, i64 %k
+  %name = load i64, ptr %pname
+  %isslot = icmp sge i64 %name, 0
+  %index = select i1 %isslot, i64 %name, i64 0
+  %slot = getelementptr inbounds ptr, ptr %arguments, i64 %index
+  %address = load ptr, ptr %slot
+  %offset = xor i64 %name, -1
+  %place = getelementptr inbounds i8, ptr %arena, i64 %offset
+  %isfailure = icmp eq i64 %name, {FAILURE}
+  %own = select i1 %isfailure, ptr %failure, ptr %place
+  %pointer = select i1 %isslot, ptr %address, ptr %own
+  %entry = getelementptr inbounds ptr, ptr %pointers, i64 %k
+  store ptr %pointer, ptr %entry
+  %k1 = add nuw nsw i64 %k, 1
+  %more = icmp ult i64 %k1, %size
+  br i1 %more, label %fill, label %filled
+filled:
+  %number1 = add nuw nsw i64 %number, 1
+  %iscopy = icmp eq ptr %function, null
+  br i1 %iscopy, label %copy, label %run
+copy:
+  %psource = getelementptr inbounds ptr, ptr %pointers, i64 1
+  %target = load ptr, ptr %pointers
+  %source = load ptr, ptr %psource
+  call void @llvm.memcpy.p0.p0.i64(ptr %target, ptr %source, i64 %count, i1 false)
+  br label %went
+run:
+  %serial = icmp eq i64 %count, {SERIAL}
+  br i1 %serial, label %call, label %parallel
+call:
+  %status = call i64 %function(i64 0, ptr %table)
+  br label %went
+parallel:
+  call void @{PARALLEL}(ptr %function, ptr %table, i64 %from, i64 %count)
+  %noted = load i64, ptr %failure
+  br label %went
+went:
+  %failed = phi i64 [ 0, %copy ], [ %status, %call ], [ %noted, %parallel ]
+  %fine = icmp eq i64 %failed, 0
+  br i1 %fine, label %next, label %stop
+stop:
+  %pabandon = getelementptr inbounds i64, ptr %plan, i64 3
+  %abandon = load ptr, ptr %pabandon
+  %begun = icmp ne ptr %abandon, null
+  br i1 %begun, label %drop, label %out
+drop:
+  %ptext = getelementptr inbounds i64, ptr %plan, i64 4
+  %text = load ptr, ptr %ptext
+  %ignored = call i64 %abandon(ptr %text, ptr null)
+  br label %out
+out:
+  %result = phi i64 [ 0, %next ], [ 1, %stop ], [ 1, %drop ]
+  br i1 %multiplies, label %end, label %done
+end:
+  call void @{BLAS_END}()
+  br label %done
+done:
+  ret i64 %result
+}}
+"""
+
+_CALLS = "".join(map(kernel_call, range(MOST_POINTERS + 1)))
+RUNTIME_TEXT = "".join((_CALLS, _MAIN, _FAIL, _WORKER, _PARALLEL, _BLAS, _POLL))
