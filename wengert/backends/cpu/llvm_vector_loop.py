@@ -112,7 +112,7 @@ class VectorLoop:
             body.line(f"store {kind} {new}, ptr {slot}")
 
     def _reduced(self, register: Register, how: str, vector: str) -> str:
-        """All lanes of a vector as one number: halves first, which LLVM would find with more work."""
+        """All lanes of a vector as one number, by halves: LLVM would take longer to find them."""
         dtype, lanes = register.dtype, self.plan.lanes
         while lanes > 4:
             halves = [self._half(vector, dtype, lanes, k) for k in range(2)]
