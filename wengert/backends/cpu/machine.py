@@ -106,7 +106,7 @@ def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, A
     machine, layout = _machine(level, number)
     module = _parsed(source, layout)
     builder = _pass_builder(machine, level)
-    passes = _few_passes() if source.startswith(SETTLED) else builder.getModulePassManager()
+    passes = _few_passes(source) if source.startswith(SETTLED) else builder.getModulePassManager()
     run_passes(passes, module, builder)
     return module, machine
 
@@ -122,14 +122,18 @@ def _pass_builder(machine: Any, level: int) -> Any:
     return llvm.create_pass_builder(machine, tuning)
 
 
-def _few_passes() -> Any:
-    """What brings registers out of memory and simplifies what is printed by rules."""
+def _few_passes(source: str) -> Any:
+    """What brings registers out of memory, for code that is as it will be otherwise.
+
+    Even one pass that looks for simplifications takes longer than these, and finds next to nothing:
+    expressions were simplified and shared before they were printed.
+    """
     passes = llvm.create_new_module_pass_manager()
-    passes.add_always_inliner_pass()
+    if "alwaysinline" in source:
+        passes.add_always_inliner_pass()
+        passes.add_global_dead_code_eliminate_pass()
     passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
     passes.add_simplify_cfg_pass()
-    passes.add_global_dead_code_eliminate_pass()
     return passes
 
 
