@@ -145,6 +145,8 @@ class Lanes:
 
     def _load(self, x: Expr) -> str:
         buffer: Buffer = x.attr
+        if self.around.index not in x.indices:  # of an array that other turns change elsewhere
+            return splat(self.body, self.body.value(x), x.dtype, self.lanes)
         address = self.body.address(buffer, self.body.value(x.args[0]))
         kind, align = memory_type(buffer.dtype, self.lanes), buffer.dtype.itemsize
         if self.mask:
@@ -178,6 +180,7 @@ class Lanes:
         else:
             body.line(f"store {kind} {value}, ptr {address}, align {dtype.itemsize}")
         self._forget((body.place(stmt.buffer),))
+        body.forget((body.place(stmt.buffer),))
 
     # statements
 

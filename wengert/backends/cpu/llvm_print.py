@@ -318,7 +318,7 @@ class KernelPrinter:
         outer = self.body.scopes[-1]
         short = self._runs_once() and is_short(stmt, len(scope.lines))
         rare = short or self._is_edge(stmt)
-        if not rare and innermost(stmt.body):
+        if not rare and innermost(stmt.body) and not any(map(_leaves, stmt.body)):
             self.settled = False
         hint = loop_hint(self.body.module, stmt, len(scope.lines), rare, scope.group)
         length = constant_length(self.body.module.builder, stmt)
@@ -504,6 +504,11 @@ class KernelPrinter:
         scope.lines += self.exit
         body.line("ret i64 1")
         body.start_block(scope, fine)
+
+
+def _leaves(stmt: Stmt) -> bool:
+    """Whether a statement may end the loop around it, or calls what is no code of vectors."""
+    return isinstance(stmt, Check | Gemm | Factorise | Communicate)
 
 
 _PRINTERS: dict[type[Stmt], Callable[[KernelPrinter, Stmt], None]] = {

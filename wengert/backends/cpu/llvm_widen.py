@@ -10,7 +10,8 @@ A loop qualifies if
 - its body is straight: stores, registers of its own, and sums (or products, extremes) into others,
   which it does not read;
 - what it reads and writes in arrays moves by one element a turn, or stands still and is only read;
-- an array that it writes is read and written in one place alone, that of the same turn;
+- an array that it writes is read and written in one place alone, that of the same turn, unless it
+  is proved that turns do not meet (Kind.FREE);
 - the operations have a vector instruction: no library calls, no remainders, no halves.
 """
 
@@ -72,7 +73,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     if registers is None:
         return None
     own, combines = registers
-    walk = _Walk(body, loop.index, changed, own)
+    walk = _Walk(body, loop, changed, own)
     if not all(map(walk.statement, loop.body)):
         return None
     length = constant_length(body.module.builder, loop)
@@ -136,9 +137,10 @@ class _Walk:
     """Looks at all that a loop computes anew in each turn."""
 
     def __init__(
-        self, body: Body, index: Index, changed: frozenset[Place], own: frozenset[Register]
+        self, body: Body, loop: Loop, changed: frozenset[Place], own: frozenset[Register]
     ) -> None:
-        self.body, self.index, self.changed, self.own = body, index, changed, own
+        self.body, self.index, self.changed, self.own = body, loop.index, changed, own
+        self.is_free = loop.kind is Kind.FREE
         self.stored: dict[Place, tuple[Buffer, Expr]] = {}
         self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
         self.seen: set[Expr] = set()
@@ -150,25 +152,27 @@ class _Walk:
         if isinstance(stmt, Store):
             at = (stmt.buffer, stmt.offset)
             place = self.body.place(stmt.buffer)
-            alone = self._same(self.stored.setdefault(place, at), at)
-            met = all(self._same(at, other) for other in self.loaded.get(place, ()))
-            return alone and met and self._moves(*at) and self._values(stmt.value)
+            alone = self._apart(self.stored.setdefault(place, at), at)
+            met = all(self._apart(at, other) for other in self.loaded.get(place, ()))
+            return alone and met and self._step(*at) == 1 and self._values(stmt.value)
         if isinstance(stmt, Declare):
             return self._holds(stmt.register.dtype) and self._values(stmt.init)
         if isinstance(stmt, Assign | Accumulate):
             return self._holds(stmt.register.dtype) and self._values(stmt.value)
         return False
 
-    def _same(self, x: tuple[Buffer, Expr], y: tuple[Buffer, Expr]) -> bool:
+    def _apart(self, x: tuple[Buffer, Expr], y: tuple[Buffer, Expr]) -> bool:
+        """Whether two accesses of an array that is written meet in no turns but the same one."""
         pointers = self.body.pointers
         alike = x[0].dtype == y[0].dtype and pointers[x[0]] == pointers[y[0]]
-        return alike and x[1] is y[1]
+        return self.is_free or (alike and x[1] is y[1])
 
-    def _moves(self, buffer: Buffer, offset: Expr) -> bool:
-        """Whether an access moves by one element a turn."""
+    def _step(self, buffer: Buffer, offset: Expr) -> int | None:
+        """By how many elements an access moves in a turn, if that is known."""
         found = linear_in(self.body.module.builder, offset, {self.index})
-        moves = found is not None and found[0].get(self.index) == 1
-        return moves and self._holds(buffer.dtype)
+        if found is None or not self._holds(buffer.dtype):
+            return None
+        return found[0].get(self.index, 0)
 
     def _holds(self, dtype: DType) -> bool:
         self.widest = max(self.widest, dtype.itemsize)
@@ -210,8 +214,9 @@ class _Walk:
     def _load(self, x: Expr) -> bool:
         place, at = self.body.place(x.attr), (x.attr, x.args[0])
         self.loaded.setdefault(place, []).append(at)
-        alone = place not in self.stored or self._same(self.stored[place], at)
-        return alone and self._moves(*at)
+        alone = place not in self.stored or self._apart(self.stored[place], at)
+        step = self._step(*at)
+        return alone and (step == 1 or (step == 0 and self.is_free))
 
 
 def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
