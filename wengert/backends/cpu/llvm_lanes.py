@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,7 +88,12 @@ class Lanes:
 
     def _needed(self, x: Expr) -> tuple[Expr, ...]:
         same = not varies(self.body, x, self.around.index, self.around.changed)
-        return () if same or x.op is ScalarOp.LOAD else self.body.operands(x)
+        if same or x.op is ScalarOp.LOAD:
+            return ()
+        operands = self.body.operands(x)
+        # the operands of a comparison that decides for 0 are taken by `_unless_equal`
+        inner = operands[0].args if x.op is ScalarOp.SELECT else ()
+        return (*operands, *inner)
 
     def _remember(self, x: Expr) -> None:
         inside = self.body.target
@@ -114,10 +119,19 @@ class Lanes:
             case ScalarOp.GUARD:
                 condition, *values = (self._known[a] for a in x.args)
                 return self._select(condition, values[0], values[1], x.dtype)
+            case ScalarOp.SELECT if x.args[0].op is ScalarOp.EQ and _is_zero(x.args[1]):
+                return self._unless_equal(x)
             case _ if x.op in MATHS:
                 return self._known[self.body.module.expansion(x)]
             case _:
                 return emit_op(self, x, [self._known[a] for a in x.args])
+
+    def _unless_equal(self, x: Expr) -> str:
+        """0 where two values are equal, else a third: machines clear lanes that are left out."""
+        equal, zero, value = x.args
+        unequal = replace(equal, op=ScalarOp.NE)
+        condition = emit_op(self, unequal, [self._known[a] for a in equal.args])
+        return self._select(condition, self._known[value], self._known[zero], x.dtype)
 
     def _select(self, condition: str, value: str, otherwise: str, dtype: DType) -> str:
         kind, truth = value_type(dtype, self.lanes), value_type(BOOL, self.lanes)
@@ -247,6 +261,10 @@ def splat(body: Body, name: str, dtype: DType, lanes: int) -> str:
 def numbers(kind: str, lanes: int, first: int = 0) -> str:
     """first, first + 1, ... as a literal."""
     return f"<{', '.join(f'{kind} {first + k}' for k in range(lanes))}>"
+
+
+def _is_zero(x: Expr) -> bool:
+    return x.is_const and str(x.attr) in ("0", "0.0", "False")
 
 
 def _memory_suffix(dtype: DType, lanes: int) -> str:

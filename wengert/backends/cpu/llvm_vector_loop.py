@@ -1,9 +1,9 @@
 """The frame of a loop of vectors: its turns, what they leave over, sums at its end.
 
-A loop of known length is so many turns of whole vectors, then the vectors left over, then one of
-which the last lanes are masked. Of a loop whose length is known only at run time, whole vectors
-come first while there are any, then masked ones; those with long bodies have masked ones alone,
-which is half as much to compile.
+A loop of known length is so many turns of whole vectors, then the vectors left over, then shorter
+vectors or one of which the last lanes are masked. Of a loop whose length is known only at run time,
+whole vectors come first while there are any, then masked ones; those with long bodies have masked
+ones alone, which is half as much to compile.
 """
 
 from __future__ import annotations
@@ -74,12 +74,26 @@ class VectorLoop:
         length = self.plan.length
         if length is None:
             self._counted(first, self.body.op(f"sub nsw i64 {last}, {first}"), sums)
-        elif length % self.plan.lanes and self.plan.size > LONG_BODY:
+        elif length % self.plan.lanes and self.plan.size > LONG_BODY and not self.plan.in_pieces:
             self._counted(first, str(length), sums)
         else:
             self._known(first, length, sums)
         self._end(sums)
+        if length is not None and self.plan.in_pieces:
+            self._pieces(first, length)
         self.body.forget(self.changed)
+
+    def _pieces(self, first: str, length: int) -> None:
+        """The turns left over by whole vectors, as shorter and shorter ones."""
+        left = length % self.plan.lanes
+        while left:
+            lanes = 1 << (left.bit_length() - 1)
+            plan = replace(self.plan, lanes=lanes, copies=1, length=lanes)
+            piece = VectorLoop(self.body, self.entry, self.loop, plan, self.changed, self.set_range)
+            sums = piece._begin()
+            piece._straight(self._after(first, str(length - left)), [0], sums)
+            piece._end(sums)
+            left -= lanes
 
     # sums
 
@@ -114,6 +128,8 @@ class VectorLoop:
     def _reduced(self, register: Register, how: str, vector: str) -> str:
         """All lanes of a vector as one number, by halves: LLVM would take longer to find them."""
         dtype, lanes = register.dtype, self.plan.lanes
+        if lanes == 1:
+            return self.body.op(f"extractelement {value_type(dtype, 1)} {vector}, i64 0")
         while lanes > 4:
             halves = [self._half(vector, dtype, lanes, k) for k in range(2)]
             lanes //= 2
@@ -194,7 +210,7 @@ class VectorLoop:
         elif turns:
             self._loop(first, str(done), sums)
         self._straight(first, [done + k * lanes for k in range(rest)], sums)
-        if length % lanes:
+        if length % lanes and not self.plan.in_pieces:
             self._straight(first, [length - length % lanes], sums, str(length % lanes))
 
     def _loop(self, first: str, count: str, sums: Names) -> None:

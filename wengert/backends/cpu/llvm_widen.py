@@ -17,7 +17,7 @@ A loop qualifies if
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wengert.backends.cpu.llvm_expr import Body, Place
@@ -35,6 +35,7 @@ from wengert.kernels.loops import (
     Kind,
     Loop,
     Register,
+    Space,
     Stmt,
     Store,
 )
@@ -43,6 +44,11 @@ VECTOR = 64  # bytes
 # Sums of few operations are made in so many vectors side by side, since each addition waits for the
 # one before; long bodies are run for two vectors at a time (see `llvm_hints`).
 SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
+# Turns left over are done by shorter vectors if these have so many operations together. What a
+# masked vector stores cannot be read soon after, before it has arrived in memory.
+FEW_MORE = 60
+# Small local arrays are taken apart into registers where loops over them are written out.
+SMALL = 16
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 
 _WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM, ScalarOp.FREM}
@@ -64,6 +70,12 @@ class Widened:
     own: frozenset[Register]
     size: int
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether turns left over by whole vectors are done by shorter ones, and not by masking."""
+        number = (self.length or 0) % self.lanes
+        return self.size * number.bit_count() <= FEW_MORE
+
 
 def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None:
     """How to write a loop that changes those places with vectors, or None if it is left to LLVM."""
@@ -79,6 +91,10 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     length = constant_length(body.module.builder, loop)
     lanes = _lanes(walk.widest, length)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
+        return None
+    if length is not None and length <= SMALL and walk.is_local:
+        return None
+    if length is None and _just_written(body, {*walk.loaded, *walk.stored}):
         return None
     copies = _copies(walk.size, combines, loop)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
@@ -113,19 +129,26 @@ def _registers(
 
 
 def _lanes(widest: int, length: int | None) -> int | None:
-    """How many numbers a vector has; short loops are one vector if their length is a power of 2."""
-    if widest < 4:
+    """How many numbers a vector has: a power of 2, not more than turns."""
+    if widest < 4 or (length is not None and length < 2):
         return None
     most = VECTOR // widest
-    if length is None or length >= most:
-        return most
-    return length if length >= 2 and length & (length - 1) == 0 else None
+    return most if length is None or length >= most else 1 << (length.bit_length() - 1)
 
 
 def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
     if size <= FEW_OPERATIONS and any(kind_of(r.dtype) == "f" for r in combines):
         return SIDE_BY_SIDE
     return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
+
+
+def _just_written(body: Body, places: Iterable[Place]) -> bool:
+    """Whether the loops around write to an array that the loop reads or writes.
+
+    An element that has just been written on its own is still on its way to memory, and a vector
+    that has it as one of its lanes waits until it is there; so does a read of what was masked.
+    """
+    return any(place in scope.mutated for scope in body.scopes for place in places)
 
 
 def _too_many(turns: int, length: int, size: int) -> bool:
@@ -146,6 +169,7 @@ class _Walk:
         self.seen: set[Expr] = set()
         self.widest = 0
         self.size = 0
+        self.is_local = False  # whether it uses an array that could be in registers
 
     def statement(self, stmt: Stmt) -> bool:
         """Whether it can be one of vectors."""
@@ -169,6 +193,7 @@ class _Walk:
 
     def _step(self, buffer: Buffer, offset: Expr) -> int | None:
         """By how many elements an access moves in a turn, if that is known."""
+        self.is_local |= buffer.space is Space.LOCAL and buffer.size <= SMALL
         found = linear_in(self.body.module.builder, offset, {self.index})
         if found is None or not self._holds(buffer.dtype):
             return None

@@ -12,9 +12,9 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from wengert.backends.cpu.kernel_facts import work
 from wengert.backends.cpu.llvm_expr import Target
 from wengert.backends.cpu.llvm_library import emit_object, run_passes
-from wengert.backends.cpu.llvm_print import work
 from wengert.backends.cpu.llvm_program import SETTLED, ProgramText, print_program
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config

@@ -1,0 +1,120 @@
+"""Loops that are printed as vectors: all lengths, dtypes and ways to combine, as NumPy has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.backends.cpu import machine
+from wengert.backends.cpu.llvm_program import SETTLED
+
+R = np.random.default_rng(7)
+ROWS = 600  # enough for chunks, in which rows are not too short to be worth vectors
+DTYPES = (np.float32, np.float64, np.int32, np.int64)
+needs_masks = pytest.mark.skipif(
+    not machine.target().masks, reason="needs vectors of 512 bits with masks (AVX-512)"
+)
+
+ROW_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda x: np.sum(x, axis=1),
+    "product": lambda x: np.prod(1 + x / 100, axis=1),
+    "max": lambda x: np.max(x, axis=1),
+    "min": lambda x: np.min(x, axis=1),
+    "any": lambda x: np.any(x > 2, axis=1),
+    "all": lambda x: np.all(x > -3, axis=1),
+    "scaled": lambda x: x - np.max(x, axis=1, keepdims=True),
+    "chosen": lambda x: np.where(x == 0, x, np.abs(x) * 2) * (np.arange(x.shape[1]) > 3),
+    "shares": lambda x: x * np.sum(x, axis=1, keepdims=True),
+    "large": lambda x: x > 1,
+}
+
+
+def rows(length: int, dtype: Any) -> np.ndarray:
+    return np.round(R.normal(size=(ROWS, length)) * 3).astype(dtype)
+
+
+def all_of_rows(x: Any) -> dict[str, Any]:
+    return {name: function(x) for name, function in ROW_FUNCTIONS.items()}
+
+
+@pytest.mark.parametrize("length", [1, 3, 21, 64, 77])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_any_length(length: int, dtype: Any) -> None:
+    x = rows(length, dtype)
+    found, expected = wg.jit(all_of_rows)(x), all_of_rows(x)
+    tolerance = 3e-5 if dtype == np.float32 else 1e-12
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype, name
+        np.testing.assert_allclose(found[name], values, rtol=tolerance, err_msg=name)
+
+
+def black_box(x: Any, y: Any) -> Any:
+    """A long body: two vectors at a time, or all of them masked."""
+    z = np.exp(-np.abs(x)) * np.log1p(x * x) + np.tanh(y) / (1 + np.cosh(y))
+    return z * np.sin(z) + np.arctan(x * y) ** 2 + np.sqrt(1 + z * z)
+
+
+@pytest.mark.parametrize("length", [512, 1000, 4097])
+def test_long_bodies(length: int) -> None:
+    x, y = R.normal(size=(2, 40, length))
+    np.testing.assert_allclose(wg.jit(black_box)(x, y), black_box(x, y), rtol=1e-12)
+
+
+def triangle(x: Any) -> Any:
+    """Loops whose length is known only at run time."""
+    y = np.zeros_like(x)
+    total = np.zeros(x.shape[0])
+    for i in range(x.shape[0]):
+        for j in range(i):
+            y[i, j] = 2 * x[i, j] + 1
+        for j in range(i):
+            total[i] += x[i, j] * x[j, j]
+    return y, total
+
+
+def test_lengths_known_at_run_time() -> None:
+    x = R.normal(size=(70, 70))
+    for found, expected in zip(wg.jit(triangle)(x), triangle(x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def recurrence(x: Any) -> Any:
+    """Each turn reads what the one before has written: no vectors."""
+    y = x.copy()
+    for i in range(1, x.shape[0]):
+        y[i] = y[i - 1] * 0.5 + y[i]
+    return y
+
+
+def shifted(x: Any) -> Any:
+    """Reads of other places than those written, in an array of its own."""
+    y = np.zeros_like(x)
+    y[1:-1] = x[2:] - 2 * x[1:-1] + x[:-2]
+    return y
+
+
+@pytest.mark.parametrize("function", [recurrence, shifted])
+def test_turns_that_meet_keep_their_order(function: Any) -> None:
+    x = R.normal(size=203)
+    np.testing.assert_allclose(wg.jit(function)(x), function(x), rtol=1e-12)
+
+
+@needs_masks
+def test_sums_and_maps_are_vectors_as_they_are_printed() -> None:
+    x = rows(64, np.float32)
+    for name in ("sum", "scaled", "chosen"):
+        source = wg.jit(ROW_FUNCTIONS[name]).lower(x).source
+        assert source.startswith(SETTLED) and "<16 x float>" in source
+    assert not wg.jit(recurrence).lower(x[0]).source.startswith(SETTLED)
+
+
+def test_vectors_do_not_depend_on_the_machine_code_of_others() -> None:
+    """Masked or not, in pieces or not: infinities and NaN of lanes that are left out stay out."""
+    x = np.full((ROWS, 21), 2.0)
+    x[0, 20], x[1, 0] = np.inf, np.nan
+    found = wg.jit(lambda x: np.sum(1 / (x - 2.5), axis=1))(x)
+    np.testing.assert_allclose(found, np.sum(1 / (x - 2.5), axis=1))
