@@ -16,29 +16,32 @@ def from_affine(s: ScalarBuilder, function: Affine) -> Expr:
     return total
 
 
+# How operations that may fold are made again, by op; arithmetic of integers alone does.
+_FOLDED: dict[ScalarOp, Callable[..., Expr]] = {
+    ScalarOp.SELECT: ScalarBuilder.select,
+    ScalarOp.GUARD: ScalarBuilder.guard,
+    ScalarOp.AND: ScalarBuilder.and_,
+    ScalarOp.OR: ScalarBuilder.or_,
+    ScalarOp.NOT: ScalarBuilder.not_,
+}
+_ARITHMETIC: dict[ScalarOp, Callable[..., Expr]] = {
+    ScalarOp.ADD: ScalarBuilder.add,
+    ScalarOp.SUB: ScalarBuilder.sub,
+    ScalarOp.MUL: ScalarBuilder.mul,
+}
+
+
 def remade(s: ScalarBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     """`expr` with other operands, folded where they have become constant."""
-    match expr.op:
-        case ScalarOp.SELECT:
-            return s.select(*args)
-        case ScalarOp.GUARD:
-            return s.guard(*args)
-        case ScalarOp.AND:
-            return s.and_(*args)
-        case ScalarOp.OR:
-            return s.or_(*args)
-        case ScalarOp.NOT:
-            return s.not_(*args)
-        case ScalarOp.ADD if expr.dtype.kind in "iu":
-            return s.add(*args)
-        case ScalarOp.SUB if expr.dtype.kind in "iu":
-            return s.sub(*args)
-        case ScalarOp.MUL if expr.dtype.kind in "iu":
-            return s.mul(*args)
-        case op if op in COMPARISONS and args[0].is_const and args[1].is_const:
-            return getattr(s, str(op))(*args)
-        case _:
-            return s.node(expr.op, args, expr.dtype, expr.attr)
+    op = expr.op
+    make = _FOLDED.get(op)
+    if make is None and expr.dtype.kind in "iu":
+        make = _ARITHMETIC.get(op)
+    if make is not None:
+        return make(s, *args)
+    if op in COMPARISONS and args[0].is_const and args[1].is_const:
+        return getattr(s, str(op))(*args)
+    return s.node(op, args, expr.dtype, expr.attr)
 
 
 @dataclass(slots=True)
@@ -64,7 +67,7 @@ class Rewriter:
             return replaced
         if not expr.args:
             return expr
-        args = tuple(self(a) for a in expr.args)
-        if all(a is b for a, b in zip(args, expr.args, strict=True)):
+        args = tuple([self(a) for a in expr.args])
+        if args == expr.args:  # by identity
             return expr
         return remade(self.s, expr, args)

@@ -43,8 +43,8 @@ def in_two_versions(
 ) -> tuple[tuple[Stmt, ...], tuple[Stmt, ...]]:
     """What to run instead of `loop`, and the body of the version that hardly ever runs; or twice
     nothing. Buffers share memory if their `place` is the same."""
-    slow = _slow_functions(s, loop) if _repeatable(loop, place) else {}
-    if not slow:
+    slow = _slow_functions(s, loop)
+    if not slow or not _repeatable(loop, place):
         return (), ()
     flag = Register(BOOL)
     rewrite = _Rewriter(s, {x: expand(s, x, guard=False) for x in slow})
