@@ -34,6 +34,9 @@ SETTLED = "; its loops are as they will be: few passes\n"
 """The first line of texts in which there is no loop that LLVM could make vectors of."""
 
 
+UNSETTLED = 2  # how many times as long a text takes of which LLVM makes vectors
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The functions of one kernel, and the declaration of the one that the plan names."""
@@ -57,21 +60,36 @@ class ProgramText:
         return self._text(range(len(self.groups)), True)
 
     def units(self, number: int) -> list[str]:
-        """The program as at most so many texts of about the same length, the plan's first.
+        """The program as about so many texts of about the same work, the plan's first.
 
-        No text is without a kernel.
+        No text is without a kernel, and none has both settled kernels and others, so that the code
+        of a kernel does not depend on the number.
         """
-        number = min(number, len(self.groups))
+        numbers = range(len(self.groups))
+        kinds = [[k for k in numbers if self.groups[k].settled == x] for x in (False, True)]
+        kinds = [members for members in kinds if members]
+        number = max(min(number, len(self.groups)), len(kinds))
         if number < 2:
             return [self.whole()]
-        lengths = [len(self.main), *[0] * (number - 1)]
-        units: list[list[int]] = [[] for _ in lengths]
-        for k in sorted(range(len(self.groups)), key=lambda k: -len(self.groups[k].text)):
-            free = [n for n in range(number) if not units[n]]
-            least = min(free or range(number), key=lengths.__getitem__)
-            units[least].append(k)
-            lengths[least] += len(self.groups[k].text)
-        return [self._text(sorted(unit), n == 0) for n, unit in enumerate(units)]
+        work = [sum(map(self._work, members)) for members in kinds]
+        first = number if len(kinds) == 1 else round(number * work[0] / sum(work))
+        first = max(first, 1, number - len(kinds[-1]))
+        if len(kinds) == 2:
+            first = min(first, number - 1, len(kinds[0]))
+        shares = [first, number - first]
+        parts = [x for k, members in enumerate(kinds) for x in self._shared(members, shares[k])]
+        return [self._text(sorted(part), n == 0) for n, part in enumerate(parts)]
+
+    def _shared(self, members: Sequence[int], number: int) -> list[list[int]]:
+        """Kernels in so many lots of about the same work."""
+        lots: list[list[int]] = [[] for _ in range(number)]
+        for k in sorted(members, key=lambda k: -self._work(k)):
+            min(lots, key=lambda lot: (sum(map(self._work, lot)), len(lot))).append(k)
+        return lots
+
+    def _work(self, k: int) -> int:
+        """How much there is to compile in a kernel, in characters of a settled one."""
+        return len(self.groups[k].text) * (1 if self.groups[k].settled else UNSETTLED)
 
     def _text(self, members: Sequence[int], with_main: bool) -> str:
         absent = sorted(set(range(len(self.groups))).difference(members))

@@ -67,9 +67,12 @@ def text(program: LoopProgram) -> str:
 
 
 def units(program: LoopProgram) -> list[str]:
-    """The same as some texts, as many as there are threads to compile them."""
-    threads = config().compile_threads or min(thread_count(), _MOST_UNITS)
-    return _printed(program).units(threads)
+    """The same as some texts, about as many as there are threads to compile them."""
+    return _printed(program).units(_threads())
+
+
+def _threads() -> int:
+    return config().compile_threads or min(thread_count(), _MOST_UNITS)
 
 
 def _printed(program: LoopProgram) -> ProgramText:
@@ -143,18 +146,20 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
     Texts that are to be taken `as_written`, in vectors already, are not optimised.
     """
     found: list[bytes | BaseException] = [b""] * len(sources)
+    together = max(1, min(len(sources), _threads()))
 
     def make(number: int) -> None:
-        try:
-            with _machine_lock(number):
-                found[number] = _emitted(sources[number], number, as_written)
-        except BaseException as error:  # raised again in the thread that asked
-            found[number] = error
+        for k in range(number, len(sources), together):
+            try:
+                with _machine_lock(number):
+                    found[k] = _emitted(sources[k], number, as_written)
+            except BaseException as error:  # raised again in the thread that asked
+                found[k] = error
 
     with LOCK:
-        for number in range(len(sources)):
+        for number in range(together):
             _machine(_LEVEL, number)
-        threads = [threading.Thread(target=make, args=(k,)) for k in range(1, len(sources))]
+        threads = [threading.Thread(target=make, args=(k,)) for k in range(1, together)]
         for thread in threads:
             thread.start()
         make(0)
