@@ -52,6 +52,49 @@ def test_rows_of_any_length(length: int, dtype: Any) -> None:
         np.testing.assert_allclose(found[name], values, rtol=tolerance, err_msg=name)
 
 
+STEPS: dict[str, Callable[[Any, Any], Any]] = {
+    "backwards": lambda x, k: x[:, ::-1] * 2,
+    "every second": lambda x, k: x[:, ::2] + x[:, 1::2],
+    "columns": lambda x, k: np.transpose(x.reshape(-1, 8, x.shape[1] // 8), (0, 2, 1)) + 1,
+    "gathered": lambda x, k: x[:, k] * 0.5,
+    "complex": lambda x, k: (x[:, ::2] + 1j * x[:, 1::2]) * (x[:, 1::2] - 2j),
+    "pairs": lambda x, k: np.conj(x[:, ::2] - 1j * x[:, 1::2]),
+}
+
+
+def all_steps(x: Any, k: Any) -> dict[str, Any]:
+    return {name: function(x, k) for name, function in STEPS.items()}
+
+
+@pytest.mark.parametrize("length", [16, 72, 304])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_steps_between_lanes(length: int, dtype: Any) -> None:
+    x, k = R.normal(size=(40, length)).astype(dtype), R.permutation(length)
+    found, expected = wg.jit(all_steps)(x, k), all_steps(x, k)
+    for name, values in expected.items():
+        tolerance = 1e-6 if dtype == np.float32 else 1e-14
+        np.testing.assert_allclose(found[name], values, rtol=tolerance, err_msg=name)
+
+
+def fed(x: Any) -> Any:
+    """Neighbours, of which the second is made of the first."""
+    y = np.zeros(2 * x.size)
+    for i in range(x.size):
+        y[2 * i] = x[i] + 1
+        y[2 * i + 1] = y[2 * i] * x[i]
+    return y
+
+
+def tangled(x: Any) -> Any:
+    """Pairs that overlap those of the turn before."""
+    y = np.zeros(2 * x.size + 2)
+    for i in range(x.size):
+        y[2 * i + 2] = x[i]
+        y[2 * i] = 2 * x[i]
+        y[2 * i + 1] = 3 * x[i]
+    return y
+
+
 def black_box(x: Any, y: Any) -> Any:
     """A long body: two vectors at a time, or all of them masked."""
     z = np.exp(-np.abs(x)) * np.log1p(x * x) + np.tanh(y) / (1 + np.cosh(y))
@@ -97,7 +140,7 @@ def shifted(x: Any) -> Any:
     return y
 
 
-@pytest.mark.parametrize("function", [recurrence, shifted])
+@pytest.mark.parametrize("function", [recurrence, shifted, fed, tangled])
 def test_turns_that_meet_keep_their_order(function: Any) -> None:
     x = R.normal(size=203)
     np.testing.assert_allclose(wg.jit(function)(x), function(x), rtol=1e-12)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from wengert.backends.cpu.llvm_access import (
+    gather,
+    is_gathered,
+    is_pair,
+    read,
+    step_of,
+    write,
+    write_pairs,
+)
 from wengert.backends.cpu.llvm_expr import Body, Place
 from wengert.backends.cpu.llvm_ops import emit_op
-from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, memory_type, value_type
+from wengert.backends.cpu.llvm_types import constant, value_type
 from wengert.backends.cpu.llvm_widen import varies
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp
 from wengert.ir.types import BOOL, INT64, DType
@@ -88,8 +97,11 @@ class Lanes:
 
     def _needed(self, x: Expr) -> tuple[Expr, ...]:
         same = not varies(self.body, x, self.around.index, self.around.changed)
-        if same or x.op is ScalarOp.LOAD:
+        if same:
             return ()
+        if x.op is ScalarOp.LOAD:
+            gathered = is_gathered(step_of(self.body, self.around.index, x.args[0]))
+            return x.args if gathered else ()
         operands = self.body.operands(x)
         # the operands of a comparison that decides for 0 are taken by `_unless_equal`
         inner = operands[0].args if x.op is ScalarOp.SELECT else ()
@@ -161,42 +173,38 @@ class Lanes:
         buffer: Buffer = x.attr
         if self.around.index not in x.indices:  # of an array that other turns change elsewhere
             return splat(self.body, self.body.value(x), x.dtype, self.lanes)
-        address = self.body.address(buffer, self.body.value(x.args[0]))
-        kind, align = memory_type(buffer.dtype, self.lanes), buffer.dtype.itemsize
-        if self.mask:
-            truth = value_type(BOOL, self.lanes)
-            name = f"@llvm.masked.load.{_memory_suffix(buffer.dtype, self.lanes)}.p0"
-            self.intrinsic(name, kind, f"ptr, i32, {truth}, {kind}")
-            loaded = self.op(
-                f"call {kind} {name}(ptr {address}, i32 {align}, {truth} {self.mask}, "
-                f"{kind} zeroinitializer)"
-            )
-        else:
-            loaded = self.op(f"load {kind}, ptr {address}, align {align}")
-        if buffer.dtype.kind != "b":
-            return loaded
-        return self.op(f"icmp ne {kind} {loaded}, zeroinitializer")
+        step = step_of(self.body, self.around.index, x.args[0])
+        if step is None or is_gathered(step):
+            return gather(self, buffer, self._known[x.args[0]])
+        return read(self, buffer, x.args[0], step)
 
     def _store(self, stmt: Store) -> None:
-        body, dtype = self.body, stmt.buffer.dtype
-        value = self.value(stmt.value)
-        address = body.address(stmt.buffer, body.value(stmt.offset))
-        kind, truth = memory_type(dtype, self.lanes), value_type(BOOL, self.lanes)
-        if dtype.kind == "b":
-            value = self.op(f"zext {truth} {value} to {kind}")
-        if self.mask:
-            name = f"@llvm.masked.store.{_memory_suffix(dtype, self.lanes)}.p0"
-            self.intrinsic(name, "void", f"{kind}, ptr, i32, {truth}")
-            body.line(
-                f"call void {name}({kind} {value}, ptr {address}, i32 {dtype.itemsize}, "
-                f"{truth} {self.mask})"
-            )
-        else:
-            body.line(f"store {kind} {value}, ptr {address}, align {dtype.itemsize}")
+        body, step = self.body, step_of(self.body, self.around.index, stmt.offset)
+        assert step in (1, -1)
+        write(self, stmt.buffer, stmt.offset, step, self.value(stmt.value))
         self._forget((body.place(stmt.buffer),))
         body.forget((body.place(stmt.buffer),))
 
+    def _store_pair(self, first: Store, second: Store) -> None:
+        values = self.value(first.value), self.value(second.value)
+        write_pairs(self, first.buffer, first.offset, values)
+        self._forget((self.body.place(first.buffer),))
+        self.body.forget((self.body.place(first.buffer),))
+
     # statements
+
+    def statements(self, body: Sequence[Stmt]) -> None:
+        """Prints the statements of the loop."""
+        done = 0
+        while done < len(body):
+            pair = body[done : done + 2]
+            if len(pair) == 2 and is_pair(self.around.index, *pair):
+                first, second = pair
+                assert isinstance(first, Store) and isinstance(second, Store)
+                self._store_pair(first, second)
+            else:
+                self.statement(pair[0])
+            done += 2 if len(pair) == 2 and is_pair(self.around.index, *pair) else 1
 
     def statement(self, stmt: Stmt) -> None:
         """Prints a statement of the loop."""
@@ -265,10 +273,6 @@ def numbers(kind: str, lanes: int, first: int = 0) -> str:
 
 def _is_zero(x: Expr) -> bool:
     return x.is_const and str(x.attr) in ("0", "0.0", "False")
-
-
-def _memory_suffix(dtype: DType, lanes: int) -> str:
-    return f"v{lanes}i8" if dtype.kind == "b" else intrinsic_suffix(dtype, lanes)
 
 
 def nothing(how: str, dtype: DType) -> object:

@@ -164,8 +164,7 @@ class VectorLoop:
             self.set_range(self.loop)
             mask = self._mask(left, k) if left else ""
             lanes = Lanes(self.around, sums[k], mask)
-            for stmt in self.loop.body:
-                lanes.statement(stmt)
+            lanes.statements(self.loop.body)
             body.pop()
             copies.append(scope.lines)
             label = scope.label
@@ -190,8 +189,7 @@ class VectorLoop:
                 self.set_range(self.loop)
                 mask = self._mask(left, 0) if left else ""
                 lanes = Lanes(self.around, slots, mask, leaves=True)
-                for stmt in self.loop.body:
-                    lanes.statement(stmt)
+                lanes.statements(self.loop.body)
 
     def _after(self, first: str, count: str) -> str:
         """The index of a turn, so many after the first; in the scope being printed into."""

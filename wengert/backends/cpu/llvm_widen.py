@@ -9,7 +9,8 @@ for machines without masks, on which the elements left over would need a loop of
 A loop qualifies if
 - its body is straight: stores, registers of its own, and sums (or products, extremes) into others,
   which it does not read;
-- what it reads and writes in arrays moves by one element a turn, or stands still and is only read;
+- what it reads and writes in arrays moves by steps for which `llvm_access.py` has accesses, or it
+  stands still and is only read;
 - an array that it writes is read and written in one place alone, that of the same turn, unless it
   is proved that turns do not meet (Kind.FREE);
 - the operations have a vector instruction: no library calls, no remainders, no halves.
@@ -19,13 +20,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
+from wengert.backends.cpu.llvm_access import (
+    is_gathered,
+    is_pair,
+    is_read,
+    is_written,
+    step_of,
+)
 from wengert.backends.cpu.llvm_expr import Body, Place
 from wengert.backends.cpu.llvm_hints import LONG_BODY, LONG_LOOP
 from wengert.backends.cpu.llvm_ops import RULES
 from wengert.backends.cpu.versions import constant_length
 from wengert.ir.floats import is_half, kind_of
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, linear_in
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, affine
 from wengert.ir.types import DType
 from wengert.kernels.loops import (
     Accumulate,
@@ -86,6 +95,12 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     own, combines = registers
     walk = _Walk(body, loop, changed, own)
+    walk.paired = {
+        id(st)
+        for first, second in pairwise(loop.body)
+        if is_pair(loop.index, first, second) and not _feeds(body, first, second)
+        for st in (first, second)
+    }
     if not all(map(walk.statement, loop.body)):
         return None
     length = constant_length(body.module.builder, loop)
@@ -94,7 +109,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     if length is not None and length <= SMALL and walk.is_local:
         return None
-    if length is None and _just_written(body, {*walk.loaded, *walk.stored}):
+    if length is None and not walk.is_free and _just_written(body, {*walk.loaded, *walk.stored}):
         return None
     copies = _copies(walk.size, combines, loop)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
@@ -142,6 +157,12 @@ def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
     return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
 
 
+def _feeds(body: Body, first: Stmt, second: Stmt) -> bool:
+    """Whether a store may be read by the value of the next one."""
+    assert isinstance(first, Store) and isinstance(second, Store)
+    return body.place(first.buffer) in body.reads(second.value)
+
+
 def _just_written(body: Body, places: Iterable[Place]) -> bool:
     """Whether the loops around write to an array that the loop reads or writes.
 
@@ -167,6 +188,7 @@ class _Walk:
         self.stored: dict[Place, tuple[Buffer, Expr]] = {}
         self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
         self.seen: set[Expr] = set()
+        self.paired: set[int] = set()  # stores of pairs, by identity
         self.widest = 0
         self.size = 0
         self.is_local = False  # whether it uses an array that could be in registers
@@ -178,7 +200,11 @@ class _Walk:
             place = self.body.place(stmt.buffer)
             alone = self._apart(self.stored.setdefault(place, at), at)
             met = all(self._apart(at, other) for other in self.loaded.get(place, ()))
-            return alone and met and self._step(*at) == 1 and self._values(stmt.value)
+            step = self._step(*at)
+            written = self._holds(stmt.buffer.dtype) and (
+                is_written(step) or id(stmt) in self.paired
+            )
+            return alone and met and written and self._values(stmt.value)
         if isinstance(stmt, Declare):
             return self._holds(stmt.register.dtype) and self._values(stmt.init)
         if isinstance(stmt, Assign | Accumulate):
@@ -189,15 +215,18 @@ class _Walk:
         """Whether two accesses of an array that is written meet in no turns but the same one."""
         pointers = self.body.pointers
         alike = x[0].dtype == y[0].dtype and pointers[x[0]] == pointers[y[0]]
-        return self.is_free or (alike and x[1] is y[1])
+        if self.is_free or (alike and x[1] is y[1]):
+            return True
+        first, second = affine(x[1]), affine(y[1])
+        if not alike or first is None or second is None or first.terms != second.terms:
+            return False
+        step = first.terms.get(self.index, 0)
+        return step != 0 and (first.const - second.const) % step != 0
 
     def _step(self, buffer: Buffer, offset: Expr) -> int | None:
         """By how many elements an access moves in a turn, if that is known."""
         self.is_local |= buffer.space is Space.LOCAL and buffer.size <= SMALL
-        found = linear_in(self.body.module.builder, offset, {self.index})
-        if found is None or not self._holds(buffer.dtype):
-            return None
-        return found[0].get(self.index, 0)
+        return step_of(self.body, self.index, offset)
 
     def _holds(self, dtype: DType) -> bool:
         self.widest = max(self.widest, dtype.itemsize)
@@ -241,7 +270,13 @@ class _Walk:
         self.loaded.setdefault(place, []).append(at)
         alone = place not in self.stored or self._apart(self.stored[place], at)
         step = self._step(*at)
-        return alone and (step == 1 or (step == 0 and self.is_free))
+        if not alone or not self._holds(x.attr.dtype):
+            return False
+        if self.index not in x.args[0].indices:
+            return self.is_free
+        if is_gathered(step) and not self._values(x.args[0]):
+            return False
+        return is_read(step, x.attr.dtype)
 
 
 def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
