@@ -10,6 +10,7 @@ import pytest
 import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.executable import Executable
+from wengert.backends.cpu.llvm_program import SETTLED
 from wengert.backends.cpu.load import _load_by_llvm, load
 from wengert.backends.cpu.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
@@ -53,6 +54,26 @@ def test_several_texts_compute_what_one_does(fun: Any, args: Any, number: int, l
     if fun is rows:
         with pytest.raises(IndexError):
             several.run([args[0], np.asarray(500)])
+
+
+def mixed(x: Any) -> Any:
+    """A sum, which is printed as vectors, and a recurrence, which is not."""
+    y = x.copy()
+    for i in range(1, x.shape[0]):
+        y[i] = y[i - 1] * 0.5 + x[i]
+    return np.sum(np.exp(x)), y
+
+
+def test_kernels_of_both_kinds_are_never_in_one_text() -> None:
+    program = machine._printed(wg.jit(mixed).lower(np.ones(4000))._kernels)
+    if machine.target().masks:
+        assert {group.settled for group in program.groups} == {False, True}
+    for number in (1, 2, 3, 9):
+        units = program.units(number)
+        assert "@wengert_plan = constant" in units[0]
+        for unit in units:
+            kinds = {group.settled for group in program.groups if group.text in unit}
+            assert kinds == {unit.startswith(SETTLED)}
 
 
 def test_a_text_that_llvm_rejects_is_an_error_in_the_thread_that_asked() -> None:

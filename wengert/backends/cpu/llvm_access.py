@@ -74,9 +74,8 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     dtype, lanes, body = buffer.dtype, e.lanes, e.body
     first = body.value(offset)
     if step == -1:
-        last = e.op(f"sub nsw i64 {first}, {lanes - 1}")
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
-        found = _read(e, dtype, lanes, body.address(buffer, last), mask)
+        found = _read(e, dtype, lanes, _last(e, buffer, first), mask)
         found = _turned(e, found, memory_type(dtype, lanes))
     elif step == 2:
         found = _read(e, dtype, 2 * lanes, body.address(buffer, first), _every_second(e))
@@ -108,14 +107,14 @@ def gather(e: Vectors, buffer: Buffer, offsets: str) -> str:
 def write(e: Vectors, buffer: Buffer, offset: Expr, step: int, value: str) -> None:
     """Writes a vector whose first lane goes to `offset`."""
     dtype, lanes, mask = buffer.dtype, e.lanes, e.mask
-    first = e.body.value(offset)
+    address = e.body.address(buffer, e.body.value(offset))
     if dtype.kind == "b":
         value = e.op(f"zext {value_type(BOOL, lanes)} {value} to {memory_type(dtype, lanes)}")
     if step == -1:
-        first = e.op(f"sub nsw i64 {first}, {lanes - 1}")
+        address = _last(e, buffer, e.body.value(offset))
         value = _turned(e, value, memory_type(dtype, lanes))
         mask = _turned(e, mask, value_type(BOOL, lanes)) if mask else ""
-    _write(e, dtype, lanes, e.body.address(buffer, first), value, mask)
+    _write(e, dtype, lanes, address, value, mask)
 
 
 def write_pairs(e: Vectors, buffer: Buffer, offset: Expr, values: tuple[str, str]) -> None:
@@ -153,6 +152,16 @@ def _read(e: Vectors, dtype: DType, lanes: int, address: str, mask: str) -> str:
     e.intrinsic(name, kind, f"ptr, i32, {truth}, {kind}")
     operands = f"ptr {address}, i32 {dtype.itemsize}, {truth} {mask}, {kind} zeroinitializer"
     return e.op(f"call {kind} {name}({operands})")
+
+
+def _last(e: Vectors, buffer: Buffer, first: str) -> str:
+    """The address of the last lane of a vector that is read backwards from `first`.
+
+    It may lie before the array if the lane is masked, so it is not said to be `inbounds`.
+    """
+    place = e.op(f"sub nsw i64 {first}, {e.lanes - 1}")
+    kind = memory_type(buffer.dtype)
+    return e.op(f"getelementptr {kind}, ptr {e.body.pointers[buffer]}, i64 {place}")
 
 
 def _every_second(e: Vectors) -> str:
