@@ -60,7 +60,7 @@ FEW_MORE = 60
 SMALL = 16
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 
-_WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM, ScalarOp.FREM}
+_WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM}
 
 
 @dataclass(frozen=True, slots=True)
