@@ -111,7 +111,9 @@ def gradients(count: int, n: int, targets: dict[str, float]) -> list[Workload]:
 
 WORKLOADS = (
     *gradients(10_000, 4, {"jax": 3}),
+    *gradients(1_000, 8, {"jax": 3}),
     *gradients(1_000, 16, {"jax": 3}),
+    *gradients(1_000, 32, {"jax": 3}),
     *gradients(1, 200, {"jax": 1}),
     *(
         Workload(

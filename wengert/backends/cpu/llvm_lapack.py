@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wengert.backends.cpu import small_eigen
+import numpy as np
+
+from wengert.backends.cpu import small_eigen, small_factors
 from wengert.backends.cpu.libraries import integer_bits
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
@@ -140,10 +142,29 @@ class _Printer:
         self.body.module.helpers[name] = f"{name} = internal constant [2 x {self.kind}] {value}"
         return name
 
+    @property
+    def is_small(self) -> bool:
+        """Whether wengert's own loops take the place of LAPACK's."""
+        return self.pair == 1 and 1 <= self.shape()[0] <= small_factors.LARGEST
+
+    def small(self, routine: str, arguments: Sequence[str | int]) -> None:
+        """Calls one of wengert's own loops with addresses and integers."""
+        symbol = f"@{small_factors.name(routine, self.call.out.buffer.dtype)}"
+        listed = small_factors.PARAMETERS[routine].format(kind=self.kind)
+        self.body.module.declare(symbol, "void", listed)
+        pairs = zip(listed.split(", "), arguments, strict=True)
+        self.body.line(f"call void {symbol}({', '.join(f'{t} {x}' for t, x in pairs)})")
+
     def triangular(self, flags: str) -> None:
         """X of A X = B, or A' X = B: as X' A' = B' and X' A = B' on what LAPACK sees, A', B'."""
         (n, _), (_, m) = self.shape(0), self.shape(1)
         uplo, trans, diag = flags
+        if self.is_small and m:
+            lanes = small_factors.lanes(self.call.out.buffer.dtype)
+            order = small_factors.substitution(n, uplo == "L", trans == "T")
+            places = [self.source(0), self.source(1), self.out(0), self.stack(n * lanes)]
+            self.small("trsm", [*places, *order, int(diag == "U"), n, m, lanes])
+            return
         self.copy(self.out(0), self.source(1), n * m)
         one = self.one()
         seen = "U" if uplo == "L" else "L"
@@ -166,6 +187,14 @@ def _potrf(p: _Printer) -> None:
 
 def _getrf(p: _Printer) -> None:
     n, _ = p.shape()
+    if p.is_small:
+        dtype = p.call.out.buffer.dtype
+        wide = small_factors.lanes(dtype)
+        vectors = -(-n // wide)
+        room, tiny = p.stack((n + 1) * vectors * wide), float(np.finfo(dtype).tiny)
+        sizes = [n, vectors * wide, vectors]
+        p.small("getrf", [p.source(0), p.out(0), room, room, constant(tiny, dtype), *sizes])
+        return
     end = p.pair * n * n
     p.copy(p.out(0), p.source(0), n * n)
     status, pivots = p.status(), p.room(n, 8)

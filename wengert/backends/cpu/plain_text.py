@@ -1,10 +1,16 @@
 """LLVM text of plain Python loops, for functions that all programs share.
 
 The functions are run by Python too, which is how they are tested. What they may use: parameters
-annotated `Numbers` (flat arrays that do not overlap), `int`, `float`; variables that keep one type;
-`for` over ranges, `while`, `if`, assignments, calls of each other; arithmetic, comparisons, `and`,
-`or`, `not`, choices, and `sqrt`, `copysign`, `abs`. What `capture` makes of a user's loops is a
-program of arrays, whose buffers and sizes are fixed; these are C functions for any size.
+annotated `Numbers` or `Scalars` (flat arrays), `int`, `float`; variables that keep one type; `for`
+over ranges, `while`, `if`, assignments, calls of each other, given arrays from an element on;
+arithmetic, comparisons, `and`, `or`, `not`, choices, and `sqrt`, `copysign`, `abs`, `int`. What
+`capture` makes of a user's loops is a program of arrays, whose buffers and sizes are fixed; these
+are C functions for any size.
+
+With `lanes`, an element of `Numbers` is a vector, of so many matrices or columns side by side, and
+all that is computed of one is a vector too; a scalar is spread where it meets one. Choices between
+vectors are made lane by lane, branches hang on scalars. Lanes know nothing of one another: what is
+in one has the same bits whatever is in the others.
 """
 
 from __future__ import annotations
@@ -15,10 +21,14 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from wengert.backends.cpu.gemm_kernels import VECTORS
 from wengert.backends.cpu.llvm_function import Function
 
 Numbers = list[float]
 """A flat array, in Python anything that is indexed."""
+
+Scalars = list[float]
+"""A flat array whose elements are no vectors, whatever the lanes are."""
 
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _ORDER = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
@@ -28,36 +38,66 @@ _Typed = tuple[str, str]
 """LLVM's type of a value, and the value."""
 
 
-def module(functions: Sequence[Callable[..., None]], kind: str, symbol: str) -> str:
+_SUFFIXES = {"double": "f64", "float": "f32"}
+
+
+def module(
+    functions: Sequence[Callable[..., None]],
+    kind: str,
+    symbol: str,
+    lanes: int = 1,
+    given: Mapping[str, str] | None = None,
+) -> str:
     """The text of functions for numbers of a kind (`double` or `float`).
 
-    The last function calls the others, and is exported as `symbol`.
+    The last function calls the others, and is exported as `symbol`. `given` has the symbols of
+    functions that they may call besides, whose text is written elsewhere. Without lanes, arrays do
+    not overlap.
     """
-    suffix = {"double": "f64", "float": "f32"}[kind]
-    heads = [
-        f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * (1 + (name == 'copysign')))})"
-        for name in _INTRINSICS.values()
-    ]
-    names = {f.__name__: f"plain.{f.__name__}" for f in functions}
+    heads = [_declared(name, t) for name in _INTRINSICS.values() for t in _types(kind, lanes)]
+    names = {f.__name__: f"plain.{f.__name__}" for f in functions} | dict(given or {})
     names[functions[-1].__name__] = symbol
-    return "\n".join([*heads, *(_Printer(f, kind, names).text() for f in functions)])
+    return "\n".join([*heads, *(_Printer(f, kind, names, lanes).text() for f in functions)])
+
+
+def _types(kind: str, lanes: int) -> tuple[str, ...]:
+    """LLVM's types of numbers."""
+    return (kind,) if lanes == 1 else (kind, f"<{lanes} x {kind}>")
+
+
+def _declared(name: str, t: str) -> str:
+    return f"declare {t} {_intrinsic(name, t)}({', '.join([t] * (1 + (name == 'copysign')))})"
+
+
+def _intrinsic(name: str, t: str) -> str:
+    """The symbol of an intrinsic for numbers of a type."""
+    count, _, kind = t.strip("<>").rpartition(" x ")
+    return f"@llvm.{name}.{'v' * bool(count)}{count}{_SUFFIXES[kind]}"
 
 
 class _Printer:
     """The text of one function. Variables are memory, which LLVM takes into registers."""
 
-    def __init__(self, function: Callable[..., None], kind: str, names: Mapping[str, str]) -> None:
+    def __init__(
+        self, function: Callable[..., None], kind: str, names: Mapping[str, str], lanes: int
+    ) -> None:
         tree: Any = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
         self.body: list[ast.stmt] = tree.body
         self.kind = kind
+        self.lanes = lanes
+        self.wide = _types(kind, lanes)[-1]
         self.names = names
-        types = {"Numbers": "ptr", "int": "i64", "float": kind}
+        types = {"Numbers": "ptr", "Scalars": "ptr", "int": "i64", "float": kind}
         given = [(p.arg, types[p.annotation.id]) for p in tree.args.args]
-        listed = ", ".join(f"{t}{' noalias' * (t == 'ptr')} %{name}" for name, t in given)
+        apart = " noalias" * (lanes == 1)
+        listed = ", ".join(f"{t}{apart * (t == 'ptr')} %{name}" for name, t in given)
         symbol = names[function.__name__]
         linkage = "internal" if symbol.startswith("plain.") else ""
-        self.f = Function(f"void @{symbol}({listed})", linkage)
-        self.arrays = {name for name, t in given if t == "ptr"}
+        attributes = "nounwind" if lanes == 1 else f"nounwind {VECTORS}"
+        self.f = Function(f"void @{symbol}({listed})", linkage, attributes)
+        elements = {"Numbers": self.wide, "Scalars": kind}
+        notes = {p.arg: p.annotation.id for p in tree.args.args}
+        self.arrays = {name: elements[notes[name]] for name, t in given if t == "ptr"}
         self.rooms: dict[str, _Typed] = {}
         self.given = [(name, t) for name, t in given if t != "ptr"]
 
@@ -95,16 +135,34 @@ class _Printer:
         if isinstance(target, ast.Name):
             self._assign(target.id, value)
         else:
-            self.f.line(f"store {self.kind} {value[1]}, ptr {self._place(target)}")
+            t, place = self._place(target)
+            self.f.line(f"store {t} {self._spread(value, t)}, ptr {place}{self._aligned(t)}")
 
     def _assign(self, name: str, value: _Typed) -> None:
         if name not in self.rooms:
             self.rooms[name] = value[0], self.f.room(value[0])
         kind, room = self.rooms[name]
-        self.f.line(f"store {kind} {value[1]}, ptr {room}")
+        self.f.line(f"store {kind} {self._spread(value, kind)}, ptr {room}")
 
-    def _place(self, node: Any) -> str:
-        return self.f.at(self.kind, f"%{node.value.id}", self._value(node.slice)[1])
+    def _place(self, node: Any) -> _Typed:
+        """The type and the address of an element."""
+        t = self.arrays[node.value.id]
+        return t, self.f.at(t, f"%{node.value.id}", self._value(node.slice)[1])
+
+    def _aligned(self, t: str) -> str:
+        """Vectors stand wherever a number can."""
+        return "" if t == self.kind else f", align {8 if self.kind == 'double' else 4}"
+
+    def _spread(self, value: _Typed, t: str) -> str:
+        """A value as one of type t, which may be the vector of its kind."""
+        found, x = value
+        if found == t:
+            return x
+        if (found, t) != (self.kind, self.wide):
+            raise TypeError(f"{x} is {found}, not {t}")
+        one = self.f.op(f"insertelement {t} poison, {found} {x}, i64 0")
+        zeros = f"<{self.lanes} x i32> zeroinitializer"
+        return self.f.op(f"shufflevector {t} {one}, {t} poison, {zeros}")
 
     def _if(self, test: ast.expr, then: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
         first, second, after = (self.f.fresh(x) for x in ("then", "else", "after"))
@@ -136,11 +194,17 @@ class _Printer:
         assert isinstance(node.func, ast.Name)
         given: list[str] = []
         for each in node.args:
-            if isinstance(each, ast.Name) and each.id in self.arrays:
-                given.append(f"ptr %{each.id}")
-            else:
-                given.append(" ".join(self._value(each)))
+            given.append(" ".join(self._argument(each)))
         self.f.line(f"call void @{self.names[node.func.id]}({', '.join(given)})")
+
+    def _argument(self, node: ast.expr) -> _Typed:
+        match node:
+            case ast.Name(name) if name in self.arrays:
+                return "ptr", f"%{name}"
+            case ast.Subscript(ast.Name(name), ast.Slice(ast.expr() as first, None, None)):
+                return "ptr", self.f.at(self.arrays[name], f"%{name}", self._value(first)[1])
+            case _:
+                return self._value(node)
 
     def _value(self, node: ast.expr) -> _Typed:
         match node:
@@ -154,7 +218,8 @@ class _Printer:
                 kind, room = self.rooms[name]
                 return kind, self.f.op(f"load {kind}, ptr {room}")
             case ast.Subscript():
-                return self.kind, self.f.op(f"load {self.kind}, ptr {self._place(node)}")
+                t, place = self._place(node)
+                return t, self.f.op(f"load {t}, ptr {place}{self._aligned(t)}")
             case _:
                 return self._computed(node)
 
@@ -167,36 +232,43 @@ class _Printer:
                 return t, self.f.op(f"sub i64 0, {x}" if t == "i64" else f"fneg {t} {x}")
             case ast.BinOp(left, op, right):
                 t, (x, y) = self._both(left, right)
-                prefix = "" if t == "i64" else "f"
-                return t, self.f.op(f"{prefix}{_ARITHMETIC[type(op)]} {t} {x}, {y}")
+                # with lanes, products and sums may be fused: all lanes are then fused alike
+                prefix, flag = ("", "") if t == "i64" else ("f", " contract" * (self.lanes > 1))
+                return t, self.f.op(f"{prefix}{_ARITHMETIC[type(op)]}{flag} {t} {x}, {y}")
             case ast.Compare(left, [op], [right]):
-                return "i1", self._compared(left, _ORDER[type(op)], right)
+                return self._compared(left, _ORDER[type(op)], right)
             case ast.BoolOp(op, values):
                 return "i1", self._joined(values, isinstance(op, ast.And))
             case ast.IfExp(test, left, right):
-                condition = self._value(test)[1]
-                t, (x, y) = self._both(left, right)
-                return t, self.f.op(f"select i1 {condition}, {t} {x}, {t} {y}")
+                c, condition = self._value(test)
+                t, (x, y) = self._both(left, right, wide=c != "i1")
+                return t, self.f.op(f"select {c} {condition}, {t} {x}, {t} {y}")
+            case ast.Call(ast.Name("int"), [value]):
+                t, x = self._value(value)
+                return "i64", self.f.op(f"fptosi {t} {x} to i64")
             case ast.Call(ast.Name(name), values):
-                suffix = "f64" if self.kind == "double" else "f32"
-                given = ", ".join(f"{self.kind} {self._value(v)[1]}" for v in values)
-                called = f"@llvm.{_INTRINSICS[name]}.{suffix}({given})"
-                return self.kind, self.f.op(f"call {self.kind} {called}")
+                found = [self._value(v) for v in values]
+                t = self.wide if any(u == self.wide for u, _ in found) else self.kind
+                given = ", ".join(f"{t} {self._spread(v, t)}" for v in found)
+                return t, self.f.op(f"call {t} {_intrinsic(_INTRINSICS[name], t)}({given})")
             case _:
                 raise NotImplementedError(ast.unparse(node))
 
-    def _both(self, left: ast.expr, right: ast.expr) -> tuple[str, tuple[str, str]]:
-        (t, x), (u, y) = self._value(left), self._value(right)
-        if t != u:
-            raise TypeError(f"{ast.unparse(left)} is {t}, {ast.unparse(right)} is {u}")
-        return t, (x, y)
+    def _both(
+        self, left: ast.expr, right: ast.expr, wide: bool = False
+    ) -> tuple[str, tuple[str, str]]:
+        """Two values of one type; of vectors if one is, or if they are to be `wide`."""
+        first, second = self._value(left), self._value(right)
+        t = self.wide if wide or self.wide in (first[0], second[0]) else first[0]
+        return t, (self._spread(first, t), self._spread(second, t))
 
-    def _compared(self, left: ast.expr, order: str, right: ast.expr) -> str:
+    def _compared(self, left: ast.expr, order: str, right: ast.expr) -> _Typed:
         t, (x, y) = self._both(left, right)
-        if t == self.kind:
-            return self.f.op(f"fcmp {'une' if order == 'ne' else 'o' + order} {t} {x}, {y}")
-        sign = "s" if order not in ("eq", "ne") else ""
-        return self.f.op(f"icmp {sign}{order} {t} {x}, {y}")
+        if t in ("i64", "i1"):
+            sign = "s" if order not in ("eq", "ne") else ""
+            return "i1", self.f.op(f"icmp {sign}{order} {t} {x}, {y}")
+        found = "i1" if t == self.kind else f"<{self.lanes} x i1>"
+        return found, self.f.op(f"fcmp {'une' if order == 'ne' else 'o' + order} {t} {x}, {y}")
 
     def _joined(self, values: Sequence[ast.expr], conjunction: bool) -> str:
         """Values after the one that decides are not computed."""

@@ -18,6 +18,7 @@ from wengert.backends.cpu import (
     merge_text,
     shared_sum_text,
     small_eigen,
+    small_factors,
     threads,
 )
 from wengert.backends.cpu.load import load
@@ -59,8 +60,8 @@ def _loaded(part: Callable[[], tuple[dict[str, int], Any]]) -> tuple[dict[str, i
 
 
 _LOADING = threading.RLock()
-_PLAIN = "wg.eigh."
-_OPTIMISED = (_PLAIN, shared_sum_text.PREFIX)
+_PLAIN, _SMALL = "wg.eigh.", "wg.small."
+_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX)
 _PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
@@ -90,4 +91,6 @@ def _texts(name: str) -> Sequence[str]:
     dtype = np.dtype(name.rpartition(".")[2])
     if name.startswith(shared_sum_text.PREFIX):
         return [shared_sum_text.text(dtype)]
+    if name.startswith(_SMALL):
+        return small_factors.texts(name, dtype)
     return [small_eigen.text(dtype) if name.startswith(_PLAIN) else merge_text.text(dtype)]
