@@ -251,6 +251,8 @@ class Machine:
         ]
         if call.library == "pocketfft":  # takes rows, of which its name tells the length
             given = [np.reshape(given[0], (-1, Transform.named(call.routine).row_before))]
+        if call.library == "lapack":  # may take several matrices, one below the other
+            given = [np.reshape(x, (call.rows, -1, x.shape[-1])) for x in given]
         found = REGISTRY[call.library].evaluate(*given, routine=call.routine)
         shape = (call.rows, call.count // call.rows)
         self.matrix(call.out, *shape, memo)[...] = np.reshape(found, shape)

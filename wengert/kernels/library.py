@@ -220,7 +220,7 @@ class _Sorts:
 
 
 def _one_by_one(
-    s: ScalarBuilder, count: int, parts: int, call: Callable[[Expr], Factorise]
+    s: ScalarBuilder, count: int, parts: int, call: Callable[[Expr], Stmt]
 ) -> tuple[Stmt, ...]:
     """A call for each of `count` things, in so many runs that the threads share."""
     one = Index(count)
@@ -238,6 +238,12 @@ def _one_by_one(
 # a routine takes for n³, as products run at many in a vector and searches for eigenvalues do not.
 CALL_WORK = 4000
 ROUTINE_WORK = {"syevd": 40, "gesdd": 60, "geev": 100}
+# Routines that take several small matrices at a time, each a lane of vectors, and from how many on.
+SIDE_BY_SIDE = ("potrf",)
+FEW = 4
+SMALL = 32
+"""The most rows and columns of matrices that a back end works on itself."""
+VECTOR_BYTES = 64
 
 
 def factorise(
@@ -252,17 +258,40 @@ def factorise(
     count = prod(types[0].shape[:-2])
     if not count:
         return ()
-    size = out.size // count
     shapes = tuple((t.shape[-2], t.shape[-1]) for t in types)
-
-    def call(at: Expr) -> Factorise:
-        given = tuple(
-            Matrix(b, s.mul(at, rows * columns), max(1, columns), 1)
-            for b, (rows, columns) in zip(sources, shapes, strict=True)
-        )
-        return Factorise(routine, Matrix(out, s.mul(at, size), size, 1), size, given, shapes)
-
     name = routine.removeprefix("z").partition("_")[0]
     work = CALL_WORK + ROUTINE_WORK.get(name, 4) * max(shapes[0]) ** 3
-    parts = 1 if whole else shares(count * work, count)
-    return _one_by_one(s, count, parts, call)
+    calls = _Factorisations(s, routine, out, sources, shapes, out.size // count)
+    together = routine in SIDE_BY_SIDE and max(shapes[0]) <= SMALL and count >= FEW and not whole
+    run = VECTOR_BYTES // types[0].dtype.itemsize if together else 1
+    runs, rest = -(-count // run), count % run
+
+    def call(at: Expr) -> Stmt:
+        whole = calls(s.mul(at, run), run)
+        if not rest:
+            return whole
+        return If(s.eq(at, runs - 1), (calls(s.mul(at, run), rest),), (whole,))
+
+    return _one_by_one(s, runs, 1 if whole else shares(count * work, runs), call)
+
+
+@dataclass(frozen=True, slots=True)
+class _Factorisations:
+    """Calls of a routine of LAPACK for some matrices, one after the other in memory."""
+
+    s: ScalarBuilder
+    routine: str
+    out: Buffer
+    sources: Sequence[Buffer]
+    shapes: tuple[tuple[int, int], ...]
+    size: int  # of one result
+
+    def __call__(self, first: Expr, many: int) -> Factorise:
+        s = self.s
+        given = tuple(
+            Matrix(b, s.mul(first, rows * columns), max(1, columns), 1)
+            for b, (rows, columns) in zip(self.sources, self.shapes, strict=True)
+        )
+        out = Matrix(self.out, s.mul(first, self.size), self.size, 1)
+        shapes = tuple((many * rows, columns) for rows, columns in self.shapes)
+        return Factorise(self.routine, out, many * self.size, given, shapes, rows=many)

@@ -217,7 +217,8 @@ class Factorise:
     """out = what `routine` of LAPACK, pocketfft or a sort gives for `sources`, on one thread.
 
     Sources are row-major matrices of the given shapes; `out` is a matrix of `count` numbers in
-    `rows` rows. `library` is the op whose meaning the routine has.
+    `rows` rows. `library` is the op whose meaning the routine has. LAPACK's takes as many matrices
+    as there are rows, one below the other in each source, and gives a row for each.
     """
 
     routine: str

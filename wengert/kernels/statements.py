@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import (
@@ -243,21 +244,31 @@ def renamed(
         return Store(buffer, statement.offset, statement.value)
 
     rewrite = Rewriter(s, rule)
-    return _renamed_calls(map_statements(body, rewrite, store), names)
 
-
-def _renamed_calls(body: Sequence[Stmt], names: Mapping[Buffer, Buffer]) -> tuple[Stmt, ...]:
     def matrix(x: Matrix) -> Matrix:
         return replace(x, buffer=names.get(x.buffer, x.buffer))
+
+    return map_calls(map_statements(body, rewrite, store), matrix, names)
+
+
+def map_calls(
+    body: Sequence[Stmt],
+    matrix: Callable[[Matrix], Matrix],
+    names: Mapping[Buffer, Buffer] = MappingProxyType({}),
+) -> tuple[Stmt, ...]:
+    """`body` with other matrices in calls of libraries, and other buffers in communication."""
+
+    def many(statements: Sequence[Stmt]) -> tuple[Stmt, ...]:
+        return map_calls(statements, matrix, names)
 
     def one(statement: Stmt) -> Stmt:
         match statement:
             case Loop():
-                return replace(statement, body=_renamed_calls(statement.body, names))
+                return replace(statement, body=many(statement.body))
             case If(condition, then, otherwise):
-                return If(condition, _renamed_calls(then, names), _renamed_calls(otherwise, names))
+                return If(condition, many(then), many(otherwise))
             case While(before, condition, inner):
-                return While(_renamed_calls(before, names), condition, _renamed_calls(inner, names))
+                return While(many(before), condition, many(inner))
             case Gemm(out, lhs, rhs):
                 return replace(statement, out=matrix(out), lhs=matrix(lhs), rhs=matrix(rhs))
             case Factorise():

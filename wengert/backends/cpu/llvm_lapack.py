@@ -18,6 +18,7 @@ from wengert.backends.cpu.libraries import integer_bits
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
 from wengert.backends.cpu.llvm_types import constant
+from wengert.kernels.library import SMALL
 from wengert.kernels.loops import Factorise
 
 BLOCK = 64
@@ -145,7 +146,7 @@ class _Printer:
     @property
     def is_small(self) -> bool:
         """Whether wengert's own loops take the place of LAPACK's."""
-        return self.pair == 1 and 1 <= self.shape()[0] <= small_factors.LARGEST
+        return self.pair == 1 and 1 <= self.shape()[0] <= SMALL
 
     def small(self, routine: str, arguments: Sequence[str | int]) -> None:
         """Calls one of wengert's own loops with addresses and integers."""
@@ -177,7 +178,12 @@ _COMPLEX_NAMES = {"syevd": "heevd", "orgqr": "ungqr"}
 
 
 def _potrf(p: _Printer) -> None:
-    n, _ = p.shape()
+    _, n = p.shape()
+    if p.call.rows > 1:
+        lanes = small_factors.lanes(p.call.out.buffer.dtype)
+        room = p.stack((n * n + 1) * lanes)
+        p.small("potrf", [p.source(0), p.out(0), room, n, p.call.rows, lanes])
+        return
     p.copy(p.out(0), p.source(0), n * n)
     status = p.status()
     size = p.size(n)

@@ -31,9 +31,7 @@ from wengert.backends.cpu.gemm_packing import pack_lines
 from wengert.backends.cpu.llvm_function import Function
 from wengert.backends.cpu.plain_text import Numbers, Scalars, module
 from wengert.ir.types import DType
-
-LARGEST = 32
-"""Rows and columns; LAPACK is as fast with more."""
+from wengert.kernels.library import VECTOR_BYTES
 
 
 def potrf(source: Scalars, out: Scalars, work: Numbers, n: int, many: int, lanes: int) -> None:
@@ -321,7 +319,7 @@ def substitution(n: int, lower: bool, transpose: bool) -> tuple[int, int, int, i
 
 def lanes(dtype: DType) -> int:
     """How many numbers a vector is."""
-    return 64 // dtype.itemsize
+    return VECTOR_BYTES // dtype.itemsize
 
 
 def texts(symbol: str, dtype: DType) -> Sequence[str]:
