@@ -59,6 +59,8 @@ def programs() -> Iterator[Program]:
     yield "gather", wg.grad(lambda e, i: np.sum(e[i] ** 2)), (square, rows)
     yield "stencil", wg.grad(lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2)), (many,)
     yield "argmax", lambda x: (np.argmax(x), np.argmax(x, 0), np.argmin(x, 1)), (square,)
+    root = wg.grad(lambda a: np.sum(np.linalg.cholesky(a) ** 3))
+    yield "factors", lambda a: root(a @ np.swapaxes(a, 1, 2) + np.eye(9)), (normal(1001, 9, 9),)
     yield "mixture", wg.grad(mixture), (normal(25, 37), x)
 
 

@@ -9,6 +9,7 @@ from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.ir.types import INT64
 
 Interval = tuple[int, int]
+ANYTHING: Interval = (-(2**63), 2**63 - 1)
 
 
 def _product(x: Interval, y: Interval) -> Interval:
@@ -62,6 +63,8 @@ class Intervals:
         found: Interval | None = (x.attr, x.attr) if x.is_const else None
         if not x.is_const:
             first, second = (self.of(a) for a in x.args)
+            if x.op in (ScalarOp.MIN, ScalarOp.MAX):  # whatever the one is, the other bounds it
+                first, second = first or ANYTHING, second or ANYTHING
             if first is not None and second is not None:
                 found = BOUNDS[x.op](first, second)
         if found is not None and not -(2**63) <= found[0] <= found[1] < 2**63:

@@ -267,10 +267,10 @@ def factorise(
     runs, rest = -(-count // run), count % run
 
     def call(at: Expr) -> Stmt:
-        whole = calls(s.mul(at, run), run)
-        if not rest:
-            return whole
-        return If(s.eq(at, runs - 1), (calls(s.mul(at, run), rest),), (whole,))
+        full, last = calls(s.mul(at, run), run), calls(s.mul(at, run), rest)
+        if not rest or runs == 1:
+            return last if rest else full
+        return If(s.eq(at, runs - 1), (last,), (full,))
 
     return _one_by_one(s, runs, 1 if whole else shares(count * work, runs), call)
 

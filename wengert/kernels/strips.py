@@ -6,7 +6,7 @@ a turn reads of the others' results is what the same part of the batch left ther
 after the other for a strip of the batch at a time, which stays in a thread's own cache; and what
 only they use is an array of a strip, on the thread's stack.
 
-Legality. Kernel k is one parallel loop over chunks of a loop over units v = 0 .. N. For each array
+Legality. Kernel k is a loop over units v = 0 .. N, which may be cut into chunks. For each array
 that one of the kernels writes and another one touches, all accesses are at `stride * v + rest` with
 0 <= rest < stride, a stride for each kernel: unit v touches nothing but its own part. Units of two
 kernels that share an array are as long as their strides tell: eight matrices, a matrix, an element.
@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, lcm, prod
 
-from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
-from wengert.kernels.intervals import Interval, Intervals
+from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.kernels.intervals import BOUNDS, Interval, Intervals
 from wengert.kernels.loops import (
     Buffer,
     Call,
@@ -76,6 +76,7 @@ class Walk:
     count: int
     strides: dict[Buffer, int]
     written: frozenset[Buffer]
+    chunked: bool
 
     @property
     def checks(self) -> bool:
@@ -94,7 +95,7 @@ def in_strips(s: ScalarBuilder, steps: Sequence[Kernel], outputs: Sequence[Buffe
 
     def close() -> None:
         made = [w.kernel for w in run]
-        if len(run) > 1 and any(w.calls for w in run):
+        if len(run) > 1 and any(w.calls for w in run) and any(w.chunked for w in run):
             others = {b for k in steps if k not in made for b in buffers(k.body)}
             made = [_together(s, run, units, others.union(outputs))]
         found.extend(made)
@@ -102,7 +103,7 @@ def in_strips(s: ScalarBuilder, steps: Sequence[Kernel], outputs: Sequence[Buffe
         units.clear()
 
     for step in steps:
-        each = _walk(s, step)
+        each = _walk(step)
         unit = _unit(run, units, each) if each is not None else None
         if unit is None:
             close()
@@ -118,19 +119,24 @@ def in_strips(s: ScalarBuilder, steps: Sequence[Kernel], outputs: Sequence[Buffe
 # Kernels as walks
 
 
-def _walk(s: ScalarBuilder, kernel: Kernel) -> Walk | None:
+def _walk(kernel: Kernel) -> Walk | None:
     """A kernel as a walk over units, if it is one whose calls are small."""
-    outer = kernel.body[0] if len(kernel.body) == 1 else None
-    if not isinstance(outer, Loop) or outer.kind is not Kind.PARALLEL or len(outer.body) != 1:
+    outer = _only_loop(kernel.body)
+    if outer is None:
         return None
-    loop = outer.body[0]
-    if not isinstance(loop, Loop) or any(_unfit(st) for st in walk(outer.body)):
+    chunked = outer.kind is Kind.PARALLEL
+    loop = _only_loop(outer.body) if chunked else outer
+    if loop is None or any(_unfit(st) for st in walk((loop,))):
         return None
-    count = _count(outer, loop)
+    count = _count(outer, loop) if chunked else _whole(loop)
     if count is None:
         return None
-    strides = _strides(s, loop, count)
-    return Walk(kernel, loop, count, strides, changed(loop.body))
+    return Walk(kernel, loop, count, _strides(loop, count), changed(loop.body), chunked)
+
+
+def _only_loop(body: Sequence[Stmt]) -> Loop | None:
+    """The loop that statements consist of."""
+    return body[0] if len(body) == 1 and isinstance(body[0], Loop) else None
 
 
 def _unfit(statement: Stmt) -> bool:
@@ -147,6 +153,12 @@ def _unfit(statement: Stmt) -> bool:
             return statement.library != "lapack" or size**3 > LARGEST_CALL
         case _:
             return False
+
+
+def _whole(loop: Loop) -> int | None:
+    """How many units a loop goes through that is not cut into chunks."""
+    bounds = loop.start.is_const and loop.stop.is_const and loop.kind in (Kind.SERIAL, Kind.FREE)
+    return loop.stop.attr if bounds and loop.start.attr == 0 else None
 
 
 def _count(outer: Loop, loop: Loop) -> int | None:
@@ -167,20 +179,33 @@ def _count(outer: Loop, loop: Loop) -> int | None:
     return count if plain and chunks == ceil(count / size) else None
 
 
-def _strides(s: ScalarBuilder, loop: Loop, count: int) -> dict[Buffer, int]:
+def _strides(loop: Loop, count: int) -> dict[Buffer, int]:
     """How far each unit's part of a buffer reaches, or 0."""
     ranges = Intervals()
     _note_ranges(ranges, loop.body)
     strides: dict[Buffer, int] = {}
     for buffer, offset, reach in _accesses(loop):
-        own = linear_in(s, offset, {loop.index})
-        rest = ranges.of(own[1]) if own is not None else None
-        stride = own[0].get(loop.index, 0) if own is not None else 0
+        stride, rest = _place(ranges, offset, loop.index)
         apart = rest is not None and rest[0] >= 0 and rest[1] + reach < stride
         same = strides.setdefault(buffer, stride) == stride
         if not (apart and same and stride * count >= buffer.size):
             strides[buffer] = 0
     return strides
+
+
+def _place(ranges: Intervals, x: Expr, unit: Index) -> tuple[int, Interval | None]:
+    """How many times an offset has the unit's index, and the bounds of what is left of it."""
+    if x.op is ScalarOp.INDEX and x.attr is unit:
+        return 1, (0, 0)
+    if x.op is ScalarOp.MUL and x.args[1].is_const:
+        factor = int(x.args[1].attr)
+        stride, rest = _place(ranges, x.args[0], unit)
+        return factor * stride, rest and BOUNDS[x.op](rest, (factor, factor))
+    if x.op not in (ScalarOp.ADD, ScalarOp.SUB):
+        return 0, ranges.of(x)
+    (first, low), (second, high) = (_place(ranges, a, unit) for a in x.args)
+    stride = first + second if x.op is ScalarOp.ADD else first - second
+    return stride, low and high and BOUNDS[x.op](low, high)
 
 
 def _note_ranges(ranges: Intervals, body: Sequence[Stmt]) -> None:
@@ -234,7 +259,10 @@ def _unit(run: Sequence[Walk], units: dict[Kernel, Fraction], each: Walk) -> Fra
     if len(found) != 1 or (each.checks and any(w.checks for w in run)):
         return None
     unit = found.pop()
-    return unit if ceil(run[0].count / unit) == each.count else None
+    # the last unit of a walk may be one of fewer matrices
+    ends = [(w.count * u, u) for w, u in ((each, unit), *((w, units[w.kernel]) for w in run))]
+    end = min(end for end, _ in ends)
+    return unit if all(last - u < end for last, u in ends) else None
 
 
 def _together(
@@ -246,7 +274,8 @@ def _together(
     """One kernel that runs the walks strip by strip; buffers of `others` stay what they are."""
     lengths = [units[w.kernel] for w in run]
     size = _size(run, lengths)
-    strip = Index(ceil(run[0].count / size))
+    end = min(w.count * unit for w, unit in zip(run, lengths, strict=True))
+    strip = Index(ceil(end / size))
     near = _near(run, {w.kernel: int(size / units[w.kernel]) for w in run}, others)
     loops: list[Stmt] = []
     for each, unit in zip(run, lengths, strict=True):

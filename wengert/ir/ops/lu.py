@@ -85,9 +85,15 @@ def _expand(values: Sequence[Value]) -> list[Value]:
     if is_small(a.type):
         return _written_out(a)
     found, end = library("getrf", transposed(a)), width(a.type) * n * n
-    order, inverse = (part(found, end + k * n, (n,)).to(INT64) for k in (0, 1))
+    order, inverse = (_rows(part(found, end + k * n, (n,)), n) for k in (0, 1))
     both = transposed(numbers(found, 0, (n, n), a.dtype))
     return [both, order, inverse, part(found, end + 2 * n, ())]
+
+
+def _rows(numbers: Value, n: int) -> Value:
+    """Numbers of rows as integers, of which the lowering is told that they are below n."""
+    found = numbers.to(INT64)
+    return found.min(found.full_like(n - 1)).max(found.full_like(0))
 
 
 def _written_out(a: Value) -> list[Value]:
