@@ -13,6 +13,7 @@ A = RNG.standard_normal((4, 4)) + 4 * np.eye(4)
 SPD = A @ A.T
 BATCH = RNG.standard_normal((2, 3, 3)) + 3 * np.eye(3)
 B = RNG.standard_normal((4, 2))
+BANDS = RNG.uniform(size=(3, 4)) + 4.0 * (np.arange(3) == 0)[:, None]
 
 CASES = {
     "upper": (lambda a, b: scipy.linalg.solve_triangular(a, b), A, B),
@@ -43,7 +44,41 @@ CASES = {
     "inv": (lambda a: scipy.linalg.inv(a), BATCH),
     "det": (lambda a: scipy.linalg.det(a, check_finite=False), BATCH),
     "expm": (lambda a: scipy.linalg.expm(a), A / 8),
+    "lu_solve": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b), A[::-1], B),
+    "lu_solve transposed": (
+        lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b, trans=1),
+        *(A[::-1], B[:, 0]),
+    ),
+    "toeplitz": (lambda c, r: scipy.linalg.toeplitz(c, r), B[:, 0], B[:3, 1]),
+    "toeplitz of one": (lambda c: scipy.linalg.toeplitz(c), B[:, 0]),
+    "hankel": (lambda c, r: scipy.linalg.hankel(c, r), B[:, 0], B[:3, 1]),
+    "hankel of one": (lambda c: scipy.linalg.hankel(c), B[:, 0]),
+    "circulant": (lambda c: scipy.linalg.circulant(c), B[:, 0]),
+    "companion": (lambda c: scipy.linalg.companion(c), A[0]),
+    "khatri_rao": (lambda a, b: scipy.linalg.khatri_rao(a, b), A[:2, :2], B),
+    "solve_toeplitz": (
+        lambda c, b: scipy.linalg.solve_toeplitz((c, np.arange(4.0)), b),
+        *(A[0] + 8.0 * (np.arange(4) == 0), B),
+    ),
+    "matmul_toeplitz": (lambda c, x: scipy.linalg.matmul_toeplitz(c, x), A[0], B),
+    "solve_banded": (
+        lambda ab, b: scipy.linalg.solve_banded((2, 1), ab, b),
+        *(RNG.standard_normal((4, 5)), RNG.standard_normal((5, 2))),
+    ),
+    "solve_banded, one vector": (
+        lambda ab, b: scipy.linalg.solve_banded((0, 2), ab, b),
+        *(RNG.standard_normal((3, 3)) + 2, B[:3, 0]),
+    ),
+    "solveh_banded": (lambda ab, b: scipy.linalg.solveh_banded(ab, b), BANDS[::-1], B),
+    "solveh_banded lower": (
+        lambda ab, b: scipy.linalg.solveh_banded(ab, b, lower=True),
+        *(BANDS, B[:, 0]),
+    ),
 }
+
+
+FIRST_ORDER = ("solve_banded", "solveh_banded", "solveh_banded lower")
+"""Loops, which the evaluator takes long for; another case of them is differentiated twice."""
 
 
 def close(x, y):
@@ -61,12 +96,64 @@ def test_values_are_scipys(name):
 @pytest.mark.parametrize("name", [n for n in CASES if n not in ("conjugate", "expm")])
 def test_derivatives(name):
     f, *args = CASES[name]
-    check_grads(f, tuple(args), order=2)
+    check_grads(f, tuple(args), order=1 if name in FIRST_ORDER else 2)
 
 
 def test_permutation_indices():
     found = wg.jit(lambda a: scipy.linalg.lu(a, p_indices=True))(A[::-1].copy())
     close(found, scipy.linalg.lu(A[::-1], p_indices=True))
+
+
+def test_factors_are_scipys():
+    for a in (A[::-1].copy(), np.ones((3, 3))):
+        both, pivots = wg.jit(wg.linalg.lu_factor)(a)
+        expected = scipy.linalg.lapack.dgetrf(a)
+        np.testing.assert_allclose(both, expected[0], 1e-12, 1e-12)
+        assert (pivots == expected[1]).all()
+        assert pivots.dtype == np.int32
+    check_grads(lambda a: scipy.linalg.lu_factor(a)[0], (A[::-1].copy(),))
+
+
+def test_batches_of_systems_are_their_systems():
+    a, b = BATCH[:, ::-1].copy(), RNG.standard_normal((2, 3, 2))
+    bands = RNG.standard_normal((2, 3, 5))
+    sides = RNG.standard_normal((2, 5, 2))
+    factored = wg.jit(lambda a, b: wg.linalg.lu_solve(wg.linalg.lu_factor(a), b))
+    banded = wg.jit(lambda ab, b: wg.linalg.solve_banded((1, 1), ab, b))
+    for whole, given in ((factored, (a, b)), (banded, (bands, sides))):
+        expected = [whole(*(x[k] for x in given)) for k in range(2)]
+        np.testing.assert_allclose(whole(*given), expected, 1e-12, 1e-12)
+    close(wg.jit(wg.linalg.toeplitz)(b[..., 0]), np.stack([*map(scipy.linalg.toeplitz, b[..., 0])]))
+
+
+def test_long_tridiagonal_systems_take_no_matrix():
+    n = 20_000
+    bands, b = RNG.standard_normal((3, n)), RNG.standard_normal(n)
+    parts = bands[2, :-1], bands[1], bands[0, 1:]
+    close(wg.linalg.solve_tridiagonal(*parts, b), scipy.linalg.solve_banded((1, 1), bands, b))
+    slope = wg.jit(wg.grad(lambda d: wg.linalg.solve_tridiagonal(parts[0], d, parts[2], b).sum()))
+    x = scipy.linalg.solve_banded((1, 1), bands, b)
+    across = np.stack([np.roll(bands[2], 1), bands[1], np.roll(bands[0], -1)])
+    np.testing.assert_allclose(
+        slope(parts[1]), -x * scipy.linalg.solve_banded((1, 1), across, np.ones(n)), 1e-6, 1e-6
+    )
+
+
+def test_block_tridiagonal_systems():
+    lower, main, upper = (RNG.standard_normal((2, n, 2, 2)) for n in (3, 4, 3))
+    main += 4 * np.eye(2)
+    b = RNG.standard_normal((2, 4, 2, 3))
+    whole = np.zeros((2, 4, 2, 4, 2))
+    for k in range(4):
+        whole[:, k, :, k] = main[:, k]
+    for k in range(3):
+        whole[:, k + 1, :, k] = lower[:, k]
+        whole[:, k, :, k + 1] = upper[:, k]
+    found = wg.linalg.solve_block_tridiagonal(lower, main, upper, b)
+    np.testing.assert_allclose(whole.reshape(2, 8, 8) @ found.reshape(2, 8, 3), b.reshape(2, 8, 3))
+    one = wg.linalg.solve_block_tridiagonal(lower[0], main[0], upper[0], b[0, :, :, 0])
+    np.testing.assert_allclose(one, found[0, :, :, 0])
+    check_grads(wg.linalg.solve_block_tridiagonal, (lower, main, upper, b), order=1)
 
 
 def test_names_in_the_namespace():
@@ -81,5 +168,15 @@ def test_errors():
         wg.jit(lambda a, b: wg.linalg.solve_triangular(a, b, trans="X"))(A, B)
     with pytest.raises(ArgumentError, match="assume_a"):
         wg.jit(lambda a, b: wg.linalg.solve(a, b, assume_a="pos"))(SPD, B)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        wg.jit(lambda ab, b: wg.linalg.solve_banded((1, 1), ab, b))(np.zeros((3, 4)), B)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        wg.jit(wg.linalg.solveh_banded)(-BANDS[::-1], B)
+    with pytest.raises(ValueError, match="takes 3 diagonals"):
+        wg.jit(lambda ab, b: wg.linalg.solve_banded((1, 1), ab, b))(BANDS[:2], B)
+    with pytest.raises(ValueError, match="n - 1 blocks"):
+        wg.linalg.solve_block_tridiagonal(BATCH, BATCH, BATCH, B)
+    with pytest.raises(TypeError, match="eigh if the matrix is symmetric"):
+        wg.jit(scipy.linalg.schur)(A)
     with pytest.raises(ValueError, match="do not fit"):
         wg.jit(wg.linalg.solve_triangular)(A, np.ones(3))

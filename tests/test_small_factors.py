@@ -30,7 +30,7 @@ def positive(a):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_native_loops_give_numpys_factors_and_solutions(dtype):
     rounding = np.finfo(dtype).eps
-    for n, columns in ((7, 1), (9, 17), (16, 8), (SMALL, 3), (SMALL + 1, 2)):
+    for n, columns in ((9, 17), (16, 1), (SMALL, 8), (SMALL + 1, 2)):
         a, b = drawn(19, n, columns, dtype)
         root, expected = native_cholesky(positive(a)), np.linalg.cholesky(positive(a))
         assert np.abs(root - expected).max() < 20 * n * rounding * np.abs(expected).max()

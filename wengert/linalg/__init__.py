@@ -11,11 +11,13 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from wengert.linalg import exponential, roots
+from wengert.api.jit import jit
+from wengert.linalg import banded, blocks, eliminations, exponential, roots
 from wengert.linalg.spectral import funm_symmetric
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import holds_tracers
 from wengert.tracer.functions.scipy_linalg import TRACED
+from wengert.tracer.functions.special_matrices import MATRICES
 
 
 def _either(implementation: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -33,6 +35,9 @@ logm = _either(roots.logm)
 sqrtm = _either(roots.sqrtm)
 
 TRACED |= {"expm": exponential.expm, "logm": roots.logm, "sqrtm": roots.sqrtm}
+TRACED |= MATRICES
+TRACED |= {"lu_factor": eliminations.lu_factor, "lu_solve": eliminations.lu_solve}
+TRACED |= {"solve_banded": banded.solve_banded, "solveh_banded": banded.solveh_banded}
 
 
 def _scipys(name: str) -> Callable[..., Any]:
@@ -51,24 +56,62 @@ block_diag = _scipys("block_diag")
 cho_factor = _scipys("cho_factor")
 cho_solve = _scipys("cho_solve")
 cholesky = _scipys("cholesky")
+circulant = _scipys("circulant")
+companion = _scipys("companion")
 det = _scipys("det")
+hankel = _scipys("hankel")
 inv = _scipys("inv")
+khatri_rao = _scipys("khatri_rao")
 lu = _scipys("lu")
+lu_factor = _scipys("lu_factor")
+lu_solve = _scipys("lu_solve")
+matmul_toeplitz = _scipys("matmul_toeplitz")
 solve = _scipys("solve")
+solve_banded = _scipys("solve_banded")
+solve_toeplitz = _scipys("solve_toeplitz")
 solve_triangular = _scipys("solve_triangular")
+solveh_banded = _scipys("solveh_banded")
+toeplitz = _scipys("toeplitz")
+
+
+def _compiled(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that SciPy has not, of arrays too."""
+
+    @functools.wraps(implementation)
+    def call(*args: Any) -> Any:
+        return implementation(*args) if holds_tracers(args) else jit(implementation)(*args)
+
+    return call
+
+
+solve_block_tridiagonal = _compiled(blocks.solve_block_tridiagonal)
+solve_tridiagonal = _compiled(banded.solve_tridiagonal)
 
 __all__ = [
     "block_diag",
     "cho_factor",
     "cho_solve",
     "cholesky",
+    "circulant",
+    "companion",
     "det",
     "expm",
     "funm_symmetric",
+    "hankel",
     "inv",
+    "khatri_rao",
     "logm",
     "lu",
+    "lu_factor",
+    "lu_solve",
+    "matmul_toeplitz",
     "solve",
+    "solve_banded",
+    "solve_block_tridiagonal",
+    "solve_toeplitz",
     "solve_triangular",
+    "solve_tridiagonal",
+    "solveh_banded",
     "sqrtm",
+    "toeplitz",
 ]
