@@ -20,7 +20,7 @@ START, END = "<!-- tables: tests/numpy_table.py -->", "<!-- end of tables -->"
 
 OTHERS = {
     "lengths or dtypes that depend on the elements, without a form with `size`": """
-        polydiv real_if_close trim_zeros""",
+        real_if_close trim_zeros""",
     "dtypes that there are not: dates, text, objects, records, extended precision": """
         busday_count busday_offset busdaycalendar bytes_ character clongdouble complex256 datetime64
         datetime_as_string datetime_data flexible float128 is_busday isnat longdouble object_ rec

@@ -81,6 +81,9 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "roots": (np.roots, (np.array([1.0, -3.0, 2.0, 5.0, 4.0]),)),
     "poly": (np.poly, (X[0],)),
     "poly of a matrix": (np.poly, (X[:, :4],)),
+    "polydiv": (np.polydiv, (X[0], X[1, :3])),
+    "polydiv, constant": (lambda u, v: np.polydiv(u, v)[0], (X[0], X[1, :1])),
+    "polydiv, shorter": (np.polydiv, (X[0, :2], X[1, :3])),
     "polyfit": (lambda x, y: np.polyfit(x, y, 2), (X[0], X[1])),
     "polyfit, weights": (
         lambda x, y: np.polyfit(x, y.T, 1, w=np.arange(1.0, 8.0), cov=True),

@@ -63,14 +63,14 @@ TRACED = """
     diff digitize dot dsplit dstack ediff1d einsum expand_dims fix flip fliplr flipud gradient
     histogram histogram2d histogram_bin_edges histogramdd hsplit hstack i0 imag inner insert
     interp isclose iscomplex iscomplexobj isin isneginf isposinf isreal isrealobj ix_ kron lexsort
-    matrix_transpose max mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin
-    nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd
-    nansum nanvar ndim outer packbits pad partition percentile permute_dims piecewise poly polyadd
-    polyder polyfit polyint polymul polysub polyval prod ptp quantile ravel ravel_multi_index real
-    repeat reshape resize result_type roll rollaxis roots rot90 round searchsorted select shape
-    sinc size sort sort_complex split squeeze stack std sum swapaxes take take_along_axis
-    tensordot tile trace transpose trapezoid tril tril_indices_from trim_zeros triu
-    triu_indices_from unpackbits unravel_index unstack unwrap vander var vdot vsplit vstack where
+    matrix_transpose max mean median meshgrid min moveaxis nan_to_num nanargmax nanargmin nancumprod
+    nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar
+    ndim outer packbits pad partition percentile permute_dims piecewise poly polyadd polydiv polyder
+    polyfit polyint polymul polysub polyval prod ptp quantile ravel ravel_multi_index real repeat
+    reshape resize result_type roll rollaxis roots rot90 round searchsorted select shape sinc size
+    sort sort_complex split squeeze stack std sum swapaxes take take_along_axis tensordot tile trace
+    transpose trapezoid tril tril_indices_from trim_zeros triu triu_indices_from unpackbits
+    unravel_index unstack unwrap vander var vdot vsplit vstack where
 """
 """Functions with a traced form."""
 

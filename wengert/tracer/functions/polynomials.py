@@ -14,6 +14,7 @@ from wengert.ir import promotion
 from wengert.ir.floats import finfo
 from wengert.tracer.functions.factorisations import demand
 from wengert.tracer.functions.operands import floating, integer, materialise, wrapped
+from wengert.tracer.functions.special_matrices import toeplitz
 from wengert.tracer.tables import function
 
 
@@ -93,6 +94,30 @@ def polyfit(
             )
         factor = rest / (len(points) - degree - 1)
     return found, base[:, :, None] * factor if wanted.ndim == 2 else base * factor[0]
+
+
+@function(np.polydiv)
+def polydiv(u: Any, v: Any) -> Any:
+    """The quotient and the remainder of polynomials, by a triangular system for the quotient.
+
+    The remainder has as many coefficients as v allows it. NumPy leaves out those at its beginning
+    that are nearly 0, which is known only when the program runs.
+    """
+    above, below = (np.atleast_1d(wrapped(floating(x))) for x in (u, v))
+    dtype = promotion.result_type(above.dtype, below.dtype)
+    above, below = above.astype(dtype), below.astype(dtype)
+    if above.ndim != 1 or below.ndim != 1 or not len(above) or not len(below):
+        raise ShapeError("polydiv takes polynomials with one axis of coefficients, and not empty")
+    count = len(above) - len(below) + 1
+    if count < 1:
+        return np.zeros(1, dtype), above
+    column = np.pad(below[:count], (0, max(0, count - len(below))))
+    system, right = (materialise(x) for x in (toeplitz(column, column), above[:count, None]))
+    quotient = wrapped(system.triangular_solve(right, lower=True, transpose=False, unit=False))[
+        :, 0
+    ]
+    rest = above - np.convolve(quotient, below)
+    return quotient, rest[min(count, len(above) - 1) :]
 
 
 @function(np.unwrap)
