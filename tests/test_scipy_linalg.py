@@ -44,6 +44,16 @@ CASES = {
     "inv": (lambda a: scipy.linalg.inv(a), BATCH),
     "det": (lambda a: scipy.linalg.det(a, check_finite=False), BATCH),
     "expm": (lambda a: scipy.linalg.expm(a), A / 8),
+    "eigh": (lambda a: tuple(x * x for x in scipy.linalg.eigh(a)), SPD),  # whatever the signs
+    "eigh upper": (lambda a: scipy.linalg.eigh(a, lower=False, eigvals_only=True), A),
+    "generalised": (lambda a, b: scipy.linalg.eigh(a, b), A + A.T, SPD),
+    "generalised upper": (lambda a, b: scipy.linalg.eigvalsh(a, b, lower=False), A, SPD),
+    "eigvals": (lambda a: scipy.linalg.eigvals(a), A + 1j * A.T),
+    "svd": (lambda a: scipy.linalg.svd(a, full_matrices=False), A[:, :3]),
+    "svdvals": (lambda a: scipy.linalg.svdvals(a), A[:, :3]),
+    "qr": (lambda a: scipy.linalg.qr(a, mode="economic"), A[:, :3]),
+    "norm": (lambda a: scipy.linalg.norm(a, "nuc"), A),
+    "pinv": (lambda a: scipy.linalg.pinv(a), A[:, :3]),
     "lu_solve": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b), A[::-1], B),
     "lu_solve transposed": (
         lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b, trans=1),
@@ -66,8 +76,8 @@ CASES = {
         *(RNG.standard_normal((4, 5)), RNG.standard_normal((5, 2))),
     ),
     "solve_banded, one vector": (
-        lambda ab, b: scipy.linalg.solve_banded((0, 2), ab, b),
-        *(RNG.standard_normal((3, 3)) + 2, B[:3, 0]),
+        lambda ab, b: scipy.linalg.solve_banded((1, 0), ab, b),
+        *(RNG.standard_normal((2, 2)) + 2, B[:2, 0]),
     ),
     "solveh_banded": (lambda ab, b: scipy.linalg.solveh_banded(ab, b), BANDS[::-1], B),
     "solveh_banded lower": (
@@ -77,8 +87,11 @@ CASES = {
 }
 
 
-FIRST_ORDER = ("solve_banded", "solveh_banded", "solveh_banded lower")
-"""Loops, which the evaluator takes long for; another case of them is differentiated twice."""
+FIRST_ORDER = (
+    *("eigvals", "solve_banded", "solve_banded, one vector"),
+    *("solveh_banded", "solveh_banded lower"),
+)
+"""Long derivations; second derivatives of band systems are compared with dense ones."""
 
 
 def close(x, y):
@@ -139,6 +152,16 @@ def test_long_tridiagonal_systems_take_no_matrix():
     )
 
 
+def test_second_derivatives_of_band_systems_are_those_of_the_whole_matrix():
+    lower, upper = np.diag([0.5, 2.0], -1), np.diag([3.0, -1.0], 1)
+    parts, b = (np.array([0.5, 2.0]), np.array([3.0, -1.0])), B[:3, 0]
+    banded = wg.hessian(
+        lambda d: (wg.linalg.solve_tridiagonal(parts[0], d, parts[1], b) ** 2).sum()
+    )
+    dense = wg.hessian(lambda d: (np.linalg.solve(np.diag(d) + lower + upper, b) ** 2).sum())
+    np.testing.assert_allclose(wg.jit(banded)(A[0, :3]), wg.jit(dense)(A[0, :3]), 1e-9, 1e-9)
+
+
 def test_block_tridiagonal_systems():
     lower, main, upper = (RNG.standard_normal((2, n, 2, 2)) for n in (3, 4, 3))
     main += 4 * np.eye(2)
@@ -176,6 +199,10 @@ def test_errors():
         wg.jit(lambda ab, b: wg.linalg.solve_banded((1, 1), ab, b))(BANDS[:2], B)
     with pytest.raises(ValueError, match="n - 1 blocks"):
         wg.linalg.solve_block_tridiagonal(BATCH, BATCH, BATCH, B)
+    with pytest.raises(ArgumentError, match="subset_by_index"):
+        wg.jit(lambda a: scipy.linalg.eigh(a, subset_by_index=[0, 1]))(SPD)
+    with pytest.raises(ArgumentError, match="pivoting"):
+        wg.jit(lambda a: scipy.linalg.qr(a, pivoting=True))(A)
     with pytest.raises(TypeError, match="eigh if the matrix is symmetric"):
         wg.jit(scipy.linalg.schur)(A)
     with pytest.raises(ValueError, match="do not fit"):

@@ -17,6 +17,7 @@ from wengert.linalg.spectral import funm_symmetric
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import holds_tracers
 from wengert.tracer.functions.scipy_linalg import TRACED
+from wengert.tracer.functions.scipy_spectra import SPECTRA
 from wengert.tracer.functions.special_matrices import MATRICES
 
 
@@ -35,7 +36,7 @@ logm = _either(roots.logm)
 sqrtm = _either(roots.sqrtm)
 
 TRACED |= {"expm": exponential.expm, "logm": roots.logm, "sqrtm": roots.sqrtm}
-TRACED |= MATRICES
+TRACED |= MATRICES | SPECTRA
 TRACED |= {"lu_factor": eliminations.lu_factor, "lu_solve": eliminations.lu_solve}
 TRACED |= {"solve_banded": banded.solve_banded, "solveh_banded": banded.solveh_banded}
 
@@ -59,6 +60,10 @@ cholesky = _scipys("cholesky")
 circulant = _scipys("circulant")
 companion = _scipys("companion")
 det = _scipys("det")
+eig = _scipys("eig")
+eigh = _scipys("eigh")
+eigvals = _scipys("eigvals")
+eigvalsh = _scipys("eigvalsh")
 hankel = _scipys("hankel")
 inv = _scipys("inv")
 khatri_rao = _scipys("khatri_rao")
@@ -66,11 +71,16 @@ lu = _scipys("lu")
 lu_factor = _scipys("lu_factor")
 lu_solve = _scipys("lu_solve")
 matmul_toeplitz = _scipys("matmul_toeplitz")
+norm = _scipys("norm")
+pinv = _scipys("pinv")
+qr = _scipys("qr")
 solve = _scipys("solve")
 solve_banded = _scipys("solve_banded")
 solve_toeplitz = _scipys("solve_toeplitz")
 solve_triangular = _scipys("solve_triangular")
 solveh_banded = _scipys("solveh_banded")
+svd = _scipys("svd")
+svdvals = _scipys("svdvals")
 toeplitz = _scipys("toeplitz")
 
 
@@ -95,6 +105,10 @@ __all__ = [
     "circulant",
     "companion",
     "det",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
     "expm",
     "funm_symmetric",
     "hankel",
@@ -105,6 +119,9 @@ __all__ = [
     "lu_factor",
     "lu_solve",
     "matmul_toeplitz",
+    "norm",
+    "pinv",
+    "qr",
     "solve",
     "solve_banded",
     "solve_block_tridiagonal",
@@ -113,5 +130,7 @@ __all__ = [
     "solve_tridiagonal",
     "solveh_banded",
     "sqrtm",
+    "svd",
+    "svdvals",
     "toeplitz",
 ]
