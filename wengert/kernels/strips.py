@@ -7,8 +7,8 @@ after the other for a strip of the batch at a time, which stays in a thread's ow
 only they use is an array of a strip, on the thread's stack.
 
 Legality. Kernel k is a loop over units v = 0 .. N, which may be cut into chunks. For each array
-that one of the kernels writes and another one touches, all accesses are at `stride * v + rest` with
-0 <= rest < stride, a stride for each kernel: unit v touches nothing but its own part. Units of two
+that one of the kernels writes, all accesses are at `stride * v + rest` with 0 <= rest < stride, a
+stride for each kernel: unit v touches nothing but its own part. Units of two
 kernels that share an array are as long as their strides tell: eight matrices, a matrix, an element.
 Strips are made of whole units of all of them, so no part of an array is touched in two strips.
 A kernel's units keep their order within a strip, and a strip is one thread's. How many there are
@@ -131,7 +131,10 @@ def _walk(kernel: Kernel) -> Walk | None:
     count = _count(outer, loop) if chunked else _whole(loop)
     if count is None:
         return None
-    return Walk(kernel, loop, count, _strides(loop, count), changed(loop.body), chunked)
+    strides, written = _strides(loop, count), changed(loop.body)
+    if not all(strides[b] for b in written):
+        return None  # a running sum, say: its units wait for one another
+    return Walk(kernel, loop, count, strides, written, chunked)
 
 
 def _only_loop(body: Sequence[Stmt]) -> Loop | None:

@@ -86,10 +86,11 @@ toeplitz = _scipys("toeplitz")
 
 def _compiled(implementation: Callable[..., Any]) -> Callable[..., Any]:
     """A function that SciPy has not, of arrays too."""
+    native = jit(implementation)
 
     @functools.wraps(implementation)
     def call(*args: Any) -> Any:
-        return implementation(*args) if holds_tracers(args) else jit(implementation)(*args)
+        return implementation(*args) if holds_tracers(args) else native(*args)
 
     return call
 
