@@ -132,7 +132,7 @@ def _walk(kernel: Kernel) -> Walk | None:
     if count is None:
         return None
     strides, written = _strides(loop, count), changed(loop.body)
-    if not all(strides[b] for b in written):
+    if not all(strides[b] for b in written if b.space is not Space.LOCAL):
         return None  # a running sum, say: its units wait for one another
     return Walk(kernel, loop, count, strides, written, chunked)
 
