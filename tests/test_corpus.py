@@ -33,6 +33,7 @@ from corpus import (
     sorting,
     state,
     triangular,
+    users,
     views,
 )
 from corpus.case import Case
@@ -75,6 +76,7 @@ FILES = (
     sorting,
     state,
     triangular,
+    users,
     views,
 )
 CASES = [case for file in FILES for case in file.CASES]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from op_cases import program_of, run
 
+import wengert as wg
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import REGISTRY
 from wengert.ir.transforms.jvp import jvp
@@ -110,6 +111,20 @@ def test_second_derivative_through_where() -> None:
     bars = run(second.program, [point, ones, *cotangents])[len(first.outputs) :]
     assert all(np.isfinite(bar).all() for bar in bars)
     assert bars[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    "function", ["sqrt(x)", "log(x)", "x**1.5", "sqrt(sqrt(x))", "log(x) * x", "1 / x"]
+)
+@pytest.mark.parametrize("bad", [0.0, -2.0])
+def test_second_derivative_of_a_branch_not_taken_gives_no_nan(function: str, bad: float) -> None:
+    """The move of an infinite partial meets a tangent of 0, which wins over it too."""
+    inner = eval(f"lambda x: {function}", {**vars(np)})
+    f = lambda x: np.sum(np.where(x > 0, inner(x), 0.0) ** 2)  # noqa: E731
+    x, v = np.array([bad, 0.7]), np.array([0.3, 0.4])
+    for slopes in (wg.hvp(f, (x,), (v,)), wg.hessian(f)(x) @ v, wg.jvp(wg.grad(f), (x,), (v,))[1]):
+        assert slopes[0] == 0
+        np.testing.assert_allclose(slopes[1], wg.hessian(f)(x[1:])[0, 0] * v[1], rtol=1e-12)
 
 
 def test_mixed_derivative_of_a_power_at_exponent_zero() -> None:

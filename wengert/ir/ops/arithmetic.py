@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.ir.builder import Value
+from wengert.ir.builder import Value, add_tangents
 from wengert.ir.floats import kind_of
 from wengert.ir.op import linear_in, linear_in_all, linear_in_one
 from wengert.ir.ops.families import (
     NUMERIC,
     Over,
     elementwise,
+    spread,
+    times,
     transpose_constants,
     transpose_partials,
 )
 from wengert.ir.ops.parts import Parts, choose
 from wengert.ir.ops.samples import operands
+from wengert.ir.program import Literal
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
-from wengert.ir.types import FLOATS
+from wengert.ir.types import FLOATS, Shape
 
 S = ScalarBuilder
 Array = np.ndarray[Any, Any]
@@ -101,7 +105,8 @@ elementwise(
 
 # Products of a tangent t with a partial. As functions of t they are t*p and t/y; only where p or
 # 1/y is not finite does the rule at t = 0 matter. Their own derivatives are those of t*p and
-# t/y, again with zeros that win, so they nest to any order.
+# t/y, again with zeros that win, so they nest to any order: where p is infinite or NaN its tangent
+# is too, so that a t of 0 must win over dp as it does over p (d(t*p) = dt*p + dp*t).
 
 
 def _scale(t: Array, p: Array) -> Array:
@@ -110,6 +115,36 @@ def _scale(t: Array, p: Array) -> Array:
 
 def _unscale(t: Array, y: Array) -> Array:
     return np.where(t == 0, t.dtype.type(0), t / y)
+
+
+def _scale_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
+) -> Sequence[Value | None]:
+    (t, p), (dt, dp) = primals, tangents
+    first = None if dt is None else times(spread(dt, outs[0].shape), p)
+    return [add_tangents(first, _moved_partial(t, dp, t, outs[0].shape))]
+
+
+def _unscale_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
+) -> Sequence[Value | None]:
+    (t, y), (dt, dy) = primals, tangents
+    first = None if dt is None else spread(dt, outs[0].shape).unscale(y)
+    partial = None if dy is None else -outs[0].unscale(y)
+    return [add_tangents(first, _moved_partial(t, dy, partial, outs[0].shape))]
+
+
+def _moved_partial(
+    t: Value, tangent: Value | None, partial: Value | None, shape: Shape
+) -> Value | None:
+    """What the move of a partial adds to its product with t: 0 where t is 0, else both times."""
+    if tangent is None or partial is None:
+        return None
+    moved = spread(tangent, shape)
+    if isinstance(t.atom, Literal):
+        return times(moved, partial)
+    zero = t.builder.literal(0, t.dtype)
+    return times(spread(t.eq(zero), shape).select(zero, moved), partial)
 
 
 def _zero_wins(t: Parts, product: Parts) -> Parts:
@@ -123,7 +158,7 @@ elementwise(
     FLOATS,
     _scale,
     lambda s, t, p: s.select(s.eq(t, 0), 0, s.mul(t, p)),
-    partials=[lambda t, p, out: p, lambda t, p, out: t],
+    jvp=_scale_jvp,
     linear=linear_in_one,
     transpose=transpose_partials(lambda ct, t, p: ct.scale(p), lambda ct, t, p: ct.scale(t)),
     samples=operands((-3, 3), (-3, 3)),
@@ -136,7 +171,7 @@ elementwise(
     FLOATS,
     _unscale,
     lambda s, t, y: s.select(s.eq(t, 0), 0, s.div(t, y)),
-    partials=[lambda t, y, out: Over(y), lambda t, y, out: -out.unscale(y)],
+    jvp=_unscale_jvp,
     linear=linear_in(0),
     transpose=transpose_partials(lambda ct, t, y: ct.unscale(y)),
     samples=operands((-3, 3), (0.5, 3)),

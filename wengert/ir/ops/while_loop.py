@@ -101,14 +101,14 @@ def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
     index = Var(INDEX)
     counted = Program((index, *body.inputs), body.eqns, body.outputs)
     params = {"symbol": None, "turns": None, "reverse": False, "consts": consts, "body": counted}
-    outs = tuple(
-        [v if on else Var(v.type) for v, on in zip(eqn.outputs, marks[consts:], strict=True)]
-    )
     loop = REGISTRY["for_loop"]
-    again = Eqn(loop, (Literal(0, INT64), turns, *eqn.inputs), outs, params, eqn.location)
+    again = Eqn(loop, (Literal(0, INT64), turns, *eqn.inputs), eqn.outputs, params, eqn.location)
     assert loop.split is not None
     parts: Split = loop.split(again, (False, False, *marks), price)
-    return Split([_counting(eqn, marks, turns, cond, body, consts)], parts.linear)
+    # The loop that counts gives what a primal for_loop would: of its known part there stays what
+    # has left it as the same at every turn, which the linear loop reads.
+    left = [e for e in parts.known if e.op is not loop]
+    return Split([*left, _counting(eqn, marks, turns, cond, body, consts)], parts.linear)
 
 
 def _counting(
