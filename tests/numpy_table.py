@@ -32,11 +32,13 @@ OTHERS = {
         array2string array_repr array_str base_repr binary_repr format_float_positional
         format_float_scientific""",
     "Python functions of single elements, and iterators: use `wg.vmap`, loops, `wg.pure_callback`": """
-        broadcast flatiter frompyfunc ndenumerate nditer nested_iters vectorize""",
+        broadcast flatiter frompyfunc ndenumerate nditer nested_iters""",
+    "traced in code whose source can be read": """
+        c_ r_ vectorize""",
     "memory and its layout, which a traced value has not": """
         asarray_chkfinite asfortranarray isfortran may_share_memory require shares_memory""",
     "classes beside arrays, and short forms of joining: use `concatenate`, `stack`, `polyval`": """
-        asmatrix bmat c_ matrix poly1d r_ row_stack""",
+        asmatrix bmat matrix poly1d row_stack""",
     "NumPy's settings, its account of itself, and questions about types": """
         __version__ ScalarType common_type get_include get_printoptions getbufsize geterr geterrcall
         info iterable little_endian min_scalar_type mintypecode printoptions sctypeDict

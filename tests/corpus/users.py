@@ -1,11 +1,16 @@
 """Programs as they are found in users' own files, each for something that once went wrong."""
 
+import functools
+import itertools
+import math
+from bisect import bisect
+
 import numpy as np
 
-from corpus.case import Case
+from corpus.case import Case, positive, vector
 
 
-def page_rank(links):
+def ranks_of_pages(links):
     """The factor 0.85 times the matrix is the same at every turn, and the turns are not known."""
     n = len(links)
     m = links / links.sum(0)
@@ -26,11 +31,117 @@ def decay(x):
     return value
 
 
+def sorts_in_python(x):
+    by_size = sorted(x, key=lambda v: abs(v), reverse=True)
+    places = sorted(range(len(x)), key=lambda i: x[i])
+    pairs = sorted(zip(x, range(len(x)), strict=True), key=lambda p: (p[1] % 2, -p[0]))
+    rows = [np.array([v, 1.0]) for v in x]
+    rows.sort(key=lambda row: row[0])
+    best = max(range(len(x)), key=lambda i: x[i])
+    near = min(x, key=lambda v: abs(v - 0.3))
+    place = bisect(sorted([x[0], x[1]]), x[2])
+    return by_size, places, [p[0] for p in pairs], rows, best, near, place
+
+
+def appends_in_each_branch(x):
+    out, which = [0.0], []
+    for i in range(len(x)):
+        if x[i] > 0.5:
+            out.append(out[-1] + x[i])
+            which.append(i)
+        elif x[i] > 0:
+            which.append(-1)
+            out.append(x[i] * 2)
+        else:
+            out.append(0.5 * out[-1])
+            which.append(-2)
+    if x[0] > x[1]:
+        out.append(x[0])
+    else:
+        out.append(x[1])
+    return np.array(out), np.array(which)
+
+
+def lists_in_numpy(x):
+    a, b = x[0], x[1]
+    return (
+        *(np.mean([v * v for v in x]), np.max([a, b, 0.0]), np.sqrt([a * a, 2.0])),
+        *(np.linalg.norm([a, b]), np.linalg.det([[a, 1.0], [2.0, b]]), np.dot([a, b], [1, 2])),
+        *(np.r_[x, a, 0:2], np.c_[x, x**2], x.sum().item(), x.tolist()),
+        np.lib.stride_tricks.sliding_window_view(x, 3) @ np.array([1.0, -2.0, 1.0]),
+        list(itertools.accumulate(x, lambda s, v: 0.5 * s + v)),
+    )
+
+
+def looks_up_lists(x, k):
+    table = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    total = 0.0
+    for i in range(len(x)):
+        total += table[k[i] % 3][k[i] % 2] * (x[0], x[1])[k[i] % 2]
+    return total, np.choose(k % 2, [x, -x])
+
+
+def vectorized(x):
+    @functools.partial(np.vectorize, excluded={"slope"})
+    def leaky(v, slope=0.1):
+        if v > 0:
+            return math.exp(v)
+        return slope * v
+
+    spread = np.vectorize(lambda row, w: (row.max() - row.min()) * w, signature="(n),()->()")
+    both = np.vectorize(lambda a, b: (a * b, a - b))
+    return leaky(x, slope=0.3), spread(x.reshape(-1, 2), x[0]), both(x[:, None], x[:2])
+
+
+def pieces(x):
+    """Each function gets the elements of its own case, so that their mean is not the whole's."""
+    return (
+        np.piecewise(x, [x < 0, x > 1], [lambda v: v * v.mean(), lambda v: v.sum() - v, 0.5]),
+        np.piecewise(x, x > 0, [np.sqrt, lambda v: v**2]),
+    )
+
+
+def selections(x, k):
+    good = x[x > 0]
+    places = np.where(x > -0.5)[0]
+    peaks = np.flatnonzero((x[1:-1] > x[:-2]) & (x[1:-1] > x[2:])) + 1
+    y = x.copy()
+    y[places] = 0.25 * y[places] + k[places]
+    mean = good.sum() / len(good) if good.size > 0 else 0.0
+    clipped = np.clip(good, 0.1, 1.0)
+    clipped[clipped > 0.8] = 0.5
+    return (
+        *(mean, np.median(good), np.percentile(good, 30), good @ good, np.linalg.norm(good)),
+        *(good[0], good[-1], np.sort(good)[1], np.cumsum(good)[-1], good.argmax(), places[0]),
+        *(y, x[peaks].sum(), peaks.size, clipped.sum(), sum(good), max(good), any(good > 1)),
+    )
+
+
+def numbers_of_python(x, k):
+    n = int(k[0]) + 5
+    return (
+        *(math.dist(x[:2], x[2:4]), math.gcd(n, 6), math.lcm(n, 4), math.isqrt(n * n + 1)),
+        *(math.modf(2.5 * x[0]), math.frexp(x[1]), math.ldexp(x[0], 2), type(x[0]) is np.float64),
+    )
+
+
 def links(rng, n):
     return (rng.uniform(0.1, 1, (n, n)),)
 
 
+def with_numbers(rng, n):
+    return rng.permutation(np.linspace(-1, 1.5, n)) + 0.01, rng.integers(0, 9, n)
+
+
 CASES = [
-    Case(page_rank, links, 5, (0,)),
+    Case(ranks_of_pages, links, 5, (0,)),
     Case(decay, lambda rng, n: (rng.uniform(0.3, 1),), 1, (0,)),
+    Case(sorts_in_python, vector, 6, (0,), differences=True),
+    Case(appends_in_each_branch, vector, 9, (0,), differences=True),
+    Case(lists_in_numpy, vector, 6, (0,), differences=True),
+    Case(looks_up_lists, with_numbers, 7, (0,), captured=False),
+    Case(vectorized, vector, 6, (0,), differences=True),
+    Case(pieces, vector, 8, (0,), differences=True),
+    Case(selections, with_numbers, 12, (0,), differences=True),
+    Case(numbers_of_python, lambda rng, n: (positive(rng, n)[0], rng.integers(0, 9, n)), 5),
 ]

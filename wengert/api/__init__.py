@@ -1,5 +1,6 @@
 """The public transforms."""
 
+from wengert.api import vectorize  # fills the table of callable objects
 from wengert.api.arguments import ShapeDtypeStruct, float0
 from wengert.api.callback import pure_callback
 from wengert.api.checkpoint import checkpoint
@@ -24,6 +25,8 @@ from wengert.api.policies import checkpoint_name
 from wengert.api.ravel import ravel_pytree
 from wengert.api.sparse import sparse_hessian, sparse_jacobian
 from wengert.api.stages import eval_shape, make_ir
+
+_FILLED = (vectorize,)
 
 __all__ = [
     "Custom",

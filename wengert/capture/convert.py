@@ -68,6 +68,8 @@ def converted(f: Any) -> Any:
             found = _function(inner)
             return f if found is inner else types.MethodType(found, f.__self__)
         return f
+    if type(f) in runtime_calls.INSTANCES:
+        return runtime_calls.INSTANCES[type(f)](f)
     if isinstance(f, functools.partial):
         return functools.partial(runtime_calls.call(f.func), *f.args, **f.keywords)
     method = inspect.getattr_static(type(f), "__call__", None)

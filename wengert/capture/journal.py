@@ -63,9 +63,13 @@ class Journal:
     places: dict[Any, tuple[Location, Any]] = field(default_factory=dict[Any, Any])
     appended: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
     lists: dict[int, Any] = field(default_factory=dict[int, Any])
+    grown: dict[int, tuple[list[Any], int]] | None = None
+    """In a part of an `if`: the lists from outside it that it appended to, and their lengths."""
 
     def undo(self) -> None:
         """Gives all places their old contents back."""
+        for target, length in (self.grown or {}).values():
+            del target[length:]
         for place, old in reversed(self.places.values()):
             place.set(old)
 

@@ -15,7 +15,7 @@ from typing import Any
 from wengert.capture.branching import value_in
 from wengert.capture.forms import stored
 from wengert.capture.info import Info
-from wengert.capture.journal import active, changes_structure
+from wengert.capture.journal import Journal, active, changes_structure
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Unstable
 from wengert.capture.undefined import Undefined
@@ -165,11 +165,44 @@ def append(target: Any, value: Any) -> None:
         target.append(value)
         return
     tracker = journal.lists.get(id(target))
-    if tracker is None:
-        changes_structure(target, "append")
-        target.append(value)
-    else:
+    if tracker is not None:
         tracker.append(target, value)
+        return
+    if journal.grown is None:
+        changes_structure(target, "append")
+    else:  # both parts of the `if` have to do so
+        journal.grown.setdefault(id(target), (target, len(target)))
+    target.append(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What one part of an `if` appended to a list from outside."""
+
+    target: list[Any]
+    added: tuple[Any, ...]
+
+
+def growth(journal: Journal) -> dict[int, Growth]:
+    """What a part of an `if` has appended, to be called at its end."""
+    grown = journal.grown or {}
+    return {key: Growth(target, tuple(target[n:])) for key, (target, n) in grown.items()}
+
+
+def same_growth(arms: Sequence[dict[int, Growth]], line: int) -> list[tuple[list[Any], int]]:
+    """The lists that all parts of an `if` lengthen, and by how much; raises if that differs."""
+    counts = [{key: len(x.added) for key, x in arm.items()} for arm in arms]
+    if any(c != counts[0] for c in counts):
+        raise located(
+            CaptureError(
+                f"the branches of the condition in line {line} append to a list differently often, "
+                "and the condition is known only at run time; append once in each (0.0, or a "
+                "flag, beside the values), fill an array of fixed size and count, or make the "
+                "condition static (static_argnums)"
+            ),
+            user_location(),
+        )
+    return [(x.target, len(x.added)) for x in arms[0].values()]
 
 
 def rows_of(stack: Tracer, weak: bool) -> list[Tracer]:

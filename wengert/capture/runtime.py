@@ -14,12 +14,15 @@ import numpy as np
 from wengert.capture import runtime_branches, runtime_loops
 from wengert.capture.journal import active, changes, changes_structure, is_conditional, made
 from wengert.capture.lists import append
+from wengert.capture.ordering import item_at
 from wengert.capture.runtime_calls import call
 from wengert.capture.undefined import Undefined, undefined
 from wengert.errors import CaptureError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
+from wengert.tracer.functions.elements import is_joining, joined_by
+from wengert.tracer.functions.masks import Selection
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import known
 from wengert.tracer.stack import current, user_location
@@ -153,6 +156,10 @@ class Runtime:
         """`x[index]`"""
         if isinstance(x, np.ndarray) and _holds_tracer(index):
             return enter(_lifted, x)[index]
+        if is_joining(x) and _holds_tracer(index):
+            return enter(joined_by, x, index)
+        if isinstance(index, Tracer) and isinstance(x, (list, tuple, dict)):
+            return _item(x, index)
         return x[index]
 
     @staticmethod
@@ -255,6 +262,19 @@ def _check_key(x: Any, index: Any) -> None:
         )
 
 
+def _item(x: Any, index: Tracer) -> Any:
+    """`x[index]` of a container of Python, where the index is traced."""
+    if not isinstance(x, dict):
+        return item_at(x, index)
+    raise located(
+        CaptureError(
+            "a dict is looked up here by a key that is known only at run time; use an array and "
+            "an index, or np.select"
+        ),
+        user_location(),
+    )
+
+
 def _lifted(x: Any) -> Tracer:
     return wrap(lift(x))
 
@@ -264,4 +284,4 @@ def _holds_tracer(index: Any) -> bool:
         return any(map(_holds_tracer, index))
     if isinstance(index, slice):
         return any(isinstance(p, Tracer) for p in (index.start, index.stop, index.step))
-    return isinstance(index, Tracer)
+    return isinstance(index, Tracer | Selection)

@@ -16,6 +16,7 @@ from wengert.capture.branching import Arm, Labels, branch, trace_arm, truth_inde
 from wengert.capture.exits import RESULT
 from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled
+from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
 from wengert.capture.undefined import Maybe
 from wengert.tracer.array import Tracer
@@ -37,11 +38,16 @@ def run_branch(
     variables = Variables(info, get, set_)
     while True:
         before, count = variables.read(), len(variables.places)
-        arms = [_arm(part, variables, before) for part in (other, then)]
+        parts = [_arm(part, variables, before) for part in (other, then)]
         if len(variables.places) == count:
             break  # otherwise objects are changed: they are variables from now on
+    arms = [arm for arm, _ in parts]
     _resolve(arms[0], info.unless)
+    grown = same_growth([added for _, added in parts], info.line)
+    for arm, added in parts:
+        _extend(arm, [x for target, _ in grown for x in added[id(target)].added])
     names = [_label(n) for n in variables.names]
+    names += [f"what a list is given in line {info.line}" for _, n in grown for _ in range(n)]
     labels = Labels(
         names,
         arms=(
@@ -54,7 +60,17 @@ def run_branch(
     results = branch(index, arms, labels)
     for place in variables.places:
         changes(place.owner, place.key, place.is_attribute)
-    variables.write(results)
+    variables.write(results[: len(variables.names)])
+    more = iter(results[len(variables.names) :])
+    for target, n in grown:
+        for _ in range(n):
+            append(target, next(more))
+
+
+def _extend(arm: Arm, values: Sequence[Any]) -> None:
+    """More results of an arm."""
+    arm.values += values
+    arm.flat += [flatten(x) for x in values]
 
 
 def _resolve(arm: Arm, flags: Sequence[str]) -> None:
@@ -69,20 +85,24 @@ def _label(name: str) -> str:
     return "the result of the function" if name == RESULT else f"'{name}'"
 
 
-def _arm(part: Thunk, variables: Variables, before: list[Any]) -> Arm:
-    """Traces one part of an `if`."""
-
-    def values() -> list[Any]:
-        part()
-        return variables.read()
+def _arm(part: Thunk, variables: Variables, before: list[Any]) -> tuple[Arm, dict[int, Growth]]:
+    """Traces one part of an `if`, and says what it appends to lists."""
+    added: dict[int, Growth] = {}
 
     with journaled(arm=True) as journal:
+        journal.grown = {}
+
+        def values() -> list[Any]:
+            part()
+            added.update(growth(journal))
+            return variables.read()
+
         try:
             arm = trace_arm(values, "a branch")
         finally:
             variables.write(before)
     variables.add(journal)
-    return arm
+    return arm, added
 
 
 def choose(condition: Any, then: Thunk, other: Thunk) -> Any:

@@ -7,12 +7,14 @@ make arrays by those of the tracer, and the user's functions by their rewritten 
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.journal import active, changes_structure, made
 from wengert.capture.lists import assembled
@@ -114,18 +116,16 @@ def _is_kind(x: Tracer, kind: Any) -> bool:
     return issubclass(kind, np.generic) and not x.weak and issubclass(x.dtype.type, kind)
 
 
-def _sorted(items: Any, /, **options: Any) -> Any:
-    """`sorted`"""
-    values = list(items) if not isinstance(items, Tracer) else [items]
-    if any(map(is_traced, values)) and options.get("key") is None:
-        raise located(
-            CaptureError(
-                "sorted() compares traced values, whose order is known only at run time; use "
-                "np.sort(np.array(values))"
-            ),
-            user_location(),
-        )
-    return sorted(values, **options)
+def _type(*args: Any) -> Any:
+    """`type`, where traced values are what they stand for"""
+    if len(args) != 1 or not isinstance(args[0], Tracer):
+        return type(*args)
+    x = args[0]
+    if x.mutable:
+        return np.ndarray
+    if not x.weak:
+        return x.dtype.type
+    return next(kind for kind in (int, float, complex) if _is_kind(x, kind))
 
 
 def _divmod(x: Any, y: Any, /) -> Any:
@@ -171,6 +171,11 @@ def _with_captured(function: Function) -> Function:
     return lambda f, *args, **options: function(call(f), *args, **options)
 
 
+def _accumulate(items: Any, func: Any = None, *, initial: Any = None) -> Any:
+    """`itertools.accumulate`"""
+    return itertools.accumulate(items, None if func is None else call(func), initial=initial)
+
+
 TABLE: dict[Any, Function] = {
     **BUILTINS,
     range: _range,
@@ -178,10 +183,16 @@ TABLE: dict[Any, Function] = {
     zip: _zip,
     reversed: _reversed,
     isinstance: _isinstance,
-    sorted: _sorted,
+    sorted: ordering.sorting(lambda f: call(f)),
+    min: ordering.extreme("min", lambda f: call(f)),
+    max: ordering.extreme("max", lambda f: call(f)),
+    **ordering.BISECT,
     divmod: _divmod,
+    type: _type,
+    np.isscalar: lambda x: not x.mutable if isinstance(x, Tracer) else np.isscalar(x),
     map: lambda f, *items: map(call(f), *items),
     filter: lambda f, items: filter(None if f is None else call(f), items),
+    itertools.accumulate: _accumulate,
     functools.reduce: _with_captured(functools.reduce),
     tree_map: _with_captured(tree_map),
     tree_reduce: _with_captured(tree_reduce),
@@ -196,6 +207,9 @@ TABLE: dict[Any, Function] = {
     **{f: _joining(f) for f in (np.array, np.asarray, np.stack, np.vstack)},
 }
 """What stands for a function in rewritten code."""
+
+INSTANCES: dict[type, Callable[[Any], Function]] = {}
+"""What makes, of a callable object of such a type, the function to call in its place."""
 
 _LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
@@ -249,6 +263,8 @@ def _builtin(f: Any) -> Any:
     lengthens = isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING
     if lengthens and active() is not None:
         changes_structure(owner, f".{f.__name__}()")
+    if type(owner) is list and f.__name__ == "sort" and current() is not None:
+        return ordering.sorting_of(owner, call)
     return f
 
 

@@ -16,6 +16,7 @@ from wengert.errors import CaptureError, located
 from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
+from wengert.tracer.functions.masks import Selection
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import user_location
 from wengert.tracer.tables import UFUNCS
@@ -114,12 +115,14 @@ def power(x: Any, y: Any, mod: Any = None) -> Any:
 
 def length(x: Any, /) -> Any:
     """`len(x)`"""
+    if isinstance(x, Selection):
+        return x.shape[0]
     return x.shape[0] if isinstance(x, Tracer) and x.shape else len(x)
 
 
 def summed(items: Any, /, start: Any = 0) -> Any:
     """`sum(items)`"""
-    if isinstance(items, Tracer) and items.shape:
+    if isinstance(items, Selection) or (isinstance(items, Tracer) and items.shape):
         total = np.sum(items, axis=0)
         return total if type(start) is int and start == 0 else start + total
     return sum(items, start)
@@ -129,7 +132,7 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
     def extreme(*args: Any, **options: Any) -> Any:
         items = args
         if len(args) == 1:
-            if isinstance(args[0], Tracer) and args[0].ndim == 1 and not options:
+            if isinstance(args[0], Tracer | Selection) and args[0].ndim == 1 and not options:
                 return array(args[0])
             items = tuple(args[0])
         if not any(map(is_traced, items)):
@@ -164,7 +167,7 @@ largest = _extreme("max", max, np.max, lambda x, best: x > best)
 
 def any_of(items: Any, /) -> Any:
     """`any(items)`"""
-    if isinstance(items, Tracer):
+    if isinstance(items, Tracer | Selection):
         return np.any(items)
     found: Any = False
     for x in items:
@@ -178,7 +181,7 @@ def any_of(items: Any, /) -> Any:
 
 def all_of(items: Any, /) -> Any:
     """`all(items)`"""
-    if isinstance(items, Tracer):
+    if isinstance(items, Tracer | Selection):
         return np.all(items)
     found: Any = True
     for x in items:
@@ -266,6 +269,49 @@ def _product(items: Any, *, start: Any = 1) -> Any:
     return start
 
 
+def _distance(p: Any, q: Any) -> Any:
+    pairs = list(zip(p, q, strict=True))
+    if not any(is_traced(x) for pair in pairs for x in pair):
+        return math.dist(p, q)
+    return _hypotenuse(*[x - y for x, y in pairs])
+
+
+def _of_ints(original: Function, ufunc: Function) -> Function:
+    def function(*args: Any) -> Any:
+        if not any(map(is_traced, args)):
+            return original(*args)
+        found: Any = abs(args[0])
+        for x in args[1:]:
+            found = ufunc(found, x)
+        return _weak(found)
+
+    return function
+
+
+def _integer_root(n: Any) -> Any:
+    if not is_traced(n):
+        return math.isqrt(n)
+    near = to_int(np.sqrt(to_float(n)))  # is off by one at most
+    near = near - (near * near > n)
+    return _weak(near + ((near + 1) * (near + 1) <= n))
+
+
+def _fraction_and_whole(x: Any) -> Any:
+    return tuple(map(_weak, np.modf(to_float(x)))) if is_traced(x) else math.modf(x)
+
+
+def _mantissa_and_exponent(x: Any) -> Any:
+    if not is_traced(x):
+        return math.frexp(x)
+    mantissa, exponent = np.frexp(to_float(x))
+    return _weak(mantissa), to_int(exponent)
+
+
+def _scaled(x: Any, i: Any) -> Any:
+    traced = is_traced(x) or is_traced(i)
+    return _weak(np.ldexp(to_float(x), to_int(i))) if traced else math.ldexp(x, i)
+
+
 def _isclose(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> Any:
     if not any(map(is_traced, (a, b))):
         return math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
@@ -292,6 +338,13 @@ BUILTINS: dict[Any, Function] = {
     math.fsum: _precise_sum,
     math.prod: _product,
     math.isclose: _isclose,
+    math.dist: _distance,
+    math.isqrt: _integer_root,
+    math.ldexp: _scaled,
+    math.gcd: _of_ints(math.gcd, np.gcd),
+    math.lcm: _of_ints(math.lcm, np.lcm),
+    math.modf: _fraction_and_whole,
+    math.frexp: _mantissa_and_exponent,
     **{getattr(math, n): _of_floats(getattr(math, n), getattr(np, n)) for n in _SAME},
     **{getattr(math, n): _of_floats(getattr(math, n), f) for n, f in _RENAMED.items()},
     **{getattr(math, n): _of_floats(getattr(math, n), f) for n, f in _PAIRS.items()},

@@ -277,24 +277,6 @@ class Tracer:
             "use wg.numpy.take(array, i, axis)",
         )
 
-    def item(self, *args: Any) -> Any:
-        """Not possible: a traced value has no concrete elements."""
-        known = self.concrete()
-        if known is not None:
-            return known.item(*args)
-        return _no_conversion(
-            self, "item() needed its value", "return it and call item() on the result"
-        )
-
-    def tolist(self) -> Any:
-        """Not possible: a traced value has no concrete elements."""
-        known = self.concrete()
-        if known is not None:
-            return known.tolist()
-        return _no_conversion(
-            self, "tolist() needed it", "return it and call tolist() on the result"
-        )
-
     def tobytes(self, order: Any = "C") -> Any:
         """Not possible: a traced value has no concrete elements."""
         known = self.concrete()

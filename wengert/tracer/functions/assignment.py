@@ -28,7 +28,7 @@ from wengert.tracer.functions.indexing import (
     parts,
     positions_of,
 )
-from wengert.tracer.functions.masks import Selection, check_mask, same_mask, trailing
+from wengert.tracer.functions.masks import Selection, as_mask, check_mask, same_mask, trailing
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -148,6 +148,9 @@ def _known_for_write(x: Tracer) -> Any:
 def assign(x: Tracer, index: Any, value: Any) -> None:
     """x[index] = value"""
     x = target(x, "x[i] = v")
+    index = as_mask(index, x.type.shape)
+    if isinstance(index, Selection):
+        index.refuse_as_places()
     mask = mask_entry(index)
     if mask is not None:
         _assign_masked(x, mask, value)

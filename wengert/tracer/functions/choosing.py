@@ -54,22 +54,19 @@ MASK_CURE = (
     "wengert.numpy.{}(..., size=n)"
 )
 SIZE_CURE = "give its length, wengert.numpy.{}(..., size=n), or compute it before tracing"
-for _function in (np.nonzero, np.flatnonzero, np.argwhere, np.extract):
-    function(_function)(data_dependent(_function.__name__, MASK_CURE.format(_function.__name__)))
 for _function in (
     *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
     *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
 ):
     function(_function)(data_dependent(_function.__name__, SIZE_CURE.format(_function.__name__)))
 function(np.trim_zeros)(data_dependent("trim_zeros", "compute it before tracing"))
-method("nonzero")(data_dependent("nonzero", MASK_CURE.format("nonzero")))
 
 
 @function(np.where)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """`x` where the condition holds, else `y`."""
     if x is None and y is None:
-        data_dependent("where(condition)", MASK_CURE.format("nonzero"))()
+        return np.nonzero(wrapped(materialise(condition)))
     if x is None or y is None:
         raise ArgumentError("either both or neither of x and y should be given")
     a, b = operand(x), operand(y)
@@ -111,30 +108,33 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 @function(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
-    """A function by cases: each is computed for all elements, then the last true one is taken."""
-    value = materialise(x)
-    conditions = [operand(c) for c in condlist]
+    """A function by cases, the last true one counts: each gets the elements where it is true."""
+    value = wrapped(materialise(x))
+    whole = np.reshape(value, (-1,)) if value.ndim == 0 else value
+    conditions = [np.reshape(c, whole.shape) for c in _conditions(condlist, value.ndim)]
     if len(funclist) == len(conditions) + 1:
-        cases = [*funclist[:-1]]
-        otherwise: Any = funclist[-1]
-    elif len(funclist) == len(conditions):
-        cases, otherwise = list(funclist), 0
-    else:
+        conditions.append(~np.any(np.stack(conditions), axis=0))
+    elif len(funclist) != len(conditions):
         raise ArgumentError(
             f"with {len(conditions)} condition(s), either {len(conditions)} or "
             f"{len(conditions) + 1} functions are expected"
         )
-    result = _case(otherwise, value, args, kw)
-    for condition, case in zip(conditions, cases, strict=True):
-        result = chosen(
-            condition, operand(_case(case, value, args, kw)), operand(result), value.dtype
-        )
-    return wrapped(result)
+    result = wrapped(broadcast(materialise(0, value.dtype), whole.shape))
+    for condition, case in zip(conditions, funclist, strict=True):
+        found = case(whole[condition], *args, **kw) if callable(case) else case
+        result[condition] = found
+    return np.reshape(result, value.shape)
 
 
-def _case(case: Any, value: Value, args: Any, kw: Any) -> Value:
-    found = case(wrapped(value), *args, **kw) if callable(case) else case
-    return broadcast(materialise(found, value.dtype), value.shape)
+def _conditions(condlist: Any, ndim: int) -> list[Any]:
+    """The conditions as traced arrays; a single one need not be in a list."""
+    if isinstance(condlist, list | tuple):  # NumPy's own rule for a list of truth values
+        single = ndim > 0 and np.ndim(condlist[0]) == 0
+    else:
+        single = np.ndim(condlist) <= ndim
+    if single:
+        condlist = [condlist]
+    return [wrapped(materialise(c, BOOL)) for c in condlist]
 
 
 # bounds

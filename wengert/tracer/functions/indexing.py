@@ -28,7 +28,7 @@ from wengert.tracer.functions.entries import (
     mask_entry,
     parse,
 )
-from wengert.tracer.functions.masks import masked
+from wengert.tracer.functions.masks import Selection, as_mask, masked
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
@@ -62,6 +62,9 @@ def getitem(x: Any, index: Any) -> Any:
     """x[index]: a view for basic indices, a scalar if no axes are left, else a new array."""
     if not isinstance(x, Tracer):
         return wrapped(indexed(materialise(x), index))
+    index = as_mask(index, x.type.shape)
+    if isinstance(index, Selection):
+        return Selection(x[np.where(index.mask, index.whole, 0)], index.mask)
     mask = mask_entry(index)
     if mask is not None:
         return masked(x, mask)

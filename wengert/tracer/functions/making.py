@@ -268,6 +268,21 @@ def tracking(function: Any) -> Function:
         out = options.get("out", args[inputs:] if inputs is not None else None)
         for given in out if isinstance(out, tuple) else (out,):
             enter(refuse_constant, given, f"{name}(..., out=x)")
-        return tracked(function(*args, **options))
+        try:
+            return tracked(function(*args, **options))
+        except TracerConversionError:
+            lists = [x for x in (*args, *options.values()) if _is_list(x)]
+            if not lists:
+                raise
+        # np.sum([x, y]): NumPy looks for traced values among the arguments, not in lists of them
+        return function(*map(_joined, args), **{k: _joined(x) for k, x in options.items()})
 
     return run
+
+
+def _is_list(x: Any) -> bool:
+    return type(x) in (list, tuple) and holds_tracers(x)
+
+
+def _joined(x: Any) -> Any:
+    return enter(array, x) if _is_list(x) else x

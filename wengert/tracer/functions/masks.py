@@ -7,16 +7,18 @@ needs the length, which is an error that shows `np.where`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from wengert.errors import OutOfBoundsError, TracerConversionError
-from wengert.ir.floats import finfo, kind_of
+from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Literal
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.operands import expand, materialise, wrapped
+from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import Trace, open_trace
 from wengert.tracer.tables import UFUNCS
 
@@ -26,7 +28,18 @@ _REDUCTIONS: dict[Callable[..., Any], str] = {
 }  # fmt: skip
 
 
-def _too_long(what: str) -> NoReturn:
+SELECTED: dict[Any, Callable[..., Any]] = {}
+"""What functions do with selections among their arguments: `f(first selection, *arguments)`."""
+
+
+_FUNCTIONS_OF = {
+    "argmax": np.argmax, "argmin": np.argmin, "clip": np.clip, "cumprod": np.cumprod,
+    "cumsum": np.cumsum, "dot": np.dot, "ptp": np.ptp, "round": np.round,
+}  # fmt: skip
+
+
+def too_long(what: str) -> NoReturn:
+    """Raises TracerConversionError: `what` needs the number of selected elements."""
     raise TracerConversionError(
         f"{what} needs the number of elements that a traced boolean mask selects, which is known "
         "only when the compiled program runs; use np.where(mask, x, other) or np.sum(x, where=mask)"
@@ -41,7 +54,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = None  # pyright: ignore[reportAssignmentType]
     __array_priority__ = 2000.0
 
-    def __init__(self, whole: Tracer, mask: Tracer) -> None:
+    def __init__(self, whole: Any, mask: Any) -> None:
         self.whole = whole
         self.mask = mask
 
@@ -55,32 +68,73 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
         """The number of axes: those of the mask are one."""
         return self.whole.ndim - self.mask.ndim + 1
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: Any = None) -> Any:
         return self.whole.__array_namespace__(api_version=api_version)
 
     @property
-    def shape(self) -> NoReturn:
-        """Not known while tracing."""
-        _too_long("the shape of x[mask]")
+    def shape(self) -> tuple[Any, ...]:
+        """The number of elements that the mask selects, a traced one, and the other axes."""
+        count = wrap(lift(np.sum(self.mask)), True)
+        return (count, *self.whole.shape[self.mask.ndim :])
 
-    size = property(lambda self: _too_long("the size of x[mask]"))
+    @property
+    def size(self) -> Any:
+        """The number of elements, a traced one."""
+        return math.prod(self.shape)
+
+    @property
+    def rows(self) -> Selection:
+        """The same with the axes of the mask as one."""
+        shape = (-1, *self.whole.shape[self.mask.ndim :])
+        return Selection(np.reshape(self.whole, shape), np.reshape(self.mask, (-1,)))
+
+    @property
+    def trailing(self) -> Any:
+        """The mask, such that it broadcasts against the whole array."""
+        return wrapped(trailing(self.mask, self.whole.ndim))
 
     def __len__(self) -> NoReturn:
-        _too_long("len(x[mask])")
+        too_long("len(x[mask])")
 
     def __iter__(self) -> NoReturn:
-        _too_long("iterating over x[mask]")
+        too_long("iterating over x[mask]")
 
-    def __getitem__(self, index: Any) -> NoReturn:
-        _too_long("an element of x[mask]")
+    def __getitem__(self, index: Any) -> Any:
+        return enter(self._item, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        enter(self._set_item, index, value)
+
+    def _item(self, index: Any) -> Any:
+        if isinstance(index, Selection) and index.dtype == np.bool_:
+            mask = index.whole_of(index) & self.whole_of(index, "a mask of another selection")
+            return Selection(self.whole, self.mask & mask)
+        if type(index) is tuple and index and index[0] == slice(None):
+            return Selection(self.whole[(slice(None),) * self.mask.ndim + index[1:]], self.mask)
+        if not _is_place(index):
+            too_long("elements x[mask][...] other than a single one")
+        rows, count = self.rows, self.shape[0]
+        rank: Any = np.where(index < 0, index + count, index)  # pyright: ignore[reportOperatorIssue]
+        place = np.argmax(np.cumsum(rows.mask) == rank + 1)
+        there = (rank >= 0) & (rank < count)
+        return rows.whole[np.where(there, place, len(rows.mask))]  # out of bounds: an IndexError
+
+    def _set_item(self, index: Any, value: Any) -> None:
+        if not isinstance(index, Selection) or index.dtype != np.bool_ or self.mask.ndim != 1:
+            too_long("a change of single elements of x[mask]")
+        new = np.asarray(value) if not isinstance(value, Selection | Tracer) else value
+        chosen = np.where(self.whole_of(index), self.whole_of(new), self.whole)
+        self.whole = chosen.astype(self.dtype)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        _too_long("an array of x[mask]")
+        too_long("an array of x[mask]")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
+        if ufunc is np.matmul and method == "__call__" and out is None:
+            return enter(SELECTED[ufunc], self, *inputs)
         if method != "__call__" or (out is not None and out[0] is not self):
-            _too_long(f"np.{ufunc.__name__}.{method} of x[mask]")
+            too_long(f"np.{ufunc.__name__}.{method} of x[mask]")
         result = enter(self._elementwise, ufunc, inputs, kwargs)
         if out is None:
             return result
@@ -95,38 +149,60 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
             return tuple(Selection(r, self.mask) for r in result)
         return Selection(result, self.mask)
 
+    def whole_of(self, x: Any, what: str = "combining selections of different masks") -> Any:
+        """An operand, or a list of operands, beside the whole array."""
+        if isinstance(x, list | tuple):
+            return type(x)([self.whole_of(item, what) for item in x])
+        return self._fitting(x)
+
     def _fitting(self, x: Any) -> Any:
         """An operand beside the whole array: one number per selected element cannot be."""
         if isinstance(x, Selection):
             if not same_mask(x.mask, self.mask):
-                _too_long("combining selections of different masks")
+                too_long("combining selections of different masks")
             return x.whole
         if np.ndim(x) >= self.ndim:
-            _too_long("combining x[mask] with an array")
+            too_long("combining x[mask] with an array")
         return x
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = _REDUCTIONS.get(func)
+        if func in SELECTED:
+            return enter(SELECTED[func], self, *args, **kwargs)
         if name is None or not args or args[0] is not self:
-            _too_long(f"np.{func.__name__} of x[mask]")
+            too_long(f"np.{func.__name__} of x[mask]")
         return self._reduced(name, *args[1:], **kwargs)
 
     def _reduced(self, name: str, axis: Any = None, **options: Any) -> Any:
         if axis not in (None, 0):
-            _too_long(f"x[mask].{name} along other axes")
+            too_long(f"x[mask].{name} along other axes")
         axes = None if axis is None else tuple(range(self.mask.ndim))
         where = wrapped(trailing(self.mask, self.whole.ndim))
         if name in ("max", "min") and "initial" not in options:
-            info = finfo if kind_of(self.dtype) == "f" else np.iinfo
-            extreme = -np.inf if name == "max" else np.inf
-            if kind_of(self.dtype) != "f":
-                extreme = getattr(info(self.dtype), "min" if name == "max" else "max")
-            options["initial"] = extreme
+            options["initial"] = self.extreme(name)
         return getattr(np, name)(self.whole, axis=axes, where=where, **options)
+
+    def extreme(self, name: str) -> Any:
+        """What no element is below, for `max`, or above, for `min`."""
+        if kind_of(self.dtype) == "f":
+            return -np.inf if name == "max" else np.inf
+        return getattr(np.iinfo(self.dtype), "min" if name == "max" else "max")
+
+    def refuse_as_places(self) -> NoReturn:
+        """Raises: an array was to be changed at places computed from a selection."""
+        too_long("x[places] = y with computed places")
 
     def refuse_other_mask(self) -> NoReturn:
         """Raises: this selection was assigned to that of another mask."""
-        _too_long("x[mask] = y[other_mask]")
+        too_long("x[mask] = y[other_mask]")
+
+    def __getattr__(self, name: str) -> Any:
+        func = _FUNCTIONS_OF.get(name)
+        if func is not None:
+            return lambda *args, **options: func(self, *args, **options)
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'Selection' object has no attribute '{name}'")
+        too_long(f"x[mask].{name}")
 
     def astype(self, dtype: Any, **options: Any) -> Selection:
         """As `ndarray.astype`."""
@@ -138,6 +214,31 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __repr__(self) -> str:
         return f"Selection({self.whole!r}, {self.mask!r})"
+
+
+class Places(Selection):
+    """The numbers of the elements that a mask selects, along one of its axes: an index."""
+
+
+def _is_place(index: Any) -> bool:
+    if isinstance(index, Tracer):
+        return not index.type.shape and index.dtype.kind in "iu"
+    return isinstance(index, int | np.integer) and not isinstance(index, bool)
+
+
+def as_mask(index: Any, shape: Any) -> Any:
+    """An index made by np.nonzero of an array with these leading lengths, as the mask it comes
+    from; others as they are.
+    """
+    parts = index if type(index) is tuple else (index,)
+    if not parts or not all(isinstance(p, Places) for p in parts):
+        return index
+    mask = parts[0].mask
+    if mask.ndim != len(parts) or not all(p.mask is mask for p in parts):
+        too_long("an index by places of several masks")
+    if mask.type.shape == tuple(shape)[: mask.ndim]:
+        return mask
+    return index[0] if type(index) is tuple and len(index) == 1 else index
 
 
 def _method(name: str) -> Callable[..., Any]:

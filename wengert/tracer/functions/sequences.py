@@ -213,13 +213,22 @@ def _leading_moved(item: Value, ndim: int, axis: int) -> Value:
 @function(np.choose)
 @method("choose")
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    """For each element, the choice of that number (a number out of range is clipped)."""
-    if out is not None or mode != "clip":
-        raise ArgumentError("choose on traced values needs mode='clip' and takes no out=")
+    """For each element, the choice of that number.
+
+    One out of range is clipped, wrapped, or an error, as `mode` says.
+    """
+    if out is not None or mode not in ("clip", "wrap", "raise"):
+        raise ArgumentError("choose takes mode='raise', 'wrap' or 'clip', and no out= here")
     index = operand(a)
+    if mode == "wrap":
+        index = operand(np.mod(wrapped(materialise(index, INT64)), len(choices)))
     if index.dtype.kind not in "biu":
         raise DTypeError(f"choose takes integers, got {index.dtype}")
     options = values(*choices)
+    if mode == "raise" and index.dtype != BOOL:
+        whole = np.stack(np.broadcast_arrays(*map(wrapped, options)))
+        first, *rest = np.broadcast_arrays(wrapped(materialise(index)), *whole)
+        return np.take_along_axis(np.stack(rest), first[None], axis=0)[0]
     result: Any = options[-1]
     for number in reversed(range(len(options) - 1)):
         from_here = call(np.less_equal, index, number)
