@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,51 @@ def changes_an_element_of_a_selection(x):
 )
 def test_what_python_needs_to_know(fun: Any, args: Any, says: str) -> None:
     fails(TypeError, fun, *args, says=says)
+
+
+OUTSIDE = np.random.default_rng(3)
+
+
+def draws_from_numpy(x):
+    return x * np.random.rand()
+
+
+def draws_from_a_generator(x):
+    return x + OUTSIDE.normal(size=len(x))
+
+
+def draws_without_a_seed(x):
+    return x + np.random.default_rng().normal()
+
+
+def draws_from_seeds(x):
+    np.random.seed(3)
+    inner = np.random.default_rng(4)
+    return x * np.random.rand() + inner.normal(size=len(x)) + random.Random(2).random()
+
+
+@pytest.mark.parametrize("fun", [draws_from_numpy, draws_from_a_generator, draws_without_a_seed])
+def test_random_numbers_that_would_be_the_same_in_every_call(fun: Any) -> None:
+    fails(errors.CaptureError, fun, X, says=r"wg\.random")
+    assert np.isfinite(wg.grad(lambda x: np.sum(fun(x)))(X)).all()  # traced anew in each call
+
+
+def test_random_numbers_of_a_seed_inside() -> None:
+    np.testing.assert_array_equal(wg.jit(draws_from_seeds)(X), draws_from_seeds(X))
+
+
+def compares_arrays(x):
+    return max([x, x * 2.0])
+
+
+def changes_a_shape(x):
+    x.shape = (1, -1)
+    return x
+
+
+def test_arrays_without_a_truth_value_and_with_another_shape() -> None:
+    fails(ValueError, compares_arrays, X, says=r"np\.maximum")
+    fails(errors.MutationError, changes_a_shape, X, says="reshape")
 
 
 def test_source_that_cannot_be_read() -> None:

@@ -40,7 +40,8 @@ def sorts_in_python(x):
     best = max(range(len(x)), key=lambda i: x[i])
     near = min(x, key=lambda v: abs(v - 0.3))
     place = bisect(sorted([x[0], x[1]]), x[2])
-    return by_size, places, [p[0] for p in pairs], rows, best, near, place
+    most = sum(v for v in x if v > 0)
+    return by_size, places, [p[0] for p in pairs], rows, best, near, place, most
 
 
 def appends_in_each_branch(x):

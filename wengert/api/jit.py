@@ -16,6 +16,7 @@ from wengert.api.fast import Fast, fast_call
 from wengert.api.signature import Call, Identity, convention, is_static, numbered
 from wengert.api.stages import Lowered
 from wengert.capture.convert import convert
+from wengert.capture.draws import kept
 from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
 
@@ -203,7 +204,8 @@ class Jit:
             return convert(self._fun)(*args, **kwargs)
 
         name = function_name(self._fun)
-        return trace(closed, types, name=name, keep_static=True, changes=True)
+        with kept():
+            return trace(closed, types, name=name, keep_static=True, changes=True)
 
     def _count_ints(self, call: Call) -> None:
         """Warns when one int argument alone has caused many compilations."""

@@ -103,6 +103,8 @@ class Expressions(ast.NodeTransformer):
                 for keyword in node.keywords:
                     keyword.value = self.visit(keyword.value)
             return node
+        if _is_filtered_sum(node):
+            node = _pairs(node)
         self.generic_visit(node)
         place = node.func
         node.func = ast.copy_location(runtime("call", node.func), place)
@@ -196,6 +198,30 @@ class Expressions(ast.NodeTransformer):
             a.annotation = None
             a.arg = self.mangled(a.arg)
         return args
+
+
+def _is_filtered_sum(node: ast.Call) -> bool:
+    """`sum(x for v in items if c)`, which can be compiled: what is left out counts as 0."""
+    if not isinstance(node.func, ast.Name) or node.func.id != "sum" or len(node.args) != 1:
+        return False
+    given = node.args[0]
+    if node.keywords or not isinstance(given, ast.GeneratorExp) or len(given.generators) != 1:
+        return False
+    return bool(given.generators[0].ifs) and movable(given)
+
+
+def _pairs(node: ast.Call) -> ast.Call:
+    """The sum of `(c, lambda: x) for v in items`."""
+    given = node.args[0]
+    assert isinstance(given, ast.GeneratorExp)
+    (loop,) = given.generators
+    tests = loop.ifs
+    test = tests[0] if len(tests) == 1 else ast.copy_location(ast.BoolOp(ast.And(), tests), given)
+    pair = ast.Tuple([test, thunk(given.elt)], ast.Load())
+    inner = ast.comprehension(loop.target, loop.iter, [], loop.is_async)
+    pairs = ast.copy_location(ast.GeneratorExp(ast.copy_location(pair, given.elt), [inner]), given)
+    made = ast.Attribute(ast.Name(RUNTIME, ast.Load()), "filtered", ast.Load())
+    return ast.copy_location(ast.Call(made, [node.func, pairs], []), node)
 
 
 def _all_arguments(args: ast.arguments) -> list[ast.arg]:

@@ -6,7 +6,7 @@ One `Runtime` belongs to each rewritten function, and knows its loops and branch
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from wengert.capture.lists import append
 from wengert.capture.ordering import item_at
 from wengert.capture.runtime_calls import call
 from wengert.capture.undefined import Undefined, undefined
-from wengert.errors import CaptureError, WengertError, located
+from wengert.errors import CaptureError, MutationError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
@@ -132,6 +132,16 @@ class Runtime:
         return runtime_branches.or_(concrete(left), right, safe)
 
     @staticmethod
+    def filtered(function: Any, pairs: Iterable[tuple[Any, Thunk]]) -> Any:
+        """`sum(value() for test, value in pairs if test)`"""
+        chosen = (
+            runtime_branches.choose(test, value, lambda: 0) if isinstance(test, Tracer) else value()
+            for test, value in ((concrete(test), value) for test, value in pairs)
+            if isinstance(test, Tracer) or test
+        )
+        return call(function)(chosen)
+
+    @staticmethod
     def not_(x: Any) -> Any:
         """`not x`"""
         return runtime_branches.not_(concrete(x))
@@ -183,6 +193,14 @@ class Runtime:
         """`x.name = value`"""
         if not isinstance(x, Tracer):
             changes(x, name, True)
+        elif name in ("shape", "dtype", "strides"):
+            raise located(
+                MutationError(
+                    f"x.{name} = ... would change what an array is, which in a traced function "
+                    "has one type; write x = x.reshape(shape) or x = x.astype(dtype)"
+                ),
+                user_location(),
+            )
         setattr(x, name, value)
 
     @staticmethod

@@ -16,6 +16,7 @@ import numpy as np
 
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
+from wengert.capture.draws import GENERATORS, check_draw, seed_numpy, seeding
 from wengert.capture.journal import active, changes_structure, made
 from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
@@ -187,6 +188,8 @@ TABLE: dict[Any, Function] = {
     min: ordering.extreme("min", lambda f: call(f)),
     max: ordering.extreme("max", lambda f: call(f)),
     **ordering.BISECT,
+    **{f: seeding(f) for f in (np.random.default_rng, *GENERATORS)},
+    np.random.seed: seed_numpy,
     divmod: _divmod,
     type: _type,
     np.isscalar: lambda x: not x.mutable if isinstance(x, Tracer) else np.isscalar(x),
@@ -233,7 +236,8 @@ def call(f: Any) -> Any:
     if kind in _BUILTIN:
         return _builtin(f)
     if kind is types.MethodType:
-        return _rewritten(f)
+        draws = isinstance(f.__self__, GENERATORS) and current() is not None
+        return _drawing(f, f.__self__) if draws else _rewritten(f)
     try:
         found = TABLE.get(f) or CREATION.get(f)
     except TypeError:  # no hash
@@ -258,6 +262,8 @@ def _builtin(f: Any) -> Any:
         return found or (CREATION.get(f) if current() is not None else None) or f
     if isinstance(owner, np.ufunc) and current() is not None:
         return tracking(f)
+    if isinstance(owner, GENERATORS) and current() is not None:
+        return _drawing(f, owner)
     if isinstance(owner, np.ndarray) and current() is not None:
         return _array_method(f, owner)
     lengthens = isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING
@@ -266,6 +272,14 @@ def _builtin(f: Any) -> Any:
     if type(owner) is list and f.__name__ == "sort" and current() is not None:
         return ordering.sorting_of(owner, call)
     return f
+
+
+def _drawing(f: Any, owner: Any) -> Any:
+    def draw(*args: Any, **options: Any) -> Any:
+        check_draw(owner, f.__name__, (*args, *options.values()))
+        return tracked(f(*args, **options))
+
+    return draw
 
 
 def _array_method(f: Any, owner: Any) -> Any:

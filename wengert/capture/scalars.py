@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.runtime_branches import or_
-from wengert.errors import CaptureError, located
+from wengert.errors import CaptureError, ShapeError, located
 from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
@@ -154,6 +154,14 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
 def _pick(condition: Any, x: Any, y: Any) -> Any:
     if not is_traced(condition):
         return x if condition else y
+    if isinstance(condition, Tracer) and condition.shape and condition.size != 1:
+        raise located(
+            ShapeError(
+                f"min and max compare arrays of shape {condition.shape}, whose truth value is "
+                "ambiguous; use np.minimum, np.maximum, np.min or np.max"
+            ),
+            user_location(),
+        )
     weak = all(
         isinstance(v, (int, float, complex)) or (isinstance(v, Tracer) and v.weak) for v in (x, y)
     )
