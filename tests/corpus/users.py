@@ -40,7 +40,7 @@ def sorts_in_python(x):
     best = max(range(len(x)), key=lambda i: x[i])
     near = min(x, key=lambda v: abs(v - 0.3))
     place = bisect(sorted([x[0], x[1]]), x[2])
-    most = sum(v for v in x if v > 0)
+    most = 0.5 + sum(v for v in x if v > 0)
     return by_size, places, [p[0] for p in pairs], rows, best, near, place, most
 
 
@@ -126,6 +126,32 @@ def numbers_of_python(x, k):
     )
 
 
+def reads_before_a_branch_writes(x, a):
+    """`b` is of the old x, and both are changed in the branch."""
+    turns = 0
+    while turns < 3 + int(2 * np.abs(x[0])):
+        turns += 1
+        x = x * 0.9
+    b = a + x
+    if b[0, 1] < 0.2:
+        x[0] = 3.0
+        b[1, 2] = 5.0
+    else:
+        x[1:-1] = 0.5 * (x[:-2] + x[2:])
+    return x, b
+
+
+def changes_what_may_be_replaced(x):
+    """The inner loop does not run in the first turn, after which x is still the argument."""
+    for i in range(7):
+        x[0] += 1.0
+        k = 0
+        while k < i:
+            x = x * 0.9
+            k += 1
+    return x
+
+
 def links(rng, n):
     return (rng.uniform(0.1, 1, (n, n)),)
 
@@ -137,6 +163,14 @@ def with_numbers(rng, n):
 CASES = [
     Case(ranks_of_pages, links, 5, (0,)),
     Case(decay, lambda rng, n: (rng.uniform(0.3, 1),), 1, (0,)),
+    Case(
+        reads_before_a_branch_writes,
+        lambda rng, n: (rng.normal(size=n), rng.normal(size=(n, n))),
+        5,
+        (0, 1),
+        differences=True,
+    ),
+    Case(changes_what_may_be_replaced, vector, 3, (0,)),
     Case(sorts_in_python, vector, 6, (0,), differences=True),
     Case(appends_in_each_branch, vector, 9, (0,), differences=True),
     Case(lists_in_numpy, vector, 6, (0,), differences=True),

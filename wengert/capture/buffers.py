@@ -18,7 +18,7 @@ from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
 from wengert.ir.program import Var
 from wengert.tracer.array import Tracer
-from wengert.tracer.mutation import write
+from wengert.tracer.mutation import root, write
 from wengert.tracer.stack import user_location
 
 
@@ -40,7 +40,8 @@ def rotation(
     """How the arrays of the state are handed around in a turn.
 
     Raises Unstable if an array is changed and then replaced: in the first turn it is one that
-    others may hold too, so that turn has to run in Python.
+    others may hold too, so that turn has to run in Python, and so is an argument that a turn has
+    not replaced.
     """
     numbers = {id(t): i for i, t in enumerate(entered)}
     moves = _permutation({i: numbers[id(x)] for i, x in enumerate(leaves) if id(x) in numbers})
@@ -56,7 +57,7 @@ def rotation(
             continue
         shared = any(before is other for k, other in enumerate(originals) if k != i)
         if i in changed and (i not in moves or shared):
-            if not peeled or before.base is not None:
+            if not peeled or before.base is not None or _is_argument(before):
                 raise Unstable(_replaced(state.slots[i].label))
         elif id(before) in written:
             raise Unstable(_replaced(state.slots[i].label))
@@ -150,6 +151,12 @@ def _cycle(moves: dict[int, int], i: int) -> list[int]:
     while moves[found[-1]] != i:
         found.append(moves[found[-1]])
     return found
+
+
+def _is_argument(x: Tracer) -> bool:
+    """Whether the caller of the traced function sees what is done to an array."""
+    whole = root(x)
+    return id(whole) in whole.owner.arguments
 
 
 def _is_new(x: Tracer) -> bool:

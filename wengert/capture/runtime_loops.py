@@ -388,21 +388,27 @@ def run_while(
     while True:
         condition = test()
         if isinstance(condition, Tracer):
-            _capture_while(info, test, body, variables, get, turns > 0)
+            _capture_while(info, test, body, variables, get, turns > 0, turns > 0)
             return
         if not condition:
             return
         tries = (turns == 0 and bool(info.stops)) or turns in WHILE_ATTEMPTS
-        if tries and current() is not None and _try_while(info, test, body, variables, get):
+        if (
+            tries
+            and current() is not None
+            and _try_while(info, test, body, variables, get, turns > 0)
+        ):
             return
         body()
         turns += 1
 
 
-def _try_while(info: Info, test: Any, body: Any, variables: Variables, get: Get) -> bool:
+def _try_while(
+    info: Info, test: Any, body: Any, variables: Variables, get: Get, peeled: bool
+) -> bool:
     """Captures a loop whose condition is concrete so far; gives up quietly."""
     try:
-        _capture_while(info, test, body, variables, get, True, tentative=True)
+        _capture_while(info, test, body, variables, get, True, peeled, tentative=True)
     except (Plain, Unstable, UndefinedVariableError):
         return False
     except (TypeError, ValueError) as error:
@@ -419,12 +425,13 @@ def _capture_while(
     variables: Variables,
     get: Get,
     runs: bool,
+    peeled: bool,
     tentative: bool = False,
 ) -> None:
     parent = open_trace()
     rebound: set[str] = set()
     try:
-        _while(parent, info, test, body, variables, get, runs, rebound, tentative)
+        _while(parent, info, test, body, variables, get, runs, peeled, rebound, tentative)
     except Unstable as unstable:
         if tentative:
             raise
@@ -439,6 +446,7 @@ def _while(
     variables: Variables,
     get: Get,
     runs: bool,
+    peeled: bool,
     rebound: set[str],
     tentative: bool,
 ) -> None:
@@ -467,7 +475,7 @@ def _while(
     if journal.places:
         raise CaptureError("the condition of a while loop changes an object")
     parent.builder.location = user_location()
-    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=runs)
+    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=peeled)
     outputs = state.outputs(turn.trace, turn.leaves, turn.after)
     inputs = [*turn.inputs, *state.inputs_of_last(turn.trace)]
     test_inputs += state.inputs_of_last(where)

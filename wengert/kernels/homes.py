@@ -182,10 +182,15 @@ class _Walk:
         self.names[root] = [var]
 
     def initial(self, position: int, eqn: Eqn, lazy: Var) -> bool:
-        """Whether a value is only what another carried value of this loop starts from."""
-        if self.last[lazy] > position:
+        """Whether a value is only what another carried value of this loop starts from.
+
+        A loop copies what it starts from before its first turn; a branch does so when it comes to
+        the value, which may be after its updates.
+        """
+        form = self.forms[eqn.outputs[0]]
+        if self.last[lazy] > position or (isinstance(form, Region) and form.kind == "branch"):
             return False
-        starts = {at for _, at in replaced(eqn, self.forms[eqn.outputs[0]])}
+        starts = {at for _, at in replaced(eqn, form)}
         return all(k in starts for k, a in enumerate(eqn.inputs) if a is lazy)
 
     def force(self, lazy: Var) -> None:
