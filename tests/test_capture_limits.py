@@ -171,6 +171,21 @@ def test_what_python_needs_to_know(fun: Any, args: Any, says: str) -> None:
     fails(TypeError, fun, *args, says=says)
 
 
+def changes_one_of_two_that_changed_places(x):
+    y = x + 1.0
+    turns = 0
+    while turns < x[0]:
+        x, y = y, x
+        turns += 1
+    x[1] = 0.0  # here
+    return x + y
+
+
+def test_arrays_that_changed_places_an_unknown_number_of_times() -> None:
+    fun = changes_one_of_two_that_changed_places
+    fails(errors.MutationError, fun, X, says=r"x\.copy\(\)", line="# here")
+
+
 OUTSIDE = np.random.default_rng(3)
 
 

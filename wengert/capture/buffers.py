@@ -18,7 +18,7 @@ from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
 from wengert.ir.program import Var
 from wengert.tracer.array import Tracer
-from wengert.tracer.mutation import root, write
+from wengert.tracer.mutation import join, root, write
 from wengert.tracer.stack import user_location
 
 
@@ -124,7 +124,11 @@ def _settle(
                 write(array, results[p].value)
             leaves[i] = array
         return
-    if not changed or all(map(_is_new, originals)):
+    if not changed:  # which array it is does not show, until one is changed
+        for i in cycle:
+            join(leaves[i], originals, f"'{state.slots[i].label}'")
+        return
+    if all(map(_is_new, originals)):
         return
     if turns is None or len({x.type for x in originals}) > 1:
         raise located(
