@@ -138,7 +138,12 @@ def _settle(
             ),
             user_location(),
         )
-    phase = turns.max(0).mod(size)
+    _share_out(originals, results, turns.max(0).mod(size))
+
+
+def _share_out(originals: Sequence[Tracer], results: Sequence[Tracer], phase: Value) -> None:
+    """Gives each array the contents that it has after `phase` turns more than whole cycles."""
+    size = len(originals)
     for q, array in enumerate(originals):
         value = results[q].value
         for shift in range(1, size):
