@@ -157,3 +157,29 @@ def test_rows_are_sorted_without_a_library(backend: str) -> None:
     found = BACKENDS[backend](builder.finish(outs), [s.args[0] for s in samples])
     for sample, out in zip(samples, found, strict=True):
         assert_close(out, op.evaluate(*sample.args, **sample.params), 0)
+
+
+@pytest.mark.parametrize("char", "efdbHlQ")
+def test_places_in_sorted_vectors(char: str) -> None:
+    """Of vectors that are counted through and of those that are searched, ties and NaNs included."""
+    dtype = np.dtype(char)
+    lines = [np.sort(_numbers(R, dtype, n, n % 3 == 0)) for n in (0, 1, 2, 8, 9, 10, 31, 63, 64)]
+    points = [_numbers(R, dtype, 20, True), *lines, lines[-1][::9] + dtype.type(1)]
+    points = np.concatenate(points)
+
+    def places(x: Any, *tables: Any) -> list[Any]:
+        return [np.searchsorted(t, x, side) for t in tables for side in ("left", "right")]
+
+    with np.errstate(over="ignore"):
+        for found, known in zip(
+            wg.jit(places)(points, *lines), places(points, *lines), strict=True
+        ):
+            np.testing.assert_array_equal(found, known)
+
+
+def test_places_in_a_batch_of_sorted_vectors() -> None:
+    lines = np.sort(R.standard_normal((4, 40)), axis=1)
+    points = R.standard_normal((4, 7))
+    found = wg.vmap(np.searchsorted)(lines, points)
+    for line, row, places in zip(lines, points, found, strict=True):
+        np.testing.assert_array_equal(places, np.searchsorted(line, row))

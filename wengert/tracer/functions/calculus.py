@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT64, INT64
+from wengert.ir.types import BOOL, FLOAT64
 from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.joining import concatenate
 from wengert.tracer.functions.operands import (
@@ -26,6 +26,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import reduce
+from wengert.tracer.functions.searching import count_before
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function
 
@@ -214,16 +215,12 @@ def interp(
     if points.ndim != 1 or points.shape != heights.shape or points.shape[0] == 0:
         raise ArgumentError("fp and xp are not of the same length.")
     n = points.shape[0]
-    wide = (*at.shape, n)
-    passed = at.broadcast(shape=wide, dims=tuple(range(at.ndim))).ge(
-        points.broadcast(shape=wide, dims=(at.ndim,))
-    )
     low_end = cut(heights, 0, 0, 1)
     below = reshape(low_end, ()) if left is None else materialise(left, FLOAT64)
     above = reshape(cut(heights, 0, n - 1, n), ()) if right is None else materialise(right, FLOAT64)
     result = broadcast(reshape(low_end, ()), at.shape)
     if n > 1:
-        before = passed.to(INT64).reduce_sum(axes=(at.ndim,)).sub(1).max(0).min(n - 2)
+        before = count_before(points, at, "right").sub(1).max(0).min(n - 2)
         x0, y0 = points.gather(before), heights.gather(before)
         steps, rises = (differences(v, 1, 0).gather(before) for v in (points, heights))
         result = y0.add(rises.div(steps).mul(at.sub(x0)))

@@ -8,8 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.floats import kind_of
-from wengert.ir.types import BOOL, INT64
+from wengert.ir.types import BOOL
 from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.joining import concatenate
@@ -28,6 +27,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.products import contracted_axes
+from wengert.tracer.functions.searching import count_before
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function, method
 
@@ -113,15 +113,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     line, points = values(a, v)
     if line.ndim != 1:
         raise ShapeError("object of too small depth for desired array")
-    wide = (*points.shape, line.shape[0])
-    left = line.broadcast(shape=wide, dims=(points.ndim,))
-    right = points.broadcast(shape=wide, dims=tuple(range(points.ndim)))
-    before = left.lt(right) if side == "left" else left.le(right)
-    if kind_of(line.dtype) == "f":  # NaN is the largest
-        last = right.isnan()
-        known = left.isnan().bitnot()
-        before = before.bitor(last.bitand(known) if side == "left" else last)
-    return wrapped(before.to(INT64).reduce_sum(axes=(points.ndim,)))
+    return wrapped(count_before(line, points, side))
 
 
 @method("searchsorted")
