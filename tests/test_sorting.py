@@ -13,7 +13,7 @@ from op_cases import assert_close
 from test_mutation import alike
 
 import wengert as wg
-from wengert.backends.cpu import merge_text, support
+from wengert.backends.cpu import merge_text, radix, support
 from wengert.ir.builder import Builder
 from wengert.ir.op import REGISTRY
 from wengert.ir.types import type_of
@@ -183,3 +183,28 @@ def test_places_in_a_batch_of_sorted_vectors() -> None:
     found = wg.vmap(np.searchsorted)(lines, points)
     for line, row, places in zip(lines, points, found, strict=True):
         np.testing.assert_array_equal(places, np.searchsorted(line, row))
+
+
+@pytest.mark.parametrize("char", "efdbhlBHIQ")
+def test_the_order_is_stable_for_all_lengths(char: str) -> None:
+    """Of rows that are counted, merged, and sorted by digits: NaNs last, -0 equal to 0."""
+    sizes = (33, 72, 73, 145, 1000, 1501, 3000)
+    rows = [_numbers(R, np.dtype(char), n, special) for n in sizes for special in (False, True)]
+    found = wg.jit(lambda *x: [np.argsort(row) for row in x])(*rows)
+    for row, places in zip(rows, found, strict=True):
+        np.testing.assert_array_equal(places, np.argsort(row, kind="stable"))
+
+
+@pytest.mark.parametrize("bits", [16, 64])
+def test_loops_of_words_in_python(bits: int) -> None:
+    """The native code is made of these: digits that are the same in all words are left out."""
+    for n, spread in ((40, 1 << (bits - 1)), (41, 1000), (1, 1), (30, 200)):
+        words = R.integers(-spread, spread, n).tolist()
+        expected = np.argsort(words, kind="stable")
+        rooms = [[0] * n for _ in range(3)]
+        places, others, other_places = rooms
+        radix.order(list(words), places, others, other_places, [0] * radix.DIGITS, n, bits)
+        np.testing.assert_array_equal(places, expected)
+        places = list(range(n))
+        radix.merged(list(words), places, others, other_places, 1, n)
+        np.testing.assert_array_equal(places, expected)

@@ -1,11 +1,11 @@
 """LLVM text of plain Python loops, for functions that all programs share.
 
 The functions are run by Python too, which is how they are tested. What they may use: parameters
-annotated `Numbers` or `Scalars` (flat arrays), `int`, `float`; variables that keep one type; `for`
-over ranges, `while`, `if`, assignments, calls of each other, given arrays from an element on;
-arithmetic, comparisons, `and`, `or`, `not`, choices, and `sqrt`, `copysign`, `abs`, `int`. What
-`capture` makes of a user's loops is a program of arrays, whose buffers and sizes are fixed; these
-are C functions for any size.
+annotated `Numbers`, `Scalars` or `Words` (flat arrays), `int`, `float`; variables that keep one
+type; `for` over ranges, `while`, `if`, assignments, calls of each other, given arrays from an
+element on; arithmetic, bits of integers, comparisons, `and`, `or`, `not`, choices, and `sqrt`,
+`copysign`, `abs`, `int`. What `capture` makes of a user's loops is a program of arrays, whose
+buffers and sizes are fixed; these are C functions for any size.
 
 With `lanes`, an element of `Numbers` is a vector, of so many matrices or columns side by side, and
 all that is computed of one is a vector too; a scalar is spread where it meets one. Choices between
@@ -30,7 +30,17 @@ Numbers = list[float]
 Scalars = list[float]
 """A flat array whose elements are no vectors, whatever the lanes are."""
 
+Words = list[int]
+"""The same of integers, of 64 bits in native code."""
+
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+_BITS = {
+    ast.BitAnd: "and",
+    ast.BitOr: "or",
+    ast.BitXor: "xor",
+    ast.LShift: "shl",
+    ast.RShift: "ashr",
+}
 _ORDER = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
 _INTRINSICS = {"sqrt": "sqrt", "abs": "fabs", "copysign": "copysign"}
 
@@ -87,7 +97,7 @@ class _Printer:
         self.lanes = lanes
         self.wide = _types(kind, lanes)[-1]
         self.names = names
-        types = {"Numbers": "ptr", "Scalars": "ptr", "int": "i64", "float": kind}
+        types = {"Numbers": "ptr", "Scalars": "ptr", "Words": "ptr", "int": "i64", "float": kind}
         given = [(p.arg, types[p.annotation.id]) for p in tree.args.args]
         apart = " noalias" * (lanes == 1)
         listed = ", ".join(f"{t}{apart * (t == 'ptr')} %{name}" for name, t in given)
@@ -95,7 +105,7 @@ class _Printer:
         linkage = "internal" if symbol.startswith("plain.") else ""
         attributes = "nounwind" if lanes == 1 else f"nounwind {VECTORS}"
         self.f = Function(f"void @{symbol}({listed})", linkage, attributes)
-        elements = {"Numbers": self.wide, "Scalars": kind}
+        elements = {"Numbers": self.wide, "Scalars": kind, "Words": "i64"}
         notes = {p.arg: p.annotation.id for p in tree.args.args}
         self.arrays = {name: elements[notes[name]] for name, t in given if t == "ptr"}
         self.rooms: dict[str, _Typed] = {}
@@ -151,7 +161,7 @@ class _Printer:
 
     def _aligned(self, t: str) -> str:
         """Vectors stand wherever a number can."""
-        return "" if t == self.kind else f", align {8 if self.kind == 'double' else 4}"
+        return "" if t in (self.kind, "i64") else f", align {8 if self.kind == 'double' else 4}"
 
     def _spread(self, value: _Typed, t: str) -> str:
         """A value as one of type t, which may be the vector of its kind."""
@@ -234,7 +244,8 @@ class _Printer:
                 t, (x, y) = self._both(left, right)
                 # with lanes, products and sums may be fused: all lanes are then fused alike
                 prefix, flag = ("", "") if t == "i64" else ("f", " contract" * (self.lanes > 1))
-                return t, self.f.op(f"{prefix}{_ARITHMETIC[type(op)]}{flag} {t} {x}, {y}")
+                name = _BITS.get(type(op)) or prefix + _ARITHMETIC[type(op)]
+                return t, self.f.op(f"{name}{flag} {t} {x}, {y}")
             case ast.Compare(left, [op], [right]):
                 return self._compared(left, _ORDER[type(op)], right)
             case ast.BoolOp(op, values):

@@ -16,6 +16,8 @@ from wengert.backends.cpu import (
     libraries,
     llvm_transpose,
     merge_text,
+    radix,
+    rank_text,
     shared_sum_text,
     small_eigen,
     small_factors,
@@ -61,7 +63,7 @@ def _loaded(part: Callable[[], tuple[dict[str, int], Any]]) -> tuple[dict[str, i
 
 _LOADING = threading.RLock()
 _PLAIN, _SMALL = "wg.eigh.", "wg.small."
-_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX)
+_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX, radix.PREFIX, rank_text.NAME)
 _PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
@@ -88,6 +90,10 @@ def _texts(name: str) -> Sequence[str]:
         return gemm_text.texts(gemm_text.KINDS[name])
     if name in llvm_transpose.KINDS:
         return [llvm_transpose.text(llvm_transpose.KINDS[name])]
+    if name.startswith(radix.PREFIX):
+        return [radix.text(name)]
+    if name == rank_text.NAME:
+        return [rank_text.text()]
     dtype = np.dtype(name.rpartition(".")[2])
     if name.startswith(shared_sum_text.PREFIX):
         return [shared_sum_text.text(dtype)]
