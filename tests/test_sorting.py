@@ -208,3 +208,29 @@ def test_loops_of_words_in_python(bits: int) -> None:
         places = list(range(n))
         radix.merged(list(words), places, others, other_places, 1, n)
         np.testing.assert_array_equal(places, expected)
+
+
+@pytest.mark.parametrize("char", "efdbhlBHIQ")
+def test_elements_of_ranks_are_where_a_sort_has_them(char: str) -> None:
+    """Ranks in any order, of numbers that are apart, tied, all alike, NaN; in long and short rows."""
+    dtype = np.dtype(char)
+    rows = [_numbers(R, dtype, n, special) for n in (1, 24, 300, 5000) for special in (False, True)]
+    rows += [np.full(100, 3, dtype), (np.arange(2000) % 50).astype(dtype)]
+    ranks = [np.array([0, n // 2, n - 1, n // 2 + 1, n // 3]) % n for n in map(len, rows)]
+    builder = Builder()
+    given = [[builder.input(type_of(x)) for x in pair] for pair in zip(rows, ranks, strict=True)]
+    program = builder.finish([x.selection(k) for x, k in given])
+    arguments = [x for pair in zip(rows, ranks, strict=True) for x in pair]
+    for row, wanted, places in zip(rows, ranks, BACKENDS["cpu"](program, arguments), strict=True):
+        np.testing.assert_array_equal(places, np.argsort(row, kind="stable")[wanted])
+
+
+def test_few_ranks_of_long_rows_are_found_without_sorting() -> None:
+    x = R.standard_normal((3, 500))
+    for f in (lambda v: np.median(v, 1), lambda v: np.percentile(v, [5, 50, 95], axis=1)):
+        kernels = wg.jit(wg.jacrev(f)).lower(x).kernels
+        assert "places " in kernels and "order " not in kernels
+        agree(f, x)
+    middle = wg.jit(wg.grad(lambda v: np.sum(np.median(v, 1))))(x)
+    np.testing.assert_array_equal(np.count_nonzero(middle, axis=1), [2, 2, 2])
+    np.testing.assert_array_equal(np.sum(middle, axis=1), 1)

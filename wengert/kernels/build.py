@@ -42,13 +42,20 @@ from wengert.kernels.gemm import (
     product,
 )
 from wengert.kernels.homes import form_of
-from wengert.kernels.library import factorise, matrix_dims, row_dims, sort_rows, transform
+from wengert.kernels.library import (
+    factorise,
+    matrix_dims,
+    row_dims,
+    select_rows,
+    sort_rows,
+    transform,
+)
 from wengert.kernels.loops import Buffer, Failure, Space, Stmt
 from wengert.kernels.materialise import Plan, plan
 from wengert.kernels.pull import Pull
 from wengert.kernels.stages import Domains, Stage, StageKind, loaded, nodes, row_major
 
-_OF_ROWS = {"pocketfft": transform, "sort": sort_rows}
+_OF_ROWS = {"pocketfft": transform, "selection": select_rows, "sort": sort_rows}
 """What makes the statements of libraries that work on rows."""
 
 
@@ -406,14 +413,11 @@ class _Build:
         types, whole = [a.type for a in eqn.inputs], self.shared.grid
         if whole:
             calls.require_step(self.top, form, eqn)
-        if form.library in _OF_ROWS:
-            rows = self.packed(eqn.inputs[0], row_dims(types[0])).buffer
-            made = _OF_ROWS[form.library](self.s, form.routine, buffer, rows, types[0], whole)
-            self.given(StageKind.LIBRARY, buffer, made, [rows])
-            return
-        dims = [matrix_dims(t) for t in types]
+        by_rows = form.library in _OF_ROWS
+        dims = [row_dims(t) if by_rows else matrix_dims(t) for t in types]
         given = [self.packed(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
-        statements = factorise(self.s, form.routine, buffer, given, types, whole)
+        make = _OF_ROWS.get(form.library, factorise)
+        statements = make(self.s, form.routine, buffer, given, types, whole)
         self.given(StageKind.LIBRARY, buffer, statements, given)
 
     def in_memory(self, atom: Atom) -> Buffer:

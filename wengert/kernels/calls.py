@@ -81,7 +81,7 @@ def require_step(top: bool, form: Library, eqn: Eqn) -> None:
         raise located(MissingRuleError(why), eqn.location)
 
 
-_OF_LIBRARIES = {"pocketfft": "a Fourier transform", "sort": "a sort"}
+_OF_LIBRARIES = {"pocketfft": "a Fourier transform", "selection": "a selection", "sort": "a sort"}
 _ON_DEVICES = ("potrf", "getrf", "syevd", "geev", "geqrf", "gesdd", "trsm")
 """The routines of LAPACK that devices have, also for complex matrices."""
 

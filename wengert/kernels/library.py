@@ -31,8 +31,8 @@ def transform(
     s: ScalarBuilder,
     routine: str,
     out: Buffer,
-    source: Buffer,
-    kind: TensorType,
+    sources: Sequence[Buffer],
+    types: Sequence[TensorType],
     whole: bool = False,
 ) -> tuple[Stmt, ...]:
     """The statements that transform each row of a contiguous source.
@@ -41,6 +41,7 @@ def transform(
     rows, or, where neighbours in a row belong to different transforms, runs of columns of a row.
     With `whole`, here and below, nothing is cut into shares: the library has all of a device.
     """
+    source, kind = sources[0], types[0]
     rows = kind.size // kind.shape[-1] if kind.size else 0
     made = Transform.named(routine)
     work = kind.size * made.n.bit_length() * TRANSFORM_WORK
@@ -146,11 +147,12 @@ def sort_rows(
     s: ScalarBuilder,
     routine: str,
     out: Buffer,
-    source: Buffer,
-    kind: TensorType,
+    sources: Sequence[Buffer],
+    types: Sequence[TensorType],
     whole: bool = False,
 ) -> tuple[Stmt, ...]:
     """The statements that sort each row of a contiguous source, or find its order."""
+    source, kind = sources[0], types[0]
     n = kind.shape[-1]
     rows = kind.size // n if kind.size else 0
     calls = _Sorts(s, routine, out, source)
@@ -163,6 +165,33 @@ def sort_rows(
     if rows >= 1 << levels:
         return _one_by_one(s, rows, parts, lambda row: calls.row(s.mul(row, n), n))
     return tuple([st for row in range(rows) for st in calls.long_row(row * n, n, levels)])
+
+
+# What a selection does per number, in multiplications of a product.
+SELECT_WORK = 100
+
+
+def select_rows(
+    s: ScalarBuilder,
+    routine: str,
+    out: Buffer,
+    sources: Sequence[Buffer],
+    types: Sequence[TensorType],
+    whole: bool = False,
+) -> tuple[Stmt, ...]:
+    """The statements that find where the numbers of given ranks stand, in each row of the first."""
+    n, m = (t.shape[-1] for t in types)
+    rows = types[0].size // n
+    if not rows * m:
+        return ()
+
+    def call(row: Expr) -> Factorise:
+        numbers = Matrix(sources[0], s.mul(row, n), n, 1)
+        ranks, places = (Matrix(buffer, s.mul(row, m), m, 1) for buffer in (sources[1], out))
+        return Factorise(routine, places, m, (numbers, ranks), ((1, n), (1, m)), "selection")
+
+    parts = 1 if whole else shares(types[0].size * SELECT_WORK, rows)
+    return _one_by_one(s, rows, parts, call)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,11 @@ def _iterations(stmt: Stmt) -> int:
     if isinstance(stmt, If):
         return max(sum(map(_iterations, part)) for part in (stmt.then, stmt.otherwise))
     if isinstance(stmt, Factorise):
-        return max(stmt.shapes[0]) ** 3 if stmt.library == "lapack" else 10 * stmt.count
+        return (
+            max(stmt.shapes[0]) ** 3
+            if stmt.library == "lapack"
+            else 10 * max(stmt.count, *stmt.shapes[0])
+        )
     if isinstance(stmt, Gemm):
         return stmt.n * stmt.k * (stmt.m.attr if stmt.m.is_const else stmt.out.buffer.size)
     return 1

@@ -21,7 +21,7 @@ from wengert.backends.cpu.llvm_hints import (
 from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
-from wengert.backends.cpu.llvm_sort import print_sort
+from wengert.backends.cpu.llvm_sort import print_selection, print_sort
 from wengert.backends.cpu.llvm_transpose import print_transposition, transposition
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.llvm_vector_loop import VectorLoop
@@ -58,7 +58,8 @@ ALIGNMENT = 64
 
 
 _LIBRARIES = {
-    "lapack": print_factorisation, "pocketfft": print_transform, "sort": print_sort
+    "lapack": print_factorisation, "pocketfft": print_transform, "selection": print_selection,
+    "sort": print_sort,
 }  # fmt: skip
 """What prints the calls of each library."""
 

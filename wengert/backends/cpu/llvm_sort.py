@@ -34,6 +34,17 @@ def print_sort(body: Body, entry: list[str], call: Factorise) -> None:
     body.forget((body.place(call.out.buffer),))
 
 
+def print_selection(body: Body, entry: list[str], call: Factorise) -> None:
+    """Prints the search for the places of some ranks in one row."""
+    given, ranks, made = (
+        body.address(m.buffer, body.value(m.offset)) for m in (*call.sources, call.out)
+    )
+    (_, n), (_, m) = call.shapes
+    name = order_text.selecting(body, call.sources[0].buffer.dtype)
+    body.line(f"call void {name}(ptr {given}, ptr {ranks}, ptr {made}, i64 {n}, i64 {m})")
+    body.forget((body.place(call.out.buffer),))
+
+
 def _declared(body: Body, call: Factorise, arguments: str) -> str:
     name = f"@npysort.{call.routine}.{call.sources[0].buffer.dtype.char}"
     body.module.declare(name, "i32", arguments)

@@ -7,7 +7,7 @@ all NaNs are the largest word, which no number has.
 
 from __future__ import annotations
 
-from wengert.backends.cpu import radix, rank_text
+from wengert.backends.cpu import radix, rank_text, select_loops
 from wengert.backends.cpu.llvm_expr import Body
 from wengert.backends.cpu.llvm_function import Function
 from wengert.ir.floats import kind_of
@@ -88,6 +88,24 @@ def merging(body: Body, dtype: DType) -> str:
         _store_word(f, dtype, place, words, i)
     given = f"ptr {words}, ptr {places}, ptr {others}, ptr %out"
     f.line(f"call void {called}({given}, i64 0, i64 %m, i64 %n)")
+    return _finished(body, name, f, words)
+
+
+def selecting(body: Body, dtype: DType) -> str:
+    """The name of the function of keys and ranks that writes their places; then both numbers."""
+    name = f"@wg.select.order.{dtype.char}"
+    called = _declared(body, select_loops.NAME, select_loops.PARAMETERS)
+    head = f"void {name}(ptr %keys, ptr %ranks, ptr %out, i64 %n, i64 %m)"
+    f = Function(head, "internal")
+    # apart, since the allocator keeps no large blocks
+    sizes = [f.op("mul i64 %n, 8")] * (1 + select_loops.ROOMS) + [str(8 * select_loops.COUNTS)] * 3
+    words, *rooms = (f.op(f"call ptr @malloc(i64 {size})") for size in sizes)
+    with f.loop("%n") as i:
+        _store_word(f, dtype, i, words, i)
+    given = ", ".join(f"ptr {x}" for x in (words, "%ranks", "%out", *rooms))
+    f.line(f"call void {called}({given}, i64 %n, i64 %m, i64 {8 * dtype.itemsize})")
+    for room in rooms:
+        f.line(f"call void @free(ptr {room})")
     return _finished(body, name, f, words)
 
 

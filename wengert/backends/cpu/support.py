@@ -18,6 +18,7 @@ from wengert.backends.cpu import (
     merge_text,
     radix,
     rank_text,
+    select_loops,
     shared_sum_text,
     small_eigen,
     small_factors,
@@ -63,7 +64,8 @@ def _loaded(part: Callable[[], tuple[dict[str, int], Any]]) -> tuple[dict[str, i
 
 _LOADING = threading.RLock()
 _PLAIN, _SMALL = "wg.eigh.", "wg.small."
-_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX, radix.PREFIX, rank_text.NAME)
+_WORDS = (radix.PREFIX, rank_text.NAME, select_loops.NAME)
+_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX, *_WORDS)
 _PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
@@ -94,6 +96,8 @@ def _texts(name: str) -> Sequence[str]:
         return [radix.text(name)]
     if name == rank_text.NAME:
         return [rank_text.text()]
+    if name == select_loops.NAME:
+        return [select_loops.text()]
     dtype = np.dtype(name.rpartition(".")[2])
     if name.startswith(shared_sum_text.PREFIX):
         return [shared_sum_text.text(dtype)]

@@ -224,7 +224,7 @@ def _shares_product(body: Program, flags: Flags) -> bool:
 
 def _side_by_side(program: Program) -> bool:
     """Whether a batched region works on all lanes at once, with nothing apart or scattered."""
-    unfit = {"for_each", "scatter_add", "scatter_set", "sort", "while_loop"}
+    unfit = {"for_each", "scatter_add", "scatter_set", "selection", "sort", "while_loop"}
     found = [e.op.name for e in program.eqns if e.op.name in unfit]
 
     def inspect(region: Program) -> Program:

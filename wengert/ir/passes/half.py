@@ -38,11 +38,20 @@ def sorted_in_single(r: Rewriter, n: Node) -> Atom | None:
     return r.emit("cast", found, dtype=n.type.dtype) if found.type != n.type else found
 
 
+def selected_in_single(r: Rewriter, n: Node) -> Atom | None:
+    """The same of what stands at given ranks."""
+    x, ranks = n.inputs
+    if not is_bfloat16(x.type.dtype):
+        return None
+    return r.emit("selection", r.emit("cast", x, dtype=FLOAT32), ranks)
+
+
 SUMMED = ("reduce_sum", "dot_general")
 EXTREME = ("reduce_max", "reduce_min")  # which are the same, and loops of vectors in float32 alone
 RUNNING = ("reduce_prod", "cumsum", "cumprod", "linear_recurrence")
 TABLE: dict[str, tuple[Rule, ...]] = {
     **dict.fromkeys((*SUMMED, *EXTREME), (in_single,)),
     **dict.fromkeys(RUNNING, (running,)),
+    "selection": (selected_in_single,),
     "sort": (sorted_in_single,),
 }

@@ -26,7 +26,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.functions.sorting import sorted_along
+from wengert.tracer.functions.sorting import of_ranks
 from wengert.tracer.tables import function
 
 # method -> the place of quantile q among n elements, counted from 0
@@ -88,15 +88,15 @@ def _quantiles(
         return wrapped(full(wide if keepdims else shape, np.nan, rows.dtype))
     wanted = np.asarray(fractions) if operand(fractions).known else fractions
     flat = np.ravel(wanted)[:, None]
-    ordered = wrapped(sorted_along(rows, 1))
     known = np.sum(~np.isnan(wrapped(rows)), axis=1)
     count = known if ignore_nan else length
     place = _places(count * 1.0, flat, method) + np.zeros((1, rows.shape[0]))
     low = np.floor(place).astype(np.int64)
     high = np.minimum(low + 1, length - 1)
     share = (place - low).astype(rows.dtype)
-    line = np.arange(rows.shape[0])[None, :]
-    below, above = ordered[line, low], ordered[line, high]
+    ranks = np.transpose(np.stack([low, high]))  # neighbours behind each other
+    chosen = wrapped(of_ranks(rows, materialise(np.reshape(ranks, (rows.shape[0], -1)))))
+    below, above = np.transpose(np.reshape(chosen, ranks.shape))
     # weights of 0 must not meet infinities, or the NaNs that come last
     between = np.where(
         share > 0, below + (np.where(share > 0, above, below) - below) * share, below

@@ -13,7 +13,7 @@ from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.ops.merging import SHORT, order_of_rows
-from wengert.ir.types import Shape
+from wengert.ir.types import INT64, Shape
 from wengert.tracer.functions.assignment import overwrite, target
 from wengert.tracer.functions.operands import (
     assemble,
@@ -41,6 +41,22 @@ def order_of(keys: Value) -> Value:
     if not keys.type.is_static:
         return order_of_rows(keys, lift(n) if n > SHORT else None)
     return keys.sort(routine="order") if n > SHORT else order_of_rows(keys)
+
+
+FEW_RANKS = 8
+"""So many elements of a row are found without sorting it."""
+
+
+def of_ranks(rows: Value, ranks: Value) -> Value:
+    """The elements [b, m] that have the ranks [b, m] in rows [b, n]."""
+    n = rows.shape[1]
+    keys = rows.stop_gradient()
+    if rows.type.is_static and ranks.type.is_static and n > SHORT and ranks.shape[1] <= FEW_RANKS:
+        keys = keys.to(np.dtype(np.uint8)) if keys.dtype.kind == "b" else keys
+        places = keys.selection(ranks)
+    else:
+        places = order_of(rows).gather(iota(ranks.shape, 0), ranks)
+    return rows.gather(iota(ranks.shape, 0), places)
 
 
 # along an axis
@@ -124,13 +140,18 @@ def median(
     n = value.shape[position]
     if n == 0:
         raise ArgumentError("np.median of no elements")
-    ordered = sorted_along(value, position)
+    rows, _, turned = _rows(value, position)
     count = dimension(n)
     places = [(count - 1) // 2, count // 2]
-    middle = mean(np.take(wrapped(ordered), wrapped(assemble(places)), position), position)
+    if value.type.is_static:
+        places = sorted(set(places))
+    ranks = materialise(wrapped(assemble(places)), INT64)
+    ranks = ranks.broadcast(shape=(rows.shape[0], ranks.shape[0]), dims=(1,))
+    middle = mean(wrapped(of_ranks(rows, ranks)), 1)
     if kind_of(value.dtype) == "f":
-        last = np.take(wrapped(ordered), -1, position)
-        middle = np.where(np.isnan(last), last, middle)
+        missing = np.any(np.isnan(wrapped(rows)), axis=1)
+        middle = np.where(missing, np.asarray(np.nan, middle.dtype), middle)
+    middle = wrapped(reshape(materialise(middle), turned[:-1]))
     if not keepdims:
         return middle
     shape = (
