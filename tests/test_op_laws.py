@@ -69,9 +69,9 @@ def test_is_complete(op: Op) -> None:
     if any(s.args for _, s in samples):
         assert op.batch is not None
         assert op.jvp is not None
-        lowerings = (op.element, op.form, op.expand)
-        assert lowerings.count(None) == 2 or (
-            lowerings.count(None) == 3 and op.parts is not None
+        made = op.expand is not None  # of others, though a form may stand for small cases
+        assert (op.element is not None) + (op.form is not None or made) == 1 or (
+            op.element is op.form is op.expand is None and op.parts is not None
         ), "either pointwise, or a kernel form, or made of others"
     for _, sample in samples:
         assert set(sample.params) | op.optional == set(op.params), "undeclared params"

@@ -20,8 +20,8 @@ Rules, with `params` always passed as keyword arguments:
 - `batch(values, batched, size, **params) -> (values, batched)`: a batched value carries its batch
   axis in front.
 - `unchecked(values, **params) -> Value`: for ops with a check, the same without it.
-- `expand(values, **params) -> values`: for ops that are made of others, what they stand for; it
-  takes their place before lowering.
+- `expand(values, **params) -> values | None`: for ops that are made of others, what they stand
+  for; it takes their place before lowering. None, where the op has a `form` too, leaves it alone.
 - `portable(values, step, **params) -> values | None`: for ops that a library does, the same by
   other ops, for devices that cannot call it. With `step` they could call their own between kernels,
   and None says that they shall.
@@ -133,7 +133,7 @@ class Op:
     """It may raise anything, so it never runs where the program would not run it."""
     effect: bool = False
     """It is there for what it does: it stays, once and in its place, though nothing reads it."""
-    expand: Callable[..., Sequence[Any]] | None = None
+    expand: Callable[..., Sequence[Any] | None] | None = None
     portable: Callable[..., Sequence[Any] | None] | None = None
     spread: Callable[..., Sequence[Any] | None] | None = None
     parts: Callable[..., Sequence[Any]] | None = None

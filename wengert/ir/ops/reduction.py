@@ -1,4 +1,4 @@
-"""Reductions: sum, prod, max, min, and, or over axes; argmax and argmin along one."""
+"""Reductions over axes: sum, prod, max, min, and, or."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DTypeError, ShapeError
+from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import in_single, is_half
 from wengert.ir.forms import Reduction
 from wengert.ir.op import Op, Sample, register
 from wengert.ir.ops.parts import Parts
-from wengert.ir.ops.spreading import first_extreme
 from wengert.ir.ops.structural_family import (
     NUMBERS,
     ORDERED,
@@ -22,22 +21,19 @@ from wengert.ir.ops.structural_family import (
     after_batch,
     batch_unary,
     check_axes,
+    check_not_empty,
     check_numeric,
     check_real,
-    draw,
     kept_axes,
     linear_unary,
     no_tangent,
     permuted,
     unary_samples,
+    without,
 )
-from wengert.ir.types import BOOL, INT64, TensorType
+from wengert.ir.types import BOOL, TensorType
 
 Axes = tuple[int, ...]
-
-
-def _without(x: TensorType, axes: Axes) -> TensorType:
-    return x.with_shape(tuple(x.shape[a] for a in kept_axes(x.ndim, axes)))
 
 
 def _batched_axes(size: int, *, axes: Axes) -> Params:
@@ -55,7 +51,7 @@ def _back(reduced: Value, like: TensorType, axes: Axes) -> Value:
 def _sum_infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
     check_numeric("reduce_sum", x)
     check_axes("reduce_sum", x, axes)
-    return (_without(x, axes),)
+    return (without(x, axes),)
 
 
 _CASES = (
@@ -91,7 +87,7 @@ reduce_sum = linear_unary(
 def _prod_infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
     check_numeric("reduce_prod", x)
     check_axes("reduce_prod", x, axes)
-    return (_without(x, axes),)
+    return (without(x, axes),)
 
 
 def _prod_jvp(
@@ -182,19 +178,12 @@ reduce_prod = register(
 # max and min
 
 
-def _check_not_empty(name: str, x: TensorType, axes: Axes) -> None:
-    if any(x.shape[a] == 0 for a in axes):
-        raise ShapeError(
-            f"{name}: axes {axes} of {x} hold no elements, and the {name} of nothing has no value"
-        )
-
-
 def _extremum(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
     def infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
         check_real(name, x)
         check_axes(name, x, axes)
-        _check_not_empty(name, x, axes)
-        return (_without(x, axes),)
+        check_not_empty(name, x, axes)
+        return (without(x, axes),)
 
     def samples() -> list[Sample]:
         tied = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
@@ -247,7 +236,7 @@ def _logical(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
         if x.dtype != BOOL:
             raise DTypeError(f"{name} takes bools, got {x}; compare it with 0 first")
         check_axes(name, x, axes)
-        return (_without(x, axes),)
+        return (without(x, axes),)
 
     return register(
         Op(
@@ -267,45 +256,3 @@ def _logical(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
 
 reduce_and = _logical("reduce_and", "and", np.all)
 reduce_or = _logical("reduce_or", "or", np.any)
-
-
-# argmax, argmin
-
-
-def _arg(name: str, reduce: Callable[..., Any]) -> Op:
-    def infer(x: TensorType, *, axis: int) -> tuple[TensorType]:
-        check_real(name, x)
-        check_axes(name, x, (axis,))
-        _check_not_empty(name, x, (axis,))
-        return (_without(x, (axis,)).with_dtype(INT64),)
-
-    def samples() -> list[Sample]:
-        return [
-            *(Sample((draw((3, 4), dtype),), {"axis": 1}) for dtype in ORDERED),
-            Sample((draw((2, 3, 5)),), {"axis": 0}),
-            Sample((np.array([2.0, 5.0, 5.0, 2.0]),), {"axis": 0}, differentiable=False),
-            Sample((np.array([1.0, np.nan, np.inf, np.nan]),), {"axis": 0}, differentiable=False),
-            Sample((draw((0, 3)),), {"axis": 1}),
-        ]
-
-    return register(
-        Op(
-            name=name,
-            family="reduction",
-            params=("axis",),
-            infer=infer,
-            evaluate=lambda x, *, axis: reduce(x, axis=axis),
-            jvp=no_tangent,
-            batch=batch_unary(name, lambda size, *, axis: {"axis": axis + 1}),
-            form=lambda types, *, axis: Reduction(name, (axis,)),
-            spread=lambda values, *, axis: first_extreme(
-                values[0], axis, f"reduce_{name.removeprefix('arg')}"
-            ),
-            samples=samples,
-            doc="The position of the first extreme element along an axis, or of the first NaN.",
-        )
-    )
-
-
-argmax = _arg("argmax", np.argmax)
-argmin = _arg("argmin", np.argmin)

@@ -1,10 +1,5 @@
 """The same for devices with many threads: what runs along an axis in order, in independent parts.
 
-*The first extreme element* is a search in order. Its value m is a reduction, in any order, and then
-the position of the first element that is m is another: the least of all such positions. Where m is
-NaN there are NaNs, and the first of those is meant; where it is not there is none. So the elements
-looked for are those with x == m or x != x. Both are sums to a device, which reads a row once.
-
 *A running combination* of n elements in blocks of L (Blelloch, Prefix sums and their applications,
 1990): within each block; of the blocks' totals, which is one of n / L elements; then each block's
 own, combined with what comes before it.
@@ -21,33 +16,12 @@ import numpy as np
 
 from wengert.ir.builder import Value
 from wengert.ir.floats import is_half, kind_of
-from wengert.ir.ops.structural_family import iota
-from wengert.ir.types import INT64
 
 INT32 = np.dtype(np.int32)
-# Shorter axes are searched by a thread each.
-LEAST_SEARCHED = 32
 # A scan is cut into blocks where it is as long as this, and has fewer rows than that.
 LEAST_SCANNED, MOST_ROWS = 1024, 16_384
 BLOCK = 64
 COMBINED = {"cumsum": "add", "cummax": "max", "cummin": "min"}
-
-
-def first_extreme(x: Value, axis: int, reduce: str) -> list[Value] | None:
-    """argmax or argmin along an axis as two reductions, the first of which is called `reduce`."""
-    n = x.shape[axis]
-    if type(n) is not int or n < LEAST_SEARCHED:
-        return None
-    if x.dtype.kind == "b":
-        x = x.to(INT32)
-    kept = tuple(k for k in range(x.ndim) if k != axis)
-    best = getattr(x, reduce)(axes=(axis,)).broadcast(shape=x.shape, dims=kept)
-    wanted = x.eq(best)
-    if kind_of(x.dtype) == "f":
-        wanted = wanted.bitor(x.ne(x))
-    places = iota(x.builder, x.shape, axis, INT32 if n < 2**31 else INT64)
-    first = wanted.select(places, n - 1).reduce_min(axes=(axis,))
-    return [first.to(INT64)]
 
 
 def running(name: str, x: Value, axis: int, reverse: bool) -> list[Value] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import AxisRangeError, DTypeError
+from wengert.errors import AxisRangeError, DTypeError, ShapeError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY, Op, Sample, linear_in_all, register
@@ -124,7 +124,21 @@ def kept_axes(ndim: int, axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(a for a in range(ndim) if a not in axes)
 
 
+def without(x: TensorType, axes: Sequence[int]) -> TensorType:
+    """The type of an array that has lost `axes`."""
+    return x.with_shape(tuple(x.shape[a] for a in kept_axes(x.ndim, axes)))
+
+
 # checks
+
+
+def check_not_empty(name: str, x: TensorType, axes: Sequence[int]) -> None:
+    """Raises ShapeError if there is nothing along `axes`."""
+    if any(x.shape[a] == 0 for a in axes):
+        raise ShapeError(
+            f"{name}: axes {tuple(axes)} of {x} hold no elements, and the {name} of nothing has "
+            "no value"
+        )
 
 
 def check_axes(name: str, operand: TensorType, axes: Sequence[int]) -> None:
