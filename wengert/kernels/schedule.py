@@ -21,7 +21,7 @@ from wengert.kernels.checks import ahead
 from wengert.kernels.combine import combined
 from wengert.kernels.conditions import breakpoints, decider
 from wengert.kernels.emit import Nest, Partial, loops_around
-from wengert.kernels.inward import inward
+from wengert.kernels.inward import inward, some_turns_inward
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -73,14 +73,16 @@ def _arranged(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     """The loops in which a nest runs: that over most of it, and what this leaves over."""
     collapsed = inward(s, _collapse(s, loop))
     main, *others = regrouped(s, collapsed)
-    return (*tile(s, main), *others)
+    first, *edges = tile(s, main)
+    return (*some_turns_inward(s, first), *edges, *others)
 
 
 def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
     """The statements of a fused loop nest inside a loop of the program; in chunks if `threads`."""
     if nest.loop is None:
         return tuple(st for x in nest.before for st in _tidy(s, x))
-    loop, *edges = tile(s, inward(s, _collapse(s, nest.loop)))
+    first, *others = tile(s, inward(s, _collapse(s, nest.loop)))
+    loop, *edges = (*some_turns_inward(s, first), *others)
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     large = threads and _is_whole(loop) and loop.index.extent * work(loop.body) >= INNER_WORK
     chunks = _chunks(nest, loop) if large else 1
@@ -234,10 +236,9 @@ def _gather(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunks: int) -> 
     first = Store(partial.buffer, at, s.load(buffer, at))
     offset = s.add(s.mul(s.index(later), size), s.add(at, size))
     total = combined(s, partial.combine, s.load(partial.buffer, at), s.load(buffer, offset))
-    return (
-        *loops_around(s, (element,), (first,)),
-        *loops_around(s, (later, element), (Store(partial.buffer, at, total),)),
-    )
+    inner = loops_around(s, (element,), (Store(partial.buffer, at, total),))
+    around = Loop(later, s.int(0), s.int(later.extent), inner)
+    return (*loops_around(s, (element,), (first,)), *some_turns_inward(s, around))
 
 
 # Splitting
