@@ -2,9 +2,7 @@
 
 A loop that keeps the best element and its place takes both under a condition, which is no
 reduction that vectors know. So before lowering these ops become two that are, along all but short
-axes: the extreme itself, and the least place at which it stands. An axis without other axes is
-read once only: blocks of it give their extremes, and the first block that has the best of these is
-searched alone. Devices with many threads win by all of this as well.
+axes: the extreme itself, and the least place at which it stands.
 """
 
 from __future__ import annotations
@@ -34,10 +32,6 @@ from wengert.ir.types import BOOL, INT64, Dim, TensorType
 
 SHORT = 32
 """Axes that are shorter stay one loop, with a branch in it."""
-BLOCK = 4096
-"""Elements of a block: little to search beside the many blocks whose extremes are taken."""
-MANY = 4
-"""So many blocks are worth taking apart."""
 
 
 def _expand(extreme: str) -> Callable[..., list[Value] | None]:
@@ -46,10 +40,7 @@ def _expand(extreme: str) -> Callable[..., list[Value] | None]:
         length = x.shape[axis]
         if isinstance(length, Dim) or length < SHORT:
             return None
-        if any(isinstance(n, Dim) for n in x.shape) or x.type.size != length:
-            return [_first(extreme, x, axis)]
-        found = _in_blocks(extreme, x.reshape(shape=(length,)))
-        return [found.reshape(shape=without(x.type, (axis,)).shape)]
+        return [_first(extreme, x, axis)]
 
     return expand
 
@@ -69,26 +60,6 @@ def _first(extreme: str, x: Value, axis: int) -> Value:
     narrow = x.dtype.itemsize <= 4 and last <= np.iinfo(np.int32).max
     place = iota(x.builder, x.shape, axis, np.dtype(np.int32) if narrow else INT64)
     return found.select(place, last).reduce_min(axes=(axis,)).to(INT64)
-
-
-def _in_blocks(extreme: str, x: Value) -> Value:
-    """The place of the first extreme of a vector, by way of the extremes of its blocks.
-
-    The last block is as long as the others, so it may begin in the one before it. Should it be the
-    first that has the best, then there is none of these in what it shares with that one.
-    """
-    (length,) = x.shape
-    blocks = length // BLOCK
-    if blocks < MANY:
-        return _first(extreme, x, 0)
-    whole = x.slice(start=(0,), stop=(blocks * BLOCK,), step=(1,))
-    bests = getattr(whole.reshape(shape=(blocks, BLOCK)), extreme)(axes=(1,))
-    if blocks * BLOCK < length:
-        rest = x.slice(start=(length - BLOCK,), stop=(length,), step=(1,))
-        last = getattr(rest, extreme)(axes=(0,)).reshape(shape=(1,))
-        bests = bests.concat(last, axis=0)
-    start = (_in_blocks(extreme, bests) * BLOCK).min(length - BLOCK)
-    return start + _first(extreme, x.window(start, sizes=(BLOCK,), steps=(1,)), 0)
 
 
 def _arg(name: str, extreme: str, reduce: Callable[..., Any]) -> Op:

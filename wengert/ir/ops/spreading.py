@@ -17,7 +17,6 @@ import numpy as np
 from wengert.ir.builder import Value
 from wengert.ir.floats import is_half, kind_of
 
-INT32 = np.dtype(np.int32)
 # A scan is cut into blocks where it is as long as this, and has fewer rows than that.
 LEAST_SCANNED, MOST_ROWS = 1024, 16_384
 BLOCK = 64
