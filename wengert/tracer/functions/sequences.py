@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL
+from wengert.ir.types import BOOL, INT64
 from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.joining import concatenate
