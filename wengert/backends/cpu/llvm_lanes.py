@@ -20,6 +20,7 @@ from wengert.backends.cpu.llvm_expr import Body, Place
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_types import constant, value_type
 from wengert.backends.cpu.llvm_widen import varies
+from wengert.ir.floats import kind_of
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.kernels import combine
@@ -229,7 +230,7 @@ class Lanes:
     def _accumulate(self, stmt: Accumulate) -> None:
         body, register, value = self.body, stmt.register, stmt.value
         kind = value_type(register.dtype, self.lanes)
-        if stmt.combine == "add" and register.dtype.kind == "f" and value.op is ScalarOp.MUL:
+        if stmt.combine == "add" and kind_of(register.dtype) == "f" and value.op is ScalarOp.MUL:
             # a product of its own, that may contract with the sum
             factors = [self.value(a) for a in value.args]
             operand = self.op(f"fmul contract {kind} {factors[0]}, {factors[1]}")
@@ -251,7 +252,7 @@ class Lanes:
 def combined(e: Lanes | Body, register: Register, how: str, old: str, operand: str) -> str:
     """Two values of a register as one: numbers or vectors."""
     kind = value_type(register.dtype, e.lanes)
-    if how in ("add", "mul") and register.dtype.kind == "f":
+    if how in ("add", "mul") and kind_of(register.dtype) == "f":
         return e.op(f"f{how} reassoc contract {kind} {old}, {operand}")
     s = (e.body if isinstance(e, Lanes) else e).module.builder
     x = s.register(register)
@@ -277,6 +278,6 @@ def _is_zero(x: Expr) -> bool:
 
 def nothing(how: str, dtype: DType) -> object:
     """What changes no value: -0.0 for sums, as 0.0 would make 0.0 of it."""
-    if how == "add" and dtype.kind == "f":
+    if how == "add" and kind_of(dtype) == "f":
         return -0.0
     return combine.identity(how, dtype)

@@ -18,6 +18,7 @@ from wengert.backends.cpu.llvm_hints import LONG_BODY
 from wengert.backends.cpu.llvm_lanes import Around, Lanes, combined, nothing, numbers, splat
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.backends.cpu.llvm_widen import Widened
+from wengert.ir.floats import kind_of
 from wengert.ir.types import DType
 from wengert.kernels.loops import Loop, Register
 
@@ -136,15 +137,15 @@ class VectorLoop:
             around = replace(self.around, lanes=lanes)
             vector = combined(Lanes(around, {}), register, how, *halves)
         kind, whole = value_type(dtype), value_type(dtype, lanes)
-        names = {"f": _FLOATS, "b": _BOOLS, "i": _SIGNED}.get(dtype.kind, _UNSIGNED)
+        names = {"f": _FLOATS, "b": _BOOLS, "i": _SIGNED}.get(kind_of(dtype), _UNSIGNED)
         name = f"@llvm.vector.reduce.{names.get(how, how)}.{intrinsic_suffix(dtype, lanes)}"
-        if dtype.kind == "f" and how in ("add", "mul"):
+        if kind_of(dtype) == "f" and how in ("add", "mul"):
             self.body.intrinsic(name, kind, f"{kind}, {whole}")
             start = constant(nothing(how, dtype), dtype)
             call = f"{name}({kind} {start}, {whole} {vector})"
             return self.body.op(f"call reassoc contract {kind} {call}")
         self.body.intrinsic(name, kind, whole)
-        flags = "nsz " if dtype.kind == "f" else ""
+        flags = "nsz " if kind_of(dtype) == "f" else ""
         return self.body.op(f"call {flags}{kind} {name}({whole} {vector})")
 
     def _half(self, vector: str, dtype: DType, lanes: int, number: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
-from wengert.ir.floats import finfo
+from wengert.ir.floats import finfo, kind_of
 from wengert.ir.ops.matrices import adjoint
 from wengert.tracer.functions.factorisations import matrices
 from wengert.tracer.functions.operands import materialise, wrapped
@@ -183,7 +183,7 @@ def pinv(
     """
     _without("pinv", atol=atol, return_rank=return_rank)
     value = materialise(a)
-    rounding = finfo(value.dtype).eps if value.dtype.kind in "fc" else finfo(np.float64).eps
+    rounding = finfo(value.dtype).eps if kind_of(value.dtype) in "fc" else finfo(np.float64).eps
     least = max(value.shape[-2:]) * float(rounding) if rtol is None else rtol
     return np.linalg.pinv(a, least)
 
