@@ -311,6 +311,10 @@ CASES: list[tuple[str, Make]] = [
     ),
     ("in_single", lambda a: a.h.reduce_sum(axes=(0,))),
     ("sorted_in_single", lambda a: a.g.sort(routine="values")),
+    (
+        "selected_in_single",
+        lambda a: a.g.selection(a.number(1, INT64).broadcast(shape=(1,), dims=())),
+    ),
     ("running", lambda a: a.g.cumsum(axis=0, reverse=False)),
     ("dot_outer", lambda a: dot(a.v, a.w, ((), ()))),
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),

@@ -111,7 +111,9 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     """A function by cases, the last true one counts: each gets the elements where it is true."""
     value = wrapped(materialise(x))
     whole = np.reshape(value, (-1,)) if value.ndim == 0 else value
-    conditions = [np.reshape(c, whole.shape) for c in _conditions(condlist, value.ndim)]
+    conditions = _conditions(condlist, value.ndim)
+    if value.ndim == 0:
+        conditions = [np.reshape(c, (-1,)) for c in conditions]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.any(np.stack(conditions), axis=0))
     elif len(funclist) != len(conditions):
@@ -119,11 +121,11 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
             f"with {len(conditions)} condition(s), either {len(conditions)} or "
             f"{len(conditions) + 1} functions are expected"
         )
-    result = wrapped(broadcast(materialise(0, value.dtype), whole.shape))
+    result = np.zeros_like(whole)
     for condition, case in zip(conditions, funclist, strict=True):
         found = case(whole[condition], *args, **kw) if callable(case) else case
         result[condition] = found
-    return np.reshape(result, value.shape)
+    return np.reshape(result, ()) if value.ndim == 0 else result
 
 
 def _conditions(condlist: Any, ndim: int) -> list[Any]:
