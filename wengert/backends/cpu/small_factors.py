@@ -197,6 +197,29 @@ def trsm(
         c += lanes
 
 
+def substitute_last(
+    a: Scalars,
+    x: Numbers,
+    first: int,
+    down: int,
+    along: int,
+    begin: int,
+    step: int,
+    unit: int,
+    done: int,
+    n: int,
+) -> None:
+    """The rows that are no four of their own: those after `done` of them."""
+    p = 1.0
+    for i in range(done, n):
+        w = x[begin + i * step]
+        for k in range(i):
+            w -= a[first + i * down + k * along] * x[begin + k * step]
+        if unit == 0:
+            p = 1.0 / a[first + i * (down + along)]
+        x[begin + i * step] = w * p
+
+
 def substitute(
     a: Scalars,
     x: Numbers,
@@ -243,14 +266,7 @@ def substitute(
         x[u + 2 * step] = z
         x[u + 3 * step] = t
         i += 4
-    while i < n:
-        w = x[begin + i * step]
-        for k in range(i):
-            w -= a[first + i * down + k * along] * x[begin + k * step]
-        if unit == 0:
-            p = 1.0 / a[first + i * (down + along)]
-        x[begin + i * step] = w * p
-        i += 1
+    substitute_last(a, x, first, down, along, begin, step, unit, i, n)
 
 
 def lines(
@@ -294,7 +310,7 @@ def _copy_rows(kind: Kind) -> str:
 _PARTS: dict[str, tuple[Any, ...]] = {
     "potrf": (cholesky, potrf),
     "getrf": (subtract, eliminate, getrf),
-    "trsm": (substitute, trsm),
+    "trsm": (substitute_last, substitute, trsm),
 }
 ROUTINES = tuple(_PARTS)
 """The routines that have loops here."""
