@@ -167,7 +167,7 @@ def test_memory_is_linear_in_the_sequence(names: str) -> None:
     for function in (f, wg.grad(loss, (0, 1, 2)), forward_mode):
         short, long = (temporaries(function, n) for n in (4000, 8000))
         assert long <= 2.1 * short
-        assert long < 8 * 8000 * 8000 * 4 / 16  # one copy of the scores
+        assert long < 8 * 8000 * 8000 * 4 / 64  # a part of one copy of the scores
 
 
 def test_errors() -> None:
