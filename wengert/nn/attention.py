@@ -37,7 +37,7 @@ def dot_product_attention(
     not see a key; one that sees none gets zeros. `scale` is 1 / sqrt(features) unless given.
 
     Of short sequences the scores, (..., queries, keys), are stored. If queries times keys are more
-    than `STORED`, and both more than a block of 128 queries, they come and go in blocks, and memory
+    than `STORED`, and both more than a block of 128, they come and go in blocks, and memory
     grows with the lengths alone, in forward and reverse mode; see `wengert.nn.blocked_attention`.
     Only the derivative with respect to a bias is as large as the scores. Raises ShapeError where
     shapes do not fit, and DTypeError for a mask that is not of booleans.

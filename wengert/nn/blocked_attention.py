@@ -36,8 +36,9 @@ from wengert.ir.floats import finfo
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import current
 
-# Queries in a block, at most; keys are half as many. That is 32 KiB of float32 scores, and products
-# small enough for a BLAS to take its operands as they stand.
+# Keys in a block, at most; queries are half as many. That is 32 KiB of float32 scores, products
+# small enough for a BLAS to take its operands as they stand, and rows of scores that are long
+# enough for their maxima and sums to cost little.
 BLOCK = 128
 _STEP = 32
 """Blocks have a multiple of so many, so that rows are whole vectors."""
@@ -86,10 +87,11 @@ class _Tasks:
     def of(leading: tuple[int, ...], queries: int, keys: int) -> _Tasks:
         """Blocks of equal sizes, which fill up the lengths with as little as may be."""
         longest = max(queries, keys)
-        size = _filled(-(-longest // -(-longest // BLOCK)), _STEP)
+        width = _filled(-(-longest // -(-longest // BLOCK)), _STEP)
+        size = width // 2
         parts = min(-(-queries // size), -(-_TASKS // math.prod(leading)))
         rows = -(-queries // (parts * size))
-        return _Tasks(leading, parts, rows, size, -(-keys // (size // 2)), size // 2)
+        return _Tasks(leading, parts, rows, size, -(-keys // width), width)
 
     @property
     def lanes(self) -> int:
@@ -209,12 +211,12 @@ class _Task:
         if bias is not None:
             found = found + bias[i, :, j]
         size, width = found.shape
-        places = j * width + np.arange(width)
+        places = _places(j, width)
         seen = [] if mask is None else [mask[i, :, j]]
         if self.keys is not None:
             seen.append((places < self.keys)[None, :])
         if self.causal:
-            seen.append(places[None, :] <= (row * size + np.arange(size))[:, None])
+            seen.append(places[None, :] <= _places(row, size)[:, None])
         for condition in seen:
             found = np.where(condition, found, -np.inf)
         return found
@@ -223,7 +225,7 @@ class _Task:
         """How many blocks of keys the queries of a block see."""
         if not self.causal:
             return len(kt)
-        seen = 2 * row + 2
+        seen = (row >> 1) + 1
         return seen if self.square else np.minimum(seen, len(kt))
 
     def forward(self, q: Any, kt: Any, v: Any, bias: Any, mask: Any, first: Any) -> Any:
@@ -305,6 +307,12 @@ class _Task:
         start = (*(np.zeros_like(x) for x in (q, k)), v_bars)
         start = (*start, None if bias is None else np.zeros_like(bias))
         return fori_loop(0, len(q), block, start)
+
+
+def _places(block: Any, size: int) -> Any:
+    """The numbers of a block's queries or keys, of a size that leaves vectors their lanes."""
+    start = np.int32(size) * wrap(lift(block)).astype(np.int32)
+    return start + np.arange(size, dtype=np.int32)
 
 
 def _set(arrays: Any, i: Any, rows: Any) -> tuple[Any, ...]:

@@ -45,7 +45,8 @@ BLOCK_ROWS = 8 * ROWS  # MC: of a block of the left one, which stays in the seco
 BLOCK_COLUMNS = 512  # NC: of a block of the right one
 FEW_ROWS = 4 * ROWS  # up to so many, packing the right operand costs more than it saves
 ROOM = 1 << 15  # bytes on the stack, for products that need no more
-FEW_PANELS = 2  # up to so many panels of columns, the same of the left operand
+NEAR = 1 << 15  # bytes of a right operand that stays in the first-level cache as it stands
+FEW_PANELS = 4  # up to so many panels of columns, packing the left operand costs more
 IDLE = "scratch.idle"  # cells with the addresses of scratch memory that nobody uses
 
 
@@ -283,8 +284,7 @@ def _product(kind: Kind) -> str:
     small, memory, borrowed = _memory(f, kind)
     packed = f.op(f"mul i64 {_padded(f, kind)}, {f.least('%k', DEPTH)}")
     left = f.at(kind.scalar, memory, packed)
-    few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
-    direct = f.op(f"and i1 {few}, {f.op('icmp eq i64 %b.column, 1')}")
+    direct = f.op(f"and i1 {_unpacked(f, kind)}, {f.op('icmp eq i64 %b.column, 1')}")
     narrow = f.op(f"icmp sle i64 %n, {FEW_PANELS * kind.width}")
     standing = f.op(f"and i1 {narrow}, {f.op('icmp eq i64 %a.column, 1')}")
     parts = f.op(f"sdiv i64 {f.op(f'add i64 %k, {DEPTH - 1}')}, {DEPTH}")
@@ -316,6 +316,14 @@ def _product(kind: Kind) -> str:
         f.line("ret void")
     f.line("ret void")
     return f.text()
+
+
+def _unpacked(f: Function, kind: Kind) -> str:
+    """Whether a row-major right operand is better read where it stands."""
+    few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
+    spanned = f.op(f"mul i64 %b.row, {f.least('%k', DEPTH)}")
+    near = f.op(f"icmp sle i64 {spanned}, {NEAR // kind.itemsize}")
+    return f.op(f"or i1 {few}, {near}")
 
 
 def _memory(f: Function, kind: Kind) -> tuple[str, str, str]:
