@@ -192,17 +192,38 @@ def _by_rows(
     whole: bool,
 ) -> tuple[Stmt, ...]:
     m, n, _ = sizes
-    size = m if whole else -(-m // shares(prod(sizes), m // LEAST_ROWS))
-    if size == m and not whole and n > m:
+    parts = 1 if whole else shares(prod(sizes), m // LEAST_ROWS)
+    down, across = _cut(m, n, parts)
+    size, width = -(-m // down), n // across
+    if parts == 1 and not whole and n > m:
         return _by_columns(s, out, lhs, rhs, sizes)
-    if size == m:
+    if size == m and across == 1:
         return (_call(s, out, lhs, rhs, sizes, [s.int(0)] * 3, s.int(m)),)
-    block = Index(-(-m // size))
-    start = s.mul(s.index(block), size)
+    block = Index(-(-m // size) * across)
+    at = s.index(block)
+    start = s.mul(s.idiv(at, s.int(across)) if across > 1 else at, size)
+    first = s.mul(s.irem(at, s.int(across)), width) if across > 1 else s.int(0)
     rows = s.min(s.int(size), s.sub(s.int(m), start)) if m % size else s.int(size)
-    offsets = [s.mul(start, sizes[1]), s.mul(start, lhs.strides.free), s.int(0)]
-    call = _call(s, out, lhs, rhs, sizes, offsets, rows)
+    offsets = [
+        s.add(s.mul(start, n), first),
+        s.mul(start, lhs.strides.free),
+        s.mul(first, rhs.strides.free),
+    ]
+    call = _call(s, out, lhs, rhs, (m, width, sizes[2]), offsets, rows, n)
     return (Loop(block, s.int(0), s.int(block.extent), (call,), Kind.PARALLEL),)
+
+
+def _cut(m: int, n: int, parts: int) -> tuple[int, int]:
+    """Blocks of rows times blocks of columns are `parts`, which is a power of two or small.
+
+    A call packs its part of each operand: all of them together the left one once for each block
+    of columns, and the right one once for each block of rows.
+    """
+    cuts = [(parts, 1)]
+    if parts > 2:
+        widths = (1 << i for i in range(1, parts.bit_length()))
+        cuts += [(parts // c, c) for c in widths if n % c == 0 and n // c >= LEAST_COLUMNS]
+    return min(cuts, key=lambda cut: cut[0] * n + cut[1] * m)
 
 
 def _by_columns(

@@ -40,7 +40,9 @@ from wengert.backends.cpu.gemm_packing import (
 from wengert.backends.cpu.llvm_function import Function
 from wengert.backends.cpu.threads import SCRATCH
 
-DEPTH = 256  # KC: of a panel of the right operand, which stays in the first-level cache
+# KC: steps of a panel of the right operand, which is near the first-level cache; longer panels
+# leave unfinished sums in memory less often, shorter ones leave room for the left operand.
+DEPTH = {F32: 384, F64: 256}
 BLOCK_ROWS = 8 * ROWS  # MC: of a block of the left one, which stays in the second-level cache
 BLOCK_COLUMNS = 512  # NC: of a block of the right one
 FEW_ROWS = 4 * ROWS  # up to so many, packing the right operand costs more than it saves
@@ -92,7 +94,7 @@ declare void @free(ptr)
 
 def _needed(kind: Kind) -> int:
     """Bytes of scratch memory: both packed blocks, and what a vector may write beyond."""
-    return (DEPTH * (BLOCK_COLUMNS + BLOCK_ROWS) + 2 * kind.lanes) * kind.itemsize
+    return (DEPTH[kind] * (BLOCK_COLUMNS + BLOCK_ROWS) + 2 * kind.lanes) * kind.itemsize
 
 
 SCRATCH_BYTES = max(_needed(F32), _needed(F64)) + 64  # the same for all: they share it
@@ -282,12 +284,13 @@ def _product(kind: Kind) -> str:
     operands = f"{_OPERAND.format('a')}, {_OPERAND.format('b')}, ptr noalias %c, i64 %row"
     f = Function(f"void @{name(kind)}({sizes}, {operands})")
     small, memory, borrowed = _memory(f, kind)
-    packed = f.op(f"mul i64 {_padded(f, kind)}, {f.least('%k', DEPTH)}")
+    packed = f.op(f"mul i64 {_padded(f, kind)}, {f.least('%k', DEPTH[kind])}")
     left = f.at(kind.scalar, memory, packed)
     direct = f.op(f"and i1 {_unpacked(f, kind)}, {f.op('icmp eq i64 %b.column, 1')}")
     narrow = f.op(f"icmp sle i64 %n, {FEW_PANELS * kind.width}")
     standing = f.op(f"and i1 {narrow}, {f.op('icmp eq i64 %a.column, 1')}")
-    parts = f.op(f"sdiv i64 {f.op(f'add i64 %k, {DEPTH - 1}')}, {DEPTH}")
+    deepest = DEPTH[kind]
+    parts = f.op(f"sdiv i64 {f.op(f'add i64 %k, {deepest - 1}')}, {deepest}")
     blocks = f.op(f"sdiv i64 {f.op(f'add i64 %m, {BLOCK_ROWS - 1}')}, {BLOCK_ROWS}")
     with f.loop("%n", BLOCK_COLUMNS) as j:
         columns = f.least(f.op(f"sub i64 %n, {j}"), BLOCK_COLUMNS)
@@ -321,7 +324,7 @@ def _product(kind: Kind) -> str:
 def _unpacked(f: Function, kind: Kind) -> str:
     """Whether a row-major right operand is better read where it stands."""
     few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
-    spanned = f.op(f"mul i64 %b.row, {f.least('%k', DEPTH)}")
+    spanned = f.op(f"mul i64 %b.row, {f.least('%k', DEPTH[kind])}")
     near = f.op(f"icmp sle i64 {spanned}, {NEAR // kind.itemsize}")
     return f.op(f"or i1 {few}, {near}")
 
@@ -351,7 +354,7 @@ def _padded(f: Function, kind: Kind) -> str:
 def _used(f: Function, kind: Kind) -> str:
     """The numbers that both packed blocks take, and that a vector may write beyond."""
     lines = f.op(f"add i64 {_padded(f, kind)}, {f.least('%m', BLOCK_ROWS)}")
-    numbers = f.op(f"mul i64 {lines}, {f.least('%k', DEPTH)}")
+    numbers = f.op(f"mul i64 {lines}, {f.least('%k', DEPTH[kind])}")
     return f.op(f"add i64 {numbers}, {2 * kind.lanes}")
 
 
