@@ -15,13 +15,13 @@ import wengert as wg
 from wengert.api.colouring import column_colours, count, star_colours
 from wengert.errors import DifferentiationError, InputTypeError
 from wengert.ir.op import Op
-from wengert.ir.program import Program
+from wengert.ir.program import Program, equations
 from wengert.ir.sparsity.analysis import analysed
 from wengert.ir.sparsity.dense import dense_jacobian
 from wengert.ir.sparsity.pattern import from_rows
 from wengert.ir.sparsity.runs import SLICES, runs_of
 from wengert.ir.sparsity.selections import take_apart
-from wengert.ir.sparsity.walk import jacobian_pattern
+from wengert.ir.sparsity.walk import effort, jacobian_pattern, sampled_density
 from wengert.ir.transforms.jacobian import jacobian
 from wengert.ir.types import FLOAT64
 
@@ -307,6 +307,38 @@ def test_dense_jacobians_by_colours(fun: Callable[[Any], Any]) -> None:
     expected = wg.jacfwd(fun)(x)
     for jac in (wg.jacobian(fun, mode="sparse"), wg.jit(wg.jacobian(fun))):
         np.testing.assert_allclose(jac(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_hessians_with_many_zeros_take_few_sweeps() -> None:
+    def energy(p: Any) -> Any:
+        x, y = p["x"], p["y"]
+        return np.sum(np.sin(x[1:]) * x[:-1] ** 2) + np.sum(np.exp(y) * x), np.sum(x)
+
+    p = {"x": RNG.standard_normal(40), "y": RNG.standard_normal(40)}
+    found, aux = wg.hessian(energy, has_aux=True)(p)
+    wanted, _ = wg.jacfwd(wg.jacrev(energy, has_aux=True), has_aux=True)(p)
+    np.testing.assert_allclose(aux, np.sum(p["x"]))
+    for a in p:
+        for b in p:
+            np.testing.assert_allclose(found[a][b], wanted[a][b], rtol=1e-12, atol=1e-14)
+    program = wg.make_ir(wg.hessian(energy, has_aux=True))(p).program
+    computed = [e for e in equations(program) if e.op.name in ("mul", "add")]
+    assert max(v.type.size for e in computed for v in e.outputs) < 80 * 80 // 4
+
+
+def test_what_is_not_sparse_or_takes_long_to_walk_is_seen_soon() -> None:
+    matrix = RNG.standard_normal((300, 300))
+    full = wg.make_ir(lambda x: np.tanh(matrix @ x))(np.ones(300)).program
+    band = wg.make_ir(tridiagonal)(np.ones(300)).program
+    assert sampled_density(full, [True], 16) == 1
+    assert sampled_density(band, [True], 16) < 0.02
+
+    def recurrence(x: Any) -> Any:
+        for _ in range(1000):
+            x = np.sin(x) * 0.5
+        return x
+
+    assert effort(wg.make_ir(recurrence)(np.ones(3)).program) >= 2000
 
 
 def test_the_choice_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,11 @@ def star_colours(pattern: Any) -> Ints:
     return min(found, key=count)
 
 
+def least(pattern: Any) -> int:
+    """Columns need at least so many colours: as many as there are entries in a row."""
+    return int(np.diff(pattern.indptr).max(initial=0))
+
+
 def best(found: Any, modes: Sequence[str], cost: Mapping[str, float]) -> tuple[str, Ints]:
     """The mode of `modes` that costs least for an analysed program, and its colours.
 

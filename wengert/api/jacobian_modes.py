@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.api.colouring import best, count
+from wengert.api.colouring import best, count, least
 from wengert.errors import DifferentiationError
 from wengert.ir.program import Program
 from wengert.ir.transforms.jacobian import jacobian
@@ -20,6 +20,10 @@ _WORTH_A_LOOK = 1024
 """Jacobians with fewer entries are not looked at for zeros."""
 _GAIN = 4
 """Colours are used where they save more than this factor: they have to be placed afterwards."""
+_EFFORT = 4096
+"""Programs of more equations, loops written out, are not looked at: it would take too long."""
+_LARGE, _SAMPLES = 256 * 256, 16
+"""Jacobians with more entries are only looked at if some of their columns have few."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ def choose(
     ways = _dense_ways(program, active, rows)
     sizes = [way.sweeps for way in ways]
     if mode == "sparse" or (mode == "auto" and _worth_a_look(sizes)):
-        ways += _coloured_ways(program, active, rows, mode == "sparse")
+        wanted = Program(program.inputs, program.eqns, program.outputs[:rows])
+        if mode == "sparse" or _may_be_sparse(wanted, active, sizes):
+            ways += _coloured_ways(program, wanted, active, rows, mode == "sparse")
     if mode == "auto":
         chosen = min(ways, key=lambda w: w.cost * (_GAIN if w.name == "sparse" else 1))
     else:
@@ -58,6 +64,17 @@ def _worth_a_look(sizes: Sequence[int]) -> bool:
     return inputs * outputs >= _WORTH_A_LOOK and min(inputs, outputs) > _GAIN
 
 
+def _may_be_sparse(program: Program, active: Sequence[bool], sizes: Sequence[int]) -> bool:
+    """Whether colours could pay, by what is soon found out."""
+    inputs, outputs = sizes
+    walk: Any = importlib.import_module("wengert.ir.sparsity.walk")  # SciPy takes long to import
+    if walk.effort(program) > _EFFORT:
+        return False
+    if inputs * outputs <= _LARGE:
+        return True
+    return walk.sampled_density(program, active, _SAMPLES) * _GAIN < 1
+
+
 def _dense_ways(program: Program, active: Sequence[bool], rows: int) -> list[_Choice]:
     inputs = sum(t.size for t, on in zip(program.in_types, active, strict=True) if on)
     outputs = sum(t.size for t in program.out_types[:rows])
@@ -68,17 +85,21 @@ def _dense_ways(program: Program, active: Sequence[bool], rows: int) -> list[_Ch
 
 
 def _coloured_ways(
-    program: Program, active: Sequence[bool], rows: int, asked: bool
+    program: Program, wanted: Program, active: Sequence[bool], rows: int, asked: bool
 ) -> list[_Choice]:
-    """The way by colours, if the pattern is sparse; raises if it is not, but was asked for."""
-    analysis: Any = importlib.import_module("wengert.ir.sparsity.analysis")  # SciPy takes long
+    """The way by colours, if the pattern is sparse; raises if it is not, but was asked for.
+
+    `wanted` is `program` with the outputs alone that are differentiated.
+    """
+    analysis: Any = importlib.import_module("wengert.ir.sparsity.analysis")
     dense: Any = importlib.import_module("wengert.ir.sparsity.dense")
-    wanted = Program(program.inputs, program.eqns, program.outputs[:rows])
     try:
         found = analysis.analysed(wanted, active)
     except DifferentiationError:
         if asked:
             raise
+        return []
+    if not asked and not _saves(found):
         return []
     mode, colours = best(found, ("forward", "reverse"), SWEEP_COST)
     sweeps = count(colours)
@@ -89,6 +110,14 @@ def _coloured_ways(
         return dense.dense_jacobian(program, active, rows, found, mode, colours)
 
     return [_Choice("sparse", mode, sweeps, make)]
+
+
+def _saves(found: Any) -> bool:
+    """Whether so few colours may do that they pay, before they are found."""
+    outputs, inputs = found.pattern.shape
+    colours = {"forward": least(found.pattern), "reverse": least(found.picked.T.tocsr())}
+    dense = min(inputs * SWEEP_COST["forward"], outputs * SWEEP_COST["reverse"])
+    return min(n * SWEEP_COST[mode] for mode, n in colours.items()) * _GAIN < dense
 
 
 def _explanation(name: str, chosen: _Choice, ways: Sequence[_Choice]) -> str:

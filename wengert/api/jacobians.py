@@ -95,13 +95,16 @@ def hessian(
     has_aux: bool = False,
     holomorphic: bool = False,
 ) -> Callable[..., Any]:
-    """The Hessian of `fun`: forward mode over reverse mode.
+    """The Hessian of `fun`: forward mode over reverse mode, by colours where many entries are zero.
 
     For a scalar function of an array of shape S, an array of shape S + S; for pytrees, the blocks
-    nested as those of `jacfwd(jacrev(fun))`.
+    nested as those of `jacfwd(jacrev(fun))`. Several columns come from one directional derivative
+    where the program shows that no row has entries in two of them, as in `jacobian`.
     """
     inner = jacrev(fun, argnums, has_aux, holomorphic)
-    return jacfwd(inner, argnums, has_aux, holomorphic)
+    rule = functools.partial(choose, "auto", None)
+    task = Task("hessian", rule, holomorphic, real_inputs=True)
+    return _jacobian(task, inner, argnums, has_aux)
 
 
 Rule = Callable[[Program, Sequence[bool], int], Program]

@@ -54,9 +54,10 @@ class Analysed:
                 width = self.pattern.shape[1]
                 return from_rows_of_picked(self.picked, self.columns, width, colours)
 
-    def program(self, mode: str, colours: int, recovery: Recovery) -> Program:
-        """The program for the entries: see `compressed`."""
-        runs = self.runs(mode, recovery)
+    def program(self, mode: str, colours: int, recovery: Recovery, regular: bool = True) -> Program:
+        """The program for the entries: see `compressed`. They are read from a table of places if
+        not `regular`."""
+        runs = self.runs(mode, recovery) if regular else ()
         sizes = Sizes(colours, recovery.pattern.nnz, len(recovery.more), runs)
         dtype = self._place_dtype(colours)
         return compressed(self.parts, self.active, mode != "reverse", sizes, dtype)
@@ -66,13 +67,15 @@ class Analysed:
         types = self.parts.picks.out_types if mode == "reverse" else self.parts.rest.out_types
         return runs_of(recovery.pattern, recovery.places, [t.size for t in types])
 
-    def fixed(self, mode: str, colours: Ints, recovery: Recovery) -> list[Any]:
+    def fixed(
+        self, mode: str, colours: Ints, recovery: Recovery, regular: bool = True
+    ) -> list[Any]:
         """The inputs of that program which do not change from call to call."""
         types = self.parts.rest.out_types
         if mode != "reverse":
             types, colours = self.parts.picks.out_types, colours[self.columns]
         dtype = self._place_dtype(int(colours.max(initial=-1)) + 1)
-        places = [] if self.runs(mode, recovery) else [recovery.places]
+        places = [] if regular and self.runs(mode, recovery) else [recovery.places]
         places += [recovery.more, recovery.to] if len(recovery.more) else []
         return [*_shaped(colours, types), *(p.astype(dtype) for p in places)]
 

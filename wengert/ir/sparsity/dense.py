@@ -20,11 +20,11 @@ def dense_jacobian(
     active input. `found` is the analysis of the program with these outputs alone."""
     recovery = found.recovery(mode, colours)
     count = int(colours.max(initial=-1)) + 1
-    entries = found.program(mode, count, recovery)
+    entries = found.program(mode, count, recovery, regular=False)
     builder = Builder()
     primals = [builder.input(t) for t in program.in_types]
     outputs = builder.inline(program, primals)
-    fixed = [builder.constant(x) for x in found.fixed(mode, colours, recovery)]
+    fixed = [builder.constant(x) for x in found.fixed(mode, colours, recovery, regular=False)]
     (data,) = builder.inline(entries, [*primals, *fixed])
     pattern = recovery.pattern
     height, width = pattern.shape

@@ -18,8 +18,16 @@ import numpy as np
 from wengert.ir.evaluate import binding, resolved
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.simplify import simplify
-from wengert.ir.program import Atom, Eqn, Literal, Program
-from wengert.ir.sparsity.pattern import Pattern, empty, identity, stacked, take_rows, union
+from wengert.ir.program import Atom, Eqn, Literal, Program, regions
+from wengert.ir.sparsity.pattern import (
+    Pattern,
+    empty,
+    from_pairs,
+    identity,
+    stacked,
+    take_rows,
+    union,
+)
 from wengert.ir.sparsity.rules import State, is_pattern, output_pattern, whole
 from wengert.ir.transforms.linearize import linearize
 from wengert.ir.types import TensorType
@@ -33,19 +41,55 @@ def jacobian_pattern(program: Program, active: Sequence[bool]) -> Pattern:
 
     Raises DifferentiationError if it has too many entries to be called sparse.
     """
-    split = linearize(program, active)
-    primal, linear = expand(split.primal), simplify(expand(split.linear))
-    known = walk(primal, [None] * len(primal.inputs))[len(program.outputs) :]
     types = [t for t, on in zip(program.in_types, active, strict=True) if on]
     columns = sum(t.size for t in types)
     offsets = [sum(t.size for t in types[:i]) for i in range(len(types))]
     tangents = [identity(t.size, columns, o) for t, o in zip(types, offsets, strict=True)]
+    return _dependences(program, active, tangents, columns)
+
+
+def _dependences(
+    program: Program, active: Sequence[bool], tangents: Sequence[Pattern], columns: int
+) -> Pattern:
+    """The pattern of all outputs, from those of the active inputs."""
+    split = linearize(program, active)
+    primal, linear = expand(split.primal), simplify(expand(split.linear))
+    known = walk(primal, [None] * len(primal.inputs))[len(program.outputs) :]
     found = iter(walk(linear, [*known, *tangents]))
     blocks = [
         _pattern(next(found), t.size, columns) if on else empty(t.size, columns)
         for t, on in zip(program.out_types, split.out_active, strict=True)
     ]
     return stacked(blocks, columns)
+
+
+def sampled_density(program: Program, active: Sequence[bool], samples: int) -> float:
+    """Which part of the outputs' elements depends on an input, on average over some of these.
+
+    They are spread evenly over the elements of the active inputs.
+    """
+    sizes = [t.size for t, on in zip(program.in_types, active, strict=True) if on]
+    chosen = np.unique(np.linspace(0, sum(sizes) - 1, samples).astype(np.int64))
+    starts = np.cumsum([0, *sizes])
+    tangents = [
+        from_pairs(chosen[mine] - start, np.flatnonzero(mine), (size, len(chosen)))
+        for start, size in zip(starts, sizes, strict=False)
+        for mine in [(start <= chosen) & (chosen < start + size)]
+    ]
+    found = _dependences(program, active, tangents, len(chosen))
+    return found.nnz / max(1, found.shape[0] * found.shape[1])
+
+
+def effort(program: Program) -> int:
+    """How many equations a walk visits: those of loops once for each turn."""
+    return sum(_turns(e) * max(1, sum(map(effort, regions(e)))) for e in program.eqns)
+
+
+def _turns(eqn: Eqn) -> int:
+    """How often the regions of an equation are walked; loops that are not followed count as one."""
+    name = "size" if eqn.op.name == "for_each" else "turns"
+    turns = eqn.params.get(name, 1)
+    return turns if turns is not None and turns <= TURNS else 1
 
 
 def _pattern(state: State, rows: int, columns: int) -> Pattern:
