@@ -22,6 +22,7 @@ from wengert.kernels.combine import combined
 from wengert.kernels.conditions import breakpoints, decider
 from wengert.kernels.emit import Nest, Partial, loops_around
 from wengert.kernels.inward import inward, some_turns_inward
+from wengert.kernels.lanes import lanes
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -40,8 +41,11 @@ from wengert.kernels.statements import expressions, map_statements, work
 from wengert.kernels.tile import tile
 from wengert.kernels.unroll import unroll, written_out
 
-# A chunk has at least this much work (vector instructions per lane), some ten microseconds.
+# A chunk has at least this much work (vector instructions per lane), a few microseconds.
 CHUNK_WORK = 40_000
+# Calling the threads together takes as long as some 15 microseconds of work of one: that many
+# vector instructions.
+LEAST_WORK = 32_000
 MAX_CHUNKS = 64
 # Inside a loop of the program, threads are called together at each turn, which takes as long as
 # some 100,000 vector instructions where the machine has other things to do.
@@ -149,7 +153,10 @@ def _chunks(nest: Nest, loop: Loop) -> int:
     extent = loop.index.extent
     if not nest.parallel or extent < 2:
         return 1
-    count = min(extent, MAX_CHUNKS, extent * work(loop.body) // CHUNK_WORK)
+    total = extent * work(loop.body)
+    if total // lanes(loop) < LEAST_WORK:
+        return 1
+    count = min(extent, MAX_CHUNKS, total // CHUNK_WORK)
     for partial in nest.partials:
         if partial.buffer is not None:
             count = min(count, PARTIAL_BYTES // max(1, partial.buffer.nbytes))
