@@ -1,4 +1,4 @@
-"""How many elements of a loop nest vectors work on at a time, as far as is seen before scheduling."""
+"""How many elements of a loop nest vectors work on at a time, as far as is seen beforehand."""
 
 from __future__ import annotations
 
