@@ -56,7 +56,8 @@ SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
 # Turns left over are done by shorter vectors if these have so many operations together. What a
 # masked vector stores cannot be read soon after, before it has arrived in memory.
 FEW_MORE = 60
-# Small local arrays are taken apart into registers where loops over them are written out.
+# Small local arrays are taken apart into registers where loops over them are written out, and stay
+# vectors in registers where they are whole ones.
 SMALL = 16
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 
@@ -107,7 +108,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     lanes = _lanes(walk.widest, length)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
-    if length is not None and length <= SMALL and walk.is_local:
+    if length is not None and length <= SMALL and length % lanes and walk.is_local:
         return None
     if length is None and not walk.is_free and _just_written(body, {*walk.loaded, *walk.stored}):
         return None
