@@ -104,7 +104,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     }
     if not all(map(walk.statement, loop.body)):
         return None
-    length = constant_length(body.module.builder, loop)
+    length = walk.length
     lanes = _lanes(walk.widest, length)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
@@ -186,6 +186,7 @@ class _Walk:
     ) -> None:
         self.body, self.index, self.changed, self.own = body, loop.index, changed, own
         self.is_free = loop.kind is Kind.FREE
+        self.length = constant_length(body.module.builder, loop)
         self.stored: dict[Place, tuple[Buffer, Expr]] = {}
         self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
         self.seen: set[Expr] = set()
@@ -221,8 +222,11 @@ class _Walk:
         first, second = affine(x[1]), affine(y[1])
         if not alike or first is None or second is None or first.terms != second.terms:
             return False
-        step = first.terms.get(self.index, 0)
-        return step != 0 and (first.const - second.const) % step != 0
+        step, between = first.terms.get(self.index, 0), abs(first.const - second.const)
+        if step == 0:
+            return False
+        turns = between // abs(step)  # after which one access would come to where the other was
+        return between % step != 0 or (self.length is not None and turns >= self.length)
 
     def _step(self, buffer: Buffer, offset: Expr) -> int | None:
         """By how many elements an access moves in a turn, if that is known."""
