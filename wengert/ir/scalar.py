@@ -279,6 +279,8 @@ class ScalarBuilder:
             raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
         if x.is_const and y.is_const:
             return self.const(_COMPARE[op](x.attr, y.attr), BOOL)
+        if op in (ScalarOp.EQ, ScalarOp.NE) and _is_truth(x) and y.is_const and y.attr == 0:
+            return x.args[0] if op is ScalarOp.NE else self.not_(x.args[0])
         return self.node(op, (x, y), BOOL)
 
     def eq(self, x: Any, y: Any) -> Expr:
@@ -324,7 +326,7 @@ class ScalarBuilder:
     def not_(self, x: Expr) -> Expr:
         if x.is_const and x.dtype == BOOL:
             return self.const(not x.attr, BOOL)
-        return self.unary(ScalarOp.NOT, x)
+        return x.args[0] if x.op is ScalarOp.NOT else self.unary(ScalarOp.NOT, x)
 
     def shl(self, x: Any, y: Any) -> Expr:
         x, y = self._pair(x, y)
@@ -340,6 +342,8 @@ class ScalarBuilder:
         x, y = self._pair(x, y)
         if condition.is_const:
             return x if condition.attr else y
+        if condition.op is ScalarOp.NOT:
+            return self.select(condition.args[0], y, x)
         return x if x is y else self.node(ScalarOp.SELECT, (condition, x, y), x.dtype)
 
     def guard(self, condition: Expr, x: Expr, otherwise: Any) -> Expr:
@@ -388,6 +392,11 @@ for _op in (
     *(ScalarOp.SQRT, ScalarOp.FLOOR, ScalarOp.CEIL, ScalarOp.TRUNC, ScalarOp.RINT),
 ):
     setattr(ScalarBuilder, str(_op), _unary_method(_op))
+
+
+def _is_truth(x: Expr) -> bool:
+    """Whether `x` is a bool made a number: 0 or 1."""
+    return x.op is ScalarOp.CAST and x.args[0].dtype == BOOL
 
 
 _COMPARE: dict[ScalarOp, Callable[[Any, Any], bool]] = {

@@ -48,6 +48,7 @@ from wengert.kernels.stages import StageKind, nodes
 from wengert.kernels.standing import standing_sums
 from wengert.kernels.statements import expressions, in_turn
 from wengert.kernels.strips import in_strips
+from wengert.kernels.turn_scalars import turn_scalars
 from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
 
@@ -121,7 +122,8 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             ]
             steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
             steps = standing_sums(context.s, around_meetings(context.s, steps))
-            steps = along_inner_loops(context.s, choices_as_values(context.s, steps))
+            steps = turn_scalars(context.s, choices_as_values(context.s, steps))
+            steps = along_inner_loops(context.s, steps)
             steps = overlapped(in_strips(context.s, steps, outputs))
     offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(

@@ -39,7 +39,7 @@ def remade(s: ScalarBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
         make = _ARITHMETIC.get(op)
     if make is not None:
         return make(s, *args)
-    if op in COMPARISONS and args[0].is_const and args[1].is_const:
+    if op in COMPARISONS and args[1].is_const:
         return getattr(s, str(op))(*args)
     return s.node(op, args, expr.dtype, expr.attr)
 

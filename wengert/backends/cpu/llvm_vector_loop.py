@@ -255,6 +255,9 @@ class VectorLoop:
     def _counted(self, first: str, count: str, sums: Names) -> None:
         """A number of turns known only at run time, or one for which all vectors are masked."""
         body, outer = self.body, self.body.scopes[-1]
+        if self.plan.unmasked:
+            self._unmasked(first, count, sums)
+            return
         whole = self.plan.size <= LONG_BODY
         names = [(body.fresh("loop"), body.fresh("%i")) for _ in range(2)]
         # all that stands before the loops is printed with the first of their vectors
@@ -284,20 +287,58 @@ class VectorLoop:
         ]
         body.start_block(outer, after)
 
+    def _unmasked(self, first: str, count: str, sums: Names) -> None:
+        """Whole vectors while there are turns enough, then shorter and shorter ones."""
+        body, outer = self.body, self.body.scopes[-1]
+        label, index, rest = body.fresh("loop"), body.fresh("%i"), body.fresh("rest")
+        came, start = outer.label, body.fresh("%done")
+        turn = self._turn(label, index, first, sums)
+        outer.lines += self._while_whole(label, index, turn, count, rest)
+        body.start_block(outer, rest)
+        body.line(f"{start} = phi i64 [ 0, %{came} ], [ {index}.next, %{turn[0].label} ]")
+        body.forget(self.changed)
+        left = body.op(f"sub nsw i64 {count}, {start}")
+        width = self.plan.lanes * self.plan.copies // 2
+        while width:
+            self._piece(width, self._after(first, start), left)
+            width //= 2
+
+    def _piece(self, width: int, first: str, left: str) -> None:
+        """So many turns, if the number of those that are left over has this power of 2."""
+        body, lanes = self.body, min(width, self.plan.lanes)
+        some = body.op(f"icmp ne i64 {body.op(f'and i64 {left}, {width}')}, 0")
+        start = self._after(first, body.op(f"and i64 {left}, {-2 * width}"))
+        inside, after = body.fresh("piece"), body.fresh("after")
+        plan = replace(self.plan, lanes=lanes, copies=width // lanes, length=width)
+        piece = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
+        firsts = [self._after(start, str(k)) for k in range(0, width, lanes)]
+        branch = body.push(Scope(inside))
+        sums = piece._begin()
+        part = piece._vectors(inside, firsts, sums)
+        branch.lines += part.lines
+        branch.label = part.label
+        piece._end(sums)
+        body.pop()
+        outer = body.scopes[-1]
+        outer.lines += [f"  br i1 {some}, label %{inside}, label %{after}", f"{inside}:"]
+        outer.lines += [*branch.lines, f"  br label %{after}"]
+        body.start_block(outer, after)
+        body.forget(self.changed)
+
     def _while_whole(
         self, label: str, index: str, turn: tuple[Part, list[str]], count: str, rest: str
     ) -> list[str]:
         """A loop that runs while there are turns enough for whole vectors."""
         step, (part, before) = self.plan.lanes * self.plan.copies, turn
-        enough, again, end = (self.body.fresh(n) for n in ("%enough", "%again", "%end"))
+        enough, again, last = (self.body.fresh(n) for n in ("%enough", "%again", "%last"))
         return [
-            f"  {enough} = icmp sge i64 {count}, {step}",
+            f"  {last} = sub nsw i64 {count}, {step}",
+            f"  {enough} = icmp sge i64 {last}, 0",
             f"  br i1 {enough}, label %{label}, label %{rest}",
             *self._head(label, index, "0", self.body.scopes[-1].label, part.label),
             *before,
             *part.lines,
             f"  {index}.next = add nsw i64 {index}, {step}",
-            f"  {end} = add nsw i64 {index}.next, {step}",
-            f"  {again} = icmp sle i64 {end}, {count}",
+            f"  {again} = icmp sle i64 {index}.next, {last}",
             f"  br i1 {again}, label %{label}, label %{rest}",
         ]

@@ -70,7 +70,8 @@ class Widened:
 
     `length` is the number of turns of the loop as it was, if it is known. `combines` has the
     registers that all turns change, `own` those that belong to one turn. `size` is the number of
-    operations of a turn.
+    operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
+    leave over is done by shorter ones.
     """
 
     lanes: int
@@ -79,6 +80,7 @@ class Widened:
     combines: dict[Register, str]
     own: frozenset[Register]
     size: int
+    unmasked: bool = False
 
     @property
     def in_pieces(self) -> bool:
@@ -110,12 +112,15 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
         return None
-    if length is None and not walk.is_free and _just_written(body, {*walk.loaded, *walk.stored}):
-        return None
     copies = _copies(walk.size, combines, loop)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
-    return Widened(lanes, copies, length, combines, own, walk.size)
+    written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
+    pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
+    unmasked = written and walk.size * pieces <= FEW_MORE
+    if written and not unmasked and not walk.is_free:
+        return None
+    return Widened(lanes, copies, length, combines, own, walk.size, unmasked)
 
 
 def _registers(
@@ -168,7 +173,8 @@ def _just_written(body: Body, places: Iterable[Place]) -> bool:
     """Whether the loops around write to an array that the loop reads or writes.
 
     An element that has just been written on its own is still on its way to memory, and a vector
-    that has it as one of its lanes waits until it is there; so does a read of what was masked.
+    that has it as one of its lanes waits until it is there; so does a read of what was masked. What
+    was written last is among the turns left over, for most lengths: these are then not masked.
     """
     return any(place in scope.mutated for scope in body.scopes for place in places)
 
