@@ -34,7 +34,8 @@ SETTLED = "; its loops are as they will be: few passes\n"
 """The first line of texts in which there is no loop that LLVM could make vectors of."""
 
 
-UNSETTLED = 2  # how many times as long a text takes of which LLVM makes vectors
+UNSETTLED = 4  # how many times as long a text takes of which LLVM makes vectors
+LEAST_WORK = 700  # what the passes over any function take, in characters of a settled one
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +61,19 @@ class ProgramText:
         return self._text(range(len(self.groups)), True)
 
     def units(self, number: int) -> list[str]:
-        """The program as about so many texts of about the same work, the plan's first.
+        """The program as texts for so many threads to compile, the plan's first.
 
-        No text is without a kernel, and none has both settled kernels and others, so that the code
-        of a kernel does not depend on the number.
+        Each has the kernels of one thread's share of the work: the settled ones of it, or the
+        others. No text is without a kernel, and none has both kinds, so that the code of a kernel
+        does not depend on the number.
         """
         numbers = range(len(self.groups))
-        kinds = [[k for k in numbers if self.groups[k].settled == x] for x in (False, True)]
-        kinds = [members for members in kinds if members]
-        number = max(min(number, len(self.groups)), len(kinds))
-        if number < 2:
-            return [self.whole()]
-        work = [sum(map(self._work, members)) for members in kinds]
-        first = number if len(kinds) == 1 else round(number * work[0] / sum(work))
-        first = max(first, 1, number - len(kinds[-1]))
-        if len(kinds) == 2:
-            first = min(first, number - 1, len(kinds[0]))
-        shares = [first, number - first]
-        parts = [x for k, members in enumerate(kinds) for x in self._shared(members, shares[k])]
-        return [self._text(sorted(part), n == 0) for n, part in enumerate(parts)]
+        lots = self._shared(numbers, max(1, min(number, len(numbers))))
+        kinds = [
+            [[k for k in lot if self.groups[k].settled is x] for lot in lots] for x in (False, True)
+        ]
+        parts = [sorted(part) for lot in zip(*kinds, strict=True) for part in lot if part]
+        return [self._text(part, n == 0) for n, part in enumerate(parts)] or [self.whole()]
 
     def _shared(self, members: Sequence[int], number: int) -> list[list[int]]:
         """Kernels in so many lots of about the same work."""
@@ -89,7 +84,8 @@ class ProgramText:
 
     def _work(self, k: int) -> int:
         """How much there is to compile in a kernel, in characters of a settled one."""
-        return len(self.groups[k].text) * (1 if self.groups[k].settled else UNSETTLED)
+        group = self.groups[k]
+        return LEAST_WORK + len(group.text) * (1 if group.settled else UNSETTLED)
 
     def _text(self, members: Sequence[int], with_main: bool) -> str:
         absent = sorted(set(range(len(self.groups))).difference(members))

@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 from wengert.backends.cpu.kernel_facts import work
 from wengert.backends.cpu.llvm_expr import Target
 from wengert.backends.cpu.llvm_library import emit_object, run_passes
-from wengert.backends.cpu.llvm_program import SETTLED, ProgramText, print_program
+from wengert.backends.cpu.llvm_program import SETTLED, UNSETTLED, ProgramText, print_program
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
 from wengert.kernels.loops import LoopProgram
@@ -147,9 +147,15 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
     """
     found: list[bytes | BaseException] = [b""] * len(sources)
     together = max(1, min(len(sources), _threads()))
+    # each thread takes the longest one that is left, of which unsettled ones take longer still
+    order = sorted(range(len(sources)), key=lambda k: _length(sources[k]))
 
     def make(number: int) -> None:
-        for k in range(number, len(sources), together):
+        while order:
+            try:
+                k = order.pop()
+            except IndexError:  # another thread was faster
+                return
             try:
                 with _machine_lock(number):
                     found[k] = _emitted(sources[k], number, as_written)
@@ -166,6 +172,10 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
         for thread in threads:
             thread.join()
     return [_result(each) for each in found]
+
+
+def _length(source: str) -> int:
+    return len(source) * (1 if source.startswith(SETTLED) else UNSETTLED)
 
 
 def _emitted(source: str, number: int, as_written: bool) -> bytes:
