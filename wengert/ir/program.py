@@ -20,21 +20,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wengert.errors import Location
 from wengert.ir.op import Op
 from wengert.ir.types import DType, TensorType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Var:
     """A tensor value; named only when printed."""
 
     type: TensorType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Literal:
     """A scalar constant. `value` is a Python bool, int, float or complex."""
 
@@ -55,7 +55,7 @@ def _scalar(dtype: DType) -> TensorType:
 Atom = Var | Literal
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Eqn:
     """One application of an op."""
 
@@ -99,7 +99,7 @@ def acts(eqn: Eqn) -> bool:
     return eqn.op.effect or any(acts(e) for region in regions(eqn) for e in region.eqns)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Program:
     """A function from tensors to tensors."""
 

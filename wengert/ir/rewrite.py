@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wengert.errors import Location
 from wengert.ir.builder import Builder
@@ -25,7 +25,7 @@ _DEPTH = 20
 """Rules may trigger rules on what they emit, but no deeper than this."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Node:
     """An equation being rewritten: one output, of type `type`, and not yet part of a program."""
 

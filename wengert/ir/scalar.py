@@ -20,12 +20,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wengert.ir.floats import kind_of
-from wengert.ir.types import BOOL, INT64, DType
+from wengert.ir.types import BOOL, FLOAT64, INT64, DType
 
 
 class ScalarOp(enum.StrEnum):
@@ -111,7 +111,7 @@ MATHS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Index:
     """A loop index, known by identity. Printers name it by order of appearance.
 
@@ -123,7 +123,7 @@ class Index:
     stop: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Expr:
     """A scalar expression: one node of a DAG.
 
@@ -141,6 +141,9 @@ class Expr:
         return self.op is ScalarOp.CONST
 
 
+_NO_INDICES: frozenset[Index] = frozenset()
+
+
 @dataclass(slots=True)
 class ScalarBuilder:
     """Makes expressions, sharing equal ones and folding the index arithmetic it can."""
@@ -149,12 +152,14 @@ class ScalarBuilder:
 
     def node(self, op: ScalarOp, args: tuple[Expr, ...], dtype: DType, attr: Any = None) -> Expr:
         """The shared node of these parts."""
-        key = (op, *map(id, args), dtype, repr(attr) if op is ScalarOp.CONST else attr)
+        # operands are hashed and compared by identity; 0.0 and -0.0, 1 and True are no equals
+        key = (op, args, dtype, repr(attr) if op is ScalarOp.CONST else attr)
         found = self._nodes.get(key)
         if found is None:
-            indices = frozenset[Index]().union(*(a.indices for a in args))
-            if op is ScalarOp.INDEX:
-                indices = frozenset((attr,))
+            indices = frozenset((attr,)) if op is ScalarOp.INDEX else _NO_INDICES
+            for a in args:
+                if a.indices is not indices and not a.indices <= indices:
+                    indices = indices | a.indices if indices else a.indices
             found = self._nodes[key] = Expr(op, args, dtype, attr, indices)
         return found
 
@@ -163,7 +168,9 @@ class ScalarBuilder:
     def const(self, value: Any, dtype: Any) -> Expr:
         """A constant, rounded to `dtype`."""
         dtype = np.dtype(dtype)
-        return self.node(ScalarOp.CONST, (), dtype, np.asarray(value).astype(dtype).item())
+        if not (type(value) is float and dtype == FLOAT64):
+            value = np.asarray(value).astype(dtype).item()
+        return self.node(ScalarOp.CONST, (), dtype, value)
 
     def like(self, value: Any, other: Expr) -> Expr:
         """A constant of the dtype of `other`."""
@@ -431,7 +438,7 @@ def _fold(op: ScalarOp, x: Any, y: Any, dtype: DType) -> Any:
         return functions[op](dtype.type(x), dtype.type(y))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=TYPE_CHECKING, slots=True)
 class Affine:
     """const + sum of coefficient * index."""
 

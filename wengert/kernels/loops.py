@@ -43,6 +43,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wengert.errors import Location
 from wengert.ir.host import HostCall
@@ -77,7 +78,7 @@ class Kind(enum.StrEnum):
     LANES = "lanes"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Buffer:
     """A flat array of `size` elements, known by identity."""
 
@@ -90,14 +91,14 @@ class Buffer:
         return self.size * self.dtype.itemsize
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Register:
     """A mutable scalar, known by identity."""
 
     dtype: DType
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Loop:
     """Runs `body` for each turn from `start` up to `stop`."""
 
@@ -108,7 +109,7 @@ class Loop:
     kind: Kind = Kind.SERIAL
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Store:
     """buffer[offset] = value."""
 
@@ -117,7 +118,7 @@ class Store:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Declare:
     """A new register with a first value."""
 
@@ -125,7 +126,7 @@ class Declare:
     init: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Assign:
     """register = value."""
 
@@ -133,7 +134,7 @@ class Assign:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Accumulate:
     """`combine` is one of add, mul, max, min, and, or."""
 
@@ -142,7 +143,7 @@ class Accumulate:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class If:
     """Runs one of two blocks."""
 
@@ -151,7 +152,7 @@ class If:
     otherwise: tuple[Stmt, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class While:
     """Runs `before`, and then, if `condition` holds, `body` and all of it again."""
 
@@ -160,7 +161,7 @@ class While:
     body: tuple[Stmt, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Check:
     """Stops the call with failure number `code`, and `value` (int64), if `condition` is false."""
 
@@ -169,7 +170,7 @@ class Check:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Matrix:
     """A matrix in a buffer: element (i, j) is at offset + i * row + j * column."""
 
@@ -190,7 +191,7 @@ class Epilogue:
     bias: Buffer | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Gemm:
     """out = lhs @ rhs for floats, by a BLAS on one thread, or by a device's library.
 
@@ -212,7 +213,7 @@ class Gemm:
         return (self.out, self.lhs, self.rhs)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Factorise:
     """out = what `routine` of LAPACK, pocketfft or a sort gives for `sources`, on one thread.
 
@@ -243,7 +244,7 @@ class Phase(enum.StrEnum):
     WAIT = "wait"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Communicate:
     """outs = what the collective `request` makes of `sources` in all processes, whole buffers.
 
@@ -280,7 +281,7 @@ Stmt = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Kernel:
     """One native function; `name` is for people.
 

@@ -67,7 +67,8 @@ class Rewriter:
             return replaced
         if not expr.args:
             return expr
-        args = tuple([self(a) for a in expr.args])
+        known = self._memo.get
+        args = tuple([known(id(a)) or self(a) for a in expr.args])
         if args == expr.args:  # by identity
             return expr
         return remade(self.s, expr, args)

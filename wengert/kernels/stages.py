@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from wengert.ir.index_algebra import flat
 from wengert.ir.op import Requirement
@@ -36,7 +37,7 @@ class StageKind(enum.StrEnum):
     REGION = "region"  # `product`: loops and branches of the program
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Stage:
     """One value and the loops that compute it.
 
