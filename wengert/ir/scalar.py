@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wengert.ir.floats import kind_of
+from wengert.ir.folding import compared, folded
 from wengert.ir.types import BOOL, FLOAT64, INT64, DType
 
 
@@ -127,7 +128,7 @@ class Index:
 class Expr:
     """A scalar expression: one node of a DAG.
 
-    `indices` is the set of loop indices it depends on.
+    `indices` is the set of loop indices it depends on, `loads` that of the buffers it reads.
     """
 
     op: ScalarOp
@@ -135,13 +136,14 @@ class Expr:
     dtype: DType
     attr: Any
     indices: frozenset[Index]
+    loads: frozenset[Any] = frozenset()
 
     @property
     def is_const(self) -> bool:
         return self.op is ScalarOp.CONST
 
 
-_NO_INDICES: frozenset[Index] = frozenset()
+_NOTHING: frozenset[Any] = frozenset()
 
 
 @dataclass(slots=True)
@@ -156,11 +158,14 @@ class ScalarBuilder:
         key = (op, args, dtype, repr(attr) if op is ScalarOp.CONST else attr)
         found = self._nodes.get(key)
         if found is None:
-            indices = frozenset((attr,)) if op is ScalarOp.INDEX else _NO_INDICES
+            indices = frozenset((attr,)) if op is ScalarOp.INDEX else _NOTHING
+            loads = frozenset((attr,)) if op is ScalarOp.LOAD else _NOTHING
             for a in args:
                 if a.indices is not indices and not a.indices <= indices:
                     indices = indices | a.indices if indices else a.indices
-            found = self._nodes[key] = Expr(op, args, dtype, attr, indices)
+                if a.loads is not loads and not a.loads <= loads:
+                    loads = loads | a.loads if loads else a.loads
+            found = self._nodes[key] = Expr(op, args, dtype, attr, indices, loads)
         return found
 
     # leaves
@@ -206,7 +211,7 @@ class ScalarBuilder:
         if x.dtype != y.dtype:
             raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
         if x.is_const and y.is_const:
-            return self.const(_fold(op, x.attr, y.attr, x.dtype), x.dtype)
+            return self.const(folded(op, x.attr, y.attr, x.dtype), x.dtype)
         return self.node(op, (x, y), x.dtype)
 
     def add(self, x: Any, y: Any) -> Expr:
@@ -285,7 +290,7 @@ class ScalarBuilder:
         if x.dtype != y.dtype:
             raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
         if x.is_const and y.is_const:
-            return self.const(_COMPARE[op](x.attr, y.attr), BOOL)
+            return self.const(compared(op, x.attr, y.attr), BOOL)
         if op in (ScalarOp.EQ, ScalarOp.NE) and _is_truth(x) and y.is_const and y.attr == 0:
             return x.args[0] if op is ScalarOp.NE else self.not_(x.args[0])
         return self.node(op, (x, y), BOOL)
@@ -404,38 +409,6 @@ for _op in (
 def _is_truth(x: Expr) -> bool:
     """Whether `x` is a bool made a number: 0 or 1."""
     return x.op is ScalarOp.CAST and x.args[0].dtype == BOOL
-
-
-_COMPARE: dict[ScalarOp, Callable[[Any, Any], bool]] = {
-    ScalarOp.EQ: lambda x, y: x == y,
-    ScalarOp.NE: lambda x, y: x != y,
-    ScalarOp.LT: lambda x, y: x < y,
-    ScalarOp.LE: lambda x, y: x <= y,
-    ScalarOp.GT: lambda x, y: x > y,
-    ScalarOp.GE: lambda x, y: x >= y,
-}
-
-
-def _truncated_division(x: int, y: int) -> int:
-    quotient = abs(x) // abs(y) if y else 0
-    return quotient if (x < 0) == (y < 0) else -quotient
-
-
-def _fold(op: ScalarOp, x: Any, y: Any, dtype: DType) -> Any:
-    if op is ScalarOp.IDIV:
-        return _truncated_division(x, y)
-    if op is ScalarOp.IREM:
-        return x - y * _truncated_division(x, y)
-    functions = {
-        ScalarOp.ADD: np.add,
-        ScalarOp.SUB: np.subtract,
-        ScalarOp.MUL: np.multiply,
-        ScalarOp.DIV: np.divide,
-        ScalarOp.MIN: np.minimum,
-        ScalarOp.MAX: np.maximum,
-    }
-    with np.errstate(all="ignore"):
-        return functions[op](dtype.type(x), dtype.type(y))
 
 
 @dataclass(frozen=TYPE_CHECKING, slots=True)

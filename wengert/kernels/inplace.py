@@ -107,5 +107,6 @@ def _in_step(body: Sequence[Stmt], dying: Buffer, new: Buffer) -> bool:
 
 def _offsets(statements: Sequence[Stmt], buffer: Buffer) -> set[Expr]:
     """The offsets at which the statements themselves load `buffer`."""
-    exprs = [e for statement in statements for e in own_expressions(statement)]
+    found = [e for statement in statements for e in own_expressions(statement)]
+    exprs = [e for e in found if buffer in e.loads]
     return {n.args[0] for n in nodes(exprs) if n.op is ScalarOp.LOAD and n.attr is buffer}

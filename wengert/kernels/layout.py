@@ -114,7 +114,8 @@ def _walks(steps: Sequence[Kernel]) -> dict[Buffer, _Walk]:
     walks: dict[Buffer, _Walk] = {}
     for step in steps:
         for statement, loop in _with_loops(step.body, None):
-            for node in nodes(own_expressions(statement)):
+            own = [x for x in own_expressions(statement) if any(b.space in _OWN for b in x.loads)]
+            for node in nodes(own):
                 if node.op is ScalarOp.LOAD and node.attr.space in _OWN:
                     walks.setdefault(node.attr, _Walk()).accesses.add((node.args[0], loop))
             if isinstance(statement, Call | Communicate):

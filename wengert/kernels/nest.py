@@ -157,7 +157,7 @@ def shared_loops(producer: Stage, consumer: Stage) -> int:
     written = affine(producer.offset)
     if written is None:
         return 0
-    for node in nodes(consumer.expressions):
+    for node in nodes([e for e in consumer.expressions if producer.buffer in e.loads]):
         if node.op is ScalarOp.LOAD and node.attr is producer.buffer:
             limit = min(limit, _aligned(node.args[0], written, producer.domain, limit))
     return limit

@@ -254,7 +254,7 @@ def _gather(s: ScalarBuilder, partial: Partial, buffer: Buffer, chunks: int) -> 
 def _split(s: ScalarBuilder, loop: Loop) -> tuple[Stmt, ...]:
     """Cuts a loop, and the loops in it, where conditions on its index change."""
     points = breakpoints(loop)
-    size = sum(1 for _ in nodes(expressions(loop.body)))
+    size = sum(1 for _ in nodes(expressions(loop.body))) if points else 0
     if points and _is_whole(loop) and len(points) == loop.index.extent - 1:  # no two are alike
         turns = [st for turn in range(loop.index.extent) for st in written_out(s, loop, turn)]
         if sum(1 for _ in nodes(expressions(turns))) <= 2 * size:

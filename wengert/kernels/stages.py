@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wengert.ir.index_algebra import flat
 from wengert.ir.op import Requirement
-from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import Dim, Shape, Symbol
 from wengert.kernels.loops import Buffer, Stmt
 
@@ -147,4 +147,4 @@ def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
 
 def loaded(exprs: Sequence[Expr]) -> frozenset[Buffer]:
     """The buffers that `exprs` read."""
-    return frozenset(e.attr for e in nodes(exprs) if e.op is ScalarOp.LOAD)
+    return frozenset[Buffer]().union(*(e.loads for e in exprs))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import FLOAT32, FLOAT64
 from wengert.kernels.loops import Buffer, If, Loop, Stmt, Store
-from wengert.kernels.stages import nodes
+from wengert.kernels.stages import loaded, nodes
 from wengert.kernels.statements import own_expressions, walk
 
 _DTYPES = (FLOAT32, FLOAT64)
@@ -99,9 +99,7 @@ def own_scalars(body: Sequence[Stmt]) -> set[Buffer]:
 def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buffer]:
     """The buffers that statements read, and that are not among those written surely before."""
     for statement in body:
-        for node in nodes(own_expressions(statement)):
-            if node.op is ScalarOp.LOAD and node.attr not in written:
-                yield node.attr
+        yield from loaded(own_expressions(statement)) - written
         if isinstance(statement, If):
             yield from _before_written(statement.then, set(written))
             yield from _before_written(statement.otherwise, set(written))

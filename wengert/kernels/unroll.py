@@ -73,12 +73,7 @@ def _inner(s: ScalarBuilder, loop: Loop, stores: bool, dear: bool) -> tuple[Stmt
 
 def _sums_in_memory(loop: Loop) -> bool:
     """Whether a turn adds to what others may add to: turns are no lanes of vectors then."""
-    return any(
-        node.op is ScalarOp.LOAD and node.attr is st.buffer
-        for st in walk(loop.body)
-        if isinstance(st, Store)
-        for node in nodes((st.value,))
-    )
+    return any(isinstance(st, Store) and st.buffer in st.value.loads for st in walk(loop.body))
 
 
 def _is_dear(loop: Loop) -> bool:

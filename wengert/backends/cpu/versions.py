@@ -157,19 +157,21 @@ def _repeatable(loop: Loop, place: Callable[[Buffer], object], shared: bool = Fa
     declared: set[Register] = set()
     accumulated: set[Register] = set()
     made: set[tuple[Buffer, Expr]] = set()
+    seen: set[Expr] = set()  # whose reads are known: what is made later they have not left out
     for stmt in loop.body:
         match stmt:
             case Store():
-                read |= _places(stmt.offset, place, made) | _places(stmt.value, place, made)
+                read |= _places(stmt.offset, place, made, seen)
+                read |= _places(stmt.value, place, made, seen)
                 stored.add(place(stmt.buffer))
                 if not shared:
                     made.add((stmt.buffer, stmt.offset))
             case Accumulate():
                 accumulated.add(stmt.register)
-                read |= _places(stmt.value, place, made)
+                read |= _places(stmt.value, place, made, seen)
             case Declare():
                 declared.add(stmt.register)
-                read |= _places(stmt.init, place, made)
+                read |= _places(stmt.init, place, made, seen)
             case _:
                 return False
     lasting = accumulated - declared
@@ -177,14 +179,21 @@ def _repeatable(loop: Loop, place: Callable[[Buffer], object], shared: bool = Fa
 
 
 def _places(
-    x: Expr, place: Callable[[Buffer], object], made: AbstractSet[tuple[Buffer, Expr]] = frozenset()
+    x: Expr,
+    place: Callable[[Buffer], object],
+    made: AbstractSet[tuple[Buffer, Expr]],
+    seen: set[Expr],
 ) -> set[object]:
-    """What `x` reads, except elements that the same turn has `made`."""
+    """What `x` reads below nodes not `seen` yet, except elements that the same turn has `made`."""
     found: set[object] = set()
-    for node in _nodes(x):
-        if node.op is ScalarOp.LOAD:
-            if (node.attr, node.args[0]) in made:
-                continue
+    stack = [x]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.args)
+        if node.op is ScalarOp.LOAD and (node.attr, node.args[0]) not in made:
             found.add(place(node.attr))
         elif node.op is ScalarOp.REGISTER:
             found.add(node.attr)

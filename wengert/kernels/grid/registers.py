@@ -30,7 +30,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions
 
 COMBINES = {op: name for name, op in OPS.items()}
@@ -71,7 +70,7 @@ def added(statement: Stmt) -> tuple[Store, str, Expr] | None:
 
 
 def _reads(expr: Expr, buffer: Buffer) -> bool:
-    return any(n.op is ScalarOp.LOAD and n.attr is buffer for n in nodes((expr,)))
+    return buffer in expr.loads
 
 
 def _exchanged(s: ScalarBuilder, loop: Loop, uses: Uses, before: list[Stmt]) -> Loop | None:

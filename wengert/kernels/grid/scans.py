@@ -41,7 +41,7 @@ def as_scan(statement: Stmt) -> Scan | None:
     if condition.op is not ScalarOp.NOT or condition.args[0].op is not ScalarOp.EQ:
         return None
     place = condition.args[0].args[0]
-    reads = any(n.op is ScalarOp.LOAD and n.attr is statement.buffer for n in nodes((value,)))
+    reads = statement.buffer in value.loads
     if place.op is not ScalarOp.INDEX or not reads:
         return None
     return Scan(statement, place.attr, condition.args[0], first, value)

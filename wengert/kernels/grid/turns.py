@@ -31,7 +31,7 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.stages import nodes
+from wengert.kernels.stages import loaded, nodes
 from wengert.kernels.statements import own_expressions, walk
 
 # A thread's own copies of the temporaries of a turn take at most this many bytes.
@@ -62,7 +62,7 @@ SEQUENTIAL = Turns(Order.SEQUENTIAL)
 
 def touched(statement: Stmt) -> set[Buffer]:
     """The buffers that a statement itself reads or writes."""
-    found = {n.attr for n in nodes(own_expressions(statement)) if n.op is ScalarOp.LOAD}
+    found = set(loaded(own_expressions(statement)))
     if isinstance(statement, Store):
         found.add(statement.buffer)
     elif isinstance(statement, Call):
