@@ -125,6 +125,74 @@ def test_lengths_known_at_run_time() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def substituted(l: Any, b: Any) -> Any:
+    """A sum of what the turns before have written, its length known only at run time."""
+    x = b.copy()
+    for i in range(b.shape[0]):
+        for j in range(i):
+            x[i] -= l[i, j] * x[j]
+        x[i] = x[i] / (2 + l[i, i] ** 2)
+    return x
+
+
+def eliminated(l: Any, b: Any) -> Any:
+    """Rows of different length that are changed again and again."""
+    a = l / 10 + np.diag(b * b + 1)
+    for k in range(b.shape[0]):
+        for i in range(k + 1, b.shape[0]):
+            for j in range(k + 1, i + 1):
+                a[i, j] -= 0.1 * a[i, k] * a[j, k]
+    return a
+
+
+@pytest.mark.parametrize("size", [1, 2, 6, 70])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fun", [substituted, eliminated])
+def test_rows_that_were_just_written(fun: Any, dtype: Any, size: int) -> None:
+    l, b = R.normal(size=(size, size)).astype(dtype), R.normal(size=size).astype(dtype)
+    found, expected = wg.jit(fun)(l, b), fun(l, b)
+    tolerance = 2e-4 if dtype == np.float32 else 1e-11
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@needs_masks
+def test_what_is_left_over_of_rows_just_written_is_not_masked() -> None:
+    source = wg.jit(substituted).lower(np.ones((70, 70)), np.ones(70)).source
+    assert source.startswith(SETTLED) and "<8 x double>" in source
+    assert "llvm.masked" not in source
+
+
+def both_parts(x: Any, gap: int) -> Any:
+    """Two stores whose places are `gap` elements apart; the later turn's stays."""
+    y = np.zeros((x.shape[0], x.shape[1] + gap))
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            y[i, j] = 2 * x[i, j] + i
+            y[i, j + gap] = x[i, j] * x[i, j] - i
+    return y
+
+
+@pytest.mark.parametrize("gap", [1, 5, 23, 24, 25])
+def test_places_that_meet_in_later_turns_or_never(gap: int) -> None:
+    x = R.normal(size=(30, 24))
+    found = wg.jit(both_parts, static_argnums=1)(x, gap)
+    np.testing.assert_allclose(found, both_parts(x, gap), rtol=1e-14)
+
+
+def carried(x: Any) -> Any:
+    """A small array that a loop carries."""
+    y = x.copy()
+    for _ in range(30):
+        y = 0.5 * y + np.tanh(y[::-1]) * np.sum(y) / y.size
+    return y
+
+
+@pytest.mark.parametrize("length", [2, 4, 8, 9, 12, 16, 17])
+def test_small_arrays_that_loops_carry(length: int) -> None:
+    x = R.normal(size=length)
+    np.testing.assert_allclose(wg.jit(carried)(x), carried(x), rtol=1e-10)
+
+
 def recurrence(x: Any) -> Any:
     """Each turn reads what the one before has written: no vectors."""
     y = x.copy()

@@ -1,0 +1,114 @@
+"""Scalars of a turn: in no memory where nothing else sees them, and the right values in any case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.ir.passes.pipeline import default_pipeline
+from wengert.kernels.loops import Kind, Loop, Space, Store
+from wengert.kernels.lower import lower
+from wengert.kernels.statements import walk
+
+R = np.random.default_rng(11)
+
+
+def relaxed(x: Any) -> Any:
+    """A scalar that is written once in a turn, and decides about a store."""
+    d = np.abs(x)
+    for k in range(d.shape[0]):
+        for i in range(d.shape[0]):
+            for j in range(d.shape[0]):
+                through = d[i, k] + d[k, j]
+                if through < d[i, j]:
+                    d[i, j] = through
+    return d
+
+
+def last(x: Any) -> Any:
+    """The same, and the last turn's scalar."""
+    d = np.abs(x)
+    through = 0.0
+    for k in range(d.shape[0]):
+        for i in range(d.shape[0]):
+            for j in range(d.shape[0]):
+                through = d[i, k] + d[k, j]
+                if through < d[i, j]:
+                    d[i, j] = through
+    return d, through
+
+
+def rows_last(x: Any) -> Any:
+    """What the last turn of each row leaves is read by the loop around."""
+    y, ends = np.zeros_like(x), np.zeros(x.shape[0])
+    kept = 0.0
+    for i in range(x.shape[0]):
+        for j in range(i + 1):
+            kept = 2 * x[i, j] + 1
+            y[i, j] = kept * kept
+        ends[i] = kept
+    return y, ends
+
+
+def exchanged(x: Any) -> Any:
+    """A scalar that reads what the turn changes before it is used."""
+    y = x.copy()
+    for i in range(x.shape[0]):
+        for j in range(i):
+            kept = y[i, j]
+            y[i, j] = y[j, i] * 0.5
+            y[j, i] = kept
+    return y
+
+
+def kicked(x: Any) -> Any:
+    """Scalars beside sums that are kept in registers; one of them is written twice."""
+    p, v = x[0], np.zeros(x.shape[1])
+    for i in range(p.size):
+        for j in range(i):
+            d = p[i] - p[j]
+            s = d / (1.0 + d * d)
+            v[i] -= s
+            s = s * d
+            v[j] += 2.0 * s
+    return v
+
+
+FUNCTIONS = (relaxed, last, rows_last, exchanged, kicked)
+
+
+@pytest.mark.parametrize("size", [2, 7, 37])
+@pytest.mark.parametrize("fun", FUNCTIONS)
+def test_loops_give_what_python_gives(fun: Callable[[Any], Any], size: int) -> None:
+    x = R.normal(size=(size, size))
+    results = (wg.jit(fun)(x), fun(x))
+    found, expected = (r if isinstance(r, tuple) else (r,) for r in results)
+    for got, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-14)
+
+
+def stores_of_scalars(fun: Callable[[Any], Any]) -> int:
+    """How many scalars on the stack the turns of independent loops write."""
+    program = wg.make_ir(fun)(np.zeros((37, 37))).program
+    loops = [
+        st
+        for kernel in lower(default_pipeline(program)).loops.steps
+        for st in walk(kernel.body)
+        if isinstance(st, Loop) and st.kind is Kind.FREE
+    ]
+    assert loops
+    written = [st.buffer for loop in loops for st in walk(loop.body) if isinstance(st, Store)]
+    return sum(b.space is Space.LOCAL and b.size == 1 for b in written)
+
+
+@pytest.mark.parametrize("fun", [relaxed, kicked])
+def test_scalars_that_nothing_else_sees_are_in_no_memory(fun: Callable[[Any], Any]) -> None:
+    assert stores_of_scalars(fun) == 0
+
+
+def test_a_scalar_that_is_read_after_the_loop_is_stored() -> None:
+    assert stores_of_scalars(last) > 0
