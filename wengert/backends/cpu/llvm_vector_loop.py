@@ -3,7 +3,8 @@
 A loop of known length is so many turns of whole vectors, then the vectors left over, then shorter
 vectors or one of which the last lanes are masked. Of a loop whose length is known only at run time,
 whole vectors come first while there are any, then masked ones; those with long bodies have masked
-ones alone, which is half as much to compile.
+ones alone, which is half as much to compile. Where loops around write to what the loop reads, what
+is left over is done by shorter vectors, each of which runs if the number left has its power of 2.
 """
 
 from __future__ import annotations
