@@ -26,6 +26,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("ir.floats",),
     ("ir.promotion",),
     ("ir.types",),
+    ("ir.folding",),
     ("ir.scalar", "ir.host"),
     ("ir.index_algebra",),
     ("ir.forms",),
