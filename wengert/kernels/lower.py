@@ -14,6 +14,7 @@ from wengert.ir.passes.expand import spread, without_libraries
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.kernels.ascending import ascending
 from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
@@ -123,7 +124,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
             steps = standing_sums(context.s, around_meetings(context.s, steps))
             steps = turn_scalars(context.s, choices_as_values(context.s, steps))
-            steps = along_inner_loops(context.s, steps)
+            steps = ascending(context.s, along_inner_loops(context.s, steps))
             steps = overlapped(in_strips(context.s, steps, outputs))
     offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(

@@ -108,7 +108,8 @@ class KernelPrinter:
         scope = self.body.scopes[0]
         linkage = "hidden" if self.given is NOWHERE else "internal"
         lines = [
-            f"define {linkage} i64 @{self.name}({', '.join(parameters)}) noinline nounwind {{",
+            f"define {linkage} i64 @{self.name}({', '.join(parameters)}) noinline nounwind"
+            f"{self._width()} {{",
             "entry:",
             *self.entry,
             *scope.lines,
@@ -118,6 +119,10 @@ class KernelPrinter:
             "",
         ]
         return "\n".join(lines)
+
+    def _width(self) -> str:
+        """How wide vectors are that LLVM finds, on machines of which it would take only half."""
+        return ' "prefer-vector-width"="512"' if self.body.module.target.masks else ""
 
     def _parameters(self) -> list[str]:
         self._allocate([b for b in self.local if b not in self.given.local])
