@@ -32,7 +32,7 @@ def print_factorisation(body: Body, entry: list[str], call: Factorise) -> None:
     if routine == "trsm":
         printer.triangular(flags)
     else:
-        _ROUTINES[routine](printer)
+        _ROUTINES[routine + flags](printer)
     body.forget((body.place(call.out.buffer),))
 
 
@@ -273,39 +273,42 @@ done:
 }}"""
 
 
-def _small_eigen(p: _Printer) -> None:
+def _small_eigen(p: _Printer, values: bool) -> None:
     """`syevd` by loops of wengert's own; the stack has room for what they overwrite."""
     n, _ = p.shape()
-    dtype, end = p.call.out.buffer.dtype, n * n
+    dtype, end = p.call.out.buffer.dtype, 0 if values else n * n
     symbol = f"@{small_eigen.name(dtype)}"
     p.body.module.declare(symbol, "void", small_eigen.PARAMETERS.format(kind=p.kind))
     matrix, *rooms = (p.stack(count) for count in (n * n, n, n))
     p.copy(matrix, p.source(0), n * n)
-    places = [matrix, p.out(0), p.out(end), *rooms]
+    vectors = p.stack(n * n) if values else p.out(0)
+    places = [matrix, vectors, p.out(end), *rooms]
     limits = [f"{p.kind} {constant(x, dtype)}" for x in small_eigen.limits(dtype)]
     given = [*(f"ptr {x}" for x in places), *limits, f"i64 {n}"]
     p.body.line(f"call void {symbol}({', '.join(given)})")
     p.body.line(f"store {p.kind} 0.0, ptr {p.out(end + n)}")
 
 
-def _syevd(p: _Printer) -> None:
+def _syevd(p: _Printer, values: bool = False) -> None:
     n, _ = p.shape()
     if p.pair == 1 and 1 <= n <= small_eigen.LARGEST:
-        _small_eigen(p)
+        _small_eigen(p, values)
         return
-    end = p.pair * n * n
-    p.copy(p.out(0), p.source(0), n * n)
+    end = 0 if values else p.pair * n * n
+    matrix = p.numbers(n * n) if values else p.out(0)
+    p.copy(matrix, p.source(0), n * n)
     reals, liwork = 1 + 6 * n + 2 * n * n, 3 + 5 * n
     lwork = reals if p.pair == 1 else (n + 2 + BLOCK) * n
     status, work, iwork = p.status(), p.numbers(lwork), p.room(liwork, 8)
     size = p.size(n)
-    where = [p.out(0), p.size(max(1, n)), p.out(end)]
+    where = [matrix, p.size(max(1, n)), p.out(end)]
     rooms = [work, p.size(lwork)]
     rwork = [p.reals(reals)] if p.pair == 2 else []
     rooms += [*rwork, p.size(reals)] if rwork else []
     rooms += [iwork, p.size(liwork)]
-    p.fortran("syevd", [p.letter("V"), p.letter("L"), size, *where, *rooms, status])
-    p.free(work, iwork, *rwork)
+    wanted = p.letter("N" if values else "V")
+    p.fortran("syevd", [wanted, p.letter("L"), size, *where, *rooms, status])
+    p.free(work, iwork, *rwork, *[matrix] * values)
     p.keep_status(status, end + n)
 
 
@@ -341,17 +344,19 @@ def _geqrf(p: _Printer) -> None:
     p.keep_status(status, p.pair * (m * n + m * k))
 
 
-def _gesdd(p: _Printer) -> None:
+def _gesdd(p: _Printer, values: bool = False) -> None:
     n, m = p.shape()  # the transpose of what is factorised
-    k, second = min(m, n), p.pair * min(m, n) * m
-    end = second + p.pair * n * k
+    k, second = min(m, n), 0 if values else p.pair * min(m, n) * m
+    end = 0 if values else second + p.pair * n * k
     status = p.status()
     lwork = 4 * k * k + 7 * k + BLOCK * (m + n + 1)
     matrix, work, iwork = p.numbers(m * n), p.numbers(lwork), p.room(8 * k, 8)
     rwork = [p.reals(k * max(5 * k + 7, 2 * max(m, n) + 2 * k + 1))] if p.pair == 2 else []
     p.copy(matrix, p.source(0), m * n)
     rows = p.size(max(1, m))
-    given = [p.letter("S"), p.size(m), p.size(n), matrix, rows, p.out(end)]
+    # without vectors no places for them are read
+    wanted = p.letter("N" if values else "S")
+    given = [wanted, p.size(m), p.size(n), matrix, rows, p.out(end)]
     vectors = [p.out(0), rows, p.out(second), p.size(max(1, k))]
     p.fortran("gesdd", [*given, *vectors, work, p.size(lwork), *rwork, iwork, status])
     p.free(matrix, work, iwork, *rwork)
@@ -362,7 +367,9 @@ _ROUTINES: dict[str, Callable[[_Printer], None]] = {
     "potrf": _potrf,
     "getrf": _getrf,
     "syevd": _syevd,
+    "syevdN": lambda p: _syevd(p, values=True),
     "geev": _geev,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
+    "gesddN": lambda p: _gesdd(p, values=True),
 }

@@ -12,6 +12,7 @@ memory, LAPACK's are column-major, so some routines are given transposes. Result
   the first row has the real and the second the imaginary part.
 - geqrf(a'): R above Householder vectors, transposed; Q, transposed; the status.
 - gesdd(a'): U' of a = U S V', V, the singular values in descending order, the status.
+- syevd_N(a') and gesdd_N(a'): the values alone, the status.
 - trsm_xyz(a, b): X of a X = b, where x tells the triangle of a (L, U), y whether a is transposed
   (T, N), z whether its diagonal is taken as 1 (U, N).
 
@@ -39,6 +40,8 @@ from wengert.ir.types import TensorType, complex_dtype, real_dtype
 
 Array = Any
 SQUARE = ("potrf", "getrf", "syevd", "geev")
+VALUED = ("syevd", "gesdd")
+"""Routines that can leave out the vectors."""
 
 
 def _taken_apart(routine: str) -> tuple[str, str, int]:
@@ -47,9 +50,21 @@ def _taken_apart(routine: str) -> tuple[str, str, int]:
     return name.removeprefix("z"), flags, 2 if name.startswith("z") else 1
 
 
-def _count(name: str, pair: int, rows: int, columns: int, right: int) -> int:
+def values_from(routine: str, matrix: TensorType) -> int | None:
+    """How many numbers stand before the values in a row of results, if it begins with vectors that
+    the routine can leave out, for the operand `matrix`."""
+    name, flags, pair = _taken_apart(routine)
+    if flags or name not in VALUED:
+        return None
+    rows, columns = matrix.shape[-2], matrix.shape[-1] // pair
+    return _count(name, "", pair, rows, columns, 0) - _count(name, "N", pair, rows, columns, 0)
+
+
+def _count(name: str, flags: str, pair: int, rows: int, columns: int, right: int) -> int:
     """How many floats a row of results has; `right` is the number of right-hand sides."""
     least = min(rows, columns)
+    if name in VALUED and flags == "N":
+        return least + 1
     match name:
         case "potrf":
             return pair * rows * rows + 1
@@ -68,7 +83,7 @@ def _count(name: str, pair: int, rows: int, columns: int, right: int) -> int:
 
 
 def _infer(*types: TensorType, routine: str) -> tuple[TensorType]:
-    name, _, pair = _taken_apart(routine)
+    name, flags, pair = _taken_apart(routine)
     for t in types:
         check_matrix(routine, t)
         if t.is_complex or t.shape[-1] % pair:
@@ -78,13 +93,13 @@ def _infer(*types: TensorType, routine: str) -> tuple[TensorType]:
         raise ShapeError(f"{routine} takes square matrices, got {types[0]}")
     if len(types) == 2 and types[1].shape[:-1] != types[0].shape[:-1]:
         raise ShapeError(f"{routine}: {types[1]} does not fit {types[0]}")
-    count = _count(name, pair, rows, columns, types[-1].shape[-1] // pair)
+    count = _count(name, flags, pair, rows, columns, types[-1].shape[-1] // pair)
     return (types[0].with_shape((*types[0].shape[:-2], count)),)
 
 
 def _evaluate(*stacks: Array, routine: str) -> Array:
     name, flags, pair = _taken_apart(routine)
-    function = functools.partial(_trsm, flags) if name == "trsm" else _BY_NAME[name]
+    function = functools.partial(_trsm, flags) if name == "trsm" else _BY_NAME[name + flags]
     if pair == 1:
         return each_matrix(function, *stacks)
     paired = complex_dtype(stacks[0].dtype)
@@ -129,6 +144,14 @@ def _syevd(transposed: Array) -> Array:
     return _row(vectors.T, values, 0)
 
 
+def _syevd_values(transposed: Array) -> Array:
+    return _row(np.linalg.eigvalsh(transposed.T), 0)
+
+
+def _gesdd_values(transposed: Array) -> Array:
+    return _row(np.linalg.svd(transposed.T, compute_uv=False), 0)
+
+
 def _geev(transposed: Array) -> Array:
     found: Any = np.linalg.eig(transposed.T)
     values, vectors = found
@@ -163,9 +186,11 @@ _BY_NAME: dict[str, Callable[[Array], Array]] = {
     "potrf": _potrf,
     "getrf": _getrf,
     "syevd": _syevd,
+    "syevdN": _syevd_values,
     "geev": _geev,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
+    "gesddN": _gesdd_values,
 }
 
 
@@ -183,13 +208,13 @@ def _samples() -> list[Sample]:
             a = draws(n).standard_normal(shape).astype(dtype)
             a += 1j * draws(n + 1).standard_normal(shape) if dtype is complex else 0
             square = a @ np.swapaxes(a, -1, -2).conj() + np.eye(n)
-            for routine in ("potrf", "syevd"):
+            for routine in ("potrf", "syevd", "syevd_N"):
                 add(routine, square)
             for routine in ("getrf", "geev"):
                 add(routine, a)
             add("trsm_LTN", a, a[..., :2].copy())
         wide = draws(1).standard_normal((2, 3, 5)).astype(dtype)
-        for routine in ("geqrf", "gesdd"):
+        for routine in ("geqrf", "gesdd", "gesdd_N"):
             add(routine, wide)
         add("potrf", square.astype(np.complex64 if dtype is complex else np.float32))
     return found
