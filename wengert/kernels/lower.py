@@ -19,6 +19,7 @@ from wengert.kernels.ascending import ascending
 from wengert.kernels.block import Block, Context, Inputs
 from wengert.kernels.build import build
 from wengert.kernels.choices import choices_as_values
+from wengert.kernels.direct import written_at_once
 from wengert.kernels.donate import in_donated
 from wengert.kernels.emit import Emitter, Nest
 from wengert.kernels.grid.epilogue import with_epilogues
@@ -125,6 +126,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
                 for n, k in zip(nests, steps, strict=True)
             ]
             steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
+            steps = written_at_once(context.s, steps)
             steps = standing_sums(context.s, around_meetings(context.s, steps))
             steps = turn_scalars(context.s, choices_as_values(context.s, steps))
             steps = ascending(context.s, along_inner_loops(context.s, steps))
