@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wengert.ir.scalar import Expr, ScalarOp
+from wengert.ir.scalar import Expr, ScalarOp, affine
 from wengert.kernels.loops import (
     Buffer,
     Call,
@@ -19,8 +19,10 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.statements import own_expressions, walk
+from wengert.kernels.stages import nodes
+from wengert.kernels.statements import expressions, own_expressions, walk
 
+NEAR = 4  # elements
 MANY_TURNS = 1 << 32  # what the turns of a while loop count for, and waiting for others
 
 
@@ -81,3 +83,23 @@ def _iterations(stmt: Stmt) -> int:
 def has_checks(kernel: Kernel) -> bool:
     """Whether a kernel can fail, or be interrupted."""
     return any(isinstance(s, Check | While | Communicate) for s in walk(kernel.body))
+
+
+def interleaves(kernel: Kernel) -> bool:
+    """Whether innermost loops mostly go through arrays by a few elements at a time.
+
+    LLVM sorts such elements into vectors and out of them, which takes longer the wider they are.
+    """
+    loops = [st for st in walk(kernel.body) if isinstance(st, Loop)]
+    innermost = [x for x in loops if not any(isinstance(st, Loop) for st in walk(x.body))]
+    steps = [abs(step) for loop in innermost for step in _steps(loop) if step]
+    return 2 * sum(1 < step < NEAR for step in steps) > len(steps)
+
+
+def _steps(loop: Loop) -> list[int]:
+    """By how many elements the accesses of a loop move from turn to turn."""
+    loads = [n for n in nodes(expressions(loop.body)) if n.op is ScalarOp.LOAD]
+    offsets = [n.args[0] for n in loads]
+    offsets += [st.offset for st in walk(loop.body) if isinstance(st, Store)]
+    places = [affine(offset) for offset in offsets]
+    return [0 if place is None else place.terms.get(loop.index, 0) for place in places]

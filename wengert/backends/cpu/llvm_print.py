@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wengert.backends.cpu import llvm_calls, llvm_parallel
-from wengert.backends.cpu.kernel_facts import has_checks, kernel_buffers
+from wengert.backends.cpu.kernel_facts import has_checks, interleaves, kernel_buffers
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_collectives import print_collective
 from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
@@ -122,7 +122,8 @@ class KernelPrinter:
 
     def _width(self) -> str:
         """How wide vectors are that LLVM finds, on machines of which it would take only half."""
-        return ' "prefer-vector-width"="512"' if self.body.module.target.masks else ""
+        wide = self.body.module.target.masks and not interleaves(self.kernel)
+        return ' "prefer-vector-width"="512"' if wide else ""
 
     def _parameters(self) -> list[str]:
         self._allocate([b for b in self.local if b not in self.given.local])
