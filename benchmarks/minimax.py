@@ -136,15 +136,6 @@ def _erf(z: Any) -> Any:
     return mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1
 
 
-def _log2_erfc(x: Any) -> Any:
-    return mp.log(mp.erfc(x), 2)
-
-
-def _erfc_in_erf(x: Any) -> Any:
-    """The error of erf, relative, that an error of log2(erfc) is."""
-    return mp.log(2) * mp.erfc(x) / mp.erf(x)
-
-
 def _erfcx(centre: int) -> Function:
     def f(q: Any) -> Any:
         x = centre * (1 + q) / (1 - q)
@@ -161,10 +152,8 @@ _EIGHTH = (_ROOT - 1) ** 2 * mp.mpf("1.001")
 
 # name: function, interval, weight, (format, number of coefficients)...
 _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ...]]] = {
-    "exp": (_exp, -_LN2, _LN2, lambda x: x * x / mp.exp(x), (("f4", 5), ("f8", 10))),
     "expm1": (_exp, -_LN2, _LN2, lambda x: x, (("f4", 5), ("f8", 11))),
     "exp2": (_exp2, -0.501, 0.501, lambda x: x / 2**x / 2, (("f4", 7), ("f8", 12))),
-    "exp2 short": (_exp2, -0.501, 0.501, lambda x: x / 2**x / 2, (("f4", 5), ("f8", 10))),
     "log": (_log, 1 / _ROOT - 1, _ROOT - 1, lambda x: x**3 / mp.log1p(x), (("f4", 9),)),
     "log quotient": (_log_quotient, _NEAR_0, _S, lambda z: z / 2, (("f8", 7),)),
     "log2 tail": (_log2_tail, _S / 1000, _S, lambda z: z * z * mp.log(2) / 2, (("f8", 7),)),
@@ -191,8 +180,6 @@ _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ..
     ),
     "erf small f4": (_erf, _NEAR_0, 0.81, lambda z: 1 / (1 + _erf(z)), (("f4", 6),)),
     "erf small f8": (_erf, _NEAR_0, 1, lambda z: 1 / (1 + _erf(z)), (("f8", 12),)),
-    "erf large f4": (_log2_erfc, 0.9, 3.95, _erfc_in_erf, (("f4", 7),)),
-    "erf large f8": (_log2_erfc, 1, 5.95, _erfc_in_erf, (("f8", 18),)),
     "erfc f4": (_erfcx(2), -1, 8.1 / 12.1, lambda q: 1 / _erfcx(2)(q), (("f4", 10),)),
     "erfc f8": (_erfcx(4), -1, 23.3 / 31.3, lambda q: 1 / _erfcx(4)(q), (("f8", 22),)),
 }

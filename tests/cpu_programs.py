@@ -82,12 +82,16 @@ def executable(
 
 
 def elementwise(
-    value: Callable[..., Expr], dtypes: Sequence[Any], result: Any, size: int
+    value: Callable[..., Expr],
+    dtypes: Sequence[Any],
+    result: Any,
+    size: int,
+    kind: Kind = Kind.SERIAL,
 ) -> LoopProgram:
     """One output element from the elements of the inputs at the same place."""
     inputs = [buffer(d, size) for d in dtypes]
     out = buffer(result, size, Space.OUTPUT)
-    body = loop(size, lambda i: [Store(out, i, value(*(S.load(b, i) for b in inputs)))])
+    body = loop(size, lambda i: [Store(out, i, value(*(S.load(b, i) for b in inputs)))], kind)
     return program([Kernel("map", (body,))], inputs, [out])
 
 

@@ -13,9 +13,11 @@ from cpu_programs import S, executable
 from fast_share import fast_share
 from maths_cases import EXACT, NUMPY, POINTS, Array, Sampler, exact, special_values, ulps
 
-from benchmarks import minimax
+from benchmarks import maths_tables, minimax
 from wengert.backends.cpu import machine
 from wengert.ir.scalar import MATHS, Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import ScalarOp as O
+from wengert.kernels.loops import Kind
 from wengert.kernels.maths import (
     ULP,
     expand,
@@ -26,6 +28,7 @@ from wengert.kernels.maths import (
     logarithm,
     needs_slow_path,
     power,
+    tables,
     trigonometric,
 )
 
@@ -43,6 +46,7 @@ ALLOWED = frozenset(
         )
     }
     | {*map(ScalarOp, ["or", "xor", "not", "shl", "shr", "select", "cast", "bitcast"])}
+    | {*map(ScalarOp, ["exponent", "significand", "scale", "lookup"])}
 )
 
 
@@ -191,7 +195,7 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
     [
         ("sin", "f4", trigonometric._SIN_SINGLE),
         ("cos", "f8", trigonometric._COS_DOUBLE),
-        ("exp", "f8", exponential._EXP_DOUBLE),
+        ("exp2", "f8", exponential.EXP2_DOUBLE),
         ("log quotient", "f8", logarithm._DOUBLE),
         ("atan", "f4", inverse_trigonometric._ATAN_SINGLE),
         ("log2 quotient", "f4", power._R),
@@ -204,6 +208,55 @@ def test_coefficients_are_those_of_the_generator(
     coefficients, error = minimax.table(name, dtype, len(used))
     assert coefficients == list(used)
     assert error < (-27 if dtype == "f4" else -56)
+
+
+def test_tables_are_those_of_the_generator() -> None:
+    exp = (tables.EXP_SINGLE, tables.EXP_TERMS_SINGLE, tables.EXP2_TERMS_SINGLE)
+    assert tuple(map(tuple, maths_tables.exp_table("f4"))) == exp
+    columns, terms = maths_tables.log_table("f8")
+    assert (tuple(map(tuple, columns)), tuple(terms)) == (
+        tables.LOG_DOUBLE,
+        tables.LOG_TERMS_DOUBLE,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", [O.EXP, O.EXP2, O.LOG, O.ERF, O.ERFC])
+def test_one_at_a_time_gives_the_bits_of_vectors(op: ScalarOp, dtype: str) -> None:
+    """Tables, exponents and powers of two are arithmetic there, and instructions in vectors."""
+    (column,) = POINTS[op](Sampler(dtype, 50))
+    values = np.concatenate((column, special_values(dtype)))
+    found = [
+        executable(build.elementwise(lambda x: S.maths(op, x), [dtype], dtype, values.size, kind))
+        for kind in (Kind.SERIAL, Kind.ORDERED)
+    ]
+    vectors, numbers = (f(values)[0] for f in found)
+    assert [("avx512" in f.source) for f in found] == [machine.target().masks, False]
+    np.testing.assert_array_equal(vectors, numbers)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 3, 21])
+def test_parts_of_floats(size: int, dtype: str) -> None:
+    """In vectors of any length, what NumPy takes apart."""
+    x = np.resize(special_values(dtype), (7, size)).T.copy()
+    fraction, power = np.frexp(x)
+    with np.errstate(divide="ignore"):
+        ends = np.log(np.abs(x))
+    made = {
+        "exponent": np.where(np.isfinite(x) & (x != 0), power - 1.0, ends),
+        "significand": np.where(x > 0, fraction * 2, np.nan),
+    }
+    for name, expected in made.items():
+        for column, wanted in zip(x.T, expected.T, strict=True):
+            f = executable(
+                build.elementwise(
+                    lambda v, name=name: S.unary(ScalarOp(name), v), [dtype], dtype, size
+                )
+            )
+            found, plain = f(column)[0], (column > 0) & (column < np.inf)
+            use = plain | (name == "exponent") | np.isnan(column) | (column < 0)
+            np.testing.assert_array_equal(found[use], wanted[use].astype(dtype))
 
 
 def test_other_dtypes_are_refused() -> None:

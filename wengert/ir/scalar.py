@@ -55,6 +55,11 @@ class ScalarOp(enum.StrEnum):
     TRUNC = "trunc"
     RINT = "rint"
     COPYSIGN = "copysign"
+    # parts of floats and tables, in expansions of maths functions alone (kernels/maths/formats.py)
+    EXPONENT = "exponent"
+    SIGNIFICAND = "significand"
+    SCALE = "scale"
+    LOOKUP = "lookup"  # attr: the table
     # comparison: bool results
     EQ = "eq"
     NE = "ne"

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from wengert.backends.cpu import llvm_parts
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.ir.floats import FLOAT16, is_bfloat16, is_half
 from wengert.ir.scalar import COMPARISONS, Expr, ScalarOp
@@ -392,6 +393,10 @@ RULES: dict[ScalarOp, Rule] = {
     ScalarOp.TRUNC: _float_intrinsic("trunc"),
     ScalarOp.RINT: _float_intrinsic("rint"),
     ScalarOp.COPYSIGN: _float_intrinsic("copysign"),
+    ScalarOp.EXPONENT: llvm_parts.exponent,
+    ScalarOp.SIGNIFICAND: llvm_parts.significand,
+    ScalarOp.SCALE: llvm_parts.scale,
+    ScalarOp.LOOKUP: llvm_parts.lookup,
     ScalarOp.EQ: _comparison("oeq", "eq", "eq"),
     ScalarOp.NE: _comparison("une", "ne", "ne"),
     ScalarOp.LT: _comparison("olt", "slt", "ult"),

@@ -1,21 +1,23 @@
 """erf, erfc.
 
-    erf(x) = x + x P(x**2)             |x| < 1 (0.9 in float32)
-    erf(x) = sign(x) (1 - 2**Q(|x|))    above; Q fits log2(erfc(x)), with weight erfc(x) / erf(x)
+    erf(x) = sign(x) (erf(c) + h P(h)),  c = j w the place next to |x|, h = |x| - c (exact)
 
-The second form is the one of N. Juffa's CUDA answers (2013); coefficients by benchmarks/minimax.py.
+with erf(c) and the coefficients of P from tables (benchmarks/maths_tables.py); w is such that all
+erf(c) are nearly exact. For small j this would cancel, and erf(x) = x + x P(|x|) takes its place.
 """
 
 from __future__ import annotations
 
 from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.kernels.maths import tables
 from wengert.kernels.maths.exponential import expm1_reduced, reduce_by_ln2
 from wengert.kernels.maths.formats import (
     Format,
+    as_bits,
     at_most,
     horner,
-    power_of_two,
-    scale_by_two_powers,
+    lookup,
+    scale,
 )
 
 # erf(x)/x - 1 in x**2; error of erf 2**-25.1 on |x| <= 0.9 and 2**-55.3 on |x| <= 1
@@ -29,30 +31,6 @@ _SMALL_DOUBLE = (
     *(1.6447131253159314e-06, -1.6206311317612594e-07, 1.3710969859771176e-08),
     -7.779448913244225e-10,
 )
-# log2(erfc(x)); error of erf 2**-28.0 on [0.9, 3.95] and 2**-56.1 on [1, 5.95]
-_LARGE_SINGLE = (
-    *(-0.00024014197697397321, -1.6270674467086792, -0.918962299823761, -0.15020421147346497),
-    *(0.03219400346279144, -0.00442255474627018, 0.00028596894117072225),
-)
-_LARGE_DOUBLE = (
-    *(-7.254472771059369e-07, -1.6278997032749332, -0.9184826044849902, -0.14816974453123788),
-    *(0.02739704012609636, 0.0005924062187677443, -0.002764117151041841, 0.0011117994082955988),
-    *(-0.00019483430759584925, -2.9239596274423912e-05, 3.2926253677959846e-05),
-    *(-1.2504165885831265e-05, 3.0811492005211686e-06, -5.38564637415996e-07),
-    *(6.697426413040287e-08, -5.675943365664988e-09, 2.9502553971003954e-10),
-    -7.110480896305946e-12,
-)
-# (2**r - 1) / r on |r| <= 1/2; error of 2**r 2**-24.1 and 2**-52.8, of which erf, where
-# erfc < erf / 3, sees the third part at most
-_EXP2_SINGLE = (
-    *(0.6931470036506653, 0.24022239446640015, 0.0555073618888855, 0.009671726264059544),
-    0.0013264495646581054,
-)
-_EXP2_DOUBLE = (
-    *(0.6931471805599493, 0.2402265069590908, 0.055504108664476436, 0.009618129107988876),
-    *(0.0013333558226746919, 0.00015403529989396072, 1.52526588357222e-05, 1.321565495526403e-06),
-    *(1.0208443350074253e-07, 7.038108386580439e-09),
-)
 
 
 def _erf_small(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
@@ -60,38 +38,24 @@ def _erf_small(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     return s.fma(x, p, x)
 
 
-def _chosen_horner(
-    s: ScalarBuilder, x: Expr, first: Expr, ours: tuple[float, ...], others: tuple[float, ...]
-) -> Expr:
-    """The polynomial `ours` where `first`, else the longer `others`.
-
-    Coefficients are chosen rather than results: one Horner's rule instead of two, and choices take
-    none of the time of the processor's multipliers, which such code waits for.
-    """
-    padded = ours + (0.0,) * (len(others) - len(ours))
-    pairs = [
-        s.select(first, s.like(a, x), s.like(b, x)) for a, b in zip(padded, others, strict=True)
-    ]
-    result = pairs.pop()
-    while pairs:
-        result = s.fma(result, x, pairs.pop())
-    return result
+_NEAR_SINGLE, _NEAR_DOUBLE = 4.5, 1.5  # places of which x itself is the first term
 
 
 def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """The two forms above, and a choice of what Horner's rule works on."""
-    a = at_most(s, s.abs(x), f.pick(3.95, 5.95))
-    small = s.lt(a, f.pick(0.9, 1.0))
-    argument = s.select(small, s.mul(x, x), a)
-    p = _chosen_horner(
-        *(s, argument, small),
-        *(f.pick(_SMALL_SINGLE, _SMALL_DOUBLE), f.pick(_LARGE_SINGLE, _LARGE_DOUBLE)),
+    """erf(j w) + h P_j(h) for |x| = j w + h, |h| <= w/2."""
+    a = at_most(s, s.abs(x), f.pick(4.0, 5.95))
+    width = f.pick(tables.ERF_STEP_SINGLE, tables.ERF_STEP_DOUBLE)
+    t = s.fma(a, 1.0 / width, f.magic)
+    n, bits = s.sub(t, f.magic), as_bits(s, t)
+    near = s.lt(n, f.pick(_NEAR_SINGLE, _NEAR_DOUBLE))
+    h = s.select(near, a, s.fma(n, -width, a))
+    *others, p = (
+        lookup(s, f, row, bits) for row in f.pick(tables.ERF_TERMS_SINGLE, tables.ERF_TERMS_DOUBLE)
     )
-    t = s.add(p, f.magic + f.bias)
-    r = s.sub(p, s.sub(t, f.magic + f.bias))
-    power = s.fma(horner(s, r, f.pick(_EXP2_SINGLE, _EXP2_DOUBLE)), r, 1.0)
-    large = s.fma(s.neg(power_of_two(s, t)), power, 1.0)
-    return s.select(small, s.fma(x, p, x), s.copysign(large, x))
+    for term in reversed(others):
+        p = s.fma(p, h, term)
+    start = lookup(s, f, f.pick(tables.ERF_SINGLE, tables.ERF_DOUBLE), bits)
+    return s.copysign(s.fma(h, p, s.select(near, a, start)), x)
 
 
 # (1 + 2 a) exp(a**2) erfc(a) in q = (a - K) / (a + K): relative error 2**-25.0 with K = 2 on
@@ -123,11 +87,11 @@ def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     a = at_most(s, s.abs(x), f.pick(10.06, 27.3))
     square = s.mul(a, a)
     lost = s.fma(a, a, s.neg(square))
-    t, _, r = reduce_by_ln2(s, s.neg(square), 2 * f.bias)
+    _, n, r = reduce_by_ln2(s, s.neg(square), 0)
     p = expm1_reduced(s, s.sub(r, lost))
     centre = f.pick(*_CENTRE)
     q = s.div(s.sub(a, centre), s.add(a, centre))
     g = s.div(horner(s, q, f.pick(_G_SINGLE, _G_DOUBLE)), s.fma(a, 2.0, 1.0))
-    y = scale_by_two_powers(s, s.fma(p, g, g), t)
+    y = scale(s, s.fma(p, g, g), n)
     y = s.select(s.lt(x, 0.0), s.sub(2.0, y), y)
     return s.select(s.lt(a, 0.5), s.sub(1.0, _erf_small(s, f, x)), y)

@@ -1,44 +1,40 @@
 """exp, exp2, expm1.
 
-    exp(x)   = 2**n * exp(r),        n = rint(x log2(e)), r = x - n ln(2), |r| <= ln(2)/2
-    exp2(x)  = 2**n * exp(r ln(2)),  n = rint(x), r = x - n (exact), |r| <= 1/2
-    expm1(x) = (2**n - 1) + 2**n expm1(r)
+    exp(x)   = 2**n * exp(r),        16 n = rint(16 x log2(e)), r = x - n ln(2), |r| <= ln(2)/32
+    exp2(x)  = 2**n * exp(r ln(2)),  16 n = rint(16 x), r = x - n (exact), |r| <= 1/32
+    expm1(x) = (2**n - 1) + 2**n expm1(r),  n = rint(x log2(e)), |r| <= ln(2)/2
 
 ln(2) is the sum of two numbers, the first with nothing but zeros in its low bits, so that n times
-it is exact (Cody and Waite 1980); the polynomials are minimax (benchmarks/minimax.py), with the
-maximum of the relative error of the result noted at each. n is read off the low bits of
-x log2(e) + 1.5 * 2**mantissa, which also become the exponent of the result.
+it is exact (Cody and Waite 1980). The fraction of n is the place of F 2**fraction in a table, F
+being near 1 and such that the table's entries are nearly exact (benchmarks/maths_tables.py); then
+exp(r) = F (1 + P(r)). It is read off the low bits of x log2(e) + 1.5 * 2**mantissa / 16. All
+polynomials are minimax (benchmarks/minimax.py); where P's error is felt it is noted.
 """
 
 from __future__ import annotations
 
 from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.kernels.maths import tables
 from wengert.kernels.maths.formats import (
     Format,
+    as_bits,
     at_least,
     at_most,
     format_of,
     horner,
+    lookup,
     power_of_two,
-    scale_by_two_powers,
+    scale,
 )
 
+STEPS = 16  # of the table, to a power of two
 LOG2_E = 1.4426950408889634
 # ln(2) to the bits of the format, and the remainder
 LN2_SINGLE = (0.6931471824645996, -1.9046542121259336e-09)
 LN2_DOUBLE = (0.6931471805599453, 2.3190468138462996e-17)
 
-# (exp(r) - 1 - r) / r**2 on |r| <= ln(2)/2; error of exp 2**-27.5 and 2**-56.8
-_EXP_SINGLE = (
-    *(0.4999999701976776, 0.16666504740715027, 0.041667092591524124, 0.008370410650968552),
-    0.0013893421273678541,
-)
-_EXP_DOUBLE = (
-    *(0.5000000000000011, 0.16666666666666408, 0.0416666666665281, 0.008333333333496857),
-    *(0.0013888888944250189, 0.00019841269502857663, 2.4801492387193635e-05, 2.755758833348496e-06),
-    *(2.763052388920278e-07, 2.499988238056723e-08),
-)
-# the same, for a small relative error of exp(r) - 1: 2**-25.9 and 2**-61.1
+# (exp(r) - 1 - r) / r**2 on |r| <= ln(2)/2, for a small relative error of exp(r) - 1:
+# 2**-25.9 and 2**-61.1
 _EXPM1_SINGLE = (
     *(0.5, 0.16666541993618011, 0.04166628047823906, 0.008366712369024754, 0.001394663704559207),
 )
@@ -75,22 +71,31 @@ def expm1_reduced(s: ScalarBuilder, r: Expr) -> Expr:
     return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), r)
 
 
+def _power(s: ScalarBuilder, r: Expr, n: Expr, bits: Expr, terms: tuple[float, ...]) -> Expr:
+    """2**n F 2**k (1 + P(r)), with k/16 the fraction of n, which the low `bits` tell."""
+    f = format_of(r)
+    table = lookup(s, f, f.pick(tables.EXP_SINGLE, tables.EXP_DOUBLE), bits)
+    return scale(s, s.fma(table, horner(s, r, terms), table), n)
+
+
 def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """p 2**n with p = exp(r), in two factors that reach subnormals and overflow."""
+    """With n in sixteenths."""
     # beyond the clamp every result is 0 or inf, and so it is at the clamp
     x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-104.0, -746.0))
-    t, _, r = reduce_by_ln2(s, x, 2 * f.bias)
-    q = horner(s, r, f.pick(_EXP_SINGLE, _EXP_DOUBLE))
-    return scale_by_two_powers(s, s.fma(s.fma(q, r, 1.0), r, 1.0), t)
+    high, low = f.pick(LN2_SINGLE, LN2_DOUBLE)
+    t = s.fma(x, LOG2_E, f.magic / STEPS)
+    n = s.sub(t, f.magic / STEPS)
+    r = s.fma(n, -low, s.fma(n, -high, x))
+    return _power(s, r, n, as_bits(s, t), f.pick(tables.EXP_TERMS_SINGLE, tables.EXP_TERMS_DOUBLE))
 
 
 def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """The same with r = x - n, which is exact."""
     x = at_least(s, at_most(s, x, f.pick(129.0, 1025.0)), f.pick(-151.0, -1076.0))
-    magic = f.magic + 2 * f.bias
-    t = s.add(x, magic)
-    r = s.sub(x, s.sub(t, magic))
-    return scale_by_two_powers(s, exp2_reduced(s, r), t)
+    t = s.add(x, f.magic / STEPS)
+    n = s.sub(t, f.magic / STEPS)
+    terms = f.pick(tables.EXP2_TERMS_SINGLE, tables.EXP2_TERMS_DOUBLE)
+    return _power(s, s.sub(x, n), n, as_bits(s, t), terms)
 
 
 def exp2_reduced(s: ScalarBuilder, r: Expr, *, exact: bool = False) -> Expr:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOAT32, FLOAT64, DType
 
 
@@ -100,18 +100,27 @@ def power_of_two(s: ScalarBuilder, t: Expr) -> Expr:
     return s.bitcast(s.shl(as_bits(s, t), f.mantissa), t.dtype)
 
 
-def scale_by_two_powers(s: ScalarBuilder, p: Expr, t: Expr) -> Expr:
-    """p * 2**n for n + 2 bias in the low bits of the bit pattern of `t`.
+def exponent(s: ScalarBuilder, x: Expr) -> Expr:
+    """floor(log2|x|) as a float; -inf for 0, inf for infinities, NaN for NaN."""
+    return s.unary(ScalarOp.EXPONENT, x)
 
-    Two factors of about 2**(n/2) reach every result from overflow to the smallest subnormal. For
-    p near 1 the first product is exact, so the second rounds once.
+
+def significand(s: ScalarBuilder, x: Expr) -> Expr:
+    """x 2**-exponent(x), in [1, 2), for 0 < x < inf; finite for 0 and inf, NaN for all others."""
+    return s.unary(ScalarOp.SIGNIFICAND, x)
+
+
+def scale(s: ScalarBuilder, x: Expr, y: Expr) -> Expr:
+    """x 2**floor(y), for |y| less than twice the bias; rounded once for x near 1."""
+    return s.node(ScalarOp.SCALE, (x, y), x.dtype)
+
+
+def lookup(s: ScalarBuilder, f: Format, table: tuple[float, ...], index: Expr) -> Expr:
+    """The element of a table at an unsigned integer, modulo the length of the table.
+
+    There are vectors of 512 bits that hold a table of 8 or 16 float64, or 16 or 32 float32.
     """
-    f = format_of(p)
-    n = as_bits(s, t)
-    half = s.shr(n, 1)
-    first = s.bitcast(s.shl(half, f.mantissa), p.dtype)
-    second = s.bitcast(s.shl(s.sub(n, half), f.mantissa), p.dtype)
-    return s.mul(s.mul(p, first), second)
+    return s.node(ScalarOp.LOOKUP, (index,), f.dtype, table)
 
 
 @dataclass(frozen=True, slots=True)

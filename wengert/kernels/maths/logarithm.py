@@ -15,7 +15,17 @@ from __future__ import annotations
 from math import inf, nan
 
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.kernels.maths.formats import Format, format_of, horner, split
+from wengert.kernels.maths import tables
+from wengert.kernels.maths.formats import (
+    Format,
+    as_bits,
+    exponent,
+    format_of,
+    horner,
+    lookup,
+    significand,
+    split,
+)
 
 # ln(2) with zeros in the low bits, so that e ln(2) is exact, and the remainder
 _LN2_SINGLE = (0.693145751953125, 1.428606765330187e-06)
@@ -69,9 +79,20 @@ def _join(s: ScalarBuilder, e: Expr, f: Expr) -> Expr:
 
 
 def log(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """e ln(2) + log(1 + f)."""
-    parts = split(s, x)
-    return _with_specials(s, x, _join(s, parts.exponent, s.sub(parts.significand, 1.0)))
+    """e ln(2) + log(c) + log(1 + r) for x = 2**e m and r = m/c - 1.
+
+    Where x is just below 1, c is 2 and e is -1, and the first two cancel. Zeros and infinities are
+    those of e, and the rest is NaN where m is.
+    """
+    e, m = exponent(s, x), significand(s, x)
+    columns = f.pick(tables.LOG_SINGLE, tables.LOG_DOUBLE)
+    place = s.shr(as_bits(s, m), f.mantissa - (len(columns[0]).bit_length() - 1))
+    inverse, high, low = (lookup(s, f, column, place) for column in columns)
+    ln2 = f.pick(_LN2_SINGLE, _LN2_DOUBLE)
+    r = s.fma(m, inverse, -1.0)
+    terms = horner(s, r, f.pick(tables.LOG_TERMS_SINGLE, tables.LOG_TERMS_DOUBLE))
+    rest = s.fma(s.mul(r, r), terms, s.fma(e, ln2[1], low))
+    return s.add(s.fma(e, ln2[0], high), s.add(r, rest))
 
 
 def log1p(s: ScalarBuilder, f: Format, x: Expr) -> Expr:

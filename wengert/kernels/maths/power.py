@@ -27,7 +27,7 @@ from wengert.kernels.maths.formats import (
     format_of,
     horner,
     power_of_two,
-    scale_by_two_powers,
+    scale,
     sign_of,
     split,
 )
@@ -103,11 +103,10 @@ def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr) -> Expr:
     rest = s.fma(y, low, s.fma(y, high, s.neg(exponent)))
     rest = s.select(s.lt(s.abs(exponent), bound), rest, 0.0)
     exponent = at_least(s, at_most(s, exponent, bound), -bound)
-    magic = f.magic + 2 * f.bias
     # float32 leaves so much in the rest that it counts when n is chosen
-    t = s.add(s.add(exponent, rest), magic)
-    r = s.add(s.sub(exponent, s.sub(t, magic)), rest)
-    return scale_by_two_powers(s, exp2_reduced(s, r, exact=f.pick(True, False)), t)
+    n = s.sub(s.add(s.add(exponent, rest), f.magic), f.magic)
+    r = s.add(s.sub(exponent, n), rest)
+    return scale(s, exp2_reduced(s, r, exact=f.pick(True, False)), n)
 
 
 def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
