@@ -107,8 +107,13 @@ class KernelPrinter:
         self._statements(body)
         scope = self.body.scopes[0]
         linkage = "hidden" if self.given is NOWHERE else "internal"
+        attributes = "noinline nounwind"
+        if self.body.module.target.masks:
+            # LLVM aligns no vectors that it puts aside while it gives out registers, and each of
+            # 512 bits would be in two lines of the cache
+            attributes += f" alignstack({ALIGNMENT})"
         lines = [
-            f"define {linkage} i64 @{self.name}({', '.join(parameters)}) noinline nounwind"
+            f"define {linkage} i64 @{self.name}({', '.join(parameters)}) {attributes}"
             f"{self._width()} {{",
             "entry:",
             *self.entry,
