@@ -8,7 +8,8 @@ approach for achieving high accuracy and good performance", LNCS 235, 1986).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import mpmath as mp
@@ -20,14 +21,18 @@ BITS = {"f4": 24, "f8": 53}
 EXP_SIZE = 16
 LOG_SIZE = {"f4": 32, "f8": 16}
 ERF_SIZE = {"f4": 32, "f8": 16}
+TANH_SIZE = 32  # in float32 alone: tanh has poles near 0, and float64 would need too many terms
 # coefficients of each polynomial
 EXP_TERMS = {"f4": 4, "f8": 7}
 LOG_TERMS = {"f4": 4, "f8": 10}
 ERF_TERMS = {"f4": 5, "f8": 12}
-# the tables of erf reach half a step beyond their last place, to where erf is 1
+TANH_TERMS = 7
+# the tables of erf and tanh reach half a step beyond their last place, to where these are 1
+TANH_STEP = 0.292
 ERF_STEP = {"f4": 0.1285, "f8": 0.3845}
 # for places up to these, the polynomial is one of |x| itself, since sums would cancel
 ERF_NEAR = {"f4": 4, "f8": 1}
+TANH_NEAR = 2
 # 1/c has so many steps from 0 to 1, so that r is exact, or has no bit more than it can hold
 LOG_GRID = {"f4": 64, "f8": 128}
 # log's products of exponents have this many bits after the point, and are exact
@@ -106,43 +111,72 @@ def log_table(dtype: str) -> tuple[list[list[float]], list[float]]:
     return [list(row) for row in zip(*columns, strict=True)], polynomial
 
 
-def erf_places(dtype: str) -> Any:
-    """The step between the places of the table."""
-    start = mp.mpf(ERF_STEP[dtype])
-    step, size = mp.mpf(2) ** (-BITS[dtype] + (4 if dtype == "f8" else -3)), ERF_SIZE[dtype]
-    start = mp.nint(start / step) * step
-    at = [j * start for j in range(ERF_NEAR[dtype] + 1, size)]
-    units = [_unit(mp.erf(x), dtype) for x in at]
-    exact = [mp.erf(x) / u for x, u in zip(at, units, strict=True)]
-    slope = [2 / mp.sqrt(mp.pi) * mp.exp(-x * x) for x in at]
-    moves = [j * step for j in range(ERF_NEAR[dtype] + 1, size)]
-    first = [d * m / u for d, m, u in zip(slope, moves, units, strict=True)]
-    second = [-x * d * m * m / u for x, d, m, u in zip(at, slope, moves, units, strict=True)]
-    return start, step, exact, first, second
+@dataclass(frozen=True)
+class Places:
+    """An odd function by pieces: f(j w) and polynomials around these places, j < size.
 
+    `move` has the first derivative of f, and half of its second one, as functions of x and f(x).
+    """
 
-def erf_table(dtype: str) -> tuple[float, list[float], list[list[float]]]:
-    """The step w; erf(j w); for each power of h, the coefficients of (erf(j w + h) - erf(j w))/h,
-    or for the first j those of erf(h)/h - 1 with h = |x|."""
-    start, step, *given = erf_places(dtype)
-    width = start + _nearest(dtype, *given) * step
-    rows: list[list[float]] = []
-    for j in range(ERF_SIZE[dtype]):
-        near = j <= ERF_NEAR[dtype]
+    f: Callable[[Any], Any]
+    move: tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]
+    dtype: str
+    size: int
+    terms: int
+    start: float
+    near: int
+
+    def width(self) -> Any:
+        """The step between places, near `start`."""
+        step = mp.mpf(2) ** (-BITS[self.dtype] + (4 if self.dtype == "f8" else -3))
+        start = mp.nint(mp.mpf(self.start) / step) * step
+        exact, first, second = list[Any](), list[Any](), list[Any]()
+        for j in range(self.near + 1, self.size):
+            x, y = j * start, self.f(j * start)
+            unit = _unit(y, self.dtype)
+            exact.append(y / unit)
+            first.append(self.move[0](x, y) * j * step / unit)
+            second.append(self.move[1](x, y) * (j * step) ** 2 / unit)
+        return start + _nearest(self.dtype, exact, first, second) * step
+
+    def piece(self, j: int, width: Any) -> list[float]:
+        """Coefficients of (f(j w + h) - f(j w))/h, or for the first j of f(h)/h - 1, h = |x|."""
+        near = j <= self.near
         c = mp.mpf(0) if near else j * width
         low, high = max((j - mp.mpf("0.505")) * width, 0) - c, (j + mp.mpf("0.505")) * width - c
 
-        def quotient(h: Any, c: Any = c, one: int = int(near)) -> Any:
+        def quotient(h: Any) -> Any:
             h = h or _NEAR_0
-            return (mp.erf(c + h) - mp.erf(c)) / h - one
+            return (self.f(c + h) - self.f(c)) / h - int(near)
 
-        def weight(h: Any, c: Any = c) -> Any:
-            return (h or _NEAR_0) / mp.erf(c + (h or _NEAR_0))
+        def weight(h: Any) -> Any:
+            return (h or _NEAR_0) / self.f(c + (h or _NEAR_0))
 
-        found, _ = fit(quotient, ERF_TERMS[dtype], low, high, weight, dtype)
-        rows.append(found)
-    table = [rounded(mp.erf(j * width), dtype) for j in range(ERF_SIZE[dtype])]
-    return float(width), table, [list(column) for column in zip(*rows, strict=True)]
+        return fit(quotient, self.terms, low, high, weight, self.dtype)[0]
+
+    def table(self) -> tuple[float, list[float], list[list[float]]]:
+        """The step w, all f(j w), and the coefficients of each power of h."""
+        width = self.width()
+        pieces = [self.piece(j, width) for j in range(self.size)]
+        places = [rounded(self.f(j * width), self.dtype) for j in range(self.size)]
+        return float(width), places, [list(column) for column in zip(*pieces, strict=True)]
+
+
+def _normal(x: Any, _: Any) -> Any:
+    return 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)
+
+
+def erf_table(dtype: str) -> tuple[float, list[float], list[list[float]]]:
+    """The table of erf."""
+    numbers = (ERF_SIZE[dtype], ERF_TERMS[dtype], ERF_STEP[dtype], ERF_NEAR[dtype])
+    moves = (_normal, lambda x, y: -x * _normal(x, y))
+    return Places(mp.erf, moves, dtype, *numbers).table()
+
+
+def tanh_table() -> tuple[float, list[float], list[list[float]]]:
+    """The table of tanh in float32."""
+    moves = (lambda _, y: 1 - y * y, lambda _, y: -y * (1 - y * y))
+    return Places(mp.tanh, moves, "f4", TANH_SIZE, TANH_TERMS, TANH_STEP, TANH_NEAR).table()
 
 
 def _text(value: Any, indent: str = "") -> str:
@@ -168,6 +202,8 @@ def main() -> None:
         names = ("EXP", "EXP_TERMS", "EXP2_TERMS", "LOG", "LOG_TERMS")
         for key, value in zip((*names, "ERF_STEP", "ERF", "ERF_TERMS"), made, strict=True):
             print(f"{key}_{name} = {_text(value)}")
+    for key, value in zip(("TANH_STEP", "TANH", "TANH_TERMS"), tanh_table(), strict=True):
+        print(f"{key}_SINGLE = {_text(value)}")
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ..
     ),
     "coth": (
         lambda z: (mp.sqrt(z) * mp.coth(mp.sqrt(z)) - 1) / z,
-        *(_NEAR_0, mp.mpf("0.0655"), lambda z: z, (("f4", 3), ("f8", 6))),
+        *(_NEAR_0, mp.mpf("0.0655"), lambda z: z, (("f8", 6),)),
     ),
     "cbrt": (
         lambda x: x ** (-mp.mpf(1) / 3),

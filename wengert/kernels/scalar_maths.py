@@ -1,7 +1,7 @@
 """Maths functions in code that runs one number at a time.
 
-The expansions of `maths/` are made for vectors: they have no branches and no tables, and give eight
-results in the time of one. In a loop whose turns wait for one another only the time of the one
+The expansions of `maths/` are made for vectors: they have no branches, and give eight results in
+the time of one. In a loop whose turns wait for one another only the time of the one
 counts, and there the C library's functions are two to five times faster for those listed here
 (measured with glibc 2.36; the others are level or slower). They are as accurate.
 """

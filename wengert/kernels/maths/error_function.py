@@ -1,10 +1,4 @@
-"""erf, erfc.
-
-    erf(x) = sign(x) (erf(c) + h P(h)),  c = j w the place next to |x|, h = |x| - c (exact)
-
-with erf(c) and the coefficients of P from tables (benchmarks/maths_tables.py); w is such that all
-erf(c) are nearly exact. For small j this would cancel, and erf(x) = x + x P(|x|) takes its place.
-"""
+"""erf by pieces, erfc from the pieces of exp."""
 
 from __future__ import annotations
 
@@ -13,12 +7,11 @@ from wengert.kernels.maths import tables
 from wengert.kernels.maths.exponential import expm1_reduced, reduce_by_ln2
 from wengert.kernels.maths.formats import (
     Format,
-    as_bits,
     at_most,
     horner,
-    lookup,
     scale,
 )
+from wengert.kernels.maths.pieces import Pieces, piecewise
 
 # erf(x)/x - 1 in x**2; error of erf 2**-25.1 on |x| <= 0.9 and 2**-55.3 on |x| <= 1
 _SMALL_SINGLE = (
@@ -38,24 +31,17 @@ def _erf_small(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     return s.fma(x, p, x)
 
 
-_NEAR_SINGLE, _NEAR_DOUBLE = 4.5, 1.5  # places of which x itself is the first term
+_ERF_SINGLE = Pieces(
+    tables.ERF_STEP_SINGLE, tables.ERF_SINGLE, tables.ERF_TERMS_SINGLE, near=5, end=4.0
+)
+_ERF_DOUBLE = Pieces(
+    tables.ERF_STEP_DOUBLE, tables.ERF_DOUBLE, tables.ERF_TERMS_DOUBLE, near=2, end=5.95
+)
 
 
 def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """erf(j w) + h P_j(h) for |x| = j w + h, |h| <= w/2."""
-    a = at_most(s, s.abs(x), f.pick(4.0, 5.95))
-    width = f.pick(tables.ERF_STEP_SINGLE, tables.ERF_STEP_DOUBLE)
-    t = s.fma(a, 1.0 / width, f.magic)
-    n, bits = s.sub(t, f.magic), as_bits(s, t)
-    near = s.lt(n, f.pick(_NEAR_SINGLE, _NEAR_DOUBLE))
-    h = s.select(near, a, s.fma(n, -width, a))
-    *others, p = (
-        lookup(s, f, row, bits) for row in f.pick(tables.ERF_TERMS_SINGLE, tables.ERF_TERMS_DOUBLE)
-    )
-    for term in reversed(others):
-        p = s.fma(p, h, term)
-    start = lookup(s, f, f.pick(tables.ERF_SINGLE, tables.ERF_DOUBLE), bits)
-    return s.copysign(s.fma(h, p, s.select(near, a, start)), x)
+    """By pieces."""
+    return piecewise(s, x, f.pick(_ERF_SINGLE, _ERF_DOUBLE))
 
 
 # (1 + 2 a) exp(a**2) erfc(a) in q = (a - K) / (a + K): relative error 2**-25.0 with K = 2 on
