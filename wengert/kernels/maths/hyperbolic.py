@@ -31,7 +31,6 @@ _COTH_DOUBLE = (
 )
 _TANH_SHIFT = 0.2375  # of 2|x| / ln(2) before it is rounded
 
-
 _TANH_SINGLE = Pieces(
     tables.TANH_STEP_SINGLE, tables.TANH_SINGLE, tables.TANH_TERMS_SINGLE, near=3, end=9.2
 )

@@ -1,6 +1,12 @@
 """log, log2, log10, log1p.
 
-    x = 2**e m,  m in [sqrt(1/2), sqrt(2)),  f = m - 1 (exact),  log(x) = e ln(2) + log(1 + f)
+log: x = 2**e m with m in [1, 2), 1/c next to 1/m of so few bits that r = m/c - 1 is exact (or
+nearly: no bit more than it can hold), log(x) = e ln(2) + log(c) + log(1 + r), with 1/c and log(c)
+in two parts from tables. P. T. P. Tang, "Table-driven implementation of the logarithm function in
+IEEE floating-point arithmetic", ACM TOMS 16 (1990).
+
+The others: x = 2**e m,  m in [sqrt(1/2), sqrt(2)),  f = m - 1 (exact),
+log(x) = e ln(2) + log(1 + f).
 
 float32: log(1 + f) = f - f**2/2 + f**3 P(f). float64: with s = f / (2 + f),
 log(1 + f) = f - (f**2/2 - s (f**2/2 + R)), R = s**2 R(s**2), where the leading term of the error is
