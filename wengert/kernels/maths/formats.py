@@ -1,8 +1,8 @@
 """Floating-point formats, and the few bit tricks that every expansion is made of.
 
 All tricks stay in vector registers on AVX2: no conversion between float64 and int64, no integer
-division, no arithmetic 64-bit shift (shifts are done on unsigned integers). But tables are read from
-memory there, one lane at a time.
+division, no arithmetic 64-bit shift (shifts are done on unsigned integers). But tables are read
+from memory there, one lane at a time.
 """
 
 from __future__ import annotations
