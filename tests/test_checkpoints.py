@@ -111,6 +111,38 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert files(tmp_path / "fit") == []
 
 
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "step-000000000007.4242.partial").write_bytes(b"half of")
+    train.save(tmp_path, 8, TREE, {})
+    assert files(tmp_path) == ["step-000000000008.checkpoint"]
+
+
+def test_a_run_from_the_start_in_the_folder_of_a_longer_one(tmp_path: Path) -> None:
+    """It is the new one that is gone on with."""
+
+    def fitted(rate: float, **options: Any) -> Any:
+        return wg.fit(
+            lambda p: p**2,
+            1.0,
+            lambda epoch: [()] * 4,
+            wg.optim.sgd(rate),
+            checkpoint=tmp_path,
+            checkpoint_every=1,
+            **options,
+        )
+
+    fitted(0.1, epochs=2)
+    again = fitted(0.2, epochs=2, resume=False, callback=lambda fit: fit.step == 3)
+    assert files(tmp_path) == ["step-000000000002.checkpoint", "step-000000000003.checkpoint"]
+    assert fitted(0.2, epochs=2).history.loss[:3] == again.history.loss
+
+
+def test_a_place_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="no folder .*file"):
+        wg.fit(lambda p: p**2, 1.0, [()], wg.optim.sgd(0.1), checkpoint=tmp_path / "file")
+
+
 SCRIPT = """
 import sys, time
 import numpy as np

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import ArgumentError, InputTypeError, ShapeError, TrainingError
-from wengert.train import Reason, source
+from wengert.train import Options, Reason, source
 from wengert.train.interrupts import Interrupts
 
 RNG = np.random.default_rng(3)
@@ -382,3 +385,19 @@ def test_bad_input() -> None:
         wg.fit(loss, START, None, SGD)
     with pytest.raises(ArgumentError, match="epochs cannot be -1"):
         wg.fit(loss, START, (X, Y), SGD, epochs=-1)
+    with pytest.raises(ArgumentError, match="cannot be called 'loss'"):
+        wg.fit(loss, START, (X, Y), SGD, metrics={"loss": distance})
+
+
+@pytest.mark.parametrize("name", ["patience", "validate_every", "checkpoint_every"])
+def test_counts_that_are_nothing(name: str) -> None:
+    given: Any = {name: 0}
+    with pytest.raises(ArgumentError, match=f"{name} cannot be 0"):
+        wg.fit(loss, START, (X, Y), SGD, **given)
+
+
+def test_options_are_the_arguments() -> None:
+    names = list(inspect.signature(wg.fit).parameters)
+    assert names == [field.name for field in dataclasses.fields(Options)]
+    documented = re.findall(r"^ *- ([\w, ]+):", Options.__doc__ or "", re.MULTILINE)
+    assert sorted(names) == sorted(", ".join(documented).split(", "))

@@ -6,6 +6,7 @@ from wengert.train.batches import source
 from wengert.train.checkpoint import Checkpoint, load, save
 from wengert.train.fit import fit
 from wengert.train.history import Fit, History, Reason
+from wengert.train.options import Options
 from wengert.train.progress import plot
 from wengert.train.step import make_evaluation, make_step
 
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "Fit",
     "History",
+    "Options",
     "Reason",
     "fit",
     "load",

@@ -23,12 +23,19 @@ class Source:
     """Where batches come from: `epoch(number, skip)` begins an epoch after `skip` batches.
 
     `length` is the number of batches in an epoch, where it is known. A source that is `once` has a
-    single epoch, whose batches are taken as they come: nothing is skipped.
+    single epoch, whose batches are taken as they come: nothing is skipped. `rows` is how many rows
+    of arrays batches are drawn from, which then follow from the arguments alone.
     """
 
     epoch: Callable[[int, int], Iterator[Batch]]
     length: int | None = None
     once: bool = False
+    rows: int | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether batches are drawn from arrays."""
+        return self.rows is not None
 
 
 def source(
@@ -106,7 +113,7 @@ def _of_arrays(data: Any, batch_size: int, shuffle: bool, seed: int, drop_last: 
             chosen = part if order is None else order[part]
             yield as_arguments(tree_map(lambda x, c=chosen: _array(x)[c], data))
 
-    return Source(epoch, length)
+    return Source(epoch, length, rows=count)
 
 
 def _array(x: Any) -> Any:

@@ -19,12 +19,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from wengert.api.arguments import fail
 from wengert.errors import CheckpointError
 from wengert.ir.floats import dtype_of, written
 from wengert.tracer.pytree import flatten, paths
 
 MAGIC = b"wengert checkpoint 1\n"
-PREFIX, SUFFIX = "step-", ".checkpoint"
+PREFIX, SUFFIX, PARTIAL = "step-", ".checkpoint", ".partial"
 DIGEST = hashlib.sha256().digest_size
 KEPT = 2
 
@@ -42,12 +43,32 @@ def save(folder: str | Path, step: int, tree: Any, facts: dict[str, Any], keep: 
     """Writes the checkpoint of a step, atomically, and removes all but the last `keep`.
 
     `tree` is a pytree of arrays, which are read back bit by bit. Raises OSError if the file cannot
-    be written (a full disk); then all earlier checkpoints are still there.
+    be written (a full disk); then all earlier checkpoints are still there. Those of later steps are
+    removed, too: they are of a run that was given up.
     """
+    written_to = write(folder, step, tree, facts)
+    prune(folder, step, keep)
+    return written_to
+
+
+def prepare(folder: Path) -> None:
+    """Makes the folder; raises CheckpointError where there can be none, before anything is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        fail(
+            CheckpointError(
+                f"there can be no folder {folder} for checkpoints ({fault}); name another one"
+            )
+        )
+
+
+def write(folder: str | Path, step: int, tree: Any, facts: dict[str, Any]) -> Path:
+    """`save`, without removing any others."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     final = _place(place, step)
-    temporary = final.with_suffix(f".{os.getpid()}.partial")
+    temporary = final.with_suffix(f".{os.getpid()}{PARTIAL}")
     try:
         with temporary.open("wb") as file:
             _write(file, tree, {"step": step, "facts": facts})
@@ -59,17 +80,31 @@ def save(folder: str | Path, step: int, tree: Any, facts: dict[str, Any], keep: 
             temporary.unlink(missing_ok=True)
         raise
     _force(place)
-    for old in _files(place)[max(keep, 1) :]:
-        with contextlib.suppress(OSError):
-            old.unlink()
     return final
+
+
+def prune(folder: str | Path, step: int, keep: int = KEPT) -> None:
+    """Removes all but the last `keep` up to a step, which was written, and what was cut short."""
+    place = Path(folder)
+    newest = _place(place, step)
+    files = _files(place)
+    later = [path for path in files if path > newest]
+    torn = place.glob(f"{PREFIX}*{PARTIAL}")  # by processes that were killed
+    for path in (*later, *files[len(later) + max(keep, 1) :], *torn):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def discard(folder: str | Path, step: int) -> None:
     """Removes the checkpoint of a step, if there is one and another is there to go back to."""
-    files = _files(Path(folder))
-    if len(files) > 1:
-        _place(Path(folder), step).unlink(missing_ok=True)
+    if len(_files(Path(folder))) > 1:
+        remove(folder, step)
+
+
+def remove(folder: str | Path, step: int) -> None:
+    """Removes the checkpoint of a step, if there is one."""
+    with contextlib.suppress(OSError):
+        _place(Path(folder), step).unlink()
 
 
 def _place(folder: Path, step: int) -> Path:
@@ -107,14 +142,14 @@ def _bytes(array: np.ndarray[Any, Any]) -> Any:
 def load(folder: str | Path, like: Any, newest: int | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole, with the structure of `like`; None if there is none.
 
-    Those after step number `newest` are passed over, and it must be there then, if it is not -1.
+    Those after step number `newest` are passed over.
 
     Warns of each damaged one that is passed over. Raises CheckpointError if all are damaged, or if
     the checkpoint's arrays are not those of `like` by path, dtype or shape.
     """
     files = _files(Path(folder))
     if newest is not None:
-        files = [_place(Path(folder), newest)] if newest >= 0 else []
+        files = [path for path in files if path <= _place(Path(folder), newest)]
     for path in files:
         try:
             found = _read(path)

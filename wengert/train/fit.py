@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wengert.api.arguments import fail, require_callable
-from wengert.errors import ArgumentError
 from wengert.optim.optimizer import Optimizer, arrays
-from wengert.train.batches import Source, is_data, source
+from wengert.train.batches import source
+from wengert.train.checkpoint import prepare
 from wengert.train.history import Fit, Position
+from wengert.train.options import Options
 from wengert.train.precision import is_scaled, with_scale
 from wengert.train.processes import Alone, together
 from wengert.train.progress import plot, shown
@@ -48,107 +48,74 @@ def fit(
 ) -> Fit:
     """Trains `params`, a pytree of floats, to lower `loss(params, *batch)`; see docs/fit.md.
 
-    `batches` are arrays (a tuple of inputs and targets, say) from which batches of `batch_size`
-    rows are drawn, shuffled by `seed` and epoch; or an iterable of batches; or a function from the
-    number of an epoch to an iterable; or an iterator, which may never end. Training ends after
-    `epochs` (one, if nothing else is said) or `steps`, whatever comes first.
-
-    With a `key` (an integer or a random key), the loss gets a key of its own for each step as its
-    keyword argument `key`, and None for validation. `metrics` are functions like the loss by name.
-    `validation` is data like `batches`, evaluated at the end of each epoch or, as is all that is
-    said of epochs here, every `validate_every` steps. With `patience`, training ends after so many
-    epochs in which the loss of the validation (without one, the mean loss) has not fallen by more
-    than `min_delta`, and the best parameters are the result.
-
-    `checkpoint` is a folder: everything is saved there after each epoch or every
-    `checkpoint_every` steps, and at the end. If it has a checkpoint, training goes on from there
-    (`resume`), to the same bits as if it had not been interrupted. `callback(fit)` is called after
-    each step and may return True to stop. With `precision=wg.bfloat16` or `np.float16` the loss is
-    computed in it, and parameters and updates keep their dtype; in float16 gradients are scaled
-    against underflow.
-    `value_and_grad` replaces `wg.value_and_grad`.
-
-    With `distributed`, all processes of `wg.distributed.init()` train the same parameters: each
-    takes its part of the rows of every batch that is drawn from arrays (other batches are its own),
-    and gradients, losses and metrics are means over the rows of all. `checkpoint` then has a folder
-    for each process.
-
-    A loss that is not finite ends training with the last parameters whose loss was, and an
-    interrupt from the keyboard with what there is. An exception of the batches' becomes a
-    TrainingError whose `result` is what there is. In all cases the checkpoints stay good.
+    `batches` are arrays, from which `batch_size` rows are drawn at a time; or an iterable, or a
+    function from an epoch's number to one; or an iterator. Training ends after `epochs` (one, if
+    nothing is said) or `steps`; after `patience` epochs whose loss on `validation` did not fall by
+    `min_delta` (the result is the best epoch's); when `callback(fit)` returns True, on an interrupt
+    from the keyboard, or with the last good parameters when the loss is not finite. The folder
+    `checkpoint` has what is needed to go on (`resume`) to the same bits. wg.train.Options has each
+    argument in a line.
 
     Raises ArgumentError and InputTypeError for arguments that cannot be used, CheckpointError for a
-    folder with checkpoints of another model.
+    folder with checkpoints of another model, TrainingError (with the `result` so far) if the
+    batches raise an exception.
     """
-    require_callable("fit", loss)
-    who = together() if distributed else Alone()
-    drawn = _source(who, batches, batch_size, shuffle, seed, drop_last)
-    _check(drawn, epochs, steps, optimizer)
+    return trained(Options(**locals()))
+
+
+def trained(told: Options) -> Fit:
+    """What `fit` does."""
+    told.check()
+    who = together() if told.distributed else Alone()
+    trainer = _trainer(told, who)
+    if trainer.folder is not None:
+        prepare(trainer.folder)
+    if told.resume:
+        trainer.restore()
+    show = shown(told.progress if who.shows else False, trainer.total(), trainer.at.step)
+    try:
+        found = trainer.run(show)
+    finally:
+        show.close()
+    if told.plot_to is not None and who.shows:
+        plot(found.history, told.plot_to)
+    return found
+
+
+def _trainer(told: Options, who: Alone) -> Trainer:
+    """Everything at its start, the same in all processes."""
+    drawn = source(told.batches, told.batch_size, told.shuffle, told.seed, told.drop_last)
     judges = None
-    if validation is not None:
-        judges = _source(who, validation, batch_size, False, seed)
-    if judges is not None and judges.once:
-        fail(ArgumentError("validation is read again and again; an iterator is read only once"))
-    measures = who.measures(metrics or {})
-    differentiate = value_and_grad or who.value_and_grad
-    start = arrays(params)
-    who.check(start)
-    initial = optimizer.init(start)
-    trainer = Trainer(
-        step=make_step(loss, optimizer, differentiate, measures, who.key(key), precision),
-        evaluate=make_evaluation(who.loss(loss), measures, key),
+    if told.validation is not None:
+        judges = source(told.validation, told.batch_size, False, told.seed)
+    told.check_sources(drawn, judges)
+    start = arrays(told.params)
+    who.check(start, told.shared(drawn, judges))
+    initial = told.optimizer.init(start)
+    return Trainer(
+        told=told,
+        step=_step(told, who),
+        evaluate=make_evaluation(who.loss(told.loss), who.measures(told.metrics or {}), told.key),
         source=drawn,
         validation=judges,
-        epochs=1 if epochs is None and steps is None else epochs,
-        steps=steps,
-        validate_every=validate_every,
-        patience=patience,
-        min_delta=min_delta,
-        callback=callback,
-        folder=None if checkpoint is None else who.folder(Path(checkpoint)),
-        checkpoint_every=checkpoint_every,
+        folder=None if told.checkpoint is None else who.folder(Path(told.checkpoint)),
+        stores=who.anyone(told.checkpoint is not None),
+        asks=who.anyone(told.callback is not None),
         params=start,
-        state=with_scale(initial) if is_scaled(precision) else initial,
+        state=with_scale(initial) if is_scaled(told.precision) else initial,
         best=start,
         good=start,
         at=Position(),
         who=who,
     )
-    if resume:
-        trainer.restore()
-    show = shown(progress if who.shows else False, trainer.total(), trainer.at.step)
-    try:
-        found = trainer.run(show)
-    finally:
-        show.close()
-    if plot_to is not None and who.shows:
-        plot(found.history, plot_to)
-    return found
 
 
-def _source(
-    who: Alone, batches: Any, batch_size: int, shuffle: bool, seed: int, drop_last: bool = False
-) -> Source:
-    """Where batches come from: the rows of this process where they are drawn from arrays."""
-    found = source(batches, batch_size, shuffle, seed, drop_last)
-    return who.shard(found) if is_data(batches) else found
-
-
-def _check(drawn: Source, epochs: int | None, steps: int | None, optimizer: Any) -> None:
-    if not isinstance(optimizer, Optimizer):
-        fail(
-            ArgumentError(
-                f"fit takes an optimiser of wg.optim, wg.optim.adam(1e-3) say, and got "
-                f"{type(optimizer).__name__}"
-            )
-        )
-    for name, count in (("epochs", epochs), ("steps", steps)):
-        if count is not None and count < 0:
-            fail(ArgumentError(f"{name} cannot be {count}"))
-    if drawn.once and epochs is not None and epochs > 1:
-        fail(
-            ArgumentError(
-                f"an iterator gives its batches once, and {epochs} epochs were asked for; pass a "
-                "list, arrays, or a function from the number of an epoch to its batches"
-            )
-        )
+def _step(told: Options, who: Alone) -> Callable[..., Any]:
+    return make_step(
+        told.loss,
+        told.optimizer,
+        told.value_and_grad or who.value_and_grad,
+        who.measures(told.metrics or {}),
+        who.key(told.key),
+        told.precision,
+    )

@@ -2,13 +2,16 @@
 
 All of them must make the same decisions, or some would wait for ever for others: so a batch is only
 taken if everyone has one, a callback that stops one stops all, and weights, losses and metrics are
-those of all rows. Each process keeps checkpoints of its own (optimiser states may be sharded), and
-all go on from the newest step that all of them have.
+those of all rows. What is the same everywhere is asked only once: that they were told the same, and
+whether anyone has a callback or a folder. Each process keeps checkpoints of its own (optimiser
+states may be sharded), of steps that all could write, and all go on from the newest one that all of
+them have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +23,15 @@ from wengert.distributed.collectives import pmax, pmin, psum, rank
 from wengert.distributed.collectives import size as processes
 from wengert.distributed.parallel import check_equal, mean
 from wengert.distributed.parallel import value_and_grad as mean_value_and_grad
+from wengert.errors import DistributedError
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
 from wengert.tracer.pytree import tree_map
 from wengert.train.batches import Batch, Source, size
 from wengert.train.step import Loss, Metrics
+
+Weighted = tuple[Batch, float]
+"""A batch, and how many rows it has in all processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +40,21 @@ class Alone:
 
     shows: bool = True
 
-    def weight(self, batch: Batch) -> float:
-        """How many rows a batch has."""
-        return size(batch)
+    def batches(self, given: Source, epoch: int, skip: int) -> Iterator[Weighted]:
+        """The batches of an epoch, as long as everyone has one."""
+        return ((batch, float(size(batch))) for batch in given.epoch(epoch, skip))
 
-    def batches(self, given: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches, as long as everyone has one."""
-        return given
-
-    def stopped(self, here: bool) -> bool:
-        """Whether anyone wants to stop."""
+    def anyone(self, here: bool) -> bool:
+        """Whether it is so in any process; all of them ask."""
         return here
 
     def folder(self, given: Path) -> Path:
         """Where this process keeps its checkpoints."""
         return given
 
-    def common(self, step: int) -> int:
-        """The newest step that all have, given the newest one here; -1 for none."""
-        return step
-
-    def shard(self, found: Source) -> Source:
-        """This process's part of each batch that is drawn from arrays."""
-        return found
+    def common(self, step: int) -> tuple[int, bool]:
+        """The least of all processes' steps, and whether they are all the same."""
+        return step, True
 
     def measures(self, metrics: Metrics) -> Metrics:
         """Metrics over the rows of all processes."""
@@ -74,39 +73,28 @@ class Alone:
         """The transform that gives the mean over all rows, and its gradient."""
         return value_and_grad
 
-    def check(self, tree: Any) -> None:
-        """Raises DistributedError unless all start with the same arrays."""
+    def check(self, tree: Any, told: Mapping[str, Any]) -> None:
+        """Raises DistributedError unless all start with the same arrays and were told the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Together(Alone):
     """Training in all processes of the world."""
 
-    def weight(self, batch: Batch) -> float:
-        return float(psum(np.float64(size(batch))))
+    def batches(self, given: Source, epoch: int, skip: int) -> Iterator[Weighted]:
+        if given.drawn:
+            return ((_own_rows(b), float(size(b))) for b in given.epoch(epoch, skip))
+        return _while_all_have(given.epoch(epoch, skip))
 
-    def batches(self, given: Iterator[Batch]) -> Iterator[Batch]:
-        while True:
-            batch = next(given, None)
-            if not int(pmin(np.int64(batch is not None))):
-                return
-            assert batch is not None
-            yield batch
-
-    def stopped(self, here: bool) -> bool:
-        return bool(int(pmax(np.int64(here))))
+    def anyone(self, here: bool) -> bool:
+        return float(psum(np.float64(here))) > 0
 
     def folder(self, given: Path) -> Path:
         return given / f"process-{rank()}-of-{processes()}"
 
-    def common(self, step: int) -> int:
-        return int(pmin(np.int64(step)))
-
-    def shard(self, found: Source) -> Source:
-        def epoch(number: int, skip: int) -> Iterator[Batch]:
-            return map(_own_rows, found.epoch(number, skip))
-
-        return Source(epoch, found.length, found.once)
+    def common(self, step: int) -> tuple[int, bool]:
+        least, most = int(pmin(np.int64(step))), int(pmax(np.int64(step)))
+        return least, least == most
 
     def measures(self, metrics: Metrics) -> Metrics:
         return {name: mean(metric) for name, metric in metrics.items()}
@@ -123,13 +111,50 @@ class Together(Alone):
     def value_and_grad(self) -> Callable[..., Any]:
         return mean_value_and_grad
 
-    def check(self, tree: Any) -> None:
+    def check(self, tree: Any, told: Mapping[str, Any]) -> None:
+        numbers = np.array([_number(value) for value in told.values()])
+        differ = np.asarray(pmin(numbers)) != np.asarray(pmax(numbers))
+        if differ.any():
+            names = [f"{k} ({told[k]!r} here)" for k, d in zip(told, differ, strict=True) if d]
+            raise DistributedError(
+                f"the processes train together but were told different things: {', '.join(names)} "
+                f"in process {rank()}; call fit with the same in all of them"
+            )
         check_equal(tree)
 
 
 def together() -> Together:
     """Training in all processes; only the first one shows how far it is."""
     return Together(shows=rank() == 0)
+
+
+def _number(value: Any) -> float:
+    """A number that differs where a setting does: of texts, one that is made of their bytes."""
+    if value is None:
+        return -1.5
+    if isinstance(value, str):
+        return float(int.from_bytes(hashlib.sha256(value.encode()).digest()[:6]))
+    return float(value)
+
+
+def _while_all_have(given: Iterator[Batch]) -> Iterator[Weighted]:
+    """Batches that are each process's own, with the rows of all of them.
+
+    Raises DistributedError where those of another process raise, so that nobody waits for it.
+    """
+    while True:
+        try:
+            batch = next(given, None)
+        except Exception:
+            psum(np.array([0.0, 0.0, 1.0]))
+            raise
+        here = [1.0, float(size(batch)), 0.0] if batch is not None else [0.0, 0.0, 0.0]
+        have, rows, failed = psum(np.array(here)).tolist()
+        if failed:
+            raise DistributedError("the batches of another process raised an exception")
+        if batch is None or have < processes():
+            return
+        yield batch, rows
 
 
 def _own_rows(batch: Batch) -> Batch:

@@ -11,7 +11,7 @@ from wengert.capture.convert import convert
 from wengert.optim.optimizer import Optimizer, apply_updates
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
-from wengert.train.batches import Batch, size
+from wengert.train.batches import Batch
 from wengert.train.history import Means
 from wengert.train.precision import is_scaled, low_precision, lowered, scaled_update
 
@@ -76,12 +76,11 @@ def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[.
 def evaluated(
     evaluate: Callable[..., Any],
     params: Any,
-    batches: Iterator[Batch],
-    weight: Callable[[Batch], float] = size,
+    batches: Iterator[tuple[Batch, float]],
 ) -> dict[str, float]:
-    """Means over all batches by their `weight`, with the prefix "val_"."""
+    """Means over all batches by their weights, with the prefix "val_"."""
     means = Means()
-    for batch in batches:
+    for batch, weight in batches:
         found = evaluate(params, batch)
-        means.add({f"val_{k}": float(v) for k, v in found.items()}, weight(batch))
+        means.add({f"val_{k}": float(v) for k, v in found.items()}, weight)
     return means.means()

@@ -14,10 +14,11 @@ import numpy as np
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError, TrainingError
 from wengert.train.batches import Batch, Source
-from wengert.train.checkpoint import discard, load, save
+from wengert.train.checkpoint import Checkpoint, discard, load, prune, remove, write
 from wengert.train.history import Fit, Means, Position, Reason
 from wengert.train.interrupts import Interrupts
-from wengert.train.processes import Alone
+from wengert.train.options import Options
+from wengert.train.processes import Alone, Weighted
 from wengert.train.progress import Quiet
 from wengert.train.step import evaluated
 
@@ -26,18 +27,14 @@ from wengert.train.step import evaluated
 class Trainer:
     """Training: what does not change, the arrays that do, and how far it is."""
 
+    told: Options
     step: Callable[..., Any]
     evaluate: Callable[..., Any]
     source: Source
     validation: Source | None
-    epochs: int | None
-    steps: int | None
-    validate_every: int | None
-    patience: int | None
-    min_delta: float
-    callback: Callable[[Fit], Any] | None
     folder: Path | None
-    checkpoint_every: int | None
+    stores: bool  # whether any process has a folder
+    asks: bool  # whether any process has a callback
     params: Any
     state: Any
     best: Any  # the parameters of the best round
@@ -49,9 +46,10 @@ class Trainer:
 
     def total(self) -> int | None:
         """The number of steps, if it is known."""
-        known = [] if self.steps is None else [self.steps]
-        if self.epochs is not None and self.source.length is not None:
-            known.append(self.epochs * self.source.length)
+        steps, epochs = self.told.steps, self.told.last_epoch
+        known = [] if steps is None else [steps]
+        if epochs is not None and self.source.length is not None:
+            known.append(epochs * self.source.length)
         return min(known, default=None)
 
     def run(self, show: Quiet) -> Fit:
@@ -64,7 +62,7 @@ class Trainer:
         except _Failed as failed:
             raise self.failed(failed.cause) from failed.cause
         except Exception:
-            self.store()
+            self.store(agreed=False)  # it is this process's alone: nobody else would answer
             raise
         if reason is not Reason.DIVERGED:
             self.store()
@@ -73,7 +71,7 @@ class Trainer:
         return self.result(reason)
 
     def failed(self, cause: Exception) -> TrainingError:
-        self.store()
+        self.store(agreed=False)
         error = TrainingError(
             f"the batches raised {cause!r} after step {self.at.step}; the result up to there is in "
             "this error's `result`"
@@ -84,16 +82,16 @@ class Trainer:
 
     def train(self, show: Quiet) -> Reason:
         """Epoch after epoch."""
-        reason = self.too_long()
-        while reason is None and (self.epochs is None or self.at.epoch < self.epochs):
+        reason, epochs = self.too_long(), self.told.last_epoch
+        while reason is None and (epochs is None or self.at.epoch < epochs):
             reason = self.epoch(show)
         return reason or Reason.FINISHED
 
     def epoch(self, show: Quiet) -> Reason | None:
         """The rest of an epoch; a reason if training is to end."""
         before = self.at.step
-        for batch in () if self.done() else self.batches():
-            reason = self.one_step(batch, show)
+        for batch, weight in () if self.done() else self.batches():
+            reason = self.one_step(batch, weight, show)
             if reason is not None:
                 return reason
             if self.done():
@@ -106,36 +104,36 @@ class Trainer:
         with self.interrupts.deferred():
             if over:
                 at.epoch, at.batch = at.epoch + 1, 0
-            if at.round.weight and (self.validate_every is None or self.done()):
+            if at.round.weight and (self.told.validate_every is None or self.done()):
                 reason = self.round_ended(show)
         return reason or (Reason.FINISHED if self.done() or self.source.once else None)
 
     def done(self) -> bool:
-        return self.steps is not None and self.at.step >= self.steps
+        return self.told.steps is not None and self.at.step >= self.told.steps
 
     def too_long(self) -> Reason | None:
         """Whether there was no improvement for too many rounds."""
-        late = self.patience is not None and self.at.waited >= self.patience
+        late = self.told.patience is not None and self.at.waited >= self.told.patience
         return Reason.EARLY if late else None
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Weighted]:
         """The rest of this epoch's batches; an exception of theirs is marked as such."""
         try:
-            yield from self.who.batches(self.source.epoch(self.at.epoch, self.at.batch))
+            yield from self.who.batches(self.source, self.at.epoch, self.at.batch)
         except Exception as fault:
             raise _Failed(fault) from fault
 
-    def one_step(self, batch: Batch, show: Quiet) -> Reason | None:
+    def one_step(self, batch: Batch, weight: float, show: Quiet) -> Reason | None:
         """A step, and what is due after it; a reason if training is to end."""
         with self.interrupts.deferred():
-            reason = self.advance(batch, show)
-        if reason is Reason.DIVERGED:
+            reason = self.advance(batch, weight, show)
+        if reason is Reason.DIVERGED or not self.asks:
             return reason
-        wants = self.callback is not None and self.callback(self.result(Reason.STOPPED)) is True
-        # asked without a callback, too: other processes may have one
-        return reason or (Reason.STOPPED if self.who.stopped(wants) else None)
+        ask = self.told.callback
+        wants = ask is not None and ask(self.result(Reason.STOPPED)) is True
+        return reason or (Reason.STOPPED if self.who.anyone(wants) else None)
 
-    def advance(self, batch: Batch, show: Quiet) -> Reason | None:
+    def advance(self, batch: Batch, weight: float, show: Quiet) -> Reason | None:
         at = self.at
         found = self.step(self.params, self.state, np.int64(at.step), batch)
         value, measured, params, state = found
@@ -146,33 +144,33 @@ class Trainer:
         self.good, self.params, self.state = self.params, params, state
         at.step, at.batch = at.step + 1, at.batch + 1
         at.history.loss.append(loss)
-        at.round.add(
-            {"loss": loss, **{k: float(v) for k, v in measured.items()}}, self.who.weight(batch)
-        )
+        at.round.add({"loss": loss, **{k: float(v) for k, v in measured.items()}}, weight)
         show.step(loss)
-        reason = None
-        if self.validate_every is not None and at.step % self.validate_every == 0:
-            reason = self.round_ended(show)
-        if self.checkpoint_every is not None and at.step % self.checkpoint_every == 0:
+        reason = self.round_ended(show) if self.due(self.told.validate_every) else None
+        if self.due(self.told.checkpoint_every):
             self.store()
         return reason
+
+    def due(self, every: int | None) -> bool:
+        """Whether what is done every so many steps is to be done now."""
+        return every is not None and self.at.step % every == 0
 
     def round_ended(self, show: Quiet) -> Reason | None:
         """Records and judges a round; a reason if training is to end."""
         at = self.at
         record: dict[str, float] = {"epoch": at.epoch, "step": at.step, **at.round.means()}
         if self.validation is not None:
-            judges = self.who.batches(self.validation.epoch(0, 0))
-            record |= evaluated(self.evaluate, self.params, judges, self.who.weight)
+            judges = self.who.batches(self.validation, 0, 0)
+            record |= evaluated(self.evaluate, self.params, judges)
         at.history.rounds.append(record)
         at.round = Means()
         show.note(record)
         judged = record.get("val_loss", record.get("loss", math.inf))
-        if judged < at.best - self.min_delta:
+        if judged < at.best - self.told.min_delta:
             at.best, at.waited, self.best = judged, 0, self.params
         else:
             at.waited += 1
-        if self.checkpoint_every is None:
+        if self.told.checkpoint_every is None:
             self.store()
         return self.too_long()
 
@@ -181,26 +179,50 @@ class Trainer:
     def arrays(self) -> dict[str, Any]:
         return {"params": self.params, "state": self.state, "best": self.best}
 
-    def store(self) -> None:
-        """Writes a checkpoint if there is a folder; a disk that is full is only warned of."""
-        if self.folder is None or self.at.step in (0, self.saved):
+    def store(self, agreed: bool = True) -> None:
+        """Writes a checkpoint if there is a folder; a disk that is full is only warned of.
+
+        What one process cannot write none keeps, if it is `agreed`: the older ones, which all have,
+        must not make room for steps that some lack.
+        """
+        if not self.stores or self.at.step in (0, self.saved):
             return
-        try:
-            save(self.folder, self.at.step, self.arrays(), self.at.facts())
+        fault = self.written()
+        if self.who.anyone(fault is not None) if agreed else fault is not None:
+            self.withdraw(fault)
+        else:
             self.saved = self.at.step
-        except OSError as fault:
-            warnings.warn(
-                f"the checkpoint of step {self.at.step} could not be written to {self.folder}: "
-                f"{fault}; training goes on, and the checkpoints before are as they were",
-                stacklevel=2,
-            )
+            if self.folder is not None:
+                prune(self.folder, self.at.step)
+
+    def written(self) -> OSError | None:
+        """Writes this process's checkpoint; gives what went wrong."""
+        if self.folder is not None:
+            try:
+                write(self.folder, self.at.step, self.arrays(), self.at.facts())
+            except OSError as fault:
+                return fault
+        return None
+
+    def withdraw(self, fault: OSError | None) -> None:
+        """Warns of a checkpoint that could not be written, here or, with None, elsewhere."""
+        where = "by another process" if fault is None else f"to {self.folder}: {fault}"
+        if self.folder is not None:
+            remove(self.folder, self.at.step)
+        warnings.warn(
+            f"the checkpoint of step {self.at.step} could not be written {where}; training goes "
+            "on, and the checkpoints before are as they were",
+            stacklevel=2,
+        )
 
     def restore(self) -> None:
-        """Goes on from the newest good checkpoint, if there is one."""
-        found = None if self.folder is None else load(self.folder, self.arrays())
-        common = self.who.common(-1 if found is None else found.step)
-        if self.folder is not None and found is not None and common != found.step:
-            found = load(self.folder, self.arrays(), common)
+        """Goes on from the newest good checkpoint that all processes have, if there is one."""
+        found = self.newest(None)
+        common, alike = self.who.common(-1 if found is None else found.step)
+        while not alike:
+            if found is not None and found.step != common:
+                found = self.newest(common)
+            common, alike = self.who.common(-1 if found is None else found.step)
         if found is None:
             return
         self.params, self.state, self.best = (found.tree[k] for k in ("params", "state", "best"))
@@ -208,11 +230,15 @@ class Trainer:
         self.at = Position.of(found.facts)
         self.saved = found.step
 
+    def newest(self, limit: int | None) -> Checkpoint | None:
+        """The newest good checkpoint here, not after step `limit`."""
+        return None if self.folder is None else load(self.folder, self.arrays(), limit)
+
     def result(self, reason: Reason) -> Fit:
         params = self.params
         if reason is Reason.DIVERGED:
             params = self.good
-        elif self.patience is not None and reason in (Reason.FINISHED, Reason.EARLY):
+        elif self.told.patience is not None and reason in (Reason.FINISHED, Reason.EARLY):
             params = self.best if math.isfinite(self.at.best) else params
         at = self.at
         return Fit(params, self.state, at.history, at.step, at.epoch, reason, self.message(reason))
@@ -228,7 +254,7 @@ class Trainer:
                 )
             case Reason.EARLY:
                 return (
-                    f"no improvement in {self.patience} rounds; the parameters are those of the "
+                    f"no improvement in {self.told.patience} rounds; the parameters are those of the "
                     f"best one, with {self.at.best:.6g}"
                 )
             case _:

@@ -1,0 +1,117 @@
+"""fit in several processes (here threads): what they agree on, and what only one of them meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert import distributed as dist
+from wengert.errors import DistributedError, TrainingError
+from wengert.train import trainer
+
+RNG = np.random.default_rng(4)
+X, Y = RNG.standard_normal((40, 3)), RNG.standard_normal(40)
+START = {"w": np.zeros(3)}
+
+
+def loss(params: Any, x: Any, y: Any) -> Any:
+    return np.mean((x @ params["w"] - y) ** 2)
+
+
+def fitted(batches: Any = (X, Y), **options: Any) -> Any:
+    given = {"batch_size": 10, "distributed": True, **options}
+    return wg.fit(loss, START, batches, wg.optim.sgd(0.05), **given)
+
+
+def steps(folder: Path, rank: int) -> list[int]:
+    found = (folder / f"process-{rank}-of-2").glob("*.checkpoint")
+    return sorted(int(path.stem.removeprefix("step-")) for path in found)
+
+
+def test_batches_of_each_process_are_weighted_by_their_rows() -> None:
+    """As one process does on both halves; it ends with the shortest."""
+
+    def run() -> Any:
+        halves = [(X[:3], Y[:3]), (X[3:10], Y[3:10])]
+        return fitted([halves[dist.rank()]] * (2 + dist.rank()))
+
+    alone = wg.fit(loss, START, [(X[:10], Y[:10])] * 2, wg.optim.sgd(0.05))
+    for found in dist.simulate(2, run):
+        assert found.step == 2
+        np.testing.assert_allclose(found.params["w"], alone.params["w"])
+        np.testing.assert_allclose(found.history.column("loss"), alone.history.column("loss"))
+
+
+def test_batches_that_raise_in_one_process_end_all() -> None:
+    def batches() -> Iterator[Any]:
+        yield X, Y
+        if dist.rank() == 1:
+            raise OSError("the network is down")
+        yield X, Y
+
+    def run() -> Any:
+        with pytest.raises(TrainingError) as caught:
+            fitted(batches())
+        return str(caught.value), caught.value.result.step
+
+    (other, step), (own, same) = dist.simulate(2, run)
+    assert (step, same) == (1, 1)
+    assert "the batches of another process" in other
+    assert "the network is down" in own
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("epochs", (1, 2)),
+        ("batch_size", (10, 20)),
+        ("validate_every", (None, 3)),
+        ("metrics", ({"a": loss}, {"b": loss})),
+        ("batches", ((X, Y), (X[:30], Y[:30]))),
+        ("batches", ((X, Y), [(X, Y)])),
+    ],
+)
+def test_processes_that_were_told_different_things(name: str, values: Any) -> None:
+    wanted = "rows to draw from" if name == "batches" else name
+    with pytest.raises(DistributedError, match=wanted):
+        dist.simulate(2, lambda: fitted(**{name: values[dist.rank()]}))
+
+
+def test_what_one_cannot_write_none_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a disk is full in one process for a while, all still have a step to go on from."""
+    plain = trainer.write
+
+    def write(folder: Any, step: int, *rest: Any) -> Any:
+        if dist.rank() == 1 and 3 <= step <= 8:
+            raise OSError(28, "No space left on device")
+        return plain(folder, step, *rest)
+
+    monkeypatch.setattr(trainer, "write", write)
+    options: Any = {"epochs": 2, "checkpoint": tmp_path, "checkpoint_every": 1}
+    with pytest.warns(UserWarning, match="by another process|No space left"):
+        (whole, _) = dist.simulate(2, lambda: fitted(**options))
+    assert steps(tmp_path, 0) == steps(tmp_path, 1) == [1, 2]
+    monkeypatch.setattr(trainer, "write", plain)
+    resumed = dist.simulate(2, lambda: fitted(**options))
+    for found in resumed:
+        assert found.history.loss == whole.history.loss
+
+
+@pytest.mark.parametrize("lost", [(0, 8), (1, 4), (0, 4)])
+def test_all_go_on_from_a_step_that_all_have(tmp_path: Path, lost: tuple[int, int]) -> None:
+    options: Any = {"epochs": 2, "checkpoint": tmp_path}
+    (whole, _) = dist.simulate(2, lambda: fitted(**options))
+    assert steps(tmp_path, 0) == [4, 8]
+    rank, step = lost
+    (tmp_path / f"process-{rank}-of-2" / f"step-{step:012d}.checkpoint").unlink()
+    if step == 4:  # and another one that only the other has
+        (tmp_path / f"process-{1 - rank}-of-2" / f"step-{8:012d}.checkpoint").unlink()
+    for found in dist.simulate(2, lambda: fitted(**options)):
+        assert found.history.loss == whole.history.loss
