@@ -18,6 +18,10 @@ from wengert.errors import CompileError, DeviceUnavailableError
 
 FLAGS = ("-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=off")
 SANITIZE = ("-fsanitize=address", "-fno-omit-frame-pointer", "-g")
+KERNELS = ("-nostdinc++", "-nodefaultlibs")
+"""For kernels, which need no C++ library: to read its headers and to search it takes most of g++'s
+time. What the scheduler needs of it is there when they are loaded."""
+LIBRARY = "libstdc++.so.6"
 
 
 @functools.cache
@@ -46,13 +50,20 @@ def _version() -> str:
 def build(source: str, sanitize: bool = False) -> ctypes.CDLL:
     """The library of a text of kernels; kept on disk. Raises CompileError with g++'s message."""
     flags = (*FLAGS, *(SANITIZE if sanitize else ()))
-    key = _digest(source, (TEXT / "shim.h").read_text(), _version(), *flags)
+    key = _digest(source, (TEXT / "shim.h").read_text(), _version(), *flags, *KERNELS)
     folder = config().cache_dir / "host"
     path = folder / f"{key}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _compile(source, path, flags)
+    _standard_library()
     return ctypes.CDLL(str(path))
+
+
+@functools.cache
+def _standard_library() -> ctypes.CDLL:
+    """The C++ library, for all that is loaded after it."""
+    return ctypes.CDLL(LIBRARY, ctypes.RTLD_GLOBAL)
 
 
 def _digest(*parts: str) -> str:
@@ -66,7 +77,8 @@ def _compile(source: str, path: Path, flags: tuple[str, ...]) -> None:
         text, made = Path(folder) / "kernels.cpp", Path(folder) / "kernels.so"
         text.write_text(f'#include "{header.name}"\n{kernels}')
         parts = [str(text), str(header.with_suffix(".o"))]
-        _run([compiler(), *flags, "-I", str(header.parent), *parts, "-o", str(made)])
+        command = [compiler(), *flags, *KERNELS, "-I", str(header.parent), *parts]
+        _run([*command, "-lm", "-o", str(made)])
         os.replace(made, path)
 
 
@@ -76,7 +88,7 @@ def _header(flags: tuple[str, ...]) -> Path:
     Beside it lies what they are linked to, the scheduler of fibers.
     """
     text = "#pragma once\n" + (TEXT / "shim.h").read_text() + shared_text()
-    folder = config().cache_dir / "host" / f"header-{_digest(text, _version(), *flags)}"
+    folder = config().cache_dir / "host" / f"header-{_digest(text, _version(), *flags, *KERNELS)}"
     header = folder / "device.h"
     if not header.with_suffix(".h.gch").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +100,7 @@ def _header(flags: tuple[str, ...]) -> Path:
             scheduler = first.with_suffix(".o")
             once = [compiler(), *plain, "-c", "-DWG_SCHEDULER", "-x", "c++", str(first)]
             _run([*once, "-o", str(scheduler)])
-            _run([compiler(), *plain, "-x", "c++-header", str(first), "-o", str(made)])
+            _run([compiler(), *plain, *KERNELS, "-x", "c++-header", str(first), "-o", str(made)])
             os.replace(scheduler, header.with_suffix(".o"))
             os.replace(first, header)
             os.replace(made, header.with_suffix(".h.gch"))

@@ -5,13 +5,12 @@
 // for one that has ended, or at another barrier, are reported. Kernels without barriers need no
 // fibers: their threads run in a plain loop.
 //
-// The scheduler is compiled once, with WG_SCHEDULER, and linked to all kernels.
+// The scheduler is compiled once, with WG_SCHEDULER, and linked to all kernels. These see headers of
+// C alone, which are a fraction of C++'s to read, so functions of floats have their names with an f.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-using std::isnan;
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
 
 #define WG_DEVICE inline
 #define WG_KERNEL(name, threads) extern "C" void name
@@ -39,7 +38,7 @@ struct Fiber {
 struct Block {
   int index;
   unsigned char* shared;
-  std::vector<Fiber> fibers;
+  Fiber* fibers;  // one for each thread
 };
 
 extern Fiber* running;
@@ -66,6 +65,7 @@ template <class T> static inline T exchange(T value, int mask) {
 #include <cstdlib>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #pragma GCC visibility push(hidden)
 namespace wg_host {
@@ -148,7 +148,7 @@ static bool complain(const char* what, const Block& block, int waiting, int othe
 
 // Opens the barriers of one warp; false after a report.
 static bool open_warp(Block& block, size_t first) {
-  size_t last = first + 32 < block.fibers.size() ? first + 32 : block.fibers.size();
+  size_t last = first + 32 < (size_t)block_threads ? first + 32 : block_threads;
   int waiting = 0, others = 0;
   for (size_t k = first; k < last; ++k) {
     if (block.fibers[k].state == READY) return true;  // not all of them have run yet
@@ -162,7 +162,7 @@ static bool open_warp(Block& block, size_t first) {
 
 static int count(const Block& block, State state) {
   int found = 0;
-  for (const Fiber& fiber : block.fibers) found += fiber.state == state;
+  for (int k = 0; k < block_threads; ++k) found += block.fibers[k].state == state;
   return found;
 }
 
@@ -170,11 +170,11 @@ static int count(const Block& block, State state) {
 static bool open_barriers(std::vector<Block>& blocks) {
   int at_grid = 0, all = 0, done = 0;
   for (Block& block : blocks) {
-    for (size_t first = 0; first < block.fibers.size(); first += 32)
+    for (size_t first = 0; first < (size_t)block_threads; first += 32)
       if (!open_warp(block, first)) return false;
-    int size = (int)block.fibers.size(), waiting = count(block, AT_BLOCK);
+    int size = block_threads, waiting = count(block, AT_BLOCK);
     if (waiting && waiting == size) {
-      for (Fiber& fiber : block.fibers) fiber.state = READY;
+      for (int k = 0; k < block_threads; ++k) block.fibers[k].state = READY;
     } else if (waiting && count(block, READY) == 0) {
       return complain("a barrier of the block", block, waiting, size - waiting);
     }
@@ -184,7 +184,7 @@ static bool open_barriers(std::vector<Block>& blocks) {
   }
   if (at_grid && at_grid == all)
     for (Block& block : blocks)
-      for (Fiber& fiber : block.fibers) fiber.state = READY;
+      for (int k = 0; k < block_threads; ++k) block.fibers[k].state = READY;
   else if (at_grid && at_grid + done == all)
     return complain("a barrier of the grid", blocks[0], at_grid, done);
   return true;
@@ -195,9 +195,9 @@ static bool open_barriers(std::vector<Block>& blocks) {
 static void choose(std::vector<Block>& blocks, std::vector<Fiber*>& order, bool all) {
   order.clear();
   for (Block& block : blocks)
-    for (size_t first = 0; first < block.fibers.size(); first += 32) {
+    for (size_t first = 0; first < (size_t)block_threads; first += 32) {
       if (!all && next_random() % 2) continue;
-      for (size_t k = first; k < first + 32 && k < block.fibers.size(); ++k)
+      for (size_t k = first; k < first + 32 && k < (size_t)block_threads; ++k)
         if (block.fibers[k].state == READY) order.push_back(&block.fibers[k]);
     }
 }
@@ -209,7 +209,7 @@ static bool run(std::vector<Block>& blocks) {
     if (order.empty()) choose(blocks, order, true);
     if (order.empty()) {
       bool over = true;
-      for (Block& block : blocks) over = over && count(block, DONE) == (int)block.fibers.size();
+      for (Block& block : blocks) over = over && count(block, DONE) == block_threads;
       if (over) return true;
       snprintf(report, sizeof(report), "block %d: deadlock", blocks[0].index);
       return false;
@@ -230,6 +230,7 @@ static std::vector<unsigned char> stacks;
 
 static bool run_blocks(int first, int number, int shared_bytes) {
   std::vector<Block> blocks(number);
+  std::vector<Fiber> fibers((size_t)number * block_threads);
   std::vector<unsigned char> shared((size_t)number * shared_bytes + 64, 0xff);
   size_t needed = (size_t)number * block_threads * STACK;
   if (stacks.size() < needed) stacks.resize(needed);
@@ -237,7 +238,7 @@ static bool run_blocks(int first, int number, int shared_bytes) {
   for (int b = 0; b < number; ++b) {
     blocks[b].index = first + b;
     blocks[b].shared = base + (size_t)b * shared_bytes;
-    blocks[b].fibers.resize(block_threads);
+    blocks[b].fibers = fibers.data() + (size_t)b * block_threads;
     for (int t = 0; t < block_threads; ++t) {
       Fiber& fiber = blocks[b].fibers[t];
       fiber.state = READY;
