@@ -142,9 +142,11 @@ def test_a_fault_in_the_text_is_shown() -> None:
 
 
 BEYOND = """
-import ctypes
-import numpy as np
-from test_cuda_shim import KernelSpec, HostDevice, source_text
+import ctypes, os
+del os.environ["LD_PRELOAD"]  # g++ is to run as ever
+from wengert.backends.cuda.device import KernelSpec
+from wengert.backends.cuda.host import HostDevice
+from wengert.backends.cuda.source import source_text
 text = "WG_KERNEL(beyond, 32)(double* x) { x[wg_thread() + 1] = 1.0; }"
 spec = KernelSpec("beyond", 1, 32)
 device = HostDevice(sanitize=True)

@@ -6,6 +6,7 @@ Everything is read with `ast`, so nothing is imported and nothing depends on wha
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -148,14 +149,20 @@ def fault(importer: str, imported: str) -> str | None:
 
 
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text(), str(path)) for name, path in MODULES.items()}
+
+
+@functools.cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(), str(MODULES[name]))
+
+
 PACKAGE_MARKERS = {"", "ir"}  # hold no code below the top, so they have no place in the order
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in PACKAGE_MARKERS])
 def test_import_order(name: str) -> None:
     faults = []
-    for found in imports(TREES[name]):
+    for found in imports(tree(name)):
         if found.module == "wengert" or found.module.startswith("wengert."):
             target = found.module.removeprefix("wengert").removeprefix(".")
             allowed_face = target == "" and group_of(name)[1] in ("cli", "demo", "__main__")
@@ -169,7 +176,7 @@ def test_import_order(name: str) -> None:
 def test_imports_are_absolute_and_at_the_top(name: str) -> None:
     faults = [
         f"line {found.line} imports {found.module}"
-        for found in imports(TREES[name])
+        for found in imports(tree(name))
         if found.module.startswith(".")
         or (found.inside_function and found.module.split(".")[0] == "wengert")
     ]
@@ -181,7 +188,7 @@ def test_engines_stay_in_backends(name: str) -> None:
     banned = PEERS if name.split(".")[0] == "backends" else PEERS + ENGINES
     faults = [
         f"line {found.line} imports {found.module}"
-        for found in imports(TREES[name])
+        for found in imports(tree(name))
         if found.module.split(".")[0] in banned
     ]
     assert not faults, f"wengert.{name}: " + "; ".join(faults)

@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import VerificationError, WengertError, at
 from wengert.ir.floats import kind_of
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, equations
 from wengert.ir.text import eqn_lines
 from wengert.ir.types import Dim, Symbol, is_supported
 
@@ -20,12 +20,23 @@ Symbols = frozenset[Symbol]
 """The loops around an equation, by the symbols of their indices."""
 
 
-def verify(program: Program, symbols: Symbols = frozenset()) -> None:
+Known = frozenset[int]
+"""Equations that were found right before, by their identities."""
+NOTHING: Known = frozenset()
+
+
+def identities(program: Program) -> Known:
+    """The equations of a program that was verified; it must outlive what it is compared with."""
+    return frozenset([id(eqn) for eqn in equations(program)])
+
+
+def verify(program: Program, symbols: Symbols = frozenset(), known: Known = NOTHING) -> None:
     """Raises VerificationError unless `program` keeps every invariant of `ir.program`.
 
     Structure (each value bound once, before it is used), types (what `op.infer` gives is what
     the outputs have), params (those that the op declares, of kinds that can be hashed and
-    printed), dimensions (of the `symbols` in scope), and the same for regions.
+    printed), dimensions (of the `symbols` in scope), and the same for regions. The types of `known`
+    equations are not asked for again: most passes leave most equations as they are.
     """
     bound: set[Var] = set()
     for var in program.inputs:
@@ -35,7 +46,7 @@ def verify(program: Program, symbols: Symbols = frozenset()) -> None:
         bound.add(var)
     for number, eqn in enumerate(program.eqns):
         try:
-            _check_eqn(eqn, bound, symbols)
+            _check_eqn(eqn, bound, symbols, known)
         except WengertError as error:
             fail(program, number, str(error))
         bound.update(eqn.outputs)
@@ -78,7 +89,7 @@ def _is_zero(program: Program, atom: Atom) -> bool:
     )
 
 
-def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols) -> None:
+def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols, known: Known) -> None:
     for number, atom in enumerate(eqn.inputs):
         fault = _atom_fault(atom, bound)
         if fault:
@@ -87,11 +98,13 @@ def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols) -> None:
         if var in bound or eqn.outputs.count(var) > 1:
             raise VerificationError(f"'{eqn.op.name}' binds a value that is bound already")
         _check_dims(f"an output of '{eqn.op.name}'", var.type.shape, symbols)
-    _check_params(eqn, symbols)
-    _check_types(eqn)
+    if eqn.params or eqn.op.params:
+        _check_params(eqn, symbols, known)
+    if id(eqn) not in known:
+        _check_types(eqn)
 
 
-def _check_params(eqn: Eqn, symbols: Symbols) -> None:
+def _check_params(eqn: Eqn, symbols: Symbols, known: Known) -> None:
     if set(eqn.params) | eqn.op.optional != set(eqn.op.params):
         raise VerificationError(
             f"'{eqn.op.name}' has params {sorted(eqn.params)}, but declares {sorted(eqn.op.params)}"
@@ -100,28 +113,43 @@ def _check_params(eqn: Eqn, symbols: Symbols) -> None:
     if len(inner) == len(symbols) and any(isinstance(v, Symbol) for v in eqn.params.values()):
         raise VerificationError(f"'{eqn.op.name}' binds the symbol of a loop around it")
     for name, value in eqn.params.items():
-        _check_param(f"param '{name}' of '{eqn.op.name}'", value, inner)
+        fault = _param_fault(value, inner, known)
+        if fault:
+            raise VerificationError(f"param '{name}' of '{eqn.op.name}' {fault}")
 
 
 def _check_dims(what: str, dims: tuple[int, ...], symbols: Symbols) -> None:
     for dim in dims:
-        if isinstance(dim, Dim) and not symbols.issuperset([s for s, _ in dim.terms]):
-            raise VerificationError(f"{what} has a dimension of a loop that is not around it")
+        if isinstance(dim, Dim) and not _in_scope(dim, symbols):
+            raise VerificationError(f"{what} {_STRAY}")
 
 
-def _check_param(what: str, value: Any, symbols: Symbols) -> None:
+_STRAY = "has a dimension of a loop that is not around it"
+_PLAIN = frozenset((int, str, bool, float, type(None)))
+
+
+def _in_scope(dim: Dim, symbols: Symbols) -> bool:
+    return symbols.issuperset([s for s, _ in dim.terms])
+
+
+def _param_fault(value: Any, symbols: Symbols, known: Known) -> str | None:
+    """What is wrong with a param, or with a region in it."""
+    if type(value) in _PLAIN:
+        return None
     if isinstance(value, Program):
-        verify(value, symbols)
+        verify(value, symbols, known)
     elif isinstance(value, tuple):
         for item in cast(tuple[Any, ...], value):
-            _check_param(what, item, symbols)
+            fault = _param_fault(item, symbols, known)
+            if fault:
+                return fault
     elif isinstance(value, Dim):
-        _check_dims(what, (value,), symbols)
+        return None if _in_scope(value, symbols) else _STRAY
     elif isinstance(value, np.ndarray):
-        if value.flags.writeable:
-            raise VerificationError(f"{what} is an array that can still be changed")
+        return "is an array that can still be changed" if value.flags.writeable else None
     elif type(value).__hash__ is None:
-        raise VerificationError(f"{what} is a {type(value).__name__}, which cannot be hashed")
+        return f"is a {type(value).__name__}, which cannot be hashed"
+    return None
 
 
 def _check_types(eqn: Eqn) -> None:

@@ -21,7 +21,7 @@ from wengert.ir.passes.sink import sink
 from wengert.ir.program import Program
 from wengert.ir.text import to_text
 from wengert.ir.transforms.cse import cse
-from wengert.ir.verify import verify
+from wengert.ir.verify import NOTHING, Known, identities, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class Pass:
         sizes = f"{len(program.eqns)} -> {len(result.eqns)} equations"
         note(2, f"pass {self.name}: {sizes} in {spent * 1e3:.2f} ms")
         if config().verify and result is not program:
-            _verify_after(self.name, result)
+            _verify_after(self.name, result, identities(program))
         if dumping():
             dump(self.name, "ir", lambda: to_text(result, locations=True))
         return result
 
 
-def _verify_after(name: str, program: Program) -> None:
+def _verify_after(name: str, program: Program, known: Known = NOTHING) -> None:
     try:
-        verify(program)
+        verify(program, known=known)
     except VerificationError as error:
         raise VerificationError(f"after pass '{name}': {error}") from error
 
