@@ -1,9 +1,9 @@
 """The sum of one array of each process of a machine, through memory that they share, in LLVM text.
 
 An array goes in blocks, each in three steps that overlap with those of the next blocks: a process
-puts its block into its slot of the shared memory, adds up its own part of the block of all (in the
-order of ranks, so all get the same bits, in every run), and takes the other parts from where their
-owners have put them. This is a reduce-scatter and an all-gather (R. Thakur, R. Rabenseifner,
+puts the others' parts of its block into its slot of the shared memory, adds up its own part of all there
+(in the order of ranks, so all get the same bits, in every run), and takes the other parts from
+where their owners have added them up. This is a reduce-scatter and an all-gather (R. Thakur, R. Rabenseifner,
 W. Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19, 2005), whose
 messages are reads of another process's slot.
 
@@ -99,25 +99,39 @@ class _Sum:
         f.line("ret i64 %blocks")
 
     def _stage(self, k: str) -> None:
+        """What others add up: the parts before the own one and behind it."""
+        f = self.f
         data, length = self._block(k)
-        self._copy(self._slot("%rank", k), data, length)
+        slot = self._slot("%rank", k)
+        low, count = self._part("%rank", length)
+        high = f.op(f"add nsw i64 {low}, {count}")
+        self._copy(slot, data, low)
+        self._copy(
+            self._at(slot, high), self._at(data, high), f.op(f"sub nsw i64 {length}, {high}")
+        )
         self._count(STAGED, k)
 
     def _sum(self, k: str) -> None:
-        """The own part of a block: in `data`, and from there into the own slot."""
+        """The own part of a block: in the own slot and, with the last rank's, in `data`, too."""
         f = self.f
         self._wait(STAGED, k, 1)
         data, length = self._block(k)
         low, count = self._part("%rank", length)
-        total = self._at(data, low)
-        self._add(
-            total, self._at(self._slot("0", k), low), self._at(self._slot("1", k), low), count
-        )
-        others = f.op("sub nsw i64 %size, 2")
+        own, total = self._at(data, low), self._at(self._slot("%rank", k), low)
+
+        def given(rank: str) -> str:
+            there = self._at(self._slot(rank, k), low)
+            here = f.op(f"icmp eq i64 {rank}, %rank")
+            return f.op(f"select i1 {here}, ptr {own}, ptr {there}")
+
+        first, others = given("0"), f.op("sub nsw i64 %size, 2")
         with f.loop(others) as other:
-            source = self._slot(f.op(f"add nsw i64 {other}, 2"), k)
-            self._add(total, total, self._at(source, low), count)
-        self._copy(self._at(self._slot("%rank", k), low), total, count)
+            second = f.op(f"icmp eq i64 {other}, 0")
+            left = f.op(f"select i1 {second}, ptr {first}, ptr {total}")
+            self._add(left, given(f.op(f"add nsw i64 {other}, 1")), count, [total])
+        pair = f.op(f"icmp eq i64 {others}, 0")
+        left = f.op(f"select i1 {pair}, ptr {first}, ptr {total}")
+        self._add(left, given(f.op("sub nsw i64 %size, 1")), count, [total, own])
         self._count(SUMMED, k)
 
     def _take(self, k: str) -> None:
@@ -183,10 +197,18 @@ class _Sum:
             f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)"
         )
 
-    def _add(self, total: str, first: str, second: str, count: str) -> None:
+    def _add(self, left: str, right: str, count: str, sums: list[str]) -> None:
+        """Puts the sum of two arrays, one of which it may replace, into all of `sums`."""
         f = self.f
-        with f.loop(count) as i:
-            left = f.op(f"load {self.kind}, ptr {self._at(first, i)}")
-            right = f.op(f"load {self.kind}, ptr {self._at(second, i)}")
-            added = f.op(f"fadd {self.kind} {left}, {right}")
-            f.line(f"store {self.kind} {added}, ptr {self._at(total, i)}")
+        whole = f.op(f"and i64 {count}, {-ROUND}")
+        with f.loop(whole, ROUND) as i:
+            self._add_at(f"<{ROUND} x {self.kind}>", (left, right), i, sums)
+        with f.loop(f.op(f"sub nsw i64 {count}, {whole}")) as i:
+            self._add_at(self.kind, (left, right), f.op(f"add nsw i64 {whole}, {i}"), sums)
+
+    def _add_at(self, kind: str, pair: tuple[str, str], i: str, sums: list[str]) -> None:
+        f, align = self.f, f"align {self.itemsize}"
+        left, right = (f.op(f"load {kind}, ptr {self._at(x, i)}, {align}") for x in pair)
+        added = f.op(f"fadd {kind} {left}, {right}")
+        for target in sums:
+            f.line(f"store {kind} {added}, ptr {self._at(target, i)}, {align}")
