@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,31 @@ def test_batches_that_raise_in_one_process_end_all() -> None:
     assert "the network is down" in own
 
 
+def test_an_overflow_in_one_process_skips_the_step_in_all() -> None:
+    """Where gradients are not summed up yet when they are looked at."""
+
+    def steep(params: Any, x: Any) -> Any:
+        return np.mean(params["w"] * x)
+
+    def run() -> Any:
+        x = np.full((4, 3), (1.0, 30.0)[dist.rank()], np.float32)
+        return wg.fit(
+            steep,
+            {"w": np.zeros(3, np.float32)},
+            [x] * 6,
+            dist.sharded(wg.optim.sgd(1e-3)),
+            value_and_grad=functools.partial(dist.value_and_grad, reduced=False),
+            precision=np.float16,
+            distributed=True,
+        )
+
+    first, second = dist.simulate(2, run)
+    assert first.state.scale == second.state.scale < 2.0**15
+    np.testing.assert_array_equal(first.params["w"], second.params["w"])
+    skipped = int(np.log2(2.0**15 / first.state.scale))
+    np.testing.assert_allclose(first.params["w"], -1e-3 * 15.5 / 3 * (6 - skipped), rtol=1e-2)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -82,9 +108,7 @@ def test_processes_that_were_told_different_things(name: str, values: Any) -> No
         dist.simulate(2, lambda: fitted(**{name: values[dist.rank()]}))
 
 
-def test_what_one_cannot_write_none_keeps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_cannot_write_none_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a disk is full in one process for a while, all still have a step to go on from."""
     plain = trainer.write
 

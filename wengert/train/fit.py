@@ -118,4 +118,5 @@ def _step(told: Options, who: Alone) -> Callable[..., Any]:
         who.measures(told.metrics or {}),
         who.key(told.key),
         told.precision,
+        who.everywhere,
     )

@@ -69,9 +69,16 @@ def lowered(loss: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
 
 
 def scaled_update(
-    optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Callable[..., Any]
+    optimizer: Optimizer,
+    value_and_grad: Callable[..., Any],
+    loss: Callable[..., Any],
+    everywhere: Callable[[Any], Any],
 ) -> Callable[..., Any]:
-    """(params, state, batch, extra) -> loss, new params, new state, for a `lowered` loss."""
+    """(params, state, batch, extra) -> loss, new params, new state, for a `lowered` loss.
+
+    `everywhere` gives whether something is so in all processes that train together: gradients that
+    are not summed up yet can overflow in one of them alone.
+    """
 
     def update(params: Any, state: Scaled, batch: Any, extra: dict[str, Any]) -> Any:
         def scaled_loss(p: Any, *b: Any, **e: Any) -> Any:
@@ -83,6 +90,7 @@ def scaled_update(
         fine = np.isfinite(product)
         for g in tree_leaves(gradients):
             fine = fine & np.all(np.isfinite(g))
+        fine = everywhere(fine)
         updates, inner = optimizer.update(gradients, state.inner, params, value)
         moved = (apply_updates(params, updates), inner)
         kept = tree_map(lambda new, old: np.where(fine, new, old), moved, (params, state.inner))

@@ -48,6 +48,10 @@ class Alone:
         """Whether it is so in any process; all of them ask."""
         return here
 
+    def everywhere(self, fine: Any) -> Any:
+        """Whether it is so in all processes, in a program."""
+        return fine
+
     def folder(self, given: Path) -> Path:
         """Where this process keeps its checkpoints."""
         return given
@@ -88,6 +92,9 @@ class Together(Alone):
 
     def anyone(self, here: bool) -> bool:
         return float(psum(np.float64(here))) > 0
+
+    def everywhere(self, fine: Any) -> Any:
+        return psum(np.where(fine, 0.0, 1.0)) == 0.0
 
     def folder(self, given: Path) -> Path:
         return given / f"process-{rank()}-of-{processes()}"

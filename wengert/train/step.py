@@ -26,16 +26,19 @@ def make_step(
     metrics: Metrics,
     key: Any = None,
     precision: Any = None,
+    everywhere: Callable[[Any], Any] = lambda fine: fine,
 ) -> Callable[..., Any]:
     """(params, state, count, batch) -> (loss, metrics, new params, new state), compiled.
 
     With a `key`, the loss gets one of its own for each step, as its keyword argument `key`. With a
     `precision`, a float dtype, the loss is computed in it, and the state is a `precision.Scaled` if
-    its gradients are scaled.
+    its gradients are scaled (`precision.scaled_update` has `everywhere`).
     """
     in_it = loss if precision is None else lowered(loss, low_precision(precision))
-    updated = scaled_update if is_scaled(precision) else _update
-    update = updated(optimizer, value_and_grad, in_it)
+    if is_scaled(precision):
+        update = scaled_update(optimizer, value_and_grad, in_it, everywhere)
+    else:
+        update = _update(optimizer, value_and_grad, in_it)
     metrics = {name: convert(metric) for name, metric in metrics.items()}
     base = None if key is None else require_key(key if hasattr(key, "shape") else key_of(key))
 
