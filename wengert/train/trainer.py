@@ -254,8 +254,8 @@ class Trainer:
                 )
             case Reason.EARLY:
                 return (
-                    f"no improvement in {self.told.patience} rounds; the parameters are those of the "
-                    f"best one, with {self.at.best:.6g}"
+                    f"no improvement in {self.told.patience} rounds; the parameters are those of "
+                    f"the best one, with {self.at.best:.6g}"
                 )
             case _:
                 return f"{reason} after {step} steps and {self.at.epoch} epochs"

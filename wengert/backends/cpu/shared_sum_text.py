@@ -1,11 +1,11 @@
 """The sum of one array of each process of a machine, through memory that they share, in LLVM text.
 
 An array goes in blocks, each in three steps that overlap with those of the next blocks: a process
-puts the others' parts of its block into its slot of the shared memory, adds up its own part of all there
-(in the order of ranks, so all get the same bits, in every run), and takes the other parts from
-where their owners have added them up. This is a reduce-scatter and an all-gather (R. Thakur, R. Rabenseifner,
-W. Gropp, "Optimization of collective communication operations in MPICH", IJHPCA 19, 2005), whose
-messages are reads of another process's slot.
+puts the others' parts of its block into its slot of the shared memory, adds up its own part of all
+there (in the order of ranks, so all get the same bits, in every run), and takes the other parts
+from where their owners have added them up. This is a reduce-scatter and an all-gather (R. Thakur,
+R. Rabenseifner, W. Gropp, "Optimization of collective communication operations in MPICH", IJHPCA
+19, 2005), whose messages are reads of another process's slot.
 
 Each process counts, in cells that the others read, the blocks it has staged, summed and taken. The
 counts go on from call to call. `shared_wait_text.py` has the waiting.
