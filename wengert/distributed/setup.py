@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,6 +18,10 @@ from wengert.world import WORLD, Axes, axes, use
 
 STARTED_BY = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "SLURM_PROCID")
 """Variables by which a process knows that an MPI launcher has started it."""
+
+
+READING = 0.3
+"""Seconds for the launcher to read a message: what it has not when a process aborts, it drops."""
 
 
 def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
@@ -94,6 +99,7 @@ def _abort_on_exceptions(comm: Any) -> None:
         else:
             before(kind, error, where)
         sys.stderr.flush()
+        time.sleep(READING)
         comm.Abort(1)
 
     sys.excepthook = hook
