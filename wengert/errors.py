@@ -85,6 +85,10 @@ class MutationError(WengertError, TypeError):
     """An array was to be changed in place that must not change, or not in this way."""
 
 
+class SharedArrayError(MutationError):
+    """An array is used after a change of one that may be the same, as is known only at run time."""
+
+
 class ReadOnlyError(WengertError, ValueError):
     """A read-only array was to be changed in place."""
 

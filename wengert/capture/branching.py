@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.aliases import link_arms
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
 from wengert.capture.undefined import Maybe, Undefined
@@ -16,7 +17,6 @@ from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import checked, lift, wrap
-from wengert.tracer.mutation import join
 from wengert.tracer.pytree import TreeDef, flatten
 from wengert.tracer.stack import Trace, open_trace, opened, user_location
 from wengert.tracer.trace import Abstract
@@ -81,18 +81,24 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
     parent = open_trace()
     parent.builder.location = user_location()
     plans = [_plan(arms, i, labels) for i in range(len(labels.names))]
-    wanted = [leaf for plan in plans for leaf in plan.outputs]
+    wanted, called = _distinct(plans, labels)
     outputs = [
         [value_in(arm.trace, leaf.values[k], leaf.kind.type.dtype) for leaf in wanted]
         for k, arm in enumerate(arms)
     ]
-    found = iter(emit_branch(parent, index, [a.trace for a in arms], outputs))
-    results = [plan.finish(found) for plan in plans]
-    for name, plan, result in zip(labels.names, plans, results, strict=True):
-        for leaf, x in zip(plan.leaves, flatten(result)[0], strict=False):
-            if isinstance(leaf, _Leaf) and isinstance(x, Tracer):
-                join(x, leaf.values, name)
-    return results
+    found = emit_branch(parent, index, [a.trace for a in arms], outputs)
+    made = {leaf.key: wrap(v, leaf.kind.weak) for leaf, v in zip(wanted, found, strict=False)}
+    link_arms(parent, [leaf.values for leaf in wanted], list(made.values()), called)
+    return [plan.finish(made) for plan in plans]
+
+
+def _distinct(plans: Sequence[_Plan], labels: Labels) -> tuple[list[_Leaf], list[str]]:
+    """The leaves that the op has to give, those that are one in every arm once, and names."""
+    found: dict[Any, tuple[_Leaf, str]] = {}
+    for plan, name in zip(plans, labels.names, strict=True):
+        for leaf in plan.outputs:
+            found.setdefault(leaf.key, (leaf, name.strip("'")))
+    return [leaf for leaf, _ in found.values()], [name for _, name in found.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,11 @@ class _Leaf:
 
     values: Sequence[Any]
     kind: Abstract
+
+    @property
+    def key(self) -> Any:
+        """What makes it the same as another one."""
+        return (*map(id, self.values), self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +127,11 @@ class _Plan:
     def outputs(self) -> list[_Leaf]:
         return [x for x in self.leaves if isinstance(x, _Leaf)]
 
-    def finish(self, found: Any) -> Any:
+    def finish(self, made: dict[Any, Tracer]) -> Any:
         if self.tree is None:
             return self.known
         value = self.tree.unflatten(
-            [wrap(next(found), x.kind.weak) if isinstance(x, _Leaf) else x for x in self.leaves]
+            [made[x.key] if isinstance(x, _Leaf) else x for x in self.leaves]
         )
         if self.maybe is None:
             return value

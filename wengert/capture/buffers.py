@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wengert.capture.aliases import Flow, close_turn, link_results, same_arrays, settled
 from wengert.capture.loop_state import LoopState
 from wengert.capture.loop_unstable import Unstable
 from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
-from wengert.ir.program import Var
 from wengert.tracer.array import Tracer
-from wengert.tracer.mutation import join, root, write
-from wengert.tracer.stack import user_location
+from wengert.tracer.mutation import write
+from wengert.tracer.sharing import is_argument
+from wengert.tracer.stack import Trace, user_location
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,28 @@ class Rotation:
     moves: dict[int, int]
     changed: bool
 
+    @property
+    def cycles(self) -> list[list[int]]:
+        """The slots that hand on to one another."""
+        found: list[list[int]] = []
+        for i in self.moves:
+            if not any(i in cycle for cycle in found):
+                found.append(_cycle(self.moves, i))
+        return found
+
 
 def rotation(
     state: LoopState,
-    inputs: Sequence[Value],
+    here: Trace,
+    flow: Flow,
     entered: Sequence[Tracer],
     leaves: Sequence[Any],
     peeled: bool,
+    turns: int | Value | None,
+    *tests: Trace,
 ) -> Rotation:
-    """How the arrays of the state are handed around in a turn.
+    """How the arrays of the state are handed around in a turn; to be called before the loop is
+    part of the program. `turns` is the number of turns, None if that is not known even at run time.
 
     Raises Unstable if an array is changed and then replaced: in the first turn it is one that
     others may hold too, so that turn has to run in Python, and so is an argument that a turn has
@@ -45,23 +59,20 @@ def rotation(
     """
     numbers = {id(t): i for i, t in enumerate(entered)}
     moves = _permutation({i: numbers[id(x)] for i, x in enumerate(leaves) if id(x) in numbers})
-    changed = {
-        i
-        for i, (t, v) in enumerate(zip(entered, inputs, strict=True))
-        if t.latest is None or t.latest.atom is not v.atom
-    }
-    originals = [s.before for s in state.slots]
-    written = entered[0].owner.written if entered else {}
+    originals = state.befores
     for i, before in enumerate(originals):
         if not isinstance(before, Tracer) or not before.mutable:
             continue
         shared = any(before is other for k, other in enumerate(originals) if k != i)
-        if i in changed and (i not in moves or shared):
-            if not peeled or before.base is not None or _is_argument(before):
+        if i in flow.changed and (i not in moves or shared):
+            if not peeled or before.base is not None or is_argument(before):
                 raise Unstable(_replaced(state.slots[i].label))
-        elif id(before) in written:
+        elif id(before) in here.written:
             raise Unstable(_replaced(state.slots[i].label))
-    return Rotation(moves, bool(changed))
+    found = Rotation(moves, bool(flow.changed))
+    close_turn(here, flow, entered, *tests)
+    settled(here, entered, [i for c in found.cycles if is_settled(state, c, turns) for i in c])
+    return found
 
 
 def _permutation(moves: dict[int, int]) -> dict[int, int]:
@@ -87,20 +98,48 @@ def _replaced(label: str) -> Any:
 
 
 def settle_buffers(
+    parent: Trace,
+    state: LoopState,
+    found: Rotation,
+    flow: Flow,
+    after: Sequence[Any],
+    results: Sequence[Tracer],
+    turns: int | Value | None,
+) -> list[Any]:
+    """The results of a loop, with arrays of before it in the place of those that are the same.
+
+    `after` is what a turn leaves in the place of each result.
+    """
+    leaves: list[Any] = list(results)
+    _settle_cycles(state, found, leaves, turns)
+    if state.runs:
+        same_arrays(parent, after, results, leaves)
+    link_results(parent, flow, state.befores, results, leaves, state.labels, state.runs)
+    return leaves
+
+
+def _settle_cycles(
     state: LoopState, found: Rotation, leaves: list[Any], turns: int | Value | None
 ) -> None:
-    """Puts the arrays of before the loop in the place of results that are the same arrays.
-
-    `turns` is the number of turns, or None if that is not known even at run time.
-    """
-    cycles: list[list[int]] = []
-    for i in found.moves:
-        if not any(i in cycle for cycle in cycles):
-            cycles.append(_cycle(found.moves, i))
-    for cycle in cycles:
-        originals = [state.slots[i].before for i in cycle]
-        if all(isinstance(x, Tracer) and x.mutable for x in originals):
+    for cycle in found.cycles:
+        if is_settled(state, cycle, turns):
             _settle(state, cycle, found.changed, leaves, turns)
+        elif found.changed:
+            _refuse_argument(state, cycle)
+
+
+def is_settled(state: LoopState, cycle: list[int], turns: int | Value | None) -> bool:
+    """Whether the arrays of before the loop can be given what the loop has left in them."""
+    originals = [state.slots[i].before for i in cycle]
+    if not all(isinstance(x, Tracer) and x.mutable for x in originals):
+        return False
+    if any(x.type != state.slots[i].kind.type for x, i in zip(originals, cycle, strict=True)):
+        return False
+    if len(cycle) == 1 or isinstance(turns, int):
+        return True
+    if turns is None or len({x.type for x in originals}) > 1:
+        return False
+    return any(map(is_argument, originals))  # of others nobody holds them any more
 
 
 def _settle(
@@ -114,23 +153,20 @@ def _settle(
     originals = [state.slots[i].before for i in cycle]
     results = [leaves[i] for i in cycle]
     size = len(cycle)
-    if any(x.type != y.type for x, y in zip(originals, results, strict=True)):
+    if isinstance(turns, Value) and size > 1:
+        if changed:
+            _share_out(originals, results, turns.max(0).mod(size))
         return
-    if size == 1 or isinstance(turns, int):
-        shift = turns % size if isinstance(turns, int) else 0
-        for p, i in enumerate(cycle):
-            array = originals[(p + shift) % size]
-            if changed:
-                write(array, results[p].value)
-            leaves[i] = array
-        return
-    if not changed:  # which array it is does not show, until one is changed
-        for i in cycle:
-            join(leaves[i], originals, f"'{state.slots[i].label}'")
-        return
-    if all(map(_is_new, originals)):
-        return
-    if turns is None or len({x.type for x in originals}) > 1:
+    shift = turns % size if isinstance(turns, int) else 0
+    for p, i in enumerate(cycle):
+        array = originals[(p + shift) % size]
+        if changed:
+            write(array, results[p].value)
+        leaves[i] = array
+
+
+def _refuse_argument(state: LoopState, cycle: list[int]) -> None:
+    if any(isinstance(x := state.slots[i].before, Tracer) and is_argument(x) for i in cycle):
         raise located(
             CaptureError(
                 f"'{state.slots[cycle[0]].label}' and another array change places in a loop whose "
@@ -138,7 +174,6 @@ def _settle(
             ),
             user_location(),
         )
-    _share_out(originals, results, turns.max(0).mod(size))
 
 
 def _share_out(originals: Sequence[Tracer], results: Sequence[Tracer], phase: Value) -> None:
@@ -160,15 +195,3 @@ def _cycle(moves: dict[int, int], i: int) -> list[int]:
     while moves[found[-1]] != i:
         found.append(moves[found[-1]])
     return found
-
-
-def _is_argument(x: Tracer) -> bool:
-    """Whether the caller of the traced function sees what is done to an array."""
-    whole = root(x)
-    return id(whole) in whole.owner.arguments
-
-
-def _is_new(x: Tracer) -> bool:
-    """Whether an array was made by the traced program rather than given to it."""
-    atom = x.contents().atom if x.base is None else None
-    return isinstance(atom, Var) and x.owner.producer(atom) is not None

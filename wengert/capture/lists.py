@@ -12,6 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from wengert.capture.aliases import (
+    Flow,
+    is_array,
+    is_changed,
+    join,
+    overlap,
+    seen,
+    seen_from,
+)
 from wengert.capture.branching import value_in
 from wengert.capture.forms import stored
 from wengert.capture.info import Info
@@ -23,6 +32,7 @@ from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
+from wengert.tracer.sharing import Arrays, candidates, link, root
 from wengert.tracer.stack import Trace, current, user_location
 from wengert.tracer.trace import Abstract
 from wengert.tracer.views import Window, unread
@@ -39,7 +49,8 @@ class _List:
     values: list[Value] = field(default_factory=list[Value])
     kind: Abstract | None = None
     previous: tuple[Tracer, Value] | None = None
-    stack: list[Value] = field(default_factory=list[Value])
+    same: list[Tracer | None] = field(default_factory=list[Tracer | None])
+    arrays: Arrays = field(default_factory=dict[int, Tracer])
 
 
 class Appending:
@@ -105,6 +116,32 @@ class Appending:
             x.kind = kind
             x.values = [lift(v).to(kind.type.dtype) for v in x.added]
 
+    def follow(self, flow: Flow, entered: Sequence[Tracer], after: Sequence[Any]) -> None:
+        """Finds out which arrays of before the loop the new elements may be.
+
+        Raises Unstable if one of them is changed in a later turn. `after` is what a turn leaves in
+        the state.
+        """
+        assert self.here.parent is not None
+        numbers = {id(t): i for i, t in enumerate(entered)}
+        changed = [x for i, x in enumerate(after) if i in flow.changed]
+        for x in self.lists.values():
+            if x.previous is not None and is_changed(*x.previous):
+                raise Unstable(_changed_later(x.name))
+        for x in self.rows:
+            x.same = [seen(self.here.parent, v) if is_array(v) else None for v in x.added]
+            moving = [v for v, s in zip(x.added, x.same, strict=True) if s is None and is_array(v)]
+            for k, v in enumerate(moving):
+                held = candidates(v)
+                x.arrays.update((i, t) for i, t in held.items() if t.owner is not self.here)
+                for i in held.keys() & numbers.keys():
+                    x.arrays.update(flow.entering[numbers[i]])
+                others = [*changed, *moving[:k]]
+                if any(is_array(y) and overlap(v, y) for y in others):
+                    raise Unstable(_changed_later(x.name))
+            if not x.arrays.keys().isdisjoint(self.here.written):
+                raise Unstable(_changed_later(x.name))
+
     def _uneven(self, x: _List, a: Abstract, b: Abstract) -> CaptureError:
         error = CaptureError(
             f"'{x.name}' is given {a.type} and {b.type} in a compiled loop; what a loop appends "
@@ -146,16 +183,42 @@ class Appending:
                 operands.append(lifted(x.old[-1], x.kind))
         return inputs, outputs, operands
 
-    def close(self, found: Sequence[Value]) -> None:
-        """After the loop, in the enclosing trace: the lists get their new elements."""
-        results = iter(found)
+    def close(
+        self, found: Sequence[Value], after: Sequence[Any] = (), results: Sequence[Any] = ()
+    ) -> None:
+        """After the loop, in the enclosing trace: the lists get their new elements.
+
+        `results` stand for what a turn leaves in the state, `after`.
+        """
+        values = iter(found)
+        stacks: list[tuple[_List, Tracer]] = []
         for x in self.rows:
             assert x.kind is not None
-            stack = wrap(next(results))
+            stack = wrap(next(values))
+            join(stack, seen_from(stack.owner, x.arrays), x.name)
+            stacks.append((x, stack))
             if x.previous is not None:
-                next(results)
-            for row in rows_of(stack, x.kind.weak):
-                append(x.target, row)
+                next(values)
+        for k, (x, stack) in enumerate(stacks):
+            link(stack, [s for y, s in stacks[:k] if _meet(x.added, y.added)], x.name)
+            pairs = zip(after, results, strict=True)
+            link(stack, [root(r) for y, r in pairs if _meet(x.added, [y])], x.name)
+            assert x.kind is not None
+            for j, row in enumerate(rows_of(stack, x.kind.weak)):
+                append(x.target, x.same[j % len(x.same)] or row)
+
+
+def _meet(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
+    return any(is_array(x) and is_array(y) and overlap(x, y) for x in xs for y in ys)
+
+
+def _changed_later(name: str) -> CaptureError:
+    error = CaptureError(
+        f"an element of '{name}' is changed in place in a turn of a compiled loop after it was "
+        "appended to the list; append a copy (x.append(v.copy()))"
+    )
+    located(error, user_location())
+    return error
 
 
 def append(target: Any, value: Any) -> None:
@@ -214,6 +277,7 @@ def rows_of(stack: Tracer, weak: bool) -> list[Tracer]:
     for k in range(n):
         row = unread(stack, Window((k, *(0 for _ in kind)), steps, sizes, axes), kind)
         row.made = bool(kind)
+        row.locked = stack.locked
         row.weak = weak
         found.append(row)
     return found

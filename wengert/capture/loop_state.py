@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.aliases import More, enter_arrays
 from wengert.capture.branching import type_zero, value_in
 from wengert.capture.info import Info
 from wengert.capture.journal import Journal, Location
@@ -101,6 +102,7 @@ class LoopState:
         self.runs = runs  # whether there is at least one turn
         self.rebound = rebound
         self.tentative = False  # Python could run a turn instead
+        self.more = More()
         self.entries: list[Entry] = []
         self.slots: list[Slot] = []
         self.last: list[Slot] = []  # what the last turn leaves in variables without value before
@@ -124,12 +126,23 @@ class LoopState:
         updated = name in self.variables.info.updated and name not in self.rebound
         return updated and isinstance(x, Tracer) and x.mutable
 
+    @property
+    def befores(self) -> list[Any]:
+        """What the slots hold before the loop."""
+        return [s.before for s in self.slots]
+
+    @property
+    def labels(self) -> list[str]:
+        """What to call the slots, and what first gets a value in the loop."""
+        return [s.label for s in (*self.slots, *self.last)]
+
     # a turn
 
     def enter(self, here: Trace, in_turn: bool = True) -> tuple[list[Value], list[Tracer]]:
         """Gives the variables their values at the start of a turn: inputs of the region."""
         values_in = [here.builder.input(s.kind.type) for s in self.slots]
         inputs = [entry(v, s.kind, here) for v, s in zip(values_in, self.slots, strict=True)]
+        enter_arrays(here, self.befores, inputs, self.labels, self.more)
         filled = [None if e.leaves is None else list(e.leaves) for e in self.entries]
         for slot, tracer in zip(self.slots, inputs, strict=True):
             leaves = filled[slot.variable]
@@ -213,15 +226,15 @@ class LoopState:
                 zero = type_zero(kind) if kind.weak else np.zeros(kind.type.shape, kind.type.dtype)
                 self.last.append(Slot(i, j, e.name + labels[j], zero, kind))
 
-    def outputs(self, here: Trace, leaves: Sequence[Any], after: Sequence[Any]) -> list[Value]:
-        """What the region gives for the slots, then for the variables first assigned in it."""
-        found = [
-            value_in(here, x, s.kind.type.dtype) for s, x in zip(self.slots, leaves, strict=True)
-        ]
-        for s in self.last:
-            x = flatten(contents(after[s.variable]))[0][s.leaf]
-            found.append(value_in(here, x, s.kind.type.dtype))
-        return found
+    def results(self, leaves: Sequence[Any], after: Sequence[Any]) -> list[Any]:
+        """What a turn leaves in the slots, then in the variables first assigned in it."""
+        first = [flatten(contents(after[s.variable]))[0][s.leaf] for s in self.last]
+        return [*leaves, *first]
+
+    def outputs(self, here: Trace, results: Sequence[Any]) -> list[Value]:
+        """The same as values of the region."""
+        slots = (*self.slots, *self.last)
+        return [value_in(here, x, s.kind.type.dtype) for s, x in zip(slots, results, strict=True)]
 
     def inputs_of_last(self, here: Trace) -> list[Value]:
         """Inputs that the body does not look at."""

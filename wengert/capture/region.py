@@ -16,6 +16,7 @@ from wengert.ir.op import REGISTRY
 from wengert.ir.program import Atom, Program, Var, can_fail
 from wengert.ir.types import BOOL, INT64, Symbol, TensorType
 from wengert.tracer.array import Tracer
+from wengert.tracer.sharing import pass_on
 from wengert.tracer.stack import Trace
 
 INDEX = TensorType(INT64, ())
@@ -98,6 +99,7 @@ def emit_for(
     given = [parent.read(t) for t in constants]
     carried = [*operands, *(parent.read(t) for t in written)]
     if not carried:
+        pass_on(parent, region)
         return []
     found = parent.builder.emit(
         REGISTRY["for_loop"],
@@ -111,7 +113,7 @@ def emit_for(
             **(params or {}),
         },
     )
-    return _write_back(parent, found, len(operands), written)
+    return _write_back(parent, found, len(operands), written, region)
 
 
 def emit_while(
@@ -142,7 +144,7 @@ def emit_while(
             "consts": len(given),
         },
     )
-    return _write_back(parent, found, len(operands), written)
+    return _write_back(parent, found, len(operands), written, region)
 
 
 def emit_branch(
@@ -161,18 +163,22 @@ def emit_branch(
         exits = _exits(region, written, [by_id[id(t)] for t in written])
         programs.append(_program(region, entries, [*_atoms(outs), *exits]))
     if not outputs[0] and not written:
+        for region in regions:
+            pass_on(parent, region)
         return []
     found = parent.builder.emit(
         REGISTRY["branch"],
         [index, *(parent.read(t) for t in tracers)],
         {"branches": tuple(programs)},
     )
-    return _write_back(parent, found, len(outputs[0]), written)
+    return _write_back(parent, found, len(outputs[0]), written, *regions)
 
 
 def _write_back(
-    parent: Trace, found: list[Value], count: int, written: Sequence[Tracer]
+    parent: Trace, found: list[Value], count: int, written: Sequence[Tracer], *regions: Trace
 ) -> list[Value]:
     for tracer, value in zip(written, found[count:], strict=True):
         parent.write(tracer, value)
+    for region in regions:
+        pass_on(parent, region)
     return found[:count]

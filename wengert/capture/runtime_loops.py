@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from wengert.capture.aliases import Flow, flow_of, to_be_known
 from wengert.capture.branching import value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
@@ -25,6 +26,7 @@ from wengert.capture.sequences import Range, sequence
 from wengert.dump import note
 from wengert.errors import (
     CaptureError,
+    SharedArrayError,
     TracerConversionError,
     UndefinedVariableError,
     WengertError,
@@ -67,6 +69,7 @@ class Turn:
     leaves: list[Any]
     lists: Appending
     stop: Any = None
+    flow: Flow = field(default_factory=lambda: Flow([], [], set(), set()))
 
 
 @dataclass(slots=True)
@@ -145,7 +148,7 @@ def _attempt(loop: For, count: int) -> str:
         return "captured"
     except Plain:
         return "plain"
-    except (Unstable, UndefinedVariableError) as unstable:
+    except (Unstable, UndefinedVariableError, SharedArrayError) as unstable:
         error = unstable.error if isinstance(unstable, Unstable) else unstable
         note(2, f"line {info.line}: {error}")
         if loop.first < MOST_PEELED and loop.stop is None:
@@ -266,7 +269,11 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
             turn.leaves, kinds = state.compare(turn.after)
         except Rebound:
             return None
+        after = state.results(turn.leaves, turn.after)
+        turn.flow = flow_of(turn.trace, state.befores, turn.inputs, turn.entered, after)
         stable = settled(turn.trace, [s.kind for s in state.slots], kinds)
+        turn.lists.follow(turn.flow, turn.entered, after)
+        stable &= not state.more.add(to_be_known(turn.trace, turn.flow, turn.entered))
         for slot, kind in zip(state.slots, kinds, strict=True):
             slot.kind = kind
         if stable:
@@ -305,8 +312,12 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     here = turn.trace
     parent.builder.location = user_location()
     start, stop, down = loop.limits()
-    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=loop.first > 0)
-    outputs = state.outputs(here, turn.leaves, turn.after)
+    first, last = lift(start, INT64), lift(stop, INT64)
+    exact: Any = count - loop.first if count is not None else last - first
+    exact = exact if turn.stop is None else None
+    buffers = rotation(state, here, turn.flow, turn.entered, turn.leaves, loop.first > 0, exact)
+    after = state.results(turn.leaves, turn.after)
+    outputs = state.outputs(here, after)
     inputs = [*turn.inputs, *state.inputs_of_last(here)]
     operands = state.operands()
     if turn.lists.rows:
@@ -317,7 +328,6 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
         outputs += more[1]
         operands += more[2]
     turns = most_turns(start, stop) if count is None else count - loop.first
-    first, last = lift(start, INT64), lift(stop, INT64)
     if isinstance(turn.stop, Tracer):
         found = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
     else:
@@ -326,11 +336,10 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
             start=first, stop=last, symbol=turn.symbol, reverse=down, turns=turns,
         )  # fmt: skip
     width = len(state.slots) + len(state.last)
-    leaves: list[Any] = wrapped(found[:width], [*state.slots, *state.last])
-    exact: Any = count - loop.first if count is not None else last - first
-    settle_buffers(state, buffers, leaves, exact if turn.stop is None else None)
+    results = wrapped(found[:width], [*state.slots, *state.last])
+    leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, exact)
     _finish(loop.variables, state, leaves, turn)
-    turn.lists.close(found[width:])
+    turn.lists.close(found[width:], after, leaves)
 
 
 def _finish(variables: Variables, state: LoopState, leaves: list[Any], turn: Turn) -> None:
@@ -409,7 +418,7 @@ def _try_while(
     """Captures a loop whose condition is concrete so far; gives up quietly."""
     try:
         _capture_while(info, test, body, variables, get, True, peeled, tentative=True)
-    except (Plain, Unstable, UndefinedVariableError):
+    except (Plain, Unstable, UndefinedVariableError, SharedArrayError):
         return False
     except (TypeError, ValueError) as error:
         if not _needs_python(error):
@@ -475,13 +484,15 @@ def _while(
     if journal.places:
         raise CaptureError("the condition of a while loop changes an object")
     parent.builder.location = user_location()
-    buffers = rotation(state, turn.inputs, turn.entered, turn.leaves, peeled=peeled)
-    outputs = state.outputs(turn.trace, turn.leaves, turn.after)
+    here = turn.trace
+    buffers = rotation(state, here, turn.flow, turn.entered, turn.leaves, peeled, None, where)
+    after = state.results(turn.leaves, turn.after)
+    outputs = state.outputs(here, after)
     inputs = [*turn.inputs, *state.inputs_of_last(turn.trace)]
     test_inputs += state.inputs_of_last(where)
     found = emit_while(
-        parent, (where, test_inputs, going), (turn.trace, inputs, outputs), state.operands()
+        parent, (where, test_inputs, going), (here, inputs, outputs), state.operands()
     )
-    leaves: list[Any] = wrapped(found, [*state.slots, *state.last])
-    settle_buffers(state, buffers, leaves, None)
+    results = wrapped(found, [*state.slots, *state.last])
+    leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, None)
     _finish(variables, state, leaves, turn)

@@ -25,6 +25,7 @@ from wengert.errors import (
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, DType, TensorType
 from wengert.tracer import scipy_calls
+from wengert.tracer.sharing import Links, doubts
 from wengert.tracer.stack import Trace, current, leaked, user_location
 
 Array = np.ndarray[Any, Any]
@@ -53,6 +54,7 @@ class Tracer:
     their dtype (NEP 50). `latest` are its contents, which assignments replace. A view has a `base`
     and a `lens` through which it sees that array. `elements` are the numbers of an array made while
     tracing, as long as they are known; `made` marks one that is mutable though it has no axes.
+    `links` has other arrays that it may be, as is known only at run time.
     """
 
     __slots__ = (
@@ -62,6 +64,7 @@ class Tracer:
         "elements",
         "latest",
         "lens",
+        "links",
         "locked",
         "made",
         "owner",
@@ -81,6 +84,7 @@ class Tracer:
         self.locked: bool | str = False
         self.base: Tracer | None = None
         self.lens: Lens | None = None
+        self.links: Links | None = None
         self._seen: Any = None
 
     # contents: see also tracer.mutation and tracer.views
@@ -88,7 +92,7 @@ class Tracer:
     @property
     def value(self) -> Value:
         """The current contents, in the trace that the array belongs to."""
-        if self.base is None and self.latest is not None:
+        if self.base is None and self.latest is not None and self.links is None:
             return self.latest
         return self.owner.read(self)
 
@@ -121,6 +125,8 @@ class Tracer:
         if self.elements is None:
             return None
         trace = current()
+        if self.links is not None and doubts(trace or self.owner, self):
+            return None  # and an error where it is read
         while trace is not None and trace is not self.owner:
             if id(self) in trace.written:
                 return None

@@ -6,7 +6,7 @@ A view has no contents of its own: it is read and written through its base.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import numpy as np
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim, is_supported, type_of
 from wengert.tracer.array import Tracer
-from wengert.tracer.stack import Trace, open_trace
+from wengert.tracer.sharing import is_argument, note_change, root
+from wengert.tracer.stack import Trace, open_trace, user_location
 
 Array = np.ndarray[Any, Any]
 
@@ -59,7 +60,7 @@ def adopt(x: Any) -> Any:
     found.owner, found.type = trace, type_of(elements)
     found.weak, found.made, found.locked = False, True, False
     found.latest, found.elements = None, elements
-    found.base = found.lens = found._seen = None  # pyright: ignore[reportPrivateUsage]
+    found.base = found.lens = found.links = found._seen = None  # pyright: ignore[reportPrivateUsage]
     return found
 
 
@@ -83,28 +84,25 @@ def stripped(x: Any) -> Any:
     return type(x)(map(stripped, x)) if type(x) in (tuple, list) else x
 
 
-def root(tracer: Tracer) -> Tracer:
-    """The array whose elements a view sees."""
-    while tracer.base is not None:
-        tracer = tracer.base
-    return tracer
-
-
-def join(result: Tracer, values: Sequence[Any], name: str) -> None:
-    """Makes the result of a branch read-only if one of the `values` that it may be is an argument.
+def lock_argument(result: Tracer, values: Iterable[Tracer], name: str) -> None:
+    """Makes the result of a loop or branch read-only if it may be an argument.
 
     Its contents are a copy, and the caller, who sees the argument, would miss what is done to it.
     """
-    for x in values:
-        if not (isinstance(x, Tracer) and x.mutable):
-            continue
-        whole = root(x)
-        if id(whole) in whole.owner.arguments:
-            result.locked = (
-                f"{name} may be an argument of the function or another array, by a condition that "
-                "is known only at run time, so it cannot be changed in place; change a copy of it "
-                "(x = x.copy()), or make the condition static (static_argnums)"
-            )
+    if any(map(is_argument, values)):
+        result.locked = (
+            f"'{name}' may be an argument of the function or another array, by a condition or a "
+            "number of turns that is known only at run time, so it cannot be changed in place; "
+            "change a copy of it (x = x.copy()), or make the condition static (static_argnums)"
+        )
+
+
+def set_known(x: Tracer) -> None:
+    """To be called after the record of the elements of `x`, or of its base, was changed."""
+    whole = root(x)
+    whole.latest = None
+    if whole.links is not None:
+        note_change(open_trace(), whole, user_location())
 
 
 def forget(tracer: Tracer) -> None:

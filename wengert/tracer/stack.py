@@ -16,6 +16,7 @@ from wengert.errors import LeakedTracerError, Location, located
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Eqn, Literal, Var
 from wengert.ir.types import Symbol, Terms
+from wengert.tracer import sharing
 
 if TYPE_CHECKING:
     from wengert.tracer.array import Tracer
@@ -35,7 +36,9 @@ class Trace:
     those traces whose elements were known and were used while tracing: if such an array is also in
     `written` and this is the body of a loop, it must be traced again with the elements unknown.
 
-    `arguments` are those of the function, whose callers see what is done to them.
+    `arguments` are those of the function, whose callers see what is done to them, and what stands
+    for them in a loop. `doubtful` are arrays of the traces around this one that are in doubt since
+    an array was changed in it (see `tracer.sharing`).
 
     `symbols` maps the variables of loop indices to what stands for them in shapes, `limits` the
     symbols to the affine forms of their least and greatest values.
@@ -52,6 +55,7 @@ class Trace:
         "captured",
         "checks",
         "constants",
+        "doubtful",
         "limits",
         "name",
         "parent",
@@ -72,6 +76,7 @@ class Trace:
         self.checks: dict[Any, Value] = {}
         self.alive = True
         self.arguments: dict[int, Tracer] = {}
+        self.doubtful: dict[int, tuple[Tracer, sharing.Changes]] = {}
         self._producers: dict[Var, Eqn] = {}
         self._scanned = 0
         self._origins: dict[Var, Tracer] = {}
@@ -90,6 +95,8 @@ class Trace:
         """
         if tracer.base is not None:
             return tracer.viewed(self)
+        if tracer.links is not None:
+            sharing.check(self, tracer)
         if tracer.owner is self:
             return tracer.contents()
         if not tracer.owner.alive or not tracer.owner.encloses(self):
@@ -116,6 +123,8 @@ class Trace:
             self.written[id(tracer)] = (tracer, value)
         else:
             raise leaked(tracer)
+        if tracer.links is not None:
+            sharing.note_change(self, tracer, user_location())
 
     def producer(self, var: Var) -> Eqn | None:
         """The equation of this trace that gives `var`."""

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import MutationError, TracerConversionError, WengertError, located
+from wengert.errors import (
+    MutationError,
+    SharedArrayError,
+    TracerConversionError,
+    WengertError,
+    located,
+)
 from wengert.ir.builder import Value
 from wengert.ir.evaluate import call
 from wengert.ir.passes.cleanup import dce
@@ -163,6 +169,8 @@ def _var(value: Value) -> Var:
 def _output(x: Any, position: int, result: Any, name: str) -> Value:
     try:
         return lift(x)
+    except SharedArrayError:
+        raise
     except WengertError as error:
         path = paths(result)[position]
         error.args = (f"the result{path} of '{name}' is no array: {error}", *error.args[1:])

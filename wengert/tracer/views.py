@@ -324,7 +324,7 @@ def unread(base: Tracer, lens: Lens, shape: Shape) -> Tracer:
     found.type = TensorType(base.dtype, shape)
     found.weak, found.made, found.locked = False, True, False
     found.latest = found.elements = None
-    found.base, found.lens = base, lens
+    found.base, found.lens, found.links = base, lens, None
     found._seen = None  # pyright: ignore[reportPrivateUsage]
     return found
 

@@ -41,7 +41,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.mutation import known, root, write
+from wengert.tracer.mutation import known, root, set_known, write
 from wengert.tracer.stack import current
 from wengert.tracer.tables import method
 from wengert.tracer.views import Window, unread, windowed
@@ -127,7 +127,7 @@ def overwrite(x: Tracer, value: Any, casting: Any = "unsafe", where: Any = None)
     own = _known_for_write(x)
     if own is not None and given.known and (mask is None or mask.known):
         np.copyto(own, given.value, casting="unsafe", where=True if mask is None else mask.value)
-        root(x).latest = None
+        set_known(x)
         return
     whole = fitted(given, x.type.shape, x.dtype)
     if mask is not None:
@@ -186,7 +186,7 @@ def _assign_known(x: Tracer, index: Any, value: Any) -> bool:
             raise OutOfBoundsError(str(error)) from None
         except ValueError as error:
             raise ShapeError(str(error)) from None
-    root(x).latest = None
+    set_known(x)
     return True
 
 
