@@ -71,7 +71,12 @@ def rotation(
             raise Unstable(_replaced(state.slots[i].label))
     found = Rotation(moves, bool(flow.changed))
     close_turn(here, flow, entered, *tests)
-    settled(here, entered, [i for c in found.cycles if is_settled(state, c, turns) for i in c])
+    done = [c for c in found.cycles if is_settled(state, c, turns)]
+    if found.changed:
+        for cycle in found.cycles:
+            if cycle not in done:
+                _refuse_argument(state, cycle)
+    settled(here, entered, [i for cycle in done for i in cycle])
     return found
 
 
@@ -124,8 +129,6 @@ def _settle_cycles(
     for cycle in found.cycles:
         if is_settled(state, cycle, turns):
             _settle(state, cycle, found.changed, leaves, turns)
-        elif found.changed:
-            _refuse_argument(state, cycle)
 
 
 def is_settled(state: LoopState, cycle: list[int], turns: int | Value | None) -> bool:

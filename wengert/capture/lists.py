@@ -205,7 +205,8 @@ class Appending:
             link(stack, [root(r) for y, r in pairs if _meet(x.added, [y])], x.name)
             assert x.kind is not None
             for j, row in enumerate(rows_of(stack, x.kind.weak)):
-                append(x.target, x.same[j % len(x.same)] or row)
+                same = x.same[j % len(x.same)]
+                append(x.target, row if same is None else same)
 
 
 def _meet(xs: Sequence[Any], ys: Sequence[Any]) -> bool:

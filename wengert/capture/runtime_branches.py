@@ -38,7 +38,10 @@ def run_branch(
     variables = Variables(info, get, set_)
     while True:
         before, count = variables.read(), len(variables.places)
-        parts = [_arm(part, variables, before) for part in (other, then)]
+        parts: list[tuple[Arm, dict[int, Growth]]] = []
+        for part in (other, then):
+            if len(variables.places) == count:
+                parts.append(_arm(part, variables, before))
         if len(variables.places) == count:
             break  # otherwise objects are changed: they are variables from now on
     arms = [arm for arm, _ in parts]

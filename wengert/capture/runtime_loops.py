@@ -256,11 +256,11 @@ def _is_plain(turn: Turn, state: LoopState) -> bool:
 def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
     """Traces the body until the kinds of the state are stable; None: begin again."""
     for _ in range(MOST_ATTEMPTS):
-        with journaled() as journal:
-            try:
+        try:
+            with journaled() as journal:
                 turn = _trace_turn(loop, state)
-            finally:
-                loop.variables.write(before)
+        finally:  # the journal gives places back what they held when the turn began
+            loop.variables.write(before)
         if loop.variables.add(journal):
             return None
         if _forgets(turn.trace):
