@@ -422,9 +422,11 @@ def test_recursion_without_end(fun: Any) -> None:
 
 
 ENDLESS = """
-import sys, time
+import signal, sys, time
 import numpy as np
 import wengert as wg
+
+signal.alarm(120)  # if nobody is left to stop it
 
 def f(x):
     y = x[0]

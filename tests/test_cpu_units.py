@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -80,3 +82,16 @@ def test_a_text_that_llvm_rejects_is_an_error_in_the_thread_that_asked() -> None
     good = "define i64 @f() {\n  ret i64 0\n}"
     with pytest.raises(RuntimeError, match="parsing"):
         machine.object_codes([good, "not LLVM text"])
+
+
+def test_a_module_is_disposed_of_before_its_context(monkeypatch: Any) -> None:
+    """Also when both are found in a cycle, as after an interrupt."""
+    gc.collect()
+    order: list[str] = []
+    for kind in (llvm.ModuleRef, llvm.ContextRef):  # only noted: the wrong order would crash
+        monkeypatch.setattr(kind, "_dispose", lambda self: order.append(type(self).__name__))
+    cycle: list[Any] = [machine._parsed("", machine._machine(2, 0)[1])]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    assert order == ["ModuleRef", "ContextRef"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,8 +98,30 @@ def _machine(level: int, number: int) -> tuple[Any, str]:
     return machine, str(machine.target_data)
 
 
+_contexts: dict[int, Any] = {}
+"""LLVM's contexts that have a module, each held until the module is gone.
+
+A module must be disposed of before its context. After an interrupt both may be part of a cycle (the
+frames of a traceback), and the garbage collector finalises what is in one in any order; what is
+held here is in none. If an interrupt comes before a module is known to be gone, its context stays.
+"""
+
+
+def _in_context(source: str) -> Any:
+    """A module of LLVM text in a context of its own."""
+    context = llvm.create_context()
+    _contexts[id(context)] = context
+    try:
+        module = llvm.parse_assembly(source, context)
+    except RuntimeError:  # it is no LLVM text, and llvmlite has disposed of the module
+        del _contexts[id(context)]
+        raise
+    weakref.finalize(module, _contexts.pop, id(context), None)
+    return module
+
+
 def _parsed(source: str, layout: str) -> Any:
-    module = llvm.parse_assembly(source, llvm.create_context())
+    module = _in_context(source)
     module.triple = host()[0]
     module.data_layout = layout
     return module
@@ -207,5 +230,4 @@ def assembly(source: str) -> str:
 
 def empty_engine() -> Any:
     """An engine that object files can be added to."""
-    module = llvm.parse_assembly("", llvm.create_context())
-    return llvm.create_mcjit_compiler(module, _new_machine(_LEVEL))  # which it will own
+    return llvm.create_mcjit_compiler(_in_context(""), _new_machine(_LEVEL))  # which it will own
