@@ -217,7 +217,8 @@ def same_arrays(
     first: dict[int, Tracer] = {}
     for i, (x, result) in enumerate(zip(after, fresh, strict=True)):
         if is_array(x) and results[i] is result:
-            found = seen(parent, x) or first.setdefault(id(x), result)
+            found = seen(parent, x)
+            found = first.setdefault(id(x), result) if found is None else found
             if found.type == result.type:
                 results[i] = found
 
