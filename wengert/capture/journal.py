@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import CellType
 from typing import Any
 
 from wengert.capture.undefined import Undefined
@@ -31,6 +32,8 @@ class Location:
         return (id(self.owner), self.is_attribute, self.key)
 
     def __str__(self) -> str:
+        if isinstance(self.owner, CellType):
+            return "a variable of an enclosing function"
         kind = type(self.owner).__name__
         return f"{kind}.{self.key}" if self.is_attribute else f"{kind}[{self.key!r}]"
 
@@ -38,7 +41,7 @@ class Location:
         """The value there; `Undefined` if there is none."""
         try:
             return getattr(self.owner, self.key) if self.is_attribute else self.owner[self.key]
-        except (AttributeError, LookupError):
+        except (AttributeError, LookupError, ValueError):
             return Undefined(str(self))
 
     def set(self, value: Any) -> None:

@@ -58,6 +58,9 @@ class Variables:
     def add(self, journal: Journal) -> bool:
         """Adds the places that were changed; whether there are new ones."""
         known = {p.identity for p in self.places}
+        own: Any = self._get  # reads those of the names that are no variables of one function
+        known.update((id(cell), True, "cell_contents") for cell in own.__closure__ or ())
+        known.update((id(own.__globals__), False, name) for name in self.info.names)
         new = [place for i, (place, _) in journal.places.items() if i not in known]
         self.places += new
         return bool(new)

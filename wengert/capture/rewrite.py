@@ -37,6 +37,7 @@ from wengert.capture.rewrite_expressions import (
 )
 from wengert.capture.rewrite_syntax import (
     appended_to,
+    assigned_by,
     assigned_inside,
     compounds,
     is_head,
@@ -46,6 +47,7 @@ from wengert.capture.rewrite_syntax import (
     name_of,
     only_updated,
     placed,
+    reads,
     with_simple_tests,
 )
 
@@ -103,7 +105,7 @@ class Rewriter(Expressions):
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in walk_scope(rest)):
             return [*head, *self.plain(rest)]
         rest = self.exits.function(with_simple_tests(rest))
-        self.shared = assigned_inside(rest)
+        self.shared = assigned_inside(rest, self.own)
         self.liveness = Liveness(rest, self.exits.stops)
         # all that loops and branches assign is made a variable of this function
         self.inits = dict.fromkeys(
@@ -114,6 +116,9 @@ class Rewriter(Expressions):
         self.unsure = frozenset(self.inits)
         self.assigned = set(given)
         rewritten = self.block(rest)
+        if self.shared:
+            made = ast.Expr(runtime("owns", reads(self.shared)))
+            rewritten.insert(0, placed(made, rest[0]))
         if not self.inits:
             return [*head, *rewritten]
         names = [ast.Name(n, ast.Store()) for n in self.inits]
@@ -168,8 +173,11 @@ class Rewriter(Expressions):
         """Statements in order."""
         out: list[ast.stmt] = []
         for s in body:
+            shared = [n for n in assigned_by(s) if n in self.outer]
             found = self.statement(s)
             made = found if isinstance(found, list) else [found]
+            if shared:
+                made = [ast.Expr(runtime("assigns", reads(shared, self.globals))), *made]
             out += [placed(m, s) for m in made]
         return out
 

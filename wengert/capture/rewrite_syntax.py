@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from wengert.capture.names import stored, walk_scope
-from wengert.capture.rewrite_expressions import movable
+from wengert.capture.rewrite_expressions import movable, tuple_of
 
 
 def name_of(name: str) -> ast.expr:
     """A read of a variable."""
     return ast.Name(name, ast.Load())
+
+
+def reads(names: Sequence[str], of_module: Collection[str] = ()) -> ast.expr:
+    """A function that reads variables, with the names of global ones as its default argument."""
+    shared = [ast.Constant(n) for n in names if n in of_module]
+    inner = [name_of(n) for n in names if n not in of_module]
+    args = ast.arguments([], [ast.arg("_wg_names")], None, [], [], None, [tuple_of(shared)])
+    return ast.Lambda(args, tuple_of(inner))
 
 
 def local_function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast.stmt:
@@ -78,15 +86,24 @@ def with_simple_tests(body: list[ast.stmt]) -> list[ast.stmt]:
     return body
 
 
-def assigned_inside(body: Sequence[ast.stmt]) -> list[str]:
-    """Variables that nested functions declare nonlocal."""
+def assigned_by(s: ast.stmt) -> list[str]:
+    """The variables that a statement assigns, without the statements in it."""
+    if isinstance(s, ast.For):
+        return stored([s.target])
+    if isinstance(s, (ast.If, ast.While)):
+        return stored([s.test])
+    return [] if isinstance(s, (ast.With, ast.Try, ast.TryStar, ast.Match)) else stored([s])
+
+
+def assigned_inside(body: Sequence[ast.stmt], given: Iterable[str]) -> list[str]:
+    """Variables, parameters `given` among them, that nested functions declare nonlocal."""
     found: dict[str, None] = {}
     for scope in walk_scope(body):
         if isinstance(scope, ast.FunctionDef):
             for n in ast.walk(scope):
                 if isinstance(n, ast.Nonlocal):
                     found.update(dict.fromkeys(n.names))
-    bound = set(stored(body))
+    bound = {*stored(body), *given}
     return [n for n in found if n in bound]
 
 

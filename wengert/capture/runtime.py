@@ -102,6 +102,20 @@ class Runtime:
         return Undefined(name, "it has been deleted")
 
     @staticmethod
+    def owns(reads: Any) -> None:
+        """Variables of a function that it makes anew in each call, and functions in it assign."""
+        for cell in reads.__closure__ or ():
+            made(cell)
+
+    @staticmethod
+    def assigns(reads: Any) -> None:
+        """Variables from outside a function that it is about to assign: places that change."""
+        for cell in reads.__closure__ or ():
+            changes(cell, "cell_contents", True)
+        for name in reads.__defaults__[0]:
+            changes(reads.__globals__, name, False)
+
+    @staticmethod
     def defined(x: Any) -> Any:
         """A variable that is read; raises UndefinedVariableError if it has no value."""
         return undefined(x) if isinstance(x, Undefined) else x
