@@ -242,20 +242,28 @@ def link_results(
     fresh: Sequence[Tracer],
     results: Sequence[Any],
     names: Sequence[str],
-    runs: bool,
+    skipped: Tracer | None,
 ) -> None:
-    """Links the results of a loop, those that are `fresh`, with the arrays that they may be."""
+    """Links the results of a loop, those that are `fresh`, with the arrays that they may be.
+
+    `skipped` is whether there is no turn, None if there surely is one.
+    """
     new = {id(x) for x in fresh if x.mutable}
-    pairs = flow.pairs if runs else flow.pairs | _pairs(befores)
-    plans: list[tuple[int, Arrays]] = []
+    pairs = flow.pairs if skipped is None else flow.pairs | _pairs(befores)
+    plans: list[tuple[int, Arrays, list[Tracer]]] = []
     for i, x in enumerate(results):
         if id(x) in new:
-            others = seen_from(parent, flow.leaving[i])
-            if not runs and i < len(befores) and is_array(befores[i]):
-                others.update(candidates(befores[i]))
-            plans.append((i, others))
-    for i, others in plans:
+            others, kept = seen_from(parent, flow.leaving[i]), list[Tracer]()
+            if skipped is not None and i < len(befores) and is_array(befores[i]):
+                before = befores[i]
+                if before.base is None and before.type == x.type and id(before) not in others:
+                    kept = [before]  # this is the result just if there is no turn
+                more = seen_from(parent, candidates(before))
+                others.update((k, t) for k, t in more.items() if t is not before or not kept)
+            plans.append((i, others, kept))
+    for i, others, kept in plans:
         join(results[i], others, names[i])
+        link(results[i], kept, names[i], when=skipped)
     for i, j in pairs:
         x, y = results[i], results[j]
         if is_array(x) and is_array(y) and x is not y and (id(x) in new or id(y) in new):

@@ -117,9 +117,9 @@ def settle_buffers(
     """
     leaves: list[Any] = list(results)
     _settle_cycles(state, found, leaves, turns)
-    if state.runs:
+    if state.skipped is None:
         same_arrays(parent, after, results, leaves)
-    link_results(parent, flow, state.befores, results, leaves, state.labels, state.runs)
+    link_results(parent, flow, state.befores, results, leaves, state.labels, state.skipped)
     return leaves
 
 

@@ -106,6 +106,7 @@ class LoopState:
         self.rebound = rebound
         self.tentative = False  # Python could run a turn instead
         self.more = More()
+        self.skipped: Tracer | None = None  # whether there is no turn, if that is not known
         self.entries: list[Entry] = []
         self.slots: list[Slot] = []
         self.last: list[Slot] = []  # what the last turn leaves in variables without value before

@@ -16,7 +16,7 @@ from wengert.ir.op import REGISTRY
 from wengert.ir.program import Atom, Program, Var, can_fail
 from wengert.ir.types import BOOL, INT64, Symbol, TensorType
 from wengert.tracer.array import Tracer
-from wengert.tracer.sharing import pass_on
+from wengert.tracer.sharing import pass_on, set_together, settle
 from wengert.tracer.stack import Trace
 
 INDEX = TensorType(INT64, ())
@@ -89,6 +89,7 @@ def emit_for(
     if not outputs and _only_fails(region):
         inputs = outputs = [region.builder.input(TensorType(BOOL, ()))]
         operands = [parent.builder.literal(True, BOOL)]
+    settle(region, _written(region))
     constants, written = _split(region)
     known, arrays = _entries(region, constants), _entries(region, written)
     body = _program(
@@ -129,6 +130,7 @@ def emit_while(
         raise CaptureError(
             "the condition of a while loop changes an array; do that in the body of the loop"
         )
+    settle(region, _written(region))
     constants, written = _split(test, region)
     test_entries = [*_entries(test, constants), *_atoms(test_inputs), *_entries(test, written)]
     known, arrays = _entries(region, constants), _entries(region, written)
@@ -153,6 +155,8 @@ def emit_branch(
     """A branch between regions that give `outputs`, of the same types."""
     if not outputs[0] and _only_fails(*regions):
         outputs = [[region.builder.literal(True, BOOL)] for region in regions]
+    for region in regions:
+        settle(region, _written(*regions))
     captured, written = _captured(*regions), list(_written(*regions).values())
     captured.update({id(t): t for t in written})
     tracers = list(captured.values())
@@ -179,6 +183,7 @@ def _write_back(
 ) -> list[Value]:
     for tracer, value in zip(written, found[count:], strict=True):
         parent.write(tracer, value)
+    set_together(parent, {id(t): t for t in written})
     for region in regions:
         pass_on(parent, region)
     return found[:count]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wengert.capture.aliases import Flow, flow_of, to_be_known
-from wengert.capture.branching import value_in
+from wengert.capture.branching import truth_index, value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
@@ -314,6 +314,7 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     start, stop, down = loop.limits()
     first, last = lift(start, INT64), lift(stop, INT64)
     exact: Any = count - loop.first if count is not None else last - first
+    state.skipped = None if state.runs else wrap((last - first).le(0))
     exact = exact if turn.stop is None else None
     buffers = rotation(state, here, turn.flow, turn.entered, turn.leaves, loop.first > 0, exact)
     after = state.results(turn.leaves, turn.after)
@@ -397,7 +398,7 @@ def run_while(
     while True:
         condition = test()
         if isinstance(condition, Tracer):
-            _capture_while(info, test, body, variables, get, turns > 0, turns > 0)
+            _capture_while(info, test, body, variables, get, turns > 0, turns > 0, condition)
             return
         if not condition:
             return
@@ -417,13 +418,13 @@ def _try_while(
 ) -> bool:
     """Captures a loop whose condition is concrete so far; gives up quietly."""
     try:
-        _capture_while(info, test, body, variables, get, True, peeled, tentative=True)
+        _capture_while(info, test, body, variables, get, True, peeled, None)
     except (Plain, Unstable, UndefinedVariableError, SharedArrayError):
         return False
     except (TypeError, ValueError) as error:
-        if not _needs_python(error):
-            raise
-        return False
+        if _needs_python(error):
+            return False
+        raise
     return True
 
 
@@ -435,14 +436,14 @@ def _capture_while(
     get: Get,
     runs: bool,
     peeled: bool,
-    tentative: bool = False,
+    condition: Tracer | None,
 ) -> None:
     parent = open_trace()
     rebound: set[str] = set()
     try:
-        _while(parent, info, test, body, variables, get, runs, peeled, rebound, tentative)
+        _while(parent, info, test, body, variables, get, runs, peeled, rebound, condition)
     except Unstable as unstable:
-        if tentative:
+        if condition is None:
             raise
         raise unstable.error from None
 
@@ -457,13 +458,15 @@ def _while(
     runs: bool,
     peeled: bool,
     rebound: set[str],
-    tentative: bool,
+    condition: Tracer | None,
 ) -> None:
+    tentative = condition is None
+    skipped = None if condition is None else wrap(truth_index(condition).eq(0))
     loop = For(info, Range(0, 0), lambda item: body(), variables, get, None, 0, rebound)
     before = variables.read()
     for _ in range(MOST_ATTEMPTS):
         state = LoopState(variables, before, runs, rebound)
-        state.tentative = tentative
+        state.tentative, state.skipped = tentative, skipped
         turn = _stable(loop, state, before)
         if turn is not None:
             break
@@ -475,10 +478,10 @@ def _while(
     with journaled() as journal, opened(f"the condition in line {info.line}") as where:
         try:
             test_inputs, _ = state.enter(where, in_turn=False)
-            condition = test()
-            if tentative and (not isinstance(condition, Tracer) or _is_plain(turn, state)):
+            tested = test()
+            if tentative and (not isinstance(tested, Tracer) or _is_plain(turn, state)):
                 raise Plain
-            going = condition_value(condition)
+            going = condition_value(tested)
         finally:
             variables.write(before)
     if journal.places:
@@ -488,7 +491,7 @@ def _while(
     buffers = rotation(state, here, turn.flow, turn.entered, turn.leaves, peeled, None, where)
     after = state.results(turn.leaves, turn.after)
     outputs = state.outputs(here, after)
-    inputs = [*turn.inputs, *state.inputs_of_last(turn.trace)]
+    inputs = [*turn.inputs, *state.inputs_of_last(here)]
     test_inputs += state.inputs_of_last(where)
     found = emit_while(
         parent, (where, test_inputs, going), (here, inputs, outputs), state.operands()

@@ -5,6 +5,10 @@ hold an array of before it. The program has the contents of such a result as a v
 it is *linked* with the arrays that it may be. When one of them is changed in place, what those
 linked with it hold is in doubt from then on, and reading it is an error that names the line of the
 change. Nothing is in doubt as long as nothing is changed.
+
+Where a scalar of the program says *when* the result is that very array (a loop has had no turn),
+nothing is in doubt: what one of the two holds after a change of the other is chosen by the scalar
+when it is read.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING
 from wengert.errors import Location, SharedArrayError, located
 
 if TYPE_CHECKING:
+    from wengert.ir.builder import Value
     from wengert.tracer.array import Tracer
     from wengert.tracer.stack import Trace
 
@@ -27,10 +32,14 @@ Changes = dict[int, Location | None]
 
 @dataclass(slots=True)
 class Links:
-    """The arrays that an array may be, what they are called, and changes that put it in doubt."""
+    """The arrays that an array may be, what they are called, and changes that put it in doubt.
+
+    `when` has, for some of the others, a traced truth value: it is this one just if that holds.
+    """
 
     name: str = ""
     others: Arrays = field(default_factory=dict[int, "Tracer"])
+    when: Arrays = field(default_factory=dict[int, "Tracer"])
     changes: Changes = field(default_factory=dict[int, Location | None])
 
 
@@ -61,8 +70,8 @@ def is_argument(x: Tracer) -> bool:
     return id(whole) in whole.owner.arguments
 
 
-def link(x: Tracer, others: Iterable[Tracer], name: str) -> None:
-    """Notes that `x` may be one of `others`; none of them is a view."""
+def link(x: Tracer, others: Iterable[Tracer], name: str, when: Tracer | None = None) -> None:
+    """Notes that `x` may be one of `others`, just if `when` holds; none of them is a view."""
     for other in others:
         if other is x:
             continue
@@ -70,6 +79,9 @@ def link(x: Tracer, others: Iterable[Tracer], name: str) -> None:
             if one.links is None:
                 one.links = Links(name)
             one.links.others[id(two)] = two
+            one.links.when.pop(id(two), None)
+            if when is not None:
+                one.links.when[id(two)] = when
 
 
 def note_change(trace: Trace, x: Tracer, location: Location | None) -> None:
@@ -108,17 +120,52 @@ def doubts(trace: Trace, x: Tracer) -> Changes:
     level: Trace | None = trace
     while level is not None and level is not x.owner:
         found.update(level.doubtful.get(id(x), (x, {}))[1])
+        if id(x) in level.written:
+            return found
         level = level.parent
     if x.links is not None:
         found.update(x.links.changes)
     return found
 
 
-def check(trace: Trace, x: Tracer) -> None:
-    """Raises SharedArrayError if what an array holds is in doubt."""
-    found = doubts(trace, x)
-    if found:
-        raise in_doubt(x, found)
+def settle(region: Trace, written: Arrays) -> None:
+    """Before a region becomes part of the program: what it has put in doubt of arrays that are
+    among its results has the value that it has at the end of the region.
+    """
+    for k in region.doubtful.keys() & written.keys():
+        value = region.read(written[k])
+        region.written[k] = (written[k], value)
+        del region.doubtful[k]
+
+
+def set_together(trace: Trace, arrays: Arrays) -> None:
+    """Takes back the doubts that arrays have put on one another: each was given its own contents."""
+    for k, x in arrays.items():
+        own = x.links.changes if x.links is not None and x.owner is trace else {}
+        for changes in (own, trace.doubtful.get(k, (x, {}))[1]):
+            for other in arrays.keys() & changes.keys():
+                del changes[other]
+
+
+def resolved(trace: Trace, x: Tracer) -> Value | None:
+    """What an array with links holds, if another one was changed since; None if none was.
+
+    Raises SharedArrayError if that is not known.
+    """
+    changes = doubts(trace, x)
+    if not changes:
+        return None
+    assert x.links is not None
+    (k, *more) = changes
+    when, other = x.links.when.get(k), x.links.others.get(k)
+    if more or when is None or other is None or doubts(trace, other):
+        raise in_doubt(x, changes)
+    holds = trace.read(when).broadcast(shape=x.type.shape, dims=())
+    value = holds.select(trace.read(other), trace.read_own(x))
+    if x.owner is trace:
+        x.replace(value)
+        x.links.changes.clear()
+    return value
 
 
 def in_doubt(x: Tracer, changes: Changes) -> SharedArrayError:

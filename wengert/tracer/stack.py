@@ -96,7 +96,13 @@ class Trace:
         if tracer.base is not None:
             return tracer.viewed(self)
         if tracer.links is not None:
-            sharing.check(self, tracer)
+            found = sharing.resolved(self, tracer)
+            if found is not None:
+                return found
+        return self.read_own(tracer)
+
+    def read_own(self, tracer: Tracer) -> Value:
+        """The contents that an array, no view, was given, whatever other array it may be."""
         if tracer.owner is self:
             return tracer.contents()
         if not tracer.owner.alive or not tracer.owner.encloses(self):
