@@ -196,12 +196,12 @@ TOTAL: Any = 0.0
 
 
 def count(v):
-    global TOTAL  # noqa: PLW0603
+    global TOTAL
     TOTAL = TOTAL + v
 
 
 def a_global_variable(x, y, n, k):
-    global TOTAL  # noqa: PLW0603
+    global TOTAL
     TOTAL = 0.0
     for i in range(8):
         count(x[i % 3])
@@ -210,7 +210,46 @@ def a_global_variable(x, y, n, k):
     return found
 
 
+def an_argument_if_there_is_no_turn(x, y, n, k):
+    t = 0
+    while t < k[1]:
+        t += 1
+        x = x * 0.9
+    x[0] = 3.0
+    return x
+
+
+def another_variable_if_there_is_no_turn(x, y, n, k):
+    u = y * 2
+    w = u
+    for _ in range(k[1]):
+        u = u * 0.9
+    u[0] = 3.0
+    w[1] += u[0]
+    u[2] = 10.0
+    if x[0] > 0:
+        w[0] += 1
+        u[1] = w.sum()
+    else:
+        u[1] = 7.0
+    return u, w
+
+
+def no_turns_in_some_turns(x, y, n, k):
+    for r in range(n):
+        u = x
+        t = 0
+        while t < k[r]:
+            t += 1
+            u = u * 0.9
+        u[0] += 3.0
+    return x
+
+
 RIGHT = [
+    an_argument_if_there_is_no_turn,
+    another_variable_if_there_is_no_turn,
+    no_turns_in_some_turns,
     one_array_in_two_variables,
     a_view_of_the_last_turn,
     a_list_of_one_array,

@@ -60,9 +60,7 @@ def _span(start: Any, step: int, size: int) -> tuple[int, int]:
 
 def _pairs(values: Sequence[Any]) -> Pairs:
     arrays = [(i, x) for i, x in enumerate(values) if is_array(x)]
-    return {
-        (i, j) for p, (i, x) in enumerate(arrays) for j, y in arrays[p + 1 :] if overlap(x, y)
-    }
+    return {(i, j) for p, (i, x) in enumerate(arrays) for j, y in arrays[p + 1 :] if overlap(x, y)}
 
 
 def _open(x: Any) -> Arrays:
@@ -166,9 +164,9 @@ def to_be_known(here: Trace, flow: Flow, entered: Sequence[Tracer]) -> More:
     count = len(entered)
     more = More()
     for i, j in flow.pairs:
-        if i < count and j < count and not may_share(entered[i], entered[j]):
-            if i in flow.changed or j in flow.changed:
-                more.pairs.add((i, j))
+        slots = i < count and j < count
+        if slots and flow.changed & {i, j} and not may_share(entered[i], entered[j]):
+            more.pairs.add((i, j))
     for i, t in enumerate(entered):
         known = candidates(t)
         new = {

@@ -36,7 +36,7 @@ from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.tracer.affine import bind_index, bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
-from wengert.tracer.mutation import forget
+from wengert.tracer.mutation import forget_changed
 from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
 
 FEWEST_TURNS = 5
@@ -263,7 +263,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
             loop.variables.write(before)
         if loop.variables.add(journal):
             return None
-        if _forgets(turn.trace):
+        if forget_changed(turn.trace):
             continue
         try:
             turn.leaves, kinds = state.compare(turn.after)
@@ -279,14 +279,6 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
         if stable:
             return turn
     raise CaptureError("the dtypes of the state of a loop do not become stable")
-
-
-def _forgets(trace: Trace) -> bool:
-    """Whether elements were taken for known that the loop changes; they are known no longer."""
-    changed = [t for i, t in trace.assumed.items() if i in trace.written]
-    for tracer in changed:
-        forget(tracer)
-    return bool(changed)
 
 
 def _trace_turn(loop: For, state: LoopState) -> Turn:

@@ -139,7 +139,7 @@ def settle(region: Trace, written: Arrays) -> None:
 
 
 def set_together(trace: Trace, arrays: Arrays) -> None:
-    """Takes back the doubts that arrays have put on one another: each was given its own contents."""
+    """Takes back the doubts that arrays have put on one another: each was given its contents."""
     for k, x in arrays.items():
         own = x.links.changes if x.links is not None and x.owner is trace else {}
         for changes in (own, trace.doubtful.get(k, (x, {}))[1]):
@@ -175,7 +175,7 @@ def in_doubt(x: Tracer, changes: Changes) -> SharedArrayError:
     where = next((place for place in changes.values() if place is not None), None)
     error = SharedArrayError(
         f"two variables, {who} among them, may hold one array or not, by a condition or a number "
-        "of turns that is known only at run time. One of them is changed in place, and the other is "
+        "of turns that is known only at run time. One is changed in place, and the other one is "
         "used after that; assign a copy (u = v.copy()) in the branch or loop"
     )
     located(error, where)
