@@ -384,3 +384,17 @@ def test_other_arrays(f: Function) -> None:
         wg.jit(f, backend="reference")(*arguments())
     assert raised.value.location is not None
     assert "# here" in lines(f, raised.value.location.line)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_rows_of_later_turns_are_read_in_a_loop_that_writes_all(backend: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        for j in range(5):
+            y[j] = x.sum()
+            x[1:] = y[:-1]
+        return x[4]
+
+    plain = [np.arange(5.0), np.full(5, 0.3)]
+    changed = [x.copy() for x in plain]
+    assert wg.jit(f, backend=backend)(*changed) == f(*plain)
+    np.testing.assert_array_equal(changed, plain)

@@ -47,8 +47,11 @@ def overwritten(eqn: Eqn, number: int) -> bool:
     if len(users) != 1 or var in body.outputs or users[0].op.name != "window_set":
         return False
     write = users[0]
-    if body.outputs[number] is not write.outputs[0] or var in write.inputs[1:]:
+    new = write.outputs[0]
+    if body.outputs[number] is not new or var in write.inputs[1:]:
         return False
+    if body.outputs.count(new) > 1 or any(new in e.inputs for e in body.eqns):
+        return False  # the rows of later turns are read
     if len(write.inputs) < 3 or not (isinstance(start, Literal) and isinstance(stop, Literal)):
         return False
     value, place, *rest = write.inputs[1:]
