@@ -7,11 +7,13 @@ array, or a view of one. `tracer.sharing` says what follows from that.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from wengert.capture.loop_unstable import Unstable
+from wengert.errors import SharedArrayError
 from wengert.ir.builder import Value
 from wengert.tracer.array import Tracer
 from wengert.tracer.mutation import lock_argument
@@ -77,6 +79,12 @@ def join(result: Tracer, others: Arrays, name: str) -> None:
     """Links a result with the arrays that it may be; it is read-only if one is an argument."""
     link(result, others.values(), name)
     lock_argument(result, others.values(), name)
+
+
+def read_now(here: Trace, x: Tracer) -> None:
+    """Reads a view while its trace is open; one in doubt is an error where it is used."""
+    with contextlib.suppress(SharedArrayError):
+        here.read(x)
 
 
 # a turn of a loop

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture.aliases import link_arms
+from wengert.capture.aliases import link_arms, read_now
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
 from wengert.capture.undefined import Maybe, Undefined
-from wengert.errors import CaptureError, ShapeError, located
+from wengert.errors import CaptureError, Location, ShapeError, SharedArrayError, located
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import checked, lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten
+from wengert.tracer.sharing import put_in_doubt
 from wengert.tracer.stack import Trace, open_trace, opened, user_location
 from wengert.tracer.trace import Abstract
 
@@ -72,7 +73,7 @@ def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:
             arm.flat.append((leaves, tree))
             for x in leaves:
                 if isinstance(x, Tracer) and x.owner is here:
-                    here.read(x)  # a view is read while its trace is open
+                    read_now(here, x)
     return arm
 
 
@@ -82,14 +83,26 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
     parent.builder.location = user_location()
     plans = [_plan(arms, i, labels) for i in range(len(labels.names))]
     wanted, called = _distinct(plans, labels)
+    lost: dict[Any, Location | None] = {}
     outputs = [
-        [value_in(arm.trace, leaf.values[k], leaf.kind.type.dtype) for leaf in wanted]
+        [_output(arm.trace, leaf, leaf.values[k], lost) for leaf in wanted]
         for k, arm in enumerate(arms)
     ]
     found = emit_branch(parent, index, [a.trace for a in arms], outputs)
     made = {leaf.key: wrap(v, leaf.kind.weak) for leaf, v in zip(wanted, found, strict=False)}
     link_arms(parent, [leaf.values for leaf in wanted], list(made.values()), called)
+    for key, where in lost.items():
+        put_in_doubt(parent, made[key], {id(made[key]): where})
     return [plan.finish(made) for plan in plans]
+
+
+def _output(trace: Trace, leaf: _Leaf, x: Any, lost: dict[Any, Location | None]) -> Value:
+    """What an arm gives for a leaf; one in doubt is an error only if the result is used."""
+    try:
+        return value_in(trace, x, leaf.kind.type.dtype)
+    except SharedArrayError as error:
+        lost[leaf.key] = error.location
+        return trace.builder.zeros(leaf.kind.type)
 
 
 def _distinct(plans: Sequence[_Plan], labels: Labels) -> tuple[list[_Leaf], list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture.aliases import More, enter_arrays
+from wengert.capture.aliases import More, enter_arrays, read_now
 from wengert.capture.branching import type_zero, value_in
 from wengert.capture.info import Info
 from wengert.capture.journal import Journal, Location
@@ -172,7 +172,7 @@ class LoopState:
         for value in after:
             for x in flatten(contents(value))[0]:
                 if isinstance(x, Tracer) and x.owner is here:
-                    here.read(x)  # a view is read while its trace is open
+                    read_now(here, x)
         return after
 
     # what became of it
