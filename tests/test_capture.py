@@ -396,6 +396,63 @@ def test_long_loops_make_short_programs() -> None:
     assert found[1] == np.sin(np.sin(X[0]) + X[0]) + X[1]
 
 
+def grown(of: Any) -> Any:
+    """A function that appends what `of` makes of an item and of the list so far."""
+
+    def f(x: Any) -> Any:
+        found: list[Any] = []
+        for v in x:
+            found.append(of(v, found))
+        return np.array(found)
+
+    return f
+
+
+def peeled(x: Any) -> Any:
+    """The first turn is another one, so the list has an element when the loop begins."""
+    found, before = [], None
+    for v in x:
+        found.append(v if before is None else v + before)
+        before = v
+    return np.array(found)
+
+
+def of_another_list(x: Any) -> Any:
+    first: list[Any] = []
+    second = []
+    for v in x:
+        first.append(v)
+        second.append(len(first) * v + sum(first))
+    return np.array(second)
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        grown(lambda v, found: v + sum(found)),
+        grown(lambda v, found: v * len(found)),
+        grown(lambda v, found: v + found[-1] if found else v),
+        grown(lambda v, found: v + found[-1] if len(found) > 3 else v),
+        grown(lambda v, found: -v if len(found) % 2 else v),
+        grown(lambda v, found: max(found, default=v) - v),
+        grown(lambda v, found: v + sum(w * w for w in found)),
+        grown(lambda v, found: v + np.sum(found[-2:])),
+        of_another_list,
+        peeled,
+    ],
+)
+def test_lists_that_a_loop_lengthens_and_reads(fun: Any) -> None:
+    same(fun, X)
+
+
+def test_loops_over_the_last_of_a_list_are_compiled() -> None:
+    """What a turn asks of a list is asked at several lengths; the last element is the same."""
+    program = wg.make_ir(grown(lambda v, found: v + found[-1] if found else v))(np.ones(50))
+    assert str(program).count("for_loop") == 1
+    with pytest.raises(errors.CaptureError, match="depends on how long the list is"):
+        wg.make_ir(grown(lambda v, found: v * len(found)))(np.ones(3000))
+
+
 def test_short_loops_and_lists_are_unrolled() -> None:
     def f(x: Any, ws: Any) -> Any:
         for w in ws:

@@ -1,7 +1,10 @@
 """Lists that a compiled loop appends to: what it appends is collected in an array.
 
 Inside the loop the elements that the list had before cannot be seen, except for the last one: that
-is what the turn before has appended. After the loop the list gets lazy rows of the array, and
+is what the turn before has appended. Nor can its length, which is another one in each turn: but
+`len(x)`, `sum(x)` of an empty list or `if x:` ask for it in many ways, of which nobody tells us. So
+the turn is traced twice more, with a list longer by one and with one of nearly the length that it
+will have, and has to come out the same. After the loop the list gets lazy rows of the array, and
 np.array or np.stack of just these rows gives the array itself.
 """
 
@@ -54,10 +57,11 @@ class _List:
 
 
 class Appending:
-    """The lists of one turn of a loop that is being traced."""
+    """The lists of one turn of a loop that is being traced; they are `longer` by so many."""
 
-    def __init__(self, info: Info, get: Callable[[], Any], here: Trace) -> None:
+    def __init__(self, info: Info, get: Callable[[], Any], here: Trace, longer: int = 0) -> None:
         self.here = here
+        self.longer = longer
         self.lists: dict[int, _List] = {}
         self.turn: Value | None = None
         self.line = info.line
@@ -70,6 +74,16 @@ class Appending:
         """Those that were appended to."""
         return [x for x in self.lists.values() if x.added]
 
+    @property
+    def inputs(self) -> list[Value]:
+        """The last elements of lists, as the region takes them."""
+        return [x.previous[1] for x in self.lists.values() if x.previous is not None]
+
+    @property
+    def values(self) -> list[Value]:
+        """All that was appended."""
+        return [v for x in self.rows for v in x.values]
+
     @contextmanager
     def tracked(self) -> Iterator[None]:
         """Within the block, appending is noted; the lists are as before after it."""
@@ -78,7 +92,8 @@ class Appending:
         for x in self.lists.values():
             journal.lists[id(x.target)] = self
             reason = "its elements cannot be seen in a compiled loop that appends to the list"
-            hidden: list[Any] = [Undefined(f"{x.name}[...]", reason) for _ in x.old]
+            count = len(x.old) + self.longer
+            hidden: list[Any] = [Undefined(f"{x.name}[...]", reason) for _ in range(count)]
             if x.old and is_numeric(x.old[-1]):
                 kind = kind_of(x.old[-1])
                 value = self.here.builder.input(kind.type)
@@ -146,6 +161,17 @@ class Appending:
         error = CaptureError(
             f"'{x.name}' is given {a.type} and {b.type} in a compiled loop; what a loop appends "
             "must have one shape and dtype"
+        )
+        located(error, user_location())
+        return error
+
+    def seen(self) -> CaptureError:
+        """The error for a turn that depends on the length of a list."""
+        names = ", ".join(f"'{x.name}'" for x in self.rows)
+        error = CaptureError(
+            f"a turn of the loop in line {self.line} appends to {names} and depends on how long "
+            "the list is, or on elements before the last; fill an array of the final length "
+            "(x = np.zeros(n); x[i] = v), which may be read everywhere"
         )
         located(error, user_location())
         return error

@@ -12,6 +12,7 @@ from typing import Any
 
 from wengert.errors import CaptureError
 from wengert.ir.builder import Value
+from wengert.ir.compare import same
 from wengert.ir.op import REGISTRY
 from wengert.ir.program import Atom, Program, Var, can_fail
 from wengert.ir.types import BOOL, INT64, Symbol, TensorType
@@ -58,6 +59,40 @@ def _split(*regions: Trace) -> tuple[list[Tracer], list[Tracer]]:
 
 def _program(region: Trace, inputs: Sequence[Any], outputs: Sequence[Atom]) -> Program:
     return Program(tuple(inputs), tuple(region.builder.eqns), tuple(outputs))
+
+
+Region = tuple[Trace, Sequence[Value], Sequence[Value], Symbol | None]
+"""A trace, its inputs and outputs, and the symbol of its index."""
+
+
+def same_region(a: Region, b: Region) -> bool:
+    """Whether two regions do the same with the same arrays of the traces around them."""
+    captured = [list(x[0].captured.values()) for x in (a, b)]
+    written = [list(x[0].written.values()) for x in (a, b)]
+    for first, second in (captured, written):
+        if len(first) != len(second) or not all(
+            x[0] is y[0] or _same_contents(x[0], y[0]) for x, y in zip(first, second, strict=True)
+        ):
+            return False
+    programs = [
+        _program(
+            trace,
+            _atoms([*inputs, *(v for _, v in outer)]),
+            _atoms([*outputs, *(v for _, v in changed)]),
+        )
+        for (trace, inputs, outputs, _), outer, changed in zip(
+            (a, b), captured, written, strict=True
+        )
+    ]
+    bound = {} if a[3] is None or b[3] is None else {a[3]: b[3]}
+    return same(programs[0], programs[1], bound)
+
+
+def _same_contents(x: Tracer, y: Tracer) -> bool:
+    """Whether two tracers of values that nothing changes are of the same value."""
+    if x.owner is not y.owner or x.mutable or y.mutable or x.base is not None or y.base is not None:
+        return False
+    return x.contents().atom is y.contents().atom
 
 
 def _atoms(values: Sequence[Value]) -> list[Atom]:

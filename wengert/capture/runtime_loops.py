@@ -8,17 +8,16 @@ of turns run in Python instead, each turn traced by itself. A failed attempt lea
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from wengert.capture.aliases import Flow, flow_of, to_be_known
+from wengert.capture.aliases import flow_of, to_be_known
 from wengert.capture.branching import truth_index, value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled
-from wengert.capture.lists import Appending
 from wengert.capture.loop_state import LoopState, Variables, wrapped
+from wengert.capture.loop_turn import For, Get, Turn, check_lengths, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
@@ -32,8 +31,8 @@ from wengert.errors import (
     WengertError,
 )
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, INT64, Symbol
-from wengert.tracer.affine import bind_index, bounds
+from wengert.ir.types import BOOL, INT64
+from wengert.tracer.affine import bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import forget_changed
@@ -48,68 +47,11 @@ MOST_ATTEMPTS = 10
 WHILE_ATTEMPTS = (16, 256, 4096)
 """The turns of a `while` with concrete conditions after which it is tried to capture it."""
 
-Get = Callable[[], Any]
 Set = Callable[[Any], None]
 
 
 class Plain(Exception):
     """A loop that depends on nothing traced: Python runs it."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """A body that has been traced."""
-
-    trace: Trace
-    index: Value
-    symbol: Symbol | None
-    inputs: list[Value]
-    entered: list[Tracer]
-    after: list[Any]
-    leaves: list[Any]
-    lists: Appending
-    stop: Any = None
-    flow: Flow = field(default_factory=lambda: Flow([], [], set(), set()))
-
-
-@dataclass(slots=True)
-class For:
-    """A `for` loop that is being captured: where it starts, and how to run its body."""
-
-    info: Info
-    items: Any
-    body: Callable[[Any], None]
-    variables: Variables
-    get: Get
-    stop: Callable[[], Any] | None
-    first: int = 0
-    rebound: set[str] = field(default_factory=set[str])
-
-    @property
-    def count(self) -> Any:
-        return self.items.count
-
-    def limits(self) -> tuple[Any, Any, bool]:
-        """Start and stop of the index, and whether it runs downwards."""
-        items = self.items
-        if isinstance(items, Range) and type(items.step) is int and abs(items.step) == 1:
-            if items.step == 1:
-                return items.start + self.first, items.stop, False
-            return items.stop + 1, items.start + 1 - self.first, True
-        return self.first, self.count, False
-
-    def item(self, i: Any) -> Any:
-        """The item for an index between the limits."""
-        items = self.items
-        direct = isinstance(items, Range) and type(items.step) is int and abs(items.step) == 1
-        return i if direct else items.at(i)
-
-    def turn_number(self, i: Value) -> Value:
-        """How many turns come before the one of index i."""
-        start, stop, down = self.limits()
-        if down:
-            return lift(stop, INT64) - 1 - i
-        return i if type(start) is int and start == 0 else i - lift(start, INT64)
 
 
 def run_for(
@@ -258,7 +200,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
     for _ in range(MOST_ATTEMPTS):
         try:
             with journaled() as journal:
-                turn = _trace_turn(loop, state)
+                turn = trace_turn(loop, state)
         finally:  # the journal gives places back what they held when the turn began
             loop.variables.write(before)
         if loop.variables.add(journal):
@@ -277,27 +219,10 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
         for slot, kind in zip(state.slots, kinds, strict=True):
             slot.kind = kind
         if stable:
+            if turn.lists.rows:
+                check_lengths(loop, state, before, turn)
             return turn
     raise CaptureError("the dtypes of the state of a loop do not become stable")
-
-
-def _trace_turn(loop: For, state: LoopState) -> Turn:
-    start, stop, _ = loop.limits()
-    name = f"the loop in line {loop.info.line}"
-    with opened(name) as here:
-        index = here.builder.input(INDEX)
-        symbol = None if loop.stop else bind_index(here, index, start, stop)
-        inputs, entered = state.enter(here)
-        lists = Appending(loop.info, loop.get, here)
-        with lists.tracked():
-            item = loop.item(wrap(index, True))
-            loop.body(item)
-            after = state.leave(here)
-            stopped = loop.stop() if loop.stop else None
-            lists.finish(loop.turn_number(index))
-    if stopped is not None and not isinstance(stopped, Tracer) and stopped:
-        raise Unstable(CaptureError("the loop ends in its first turn"))
-    return Turn(here, index, symbol, inputs, entered, after, [], lists, stopped)
 
 
 def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int | None) -> None:
@@ -316,7 +241,7 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     if turn.lists.rows:
         if count is None:
             raise CaptureError(turn.lists.unbounded())
-        more = turn.lists.stacks(parent, count)
+        more = turn.lists.stacks(parent, count - loop.first)
         inputs += more[0]
         outputs += more[1]
         operands += more[2]

@@ -15,9 +15,12 @@ _Pairs = dict[Any, Any]
 """Which values and symbols of one program stand for which of the other."""
 
 
-def same(p: Program, q: Program) -> bool:
-    """Whether two programs are equal but for the identity of their nodes and for locations."""
-    return _same(p, q, {})
+def same(p: Program, q: Program, symbols: dict[Symbol, Symbol] | None = None) -> bool:
+    """Whether two programs are equal but for the identity of their nodes and for locations.
+
+    `symbols` says which symbols of `p`, bound outside of it, stand for which of `q`.
+    """
+    return _same(p, q, dict(symbols or {}))
 
 
 def _same(p: Program, q: Program, outer: _Pairs) -> bool:
