@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from op_cases import program_of, run
@@ -134,3 +136,15 @@ def test_mixed_derivative_of_a_power_at_exponent_zero() -> None:
     second = jvp(first, [False, True, False]).program
     *_, mixed = run(second, [*args, np.array(1.0), np.array(1.0)])
     np.testing.assert_allclose(mixed, 1 / 3)
+
+
+@pytest.mark.parametrize("choice", [np.maximum, np.minimum, np.fmax, np.fmin])
+def test_infinite_slopes_go_no_further_than_the_choice(choice: Any) -> None:
+    """What follows has an infinite slope where the other operand is chosen."""
+    x, other = np.array([-1.0, 0.0, 1.0]), np.array([0.0, 0.5, 0.0])
+    sign = 1 if choice in (np.maximum, np.fmax) else -1
+    slope = wg.grad(lambda x: np.sum(np.sqrt(sign * choice(sign * x, sign * other))))
+    for run_as in (slope, wg.jit(slope)):
+        np.testing.assert_allclose(run_as(x), [0, 0, 0.5])
+    square = wg.jit(wg.hessian(lambda x: np.sum(np.sqrt(sign * choice(sign * x, sign * other)))))
+    np.testing.assert_allclose(square(x), np.diag([0, 0, -0.25]))

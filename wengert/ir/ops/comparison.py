@@ -12,12 +12,12 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.op import Linear, Sample, linear_in
 from wengert.ir.ops.families import (
+    Chosen,
     check_arity,
     common_dtype,
     common_shape,
     elementwise,
     fit,
-    zero_one,
 )
 from wengert.ir.ops.parts import Parts, choose
 from wengert.ir.ops.samples import both, draw, kinks, operands, specials
@@ -86,25 +86,25 @@ _test("signbit", np.signbit, _signbit, "whether the sign bit is set, as in -0.0"
 # Extrema. At a tie both operands have slope 1/2.
 
 
-def _share(wins: Value, ties: Value, like: Value) -> Value:
+def _share(wins: Value, ties: Value, like: Value) -> Chosen:
     """1 where the operand wins, 1/2 where it ties, else 0."""
-    half = like.builder.literal(0.5, like.dtype)
-    return wins.select(like.builder.literal(1, like.dtype), zero_one(ties, like) * half)
+    one, half = (like.builder.literal(p, like.dtype) for p in (1, 0.5))
+    return Chosen(wins.bitor(ties), ties.select(half, one))
 
 
-def _max_partial(x: Value, y: Value, out: Value) -> Value:
+def _max_partial(x: Value, y: Value, out: Value) -> Chosen:
     return _share(x.gt(y), x.eq(y), out)
 
 
-def _min_partial(x: Value, y: Value, out: Value) -> Value:
+def _min_partial(x: Value, y: Value, out: Value) -> Chosen:
     return _share(x.lt(y), x.eq(y), out)
 
 
-def _fmax_partial(x: Value, y: Value, out: Value) -> Value:
+def _fmax_partial(x: Value, y: Value, out: Value) -> Chosen:
     return _share(x.gt(y).bitor(y.isnan()), x.eq(y), out)
 
 
-def _fmin_partial(x: Value, y: Value, out: Value) -> Value:
+def _fmin_partial(x: Value, y: Value, out: Value) -> Chosen:
     return _share(x.lt(y).bitor(y.isnan()), x.eq(y), out)
 
 
@@ -126,7 +126,7 @@ def _min(s: S, x: Expr, y: Expr) -> Expr:
 
 
 def _extremum(
-    name: str, function: Any, scalar: Formula, partial: Callable[..., Value], doc: str
+    name: str, function: Any, scalar: Formula, partial: Callable[..., Chosen], doc: str
 ) -> None:
     elementwise(
         name,

@@ -50,9 +50,18 @@ class Over:
     divisor: Value
 
 
-# A partial is a number, a Value, `Over`, or None for zero; a rule may also compute it from
-# (*primals, out, **params).
-Partial = Value | Over | float | None
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The partial `share` where `mask` is set, and none elsewhere: a tangent that is not finite
+    goes no further where it is not chosen, as those of sqrt(maximum(x, 0)) in reverse mode."""
+
+    mask: Value
+    share: Value
+
+
+# A partial is a number, a Value, `Over`, `Chosen`, or None for zero; a rule may also compute it
+# from (*primals, out, **params).
+Partial = Value | Over | Chosen | float | None
 PartialRule = (
     float
     | Callable[[Value, Value], Partial]
@@ -169,6 +178,9 @@ def times(tangent: Value, partial: Partial) -> Value | None:
         return None
     if isinstance(partial, Over):
         return tangent.unscale(partial.divisor)
+    if isinstance(partial, Chosen):
+        zero = tangent.builder.literal(0, tangent.dtype)
+        return partial.mask.select(tangent * partial.share, zero)
     if isinstance(partial, Value):
         if isinstance(partial.atom, Literal):
             return times(tangent, partial.atom.value)
@@ -405,6 +417,7 @@ def zero_one(condition: Value, like: Value) -> Value:
 __all__ = [
     "BOOL",
     "NUMERIC",
+    "Chosen",
     "Over",
     "batch_elementwise",
     "check_arity",
