@@ -2,7 +2,8 @@
 
 Such libraries ask their arguments for their namespace and refuse two of them. NumPy arrays beside
 traced ones are constants of the program, so they are handed on as traced ones with known elements.
-Functions of `scipy.linalg` know no namespaces; the tracer's own take their place.
+Functions of `scipy.linalg` know no namespaces, and those of `scipy.special` only where SciPy is
+told to ask for them; the tracer's own take their place.
 """
 
 from __future__ import annotations
@@ -13,12 +14,21 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from wengert.tracer.array import enter
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 from wengert.tracer.functions.scipy_linalg import TRACED
+from wengert.tracer.functions.special import (
+    log_softmax,
+    logsumexp,
+    multigammaln,
+    polygamma,
+    softmax,
+)
 from wengert.tracer.stack import current
 
 LIBRARIES = frozenset({"scipy", "array_api_extra", "array_api_compat", "sklearn"})
+_SPECIAL = {f.__name__: f for f in (log_softmax, logsumexp, multigammaln, polygamma, softmax)}
 _KINDS = (types.FunctionType, types.MethodType, type)
 
 
@@ -38,7 +48,10 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
         traced = holds_tracers(args) or holds_tracers(list(kwargs.values()))
         if not traced and not _has_tracers(owner):
             return f(*args, **kwargs)
-        if str(f.__module__).startswith("scipy.linalg"):
+        module = str(f.__module__)
+        if module.startswith("scipy.special") and f.__name__ in _SPECIAL:
+            return enter(_SPECIAL[f.__name__], *args, **kwargs)
+        if module.startswith("scipy.linalg"):
             # above this module in the import order; it has functions of its own for the table
             importlib.import_module("wengert.linalg")
             if f.__name__ in TRACED:
