@@ -75,7 +75,7 @@ def unread(fun: Any) -> Callable[..., Any]:
         (TypeError, "imaginary part would be lost", lambda x: (x * 1j).astype(float), (X,)),
         (TypeError, "does not take|not take", lambda x: x & 1, (X,)),
         (NotImplementedError, r"numpy\.real_if_close", lambda x: np.real_if_close(x), (X,)),
-        (TypeError, r"scipy\.linalg\.schur, which computes", lambda x: linalg.schur(x), (SQUARE,)),
+        (TypeError, r"scipy\.linalg\.hessenberg, which", lambda x: linalg.hessenberg(x), (SQUARE,)),
         (TypeError, r"use wengert\.linalg\.cholesky", linalg.cholesky, (SQUARE,)),
         (TypeError, r"use wengert\.linalg\.expm", linalg.expm, (SQUARE,)),
         (TypeError, r"scipy\.linalg\.polar.* no traced form", linalg.polar, (X,)),

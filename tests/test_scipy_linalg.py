@@ -13,6 +13,7 @@ A = RNG.standard_normal((4, 4)) + 4 * np.eye(4)
 SPD = A @ A.T
 BATCH = RNG.standard_normal((2, 3, 3)) + 3 * np.eye(3)
 B = RNG.standard_normal((4, 2))
+TURNING = np.random.default_rng(5).standard_normal((7, 7))  # two pairs of complex eigenvalues
 BANDS = RNG.uniform(size=(3, 4)) + 4.0 * (np.arange(3) == 0)[:, None]
 
 CASES = {
@@ -52,6 +53,11 @@ CASES = {
     "svd": (lambda a: scipy.linalg.svd(a, full_matrices=False), A[:, :3]),
     "svdvals": (lambda a: scipy.linalg.svdvals(a), A[:, :3]),
     "qr": (lambda a: scipy.linalg.qr(a, mode="economic"), A[:, :3]),
+    "schur": (lambda a: scipy.linalg.schur(a), TURNING),
+    "schur complex": (
+        lambda a: tuple(np.abs(x) for x in scipy.linalg.schur(a, output="complex")),
+        TURNING,
+    ),
     "norm": (lambda a: scipy.linalg.norm(a, "nuc"), A),
     "pinv": (lambda a: scipy.linalg.pinv(a), A[:, :3]),
     "lu_solve": (lambda a, b: scipy.linalg.lu_solve(scipy.linalg.lu_factor(a), b), A[::-1], B),
@@ -184,6 +190,36 @@ def test_names_in_the_namespace():
     close(wg.linalg.cholesky(SPD), scipy.linalg.cholesky(SPD))
 
 
+def test_schur_forms():
+    """Of small and large matrices, of batches, in single precision; their second derivatives."""
+    for a in (TURNING, np.stack([TURNING, TURNING.T]), RNG.standard_normal((90, 90)), A + 1j * A.T):
+        t, z = wg.jit(wg.linalg.schur)(a)
+        for kind in (a.dtype, np.float32 if a.dtype == float else np.complex64):
+            narrow = wg.jit(wg.linalg.schur)(a.astype(kind))
+            assert all(x.dtype == kind for x in narrow)
+            size = len(a) * np.finfo(kind).eps * 20
+            rebuilt = narrow[1] @ narrow[0] @ np.swapaxes(narrow[1], -1, -2).conj()
+            np.testing.assert_allclose(
+                rebuilt, a, rtol=0, atol=size * np.linalg.norm(a, 2, (-2, -1)).max()
+            )
+        assert not np.tril(t, -2).any()
+        np.testing.assert_allclose(
+            z @ np.swapaxes(z, -1, -2).conj(), np.eye(a.shape[-1]) + 0 * a, atol=1e-12
+        )
+    check_grads(lambda a: scipy.linalg.schur(a), (TURNING[:4, :4],), order=2, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("a", "says"),
+    [(np.eye(3), "equal eigenvalues"), (np.array([[1.0, 2.0], [-2.0, 1.0]]), "normal block")],
+)
+def test_schur_forms_without_derivatives(a, says):
+    total = lambda a: np.sum(scipy.linalg.schur(a)[0] ** 2)  # noqa: E731
+    np.testing.assert_allclose(wg.jit(total)(a), total(a))
+    with pytest.raises(np.linalg.LinAlgError, match=says):
+        wg.jit(wg.grad(total))(a)
+
+
 def test_errors():
     with pytest.raises(np.linalg.LinAlgError, match="Singular"):
         wg.jit(wg.linalg.solve_triangular)(np.ones((2, 2)) - np.eye(2), np.ones(2))
@@ -203,7 +239,7 @@ def test_errors():
         wg.jit(lambda a: scipy.linalg.eigh(a, subset_by_index=[0, 1]))(SPD)
     with pytest.raises(ArgumentError, match="pivoting"):
         wg.jit(lambda a: scipy.linalg.qr(a, pivoting=True))(A)
-    with pytest.raises(TypeError, match="eigh if the matrix is symmetric"):
-        wg.jit(scipy.linalg.schur)(A)
+    with pytest.raises(ArgumentError, match="sort"):
+        wg.jit(lambda a: scipy.linalg.schur(a, sort="lhp"))(A)
     with pytest.raises(ValueError, match="do not fit"):
         wg.jit(wg.linalg.solve_triangular)(A, np.ones(3))

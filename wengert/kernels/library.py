@@ -266,7 +266,7 @@ def _one_by_one(
 # What a call of LAPACK takes for a matrix of no size, in multiplications of a product; and how many
 # a routine takes for n³, as products run at many in a vector and searches for eigenvalues do not.
 CALL_WORK = 4000
-ROUTINE_WORK = {"syevd": 40, "gesdd": 60, "geev": 100}
+ROUTINE_WORK = {"syevd": 40, "gesdd": 60, "geev": 100, "gees": 80}
 # Routines that take several small matrices at a time, each a lane of vectors, and from how many on.
 SIDE_BY_SIDE = ("potrf",)
 FEW = 4

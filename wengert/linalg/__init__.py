@@ -74,6 +74,7 @@ matmul_toeplitz = _scipys("matmul_toeplitz")
 norm = _scipys("norm")
 pinv = _scipys("pinv")
 qr = _scipys("qr")
+schur = _scipys("schur")
 solve = _scipys("solve")
 solve_banded = _scipys("solve_banded")
 solve_toeplitz = _scipys("solve_toeplitz")
@@ -123,6 +124,7 @@ __all__ = [
     "norm",
     "pinv",
     "qr",
+    "schur",
     "solve",
     "solve_banded",
     "solve_block_tridiagonal",

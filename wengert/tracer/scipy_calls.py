@@ -10,15 +10,13 @@ SAME = "pinv lstsq qr svd svdvals eig eigh eigvals eigvalsh norm"
 
 OURS = """expm sqrtm logm solve inv det cholesky cho_factor cho_solve solve_triangular lu block_diag
     lu_factor lu_solve solve_banded solveh_banded solve_toeplitz matmul_toeplitz toeplitz circulant
-    hankel companion khatri_rao"""
+    hankel companion khatri_rao schur"""
 """Functions that `wengert.linalg` has, which stand in for SciPy's where wengert sees the call."""
 
 OTHERS = {
     **{name: f"np.linalg.{name}" for name in SAME.split()},
     **{name: f"wengert.linalg.{name}" for name in OURS.split()},
     "funm": "wengert.linalg.funm_symmetric, if the matrix is symmetric",
-    "schur": "np.linalg.eigh if the matrix is symmetric; the order of eigenvalues, on which other "
-    "matrices' factors depend, has no derivative",
     "solve_circulant": "np.linalg.solve on wengert.linalg.circulant",
     "cholesky_banded": "wengert.linalg.solveh_banded",
     "cho_solve_banded": "wengert.linalg.solveh_banded",

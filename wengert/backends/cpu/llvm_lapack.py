@@ -329,6 +329,25 @@ def _geev(p: _Printer) -> None:
     p.keep_status(status, end + 2 * n)
 
 
+def _gees(p: _Printer) -> None:
+    n, _ = p.shape()
+    lwork = (2 * BLOCK + 4) * max(1, n)
+    status, unused, work = p.status(), p.status(), p.numbers(lwork)
+    values = p.numbers(n) if p.pair == 2 else p.numbers(2 * n)
+    p.copy(p.out(0), p.source(0), n * n)
+    end, rows = p.pair * n * n, p.size(max(1, n))
+    found = [values]
+    if p.pair == 1:
+        found.append(p.body.op(f"getelementptr inbounds {p.kind}, ptr {values}, i64 {n}"))
+    rwork = [p.reals(n)] if p.pair == 2 else []
+    # eigenvalues keep their order, so neither a choice of some nor room for it is read
+    given = [p.letter("V"), p.letter("N"), unused, p.size(n), p.out(0), rows, unused, *found]
+    rooms = [p.out(end), rows, work, p.size(lwork), *rwork, unused, status]
+    p.fortran("gees", [*given, *rooms])
+    p.free(values, work, *rwork)
+    p.keep_status(status, 2 * end)
+
+
 def _geqrf(p: _Printer) -> None:
     n, m = p.shape()  # the transpose of what is factorised
     k, vectors = min(m, n), p.out(p.pair * m * n)
@@ -369,6 +388,7 @@ _ROUTINES: dict[str, Callable[[_Printer], None]] = {
     "syevd": _syevd,
     "syevdN": lambda p: _syevd(p, values=True),
     "geev": _geev,
+    "gees": _gees,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
     "gesddN": lambda p: _gesdd(p, values=True),

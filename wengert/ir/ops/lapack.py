@@ -10,6 +10,7 @@ memory, LAPACK's are column-major, so some routines are given transposes. Result
 - geev(a'): the eigenvectors as rows; the eigenvalues, of real a first their real parts and then
   the imaginary ones; the status. Of two eigenvectors of real a that are conjugates of each other,
   the first row has the real and the second the imaginary part.
+- gees(a'): T and Z of a = Z T Z', both transposed; the status.
 - geqrf(a'): R above Householder vectors, transposed; Q, transposed; the status.
 - gesdd(a'): U' of a = U S V', V, the singular values in descending order, the status.
 - syevd_N(a') and gesdd_N(a'): the values alone, the status.
@@ -39,7 +40,7 @@ from wengert.ir.ops.matrices import COST, batch_all, check_matrix, draws, each_m
 from wengert.ir.types import TensorType, complex_dtype, real_dtype
 
 Array = Any
-SQUARE = ("potrf", "getrf", "syevd", "geev")
+SQUARE = ("potrf", "getrf", "syevd", "geev", "gees")
 VALUED = ("syevd", "gesdd")
 """Routines that can leave out the vectors."""
 
@@ -74,6 +75,8 @@ def _count(name: str, flags: str, pair: int, rows: int, columns: int, right: int
             return pair * rows * rows + rows + 1
         case "geev":
             return pair * rows * rows + 2 * rows + 1
+        case "gees":
+            return 2 * pair * rows * rows + 1
         case "geqrf":
             return pair * (rows * columns + columns * least) + 1
         case "gesdd":
@@ -163,6 +166,17 @@ def _geev(transposed: Array) -> Array:
     return _row(packed, values.real, values.imag, 0)
 
 
+def schur_form(a: Array) -> tuple[Array, Array, int]:
+    """T, Z and the status for a matrix that has elements; NaN where LAPACK found none."""
+    t, _, *_, z, _, status = _lapack("gees", a)(lambda *_: None, a)
+    return (t, z, status) if status == 0 else (np.full_like(a, np.nan), np.full_like(a, np.nan), 1)
+
+
+def _gees(transposed: Array) -> Array:
+    t, z, status = schur_form(transposed.T)
+    return _row(t.T, z.T, status)
+
+
 def _geqrf(transposed: Array) -> Array:
     a = transposed.T
     raw, _ = np.linalg.qr(a, mode="raw")
@@ -188,6 +202,7 @@ _BY_NAME: dict[str, Callable[[Array], Array]] = {
     "syevd": _syevd,
     "syevdN": _syevd_values,
     "geev": _geev,
+    "gees": _gees,
     "geqrf": _geqrf,
     "gesdd": _gesdd,
     "gesddN": _gesdd_values,
@@ -210,7 +225,7 @@ def _samples() -> list[Sample]:
             square = a @ np.swapaxes(a, -1, -2).conj() + np.eye(n)
             for routine in ("potrf", "syevd", "syevd_N"):
                 add(routine, square)
-            for routine in ("getrf", "geev"):
+            for routine in ("getrf", "geev", "gees"):
                 add(routine, a)
             add("trsm_LTN", a, a[..., :2].copy())
         wide = draws(1).standard_normal((2, 3, 5)).astype(dtype)

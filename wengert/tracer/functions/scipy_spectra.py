@@ -15,9 +15,11 @@ from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
 from wengert.ir.floats import finfo, kind_of
 from wengert.ir.ops.matrices import adjoint
-from wengert.tracer.functions.factorisations import matrices
+from wengert.ir.types import complex_dtype, real_dtype
+from wengert.tracer.functions.factorisations import NOT_FINITE, demand, matrices
 from wengert.tracer.functions.operands import materialise, wrapped
 from wengert.tracer.functions.scipy_linalg import cholesky, solve_triangular
+from wengert.tracer.functions.ufuncs import call
 
 
 def _without(name: str, **given: Any) -> None:
@@ -188,7 +190,33 @@ def pinv(
     return np.linalg.pinv(a, least)
 
 
+def schur(
+    a: Any,
+    output: str = "real",
+    lwork: int | None = None,
+    overwrite_a: bool = False,
+    sort: Any = None,
+    check_finite: bool = True,
+) -> tuple[Any, Any]:
+    """T and the unitary Z of a = Z T Z' for any square matrices, T upper triangular.
+
+    T of real matrices has 2 by 2 blocks for pairs of complex eigenvalues, unless `output` is
+    "complex". Raises ArgumentError for `sort`. Derivatives are described in
+    `docs/linear-algebra.md`; where eigenvalues are equal they raise DegenerateSpectrumError.
+    """
+    _without("schur", sort=sort)
+    if output not in ("real", "r", "complex", "c"):
+        raise ArgumentError(f"schur: output is 'real' or 'complex', not {output!r}")
+    value = matrices("schur", a)
+    demand(call(np.isfinite, value), NOT_FINITE)
+    if output in ("complex", "c"):
+        value = value.to(complex_dtype(real_dtype(value.dtype)))
+    triangular, vectors = value.schur()
+    demand(vectors.eq(vectors), "Schur form not found. Possibly ill-conditioned.")
+    return wrapped(triangular), wrapped(vectors)
+
+
 SPECTRA: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (eig, eigh, eigvals, eigvalsh, norm, pinv, qr, svd, svdvals)
+    f.__name__: f for f in (eig, eigh, eigvals, eigvalsh, norm, pinv, qr, schur, svd, svdvals)
 }
 """By the name of SciPy's function."""
