@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from derivative_laws import check_derivatives
 from loop_programs import Generator
 from op_cases import run
 
+import wengert as wg
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
 from wengert.ir.transforms.batch import batch
@@ -63,3 +66,17 @@ def test_batches_agree_with_single_calls(seed: int) -> None:
         expected = run(program, [np.asarray(r[k]) for r in rows])
         for x, on, y in zip(found, mapped.out_batched, expected, strict=True):
             np.testing.assert_allclose(x[k] if on else x, y, 1e-12, 1e-12)
+
+
+def test_what_has_no_tangent_is_kept_without_one() -> None:
+    """The sign of a determinant stands on a tape beside its factors, and moves with nothing."""
+    at, turn = np.array([0.5, 0.9]), np.array([0.3, -0.7])
+
+    def f(p: Any) -> Any:
+        total = 0.0
+        for k in range(6):
+            total += np.linalg.det(np.eye(2) * p[0] + 0.1 * k * p[1])
+        return total
+
+    twice = wg.grad(lambda p: np.sum(wg.grad(f)(p) * turn))(at)
+    np.testing.assert_allclose(twice, wg.jvp(wg.grad(f), (at,), (turn,))[1], rtol=1e-12)

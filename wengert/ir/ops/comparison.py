@@ -86,26 +86,26 @@ _test("signbit", np.signbit, _signbit, "whether the sign bit is set, as in -0.0"
 # Extrema. At a tie both operands have slope 1/2.
 
 
-def _share(wins: Value, ties: Value, like: Value) -> Chosen:
-    """1 where the operand wins, 1/2 where it ties, else 0."""
-    one, half = (like.builder.literal(p, like.dtype) for p in (1, 0.5))
-    return Chosen(wins.bitor(ties), ties.select(half, one))
+def _share(mask: Value, x: Value, y: Value) -> Chosen:
+    """1 where the operand wins and 1/2 where it ties, which is where the mask is set."""
+    one, half = (x.builder.literal(p, x.dtype) for p in (1, 0.5))
+    return Chosen(mask, x.eq(y).select(half, one))
 
 
 def _max_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.gt(y), x.eq(y), out)
+    return _share(x.ge(y), x, y)
 
 
 def _min_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.lt(y), x.eq(y), out)
+    return _share(x.le(y), x, y)
 
 
 def _fmax_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.gt(y).bitor(y.isnan()), x.eq(y), out)
+    return _share(x.ge(y).bitor(y.isnan()), x, y)
 
 
 def _fmin_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.lt(y).bitor(y.isnan()), x.eq(y), out)
+    return _share(x.le(y).bitor(y.isnan()), x, y)
 
 
 def _ignoring_nan(scalar: Formula) -> Formula:

@@ -103,9 +103,26 @@ def moving_carry(
             if found[first + k] and not on and not has
         ]
         if not still:
-            return found
+            return _with_source(region, found, tangents, first)
         for position in still:
             found[position] = False
+
+
+def _with_source(
+    region: Program, found: list[bool], tangents: Sequence[bool], first: int
+) -> list[bool]:
+    """`found` without what is only said to have a tangent because it had one a turn before, as an
+    array that is filled with np.sign(x): its tangent would be zeros."""
+    sure = [*found[:first], *(a and b for a, b in zip(found[first:], tangents, strict=True))]
+    while sure != found:
+        active = jvp(region, sure).out_active
+        grown = [
+            a or (b and c) for a, b, c in zip(sure[first:], active, found[first:], strict=True)
+        ]
+        if grown == sure[first:]:
+            return sure
+        sure[first:] = grown
+    return found
 
 
 def _jvp(
