@@ -79,6 +79,14 @@ _filler(np.ones, 1)
 _filler(np.empty, 0)
 
 
+@creates(np.ndarray)
+def ndarray(shape: Any, dtype: Any = None, *args: Any, **options: Any) -> Any:
+    """As `numpy.ndarray`: an array of zeros, or one on the memory that the arguments name."""
+    if args or any(x is not None for key, x in options.items() if key != "order"):
+        return np.ndarray(shape, _dtype(dtype), *args, **options)
+    return CREATION[np.empty](shape, dtype)
+
+
 @creates(np.full)
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> Any:
     """As `numpy.full`."""
