@@ -224,6 +224,18 @@ def test_what_numpy_makes_of_constants_may_be_changed() -> None:
     np.testing.assert_array_equal(TABLE, np.arange(3.0))
 
 
+def test_arrays_by_the_constructor() -> None:
+    def f(x: Any) -> Any:
+        a, b = np.ndarray(x.shape[0] + 1), np.ndarray((2, 3), dtype=np.float32)
+        a[:-1], a[-1] = x, x[0]
+        b[:] = x[:3]
+        return a, b, np.ndarray((2,), np.float64, TABLE)
+
+    for found, wanted in zip(compiled(f)(X), f(X), strict=True):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize(
     "f",
     [

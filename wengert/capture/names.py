@@ -136,6 +136,12 @@ class Liveness:
         return live
 
 
+def depth_of_loops(body: Iterable[ast.stmt]) -> int:
+    """How many `for` loops stand in one another in statements."""
+    inner = (isinstance(s, ast.For) + depth_of_loops(b) for s in body for b in blocks(s))
+    return max(inner, default=0)
+
+
 def blocks(s: ast.stmt) -> Iterator[list[ast.stmt]]:
     """The lists of statements directly inside a compound statement."""
     for name in ("body", "orelse", "finalbody"):

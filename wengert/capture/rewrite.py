@@ -22,7 +22,7 @@ from typing import Any
 
 from wengert.capture.exits import RESULT, Exits
 from wengert.capture.info import Info
-from wengert.capture.names import Liveness, stored, walk_scope
+from wengert.capture.names import Liveness, depth_of_loops, stored, walk_scope
 from wengert.capture.rewrite_expressions import (
     Expressions,
     index_of,
@@ -392,7 +392,9 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored([s.target, *s.body])
         stops = self.exits.stops.get(s, [])
-        info = self._info(s, names, lines=(lines_of([s.target, *s.body]),), stops=tuple(stops))
+        lines = (lines_of([s.target, *s.body]),)
+        depth = depth_of_loops(s.body)
+        info = self._info(s, names, lines=lines, stops=tuple(stops), depth=depth)
         start = self._unpack(s.target, ast.Name("_wg_item", ast.Load()))
         body = [*start, *self.block(s.body)]
         self.assigned = before

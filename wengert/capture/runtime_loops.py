@@ -22,6 +22,7 @@ from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
+from wengert.capture.short_loops import FEWEST_TURNS, is_short, may_multiply
 from wengert.dump import note
 from wengert.errors import (
     CaptureError,
@@ -38,8 +39,6 @@ from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import forget_changed
 from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
 
-FEWEST_TURNS = 5
-"""Shorter loops run in Python."""
 MOST_UNROLLED = 2000
 """Longer ones never do if their body is traced."""
 MOST_PEELED = 2
@@ -69,6 +68,8 @@ def run_for(
             _capture_for(loop, None)
         except Unstable as unstable:
             raise unstable.error from None
+        return
+    if may_multiply(info, count) and _attempt(loop, count) == "captured":
         return
     while count - loop.first >= FEWEST_TURNS:
         found = _attempt(loop, count)
@@ -173,7 +174,7 @@ def _capture_for(loop: For, count: int | None) -> None:
     else:
         raise CaptureError("the state of a loop does not become stable")
     loop.info.memo[memo_key] = [s.kind for s in state.slots]
-    if count is not None and _is_plain(turn, state) and count <= MOST_UNROLLED:
+    if count is not None and _is_better_plain(turn, state, count):
         raise Plain
     _emit_for(parent, loop, state, turn, count)
 
@@ -188,8 +189,12 @@ def _surely_runs(loop: For) -> bool:
     return (found is not None and found[0] >= 1) or high[0] > low[1]
 
 
+def _is_better_plain(turn: Turn, state: LoopState, count: int) -> bool:
+    """Whether Python finds the result itself, since nothing traced goes in, or the loop is short."""
+    return (count <= MOST_UNROLLED and _is_plain(turn, state)) or is_short(turn.trace, count)
+
+
 def _is_plain(turn: Turn, state: LoopState) -> bool:
-    """Whether nothing traced goes in, so that Python finds the result itself."""
     if turn.trace.captured or turn.trace.written or turn.lists.rows:
         return False
     return not any(isinstance(s.before, Tracer) for s in state.slots)

@@ -1,0 +1,79 @@
+"""Short loops in short loops: written out as long as that is no long program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+RNG = np.random.default_rng(3)
+
+
+def two_loops(x, y):
+    for i in range(3):
+        for j in range(4):
+            y[i, j] += np.sin(x[i, j]) * x[j, i % 3]
+    return y
+
+
+def three_loops(x, y):
+    total = 0.0
+    for i in range(2):
+        for j in range(2):
+            for k in range(2):
+                total += x[i, j] * y[j, k]
+    return total
+
+
+def six_loops_that_break(x, y):
+    count = 0
+    for a in range(3):
+        for b in range(3):
+            for c in range(4):
+                for _ in range(3):
+                    for e in range(3):
+                        for f in range(4):
+                            if x[e, f] > 1.2:
+                                break
+                            count += 1
+                            y[a, b] += x[a, c] * x[e, f]
+    return y, count
+
+
+def equations(text: str) -> int:
+    return sum(line.lstrip().startswith("%") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("f", "is_written_out"),
+    [(two_loops, True), (three_loops, True), (six_loops_that_break, False)],
+)
+def test_nests_of_short_loops(f: Any, is_written_out: bool) -> None:
+    x, y = RNG.standard_normal((4, 4)), RNG.standard_normal((4, 4))
+    found, wanted = wg.jit(f)(x, y.copy()), f(x, y.copy())
+    for a, b in zip(*[r if type(r) is tuple else (r,) for r in (found, wanted)], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    text = str(wg.jit(f).lower(x, y).ir)
+    assert ("for_loop" not in text) == is_written_out
+    assert equations(text) < 400
+
+
+def test_derivatives_of_a_deep_nest() -> None:
+    def f(x: Any, y: Any) -> Any:
+        for a in range(3):
+            for b in range(3):
+                for c in range(4):
+                    for d in range(3):
+                        if b - d >= 0:
+                            y[a] += np.sin(x[b - d, c] * x[a, d]) * y[c]
+        return y.sum()
+
+    x, y = RNG.standard_normal((4, 4)), RNG.standard_normal(4)
+    v = RNG.standard_normal((4, 4))
+    slope = np.sum(wg.jit(wg.grad(f))(x, y) * v)
+    h = 1e-6
+    around = [f(x + s * v, y.copy()) for s in (h, -h)]
+    np.testing.assert_allclose(slope, (around[0] - around[1]) / (2 * h), rtol=1e-6)
