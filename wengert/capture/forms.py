@@ -18,6 +18,7 @@ from wengert.ir.op import REGISTRY
 from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.tracer.affine import bind_index, bounds, difference
 from wengert.tracer.array import Tracer
+from wengert.tracer.functions import stretches
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import forget_changed
 from wengert.tracer.pytree import TreeDef, flatten, paths
@@ -317,3 +318,13 @@ def condition_value(x: Any) -> Value:
 def _entered(state: State, kinds: Sequence[Abstract], here: Trace) -> tuple[list[Value], Any]:
     inputs = [here.builder.input(k.type) for k in kinds]
     return inputs, state.rebuilt([entry(v, k, here) for v, k in zip(inputs, kinds, strict=True)])
+
+
+def _over_places(start: Any, stop: Any, state: Any, step: Callable[[Any, Any], Any]) -> Any:
+    """state = step(state, k) for the places k of a slice."""
+    stepped = Stepped(stop, 1, False, None, start=start)
+    after, _ = for_state(stepped, "a slice", state, None, lambda x, k: (step(x, k), None))
+    return after
+
+
+stretches.loop = _over_places

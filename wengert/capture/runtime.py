@@ -23,6 +23,7 @@ from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
 from wengert.tracer.functions.elements import is_joining, joined_by
 from wengert.tracer.functions.masks import Selection
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import known
 from wengert.tracer.stack import current, user_location
@@ -316,4 +317,4 @@ def _holds_tracer(index: Any) -> bool:
         return any(map(_holds_tracer, index))
     if isinstance(index, slice):
         return any(isinstance(p, Tracer) for p in (index.start, index.stop, index.step))
-    return isinstance(index, Tracer | Selection)
+    return isinstance(index, Tracer | Selection | Stretch)

@@ -17,6 +17,7 @@ from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.masks import Selection
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import user_location
 from wengert.tracer.tables import UFUNCS
@@ -115,14 +116,14 @@ def power(x: Any, y: Any, mod: Any = None) -> Any:
 
 def length(x: Any, /) -> Any:
     """`len(x)`"""
-    if isinstance(x, Selection):
+    if isinstance(x, Selection | Stretch):
         return x.shape[0]
     return x.shape[0] if isinstance(x, Tracer) and x.shape else len(x)
 
 
 def summed(items: Any, /, start: Any = 0) -> Any:
     """`sum(items)`"""
-    if isinstance(items, Selection) or (isinstance(items, Tracer) and items.shape):
+    if isinstance(items, Selection | Stretch) or (isinstance(items, Tracer) and items.shape):
         total = np.sum(items, axis=0)
         return total if type(start) is int and start == 0 else start + total
     return sum(items, start)
@@ -132,7 +133,7 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
     def extreme(*args: Any, **options: Any) -> Any:
         items = args
         if len(args) == 1:
-            if isinstance(args[0], Tracer | Selection) and args[0].ndim == 1 and not options:
+            if isinstance(args[0], Tracer | Selection | Stretch) and args[0].ndim == 1 and not options:
                 return array(args[0])
             items = tuple(args[0])
         if not any(map(is_traced, items)):
@@ -175,7 +176,7 @@ largest = _extreme("max", max, np.max, lambda x, best: x > best)
 
 def any_of(items: Any, /) -> Any:
     """`any(items)`"""
-    if isinstance(items, Tracer | Selection):
+    if isinstance(items, Tracer | Selection | Stretch):
         return np.any(items)
     found: Any = False
     for x in items:
@@ -189,7 +190,7 @@ def any_of(items: Any, /) -> Any:
 
 def all_of(items: Any, /) -> Any:
     """`all(items)`"""
-    if isinstance(items, Tracer | Selection):
+    if isinstance(items, Tracer | Selection | Stretch):
         return np.all(items)
     found: Any = True
     for x in items:

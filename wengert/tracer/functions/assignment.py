@@ -19,7 +19,13 @@ from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, DType, Shape
 from wengert.tracer.array import Tracer, enter
-from wengert.tracer.functions.entries import Fancy, is_known, mask_entry, parse
+from wengert.tracer.functions.entries import (
+    Fancy,
+    UnknownLengthError,
+    is_known,
+    mask_entry,
+    parse,
+)
 from wengert.tracer.functions.indexing import (
     advanced_axes,
     as_known,
@@ -41,6 +47,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
+from wengert.tracer.functions.stretches import Stretch, assign_stretch, scatter, stretch_of
 from wengert.tracer.mutation import known, root, set_known, write
 from wengert.tracer.stack import current
 from wengert.tracer.tables import method
@@ -161,9 +168,16 @@ def assign(x: Tracer, index: Any, value: Any) -> None:
         return
     if isinstance(value, Selection):
         value = operand(np.asarray(value))  # raises
+    if isinstance(index, Stretch):
+        scatter(x, index, value)
+        return
     if _assign_known(x, index, value):
         return
-    items = parse(index, x.type.shape)
+    try:
+        items = parse(index, x.type.shape)
+    except UnknownLengthError as error:
+        assign_stretch(stretch_of(x, index, error), value)
+        return
     arrays = [i for i in items if isinstance(i, Fancy) and i.kind != "int"]
     if not arrays:
         _assign_basic(x, items, value)

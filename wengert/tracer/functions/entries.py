@@ -270,7 +270,7 @@ def _slice(entry: slice, n: int, axis: int) -> Whole:
         raise _unknown("the step of a slice must be known")
     if step == 0:
         raise ValueError("slice step cannot be zero")
-    return _moving(parts[0], parts[1], step, n, axis)
+    return _moving(entry, parts[0], parts[1], step, n, axis)
 
 
 def _bound(part: Any) -> Any:
@@ -289,14 +289,14 @@ def _bound(part: Any) -> Any:
     return integer(part, "a slice's bound")
 
 
-def _moving(start: Any, stop: Any, step: int, n: int, axis: int) -> Whole:
+def _moving(entry: slice, start: Any, stop: Any, step: int, n: int, axis: int) -> Whole:
     """A slice with bounds that move: its length must be known, or affine in loop indices."""
     backwards = step < 0
     first = (n - 1 if backwards else 0) if start is None else _from_end(start, n)
     last = (-1 if backwards else n) if stop is None else _from_end(stop, n)
     count = difference(first, last) if backwards else difference(last, first)
     if count is None:
-        raise _unknown("the length of a slice must be known, or affine in the indices of loops")
+        raise UnknownLengthError(entry, n, axis)
     size = count if abs(step) == 1 else _strided(count, abs(step))
     low, high = (-1, n - 1) if backwards else (0, n)
     inside = (
@@ -367,9 +367,21 @@ def _as_start(x: Any) -> int | Tracer:
 
 
 def _unknown(what: str) -> TracerConversionError:
-    return TracerConversionError(
-        f"{what}, since shapes are fixed while tracing. For a length that depends on data take "
-        "the whole array and leave elements out by a condition: "
-        "np.where(np.arange(len(x)) < stop, x, 0), or np.sum(x, where=...); for a window of fixed "
-        "length at a traced position use x[start : start + 3]"
-    )
+    return TracerConversionError(f"{what}{_CURE}")
+
+
+_CURE = (
+    ", since shapes are fixed while tracing. For a length that depends on data take "
+    "the whole array and leave elements out by a condition: "
+    "np.where(np.arange(len(x)) < stop, x, 0), or np.sum(x, where=...); for a window of fixed "
+    "length at a traced position use x[start : start + 3]"
+)
+
+
+class UnknownLengthError(TracerConversionError):
+    """A slice, `entry`, of an axis of `length` elements gives a number of them that data decide."""
+
+    def __init__(self, entry: slice, length: int, axis: int) -> None:
+        text = "the length of a slice must be known, or affine in the indices of loops"
+        super().__init__(f"{text}{_CURE}")
+        self.entry, self.length, self.axis = entry, length, axis

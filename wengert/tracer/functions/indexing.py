@@ -21,6 +21,7 @@ from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.entries import (
     Fancy,
     NewAxis,
+    UnknownLengthError,
     Whole,
     checked_positions,
     in_range,
@@ -44,6 +45,7 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
+from wengert.tracer.functions.stretches import Stretch, stretch_of
 from wengert.tracer.lift import lift
 from wengert.tracer.mutation import adopt, known
 from wengert.tracer.stack import open_trace
@@ -65,6 +67,8 @@ def getitem(x: Any, index: Any) -> Any:
     index = as_mask(index, x.type.shape)
     if isinstance(index, Selection):
         return Selection(x[np.where(index.mask, index.whole, 0)], index.mask)
+    if isinstance(index, Stretch):
+        return index.picked(x)
     mask = mask_entry(index)
     if mask is not None:
         return masked(x, mask)
@@ -76,7 +80,10 @@ def getitem(x: Any, index: Any) -> Any:
         found = known(x)
         if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
             return picked[()]
-    items = parse(index, x.type.shape)
+    try:
+        items = parse(index, x.type.shape)
+    except UnknownLengthError as error:
+        return stretch_of(x, index, error)
     if any(isinstance(i, Fancy) and i.kind in ("array", "mask") for i in items):
         found = known(x) if plain else None
         if found is not None:

@@ -1,0 +1,161 @@
+"""Slices whose length depends on data: what can be done with them is what NumPy does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import DTypeError, OutOfBoundsError, TracerConversionError
+
+RNG = np.random.default_rng(5)
+LENGTHS = np.array([3, 0, 1, 5, 2, 0, 4])
+ENDS = np.concatenate([[0], np.cumsum(LENGTHS)]).astype(np.uint32)
+N = int(ENDS[-1])
+VALUES = RNG.standard_normal(N)
+ROWS = RNG.standard_normal((N, 3))
+COLUMNS = RNG.integers(0, 9, N).astype(np.uint32)
+TABLE = RNG.standard_normal(9)
+
+
+def sparse_product(p, columns, values, x):
+    y = np.empty(p.size - 1, values.dtype)
+    for i in range(p.size - 1):
+        part = columns[p[i] : p[i + 1]]
+        y[i] = values[p[i] : p[i + 1]] @ x[part]
+    return y
+
+
+def folds(p, values, rows):
+    out, sums = np.zeros((len(p) - 1, 8)), np.zeros((len(p) - 1, 3))
+    for i in range(len(p) - 1):
+        s = values[p[i] : p[i + 1]]
+        out[i, 0] = s.sum() + np.sum(np.exp(2 * s) - s)
+        out[i, 1] = np.prod(s) + np.dot(s, s) + np.linalg.norm(s)
+        out[i, 2] = len(s) + s.size + s.shape[0]
+        out[i, 3] = np.any(s > 1) + 2 * (s < 1).all()
+        if len(s) > 1:
+            out[i, 4] = s.mean() + s.var() + np.std(s, ddof=1)
+            out[i, 5] = s.max() - np.min(s)
+            out[i, 6] = s[0] * s[-1]
+        sums[i] = rows[p[i] : p[i + 1]].sum(axis=0) + s @ rows[p[i] : p[i + 1]]
+        out[i, 7] = np.sum(rows[p[i] : p[i + 1], 1]) + rows[p[i] : p[i + 1]].sum()
+    return out, sums
+
+
+def assignments(p, values, rows):
+    for i in range(len(p) - 1):
+        values[p[i] : p[i + 1]] += i
+        rows[p[i] : p[i + 1], 1] = values[p[i] : p[i + 1]] * 2
+        values[p[i] : p[i + 1]] /= 2.0
+        rows[p[i] : p[i + 1], 0] = -1.0
+    return values.sum()
+
+
+def scattered(p, columns, values, x):
+    for i in range(len(p) - 1):
+        x[columns[p[i] : p[i + 1]]] += values[p[i] : p[i + 1]]
+    return x * 1
+
+
+def ends(x, a, b):
+    return x[a:b].sum(), x[a:].sum(), np.prod(x[:b]), len(x[a:b])
+
+
+def what_is_read_when(x, a):
+    view = x[a:]
+    computed = view * 1.0
+    x[:] = 2.0
+    return view.sum(), computed.sum(), view[0] + view[-1] + computed[0]
+
+
+def overlapping(x, a, b):
+    x[a:b] = x[a - 1 : b - 1] * 0.5
+    return x.sum()
+
+
+def copies(args: Any) -> list[Any]:
+    return [x.copy() if isinstance(x, np.ndarray) else x for x in args]
+
+
+CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+    (sparse_product, (ENDS, COLUMNS, VALUES, TABLE)),
+    (folds, (ENDS, VALUES, ROWS)),
+    (assignments, (ENDS, VALUES, ROWS)),
+    (scattered, (ENDS, COLUMNS, VALUES, TABLE)),
+    *[
+        (ends, (VALUES, np.int64(a), np.int64(b)))
+        for a, b in ((2, 5), (-3, -1), (0, 99), (5, 2), (-99, 3))
+    ],
+    (what_is_read_when, (VALUES, np.int64(2))),
+    (overlapping, (VALUES, np.int64(2), np.int32(9))),
+]
+
+
+@pytest.mark.parametrize(("f", "args"), CASES)
+def test_as_numpy(f: Any, args: Any) -> None:
+    mine, others = copies(args), copies(args)
+    found, wanted = wg.jit(f)(*mine), f(*others)
+    pairs = [r if isinstance(r, tuple) else (r,) for r in (found, wanted)]
+    for a, b in zip((*pairs[0], *mine), (*pairs[1], *others), strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_only_the_elements_are_run_over() -> None:
+    text = str(wg.jit(sparse_product).lower(ENDS, COLUMNS, VALUES, TABLE).ir)
+    assert f"float64[{N}] =" not in text
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "argnums"),
+    [
+        (sparse_product, (ENDS, COLUMNS, VALUES, TABLE), (2, 3)),
+        (lambda p, v, r: folds(p, v, r)[0], (ENDS, VALUES, ROWS), (1, 2)),
+        (assignments, (ENDS, VALUES, ROWS), (1, 2)),
+        (scattered, (ENDS, COLUMNS, VALUES, TABLE), (2, 3)),
+    ],
+)
+def test_derivatives(f: Any, args: Any, argnums: Any) -> None:
+    def loss(*x: Any) -> Any:
+        x = tuple([v.copy() if k in argnums else v for k, v in enumerate(x)])
+        return np.sum(np.sin(f(*x))) + sum(np.sum(x[k] ** 2) for k in argnums)
+
+    directions = [RNG.standard_normal(args[k].shape) for k in argnums]
+    gradients = wg.jit(wg.grad(loss, argnums=argnums))(*args)
+    slope = sum(np.sum(g * d) for g, d in zip(gradients, directions, strict=True))
+
+    def at(h: float) -> Any:
+        moved = copies(args)
+        for k, d in zip(argnums, directions, strict=True):
+            moved[k] += h * d
+        return loss(*moved)
+
+    np.testing.assert_allclose(slope, (at(1e-6) - at(-1e-6)) / 2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("f", "kind", "says"),
+    [
+        (lambda x, a: x[a:], TracerConversionError, "shapes are fixed"),
+        (lambda x, a: np.sort(x[a:]), TracerConversionError, "np.sort"),
+        (lambda x, a: x[a:] + x[a + 1 :], TracerConversionError, "one length"),
+        (lambda x, a: x[a:][99], OutOfBoundsError, "out of bounds"),
+        (lambda x, a: np.add(x[a:], x), TracerConversionError, "along its axis"),
+        (lambda x, a: [v for v in x[a:]], TracerConversionError, "iterating"),
+    ],
+)
+def test_errors(f: Any, kind: Any, says: str) -> None:
+    with pytest.raises(kind, match=says):
+        wg.jit(f)(VALUES, np.int64(2))
+
+
+def test_slices_of_integers_stay_integers() -> None:
+    def f(x: Any, a: Any) -> Any:
+        x[a:] += 0.5
+
+    with pytest.raises(DTypeError, match="cannot cast"):
+        wg.jit(f)(COLUMNS.copy(), np.int64(2))
