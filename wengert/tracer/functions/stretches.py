@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from wengert.errors import DTypeError, TracerConversionError, at
+from wengert.errors import DTypeError, ShapeError, TracerConversionError, at
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
+from wengert.ir.op import REGISTRY
 from wengert.ir.types import INT64, Dim
 from wengert.tracer.affine import bind_index
 from wengert.tracer.array import Tracer, enter
@@ -29,6 +30,8 @@ from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import write
 from wengert.tracer.stack import open_trace, opened, user_location
 from wengert.tracer.tables import UFUNCS
+
+UNEQUAL = "operands could not be broadcast together: slices of different lengths"
 
 Element = Callable[[Any], Any]
 Step = Callable[[Any, Any], Any]
@@ -128,8 +131,9 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
         """The element beside the one of another stretch of this length."""
         if _same(self.start, beside.start) and _same(self.stop, beside.stop):
             return self.element
-        if not _same(self.shape[0], beside.shape[0]):
-            refuse_length("combining slices that are not surely of one length")
+        equal = materialise(self.shape[0]).eq(materialise(beside.shape[0]))
+        params = {"message": UNEQUAL, "error": ShapeError.__name__}
+        equal.builder.emit(REGISTRY["require"], [equal], params)
         shift = self.start - beside.start
         return lambda k: self.element(k + shift)
 
