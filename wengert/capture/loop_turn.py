@@ -63,6 +63,7 @@ class For:
     stop: Callable[[], Any] | None
     first: int = 0
     rebound: set[str] = field(default_factory=set[str])
+    collects: bool = False
 
     @property
     def count(self) -> Any:

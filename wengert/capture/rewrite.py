@@ -67,7 +67,6 @@ class Rewriter(Expressions):
         super().__init__(class_name, None)
         self.infos = infos
         self.outer: set[str] = set()  # nonlocal and global names by declaration
-        self.shared: list[str] = []  # variables that nested functions assign
         self.globals: set[str] = set()
         self.liveness: Liveness | None = None
         self.exits = Exits()

@@ -64,6 +64,7 @@ class Expressions(ast.NodeTransformer):
         self.first_parameter = first_parameter
         self.unsure: frozenset[str] = frozenset()
         self.assigned: set[str] = set()
+        self.shared: list[str] = []  # variables that nested functions assign
 
     def expr(self, node: Any) -> Any:
         """The rewritten form; None for None."""
@@ -176,8 +177,21 @@ class Expressions(ast.NodeTransformer):
             return self._made(node)
         return self.generic_visit(node)  # pyright: ignore[reportReturnType]
 
-    visit_Dict = visit_Set = _made
-    visit_ListComp = visit_DictComp = visit_SetComp = _made
+    visit_Dict = visit_Set = visit_DictComp = visit_SetComp = _made
+
+    def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
+        """`[y for x in items]`, which may become a loop that fills an array."""
+        if self.shared or not _is_simple(node):
+            return self._made(node)
+        (loop,) = node.generators
+        names = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+        given = [ast.arg(n.id) for n in names if isinstance(n, ast.Name)]
+        none = ast.arguments([], given, None, [], [], None, [])
+        element = ast.copy_location(ast.Lambda(none, node.elt), node)
+        spread = number(isinstance(loop.target, ast.Tuple))
+        items, function = self.visit(loop.iter), self.visit(element)
+        made = runtime("collected", items, function, spread, number(node.lineno))
+        return ast.copy_location(made, node)
 
     # other scopes
 
@@ -198,6 +212,16 @@ class Expressions(ast.NodeTransformer):
             a.annotation = None
             a.arg = self.mangled(a.arg)
         return args
+
+
+def _is_simple(node: ast.ListComp) -> bool:
+    """Whether a comprehension means the same as calls of a function of its items."""
+    loop = node.generators[0]
+    names = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+    late = any(isinstance(n, (ast.Lambda, ast.GeneratorExp)) for n in ast.walk(node.elt))
+    plain = len(node.generators) == 1 and not loop.ifs and not loop.is_async and not late
+    distinct = {n.id for n in names if isinstance(n, ast.Name)}
+    return plain and len(distinct) == len(names) and movable(node)
 
 
 def _is_filtered_sum(node: ast.Call) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture import runtime_branches, runtime_loops
+from wengert.capture import comprehensions, runtime_branches, runtime_loops
 from wengert.capture.journal import active, changes, changes_structure, is_conditional, made
 from wengert.capture.lists import append
 from wengert.capture.ordering import item_at
@@ -90,6 +90,11 @@ class Runtime:
     def while_(self, k: int, test: Thunk, body: Thunk, get: Thunk, set_: Any) -> None:
         """`while test(): body()`"""
         runtime_loops.run_while(self.infos[k], lambda: concrete(test()), body, get, set_)
+
+    @staticmethod
+    def collected(items: Any, element: Any, spread: bool, line: int) -> list[Any]:
+        """`[element(item) for item in items]`"""
+        return comprehensions.collected(items, element, spread, line)
 
     # variables
 

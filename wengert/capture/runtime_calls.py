@@ -20,7 +20,7 @@ from wengert.capture.draws import GENERATORS, check_draw, seed_numpy, seeding
 from wengert.capture.journal import active, changes_structure, made
 from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
-from wengert.capture.sequences import Enumerate, Items, Range, Reversed, Zip, sequence
+from wengert.capture.sequences import Enumerate, Items, Places, Range, Reversed, Zip, places, sequence
 from wengert.errors import CaptureError, MutationError, located
 from wengert.ir.floats import BFLOAT16
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
@@ -67,7 +67,7 @@ def _parts(items: Any) -> Any:
 
 
 def _is_traced_sequence(items: Any) -> bool:
-    return isinstance(items, (Tracer, Range, Enumerate, Zip, Reversed, np.ndarray, range))
+    return isinstance(items, (Tracer, Range, Enumerate, Zip, Reversed, Places, np.ndarray, range))
 
 
 def _enumerate(items: Any, start: Any = 0) -> Any:
@@ -96,6 +96,11 @@ def _reversed(items: Any) -> Any:
         return reversed(items)
     found = sequence(items)
     return reversed(items) if found is None else Reversed(found)
+
+
+def _ndindex(*shape: Any) -> Any:
+    """`np.ndindex`"""
+    return np.ndindex(*shape) if current() is None else places(*shape)
 
 
 def _isinstance(x: Any, kinds: Any) -> bool:
@@ -158,13 +163,24 @@ def _joining(function: Any) -> Function:
     plain: Function = CREATION.get(function) or function
 
     def joined(items: Any, *args: Any, **options: Any) -> Any:
-        whole = assembled(items) if not args and current() is not None else None
+        whole = None
+        if not args and current() is not None:
+            items = _with_wholes(items)
+            whole = assembled(items)
         if whole is None or options.get("axis", 0) != 0 or options.get("ndmin"):
             return plain(items, *args, **options)
         dtype = options.get("dtype")
         return whole.copy() if dtype is None else whole.astype(dtype)
 
     return joined
+
+
+def _with_wholes(items: Any) -> Any:
+    """A list of lists that loops have filled as one of the arrays of these."""
+    if type(items) is not list or not all(type(x) is list for x in items):
+        return items
+    wholes = [assembled(x) for x in items]
+    return items if any(w is None for w in wholes) else wholes
 
 
 def _with_captured(function: Function) -> Function:
@@ -179,6 +195,7 @@ def _accumulate(items: Any, func: Any = None, *, initial: Any = None) -> Any:
 
 TABLE: dict[Any, Function] = {
     **BUILTINS,
+    np.ndindex: _ndindex,
     range: _range,
     enumerate: _enumerate,
     zip: _zip,

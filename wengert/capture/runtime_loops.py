@@ -19,10 +19,11 @@ from wengert.capture.journal import changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable
+from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
-from wengert.capture.short_loops import FEWEST_TURNS, is_short, may_multiply
+from wengert.capture.short_loops import FEWEST_TURNS, is_much, is_short, may_multiply
 from wengert.dump import note
 from wengert.errors import (
     CaptureError,
@@ -59,7 +60,7 @@ def run_for(
     """Runs a `for` loop."""
     items = sequence(iterable) if current() is not None else None
     if items is None:
-        _python_for(iter(iterable), body, stop, info, get, set_)
+        python_for(iter(iterable), body, stop, info, get, set_)
         return
     count = items.count
     loop = For(info, items, body, Variables(info, get, set_), get, stop)
@@ -80,7 +81,7 @@ def run_for(
         loop.body(items.at(loop.first))
         loop.first += 1
     rest = (items.at(k) for k in range(loop.first, count))
-    _python_for(rest, body, stop, info, get, set_)
+    python_for(rest, body, stop, info, get, set_)
 
 
 def _attempt(loop: For, count: int) -> str:
@@ -104,6 +105,24 @@ def _attempt(loop: For, count: int) -> str:
     return "plain"
 
 
+def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> bool:
+    """Captures the loop of a comprehension, where that is worth it."""
+    loop = For(info, items, body, Variables(info, get, _none_to_set), get, None, collects=True)
+    try:
+        _capture_for(loop, items.count)
+    except (Plain, Unstable, UndefinedVariableError):
+        return False
+    except (TypeError, ValueError) as error:
+        if not _needs_python(error):
+            raise
+        return False
+    return True
+
+
+def _none_to_set(state: Any) -> None:
+    pass
+
+
 def _needs_python(error: Exception) -> bool:
     if isinstance(error, TypeError):
         return True
@@ -121,35 +140,6 @@ def _unroll_or_raise(error: Exception, info: Info, count: int) -> None:
         )
         error.args = (text, *error.args[1:])
     raise error
-
-
-def _python_for(
-    items: Any, body: Callable[[Any], None], stop: Any, info: Info, get: Get, set_: Set
-) -> None:
-    """The loop in Python; what follows a traced `break` runs under its condition."""
-    if stop is None:
-        for item in items:
-            body(item)
-        return
-    for item in items:
-        body(item)
-        stopped = stop()
-        if isinstance(stopped, Tracer):
-            rest = list(items)
-            if rest:
-                _after_traced_break(rest, body, stop, info, get, set_, stopped)
-            return
-        if stopped:
-            return
-
-
-def _after_traced_break(
-    rest: list[Any], body: Any, stop: Any, info: Info, get: Get, set_: Set, stopped: Any
-) -> None:
-    run_branch(
-        info, stopped, lambda: None, lambda: _python_for(iter(rest), body, stop, info, get, set_),
-        get, set_,
-    )  # fmt: skip
 
 
 # capturing
@@ -174,7 +164,7 @@ def _capture_for(loop: For, count: int | None) -> None:
     else:
         raise CaptureError("the state of a loop does not become stable")
     loop.info.memo[memo_key] = [s.kind for s in state.slots]
-    if count is not None and _is_better_plain(turn, state, count):
+    if count is not None and _is_better_plain(loop, turn, state, count):
         raise Plain
     _emit_for(parent, loop, state, turn, count)
 
@@ -189,8 +179,12 @@ def _surely_runs(loop: For) -> bool:
     return (found is not None and found[0] >= 1) or high[0] > low[1]
 
 
-def _is_better_plain(turn: Turn, state: LoopState, count: int) -> bool:
+def _is_better_plain(loop: For, turn: Turn, state: LoopState, count: int) -> bool:
     """Whether Python finds the result itself, since nothing traced goes in, or the loop is short."""
+    if loop.collects:
+        added = [x for row in turn.lists.rows for x in row.added]
+        known = not (turn.trace.captured or turn.trace.written)
+        return known or not is_much(turn.trace, count, added)
     return (count <= MOST_UNROLLED and _is_plain(turn, state)) or is_short(turn.trace, count)
 
 

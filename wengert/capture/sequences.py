@@ -1,4 +1,5 @@
-"""What a `for` runs over, as long as it may be compiled: ranges, arrays, enumerate, zip, reversed.
+"""What a `for` runs over, as long as it may be compiled: ranges, arrays, enumerate, zip, reversed,
+ndindex.
 
 A sequence knows its number of turns (an int, or a traced int) and its item for a turn, counted from
 0, whose number may be traced as well.
@@ -6,6 +7,7 @@ A sequence knows its number of turns (an int, or a traced int) and its item for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -171,6 +173,38 @@ class Reversed(_Iterable):
 
 
 @dataclass(frozen=True, slots=True)
+class Places(_Iterable):
+    """`np.ndindex` of a shape: the last index runs first."""
+
+    shape: tuple[int, ...]
+    rest: Iterator[tuple[int, ...]]
+
+    @property
+    def count(self) -> int:
+        """The product of the lengths."""
+        return math.prod(self.shape)
+
+    def at(self, k: Any) -> Any:
+        """An index along each axis."""
+        found: list[Any] = []
+        for axis, n in enumerate(self.shape):
+            steps = math.prod(self.shape[axis + 1 :])
+            whole = k if steps == 1 else k // steps
+            found.append(whole if axis == 0 else whole % n)
+        return tuple(found)
+
+    def __next__(self) -> tuple[int, ...]:
+        return next(self.rest)
+
+
+def places(*shape: Any) -> Any:
+    """`np.ndindex`, as a sequence that a compiled loop can run over."""
+    plain = np.ndindex(*shape)
+    lengths = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+    return Places(tuple(map(int, lengths)), plain)
+
+
+@dataclass(frozen=True, slots=True)
 class Items:
     """A list or tuple beside traced sequences in a zip: its items need known numbers."""
 
@@ -190,7 +224,7 @@ def sequence(x: Any) -> Any:
     """`x` as a sequence that a compiled loop can run over; None if it is not one."""
     if isinstance(x, range):
         return Range(x.start, x.stop, x.step)
-    if isinstance(x, (Range, Enumerate, Zip, Reversed)):
+    if isinstance(x, (Range, Enumerate, Zip, Reversed, Places)):
         return x
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)

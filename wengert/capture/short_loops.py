@@ -9,9 +9,11 @@ inside have been decided on by the same rule. Then its size is known.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from wengert.capture.info import Info
 from wengert.ir.program import Eqn, Program
+from wengert.tracer.array import Tracer
 from wengert.tracer.stack import Trace
 
 FEWEST_TURNS = 5
@@ -29,6 +31,15 @@ def may_multiply(info: Info, turns: int) -> bool:
 def is_short(body: Trace, turns: int) -> bool:
     """Whether so many copies of a body are to be made."""
     return turns < FEWEST_TURNS and turns * _size(body.builder.eqns) <= MOST_EQUATIONS
+
+
+def is_much(body: Trace, turns: int, elements: Iterable[Any]) -> bool:
+    """Whether a comprehension is better compiled: its elements are made in it, at some expense."""
+    for x in elements:
+        view = isinstance(x, Tracer) and x.mutable and (x.base is not None or x.owner is not body)
+        if view or not isinstance(x, Tracer):
+            return False
+    return turns * _size(body.builder.eqns) > MOST_EQUATIONS
 
 
 def _size(eqns: Iterable[Eqn]) -> int:

@@ -1,0 +1,121 @@
+"""List comprehensions: compiled where they do much, with what Python gives in every case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+
+RNG = np.random.default_rng(7)
+X, Y = RNG.standard_normal((60, 5)), RNG.standard_normal((12, 5))
+
+
+def distances(x, y):
+    return np.array([[np.sum((a - b) ** 2) for a in x] for b in y])
+
+
+def rows(x, y):
+    return np.stack([np.sin(a) * a.sum() / (1 + np.abs(a).max()) for a in x])
+
+
+def pairs_and_what_lists_can(x, y):
+    found = [np.cumsum(a)[-1] * k + np.prod(a) - a[k % 5] for k, a in enumerate(x)]
+    found.append(2.0)
+    found[3] = 1.0
+    return np.array(found), sum(found), len(found), max(found)
+
+
+def variables_of_their_own(x, y):
+    a = 3.0
+    more = [np.sum(a * np.exp(a)) - np.tanh(a).min() for a in x]
+    return a + more[1] * more[-1]
+
+
+def lengths_that_move(x, y):
+    return np.array([x[i, : i % 5 + 1].sum() * np.exp(x[i, 0]) + x[i, 1] ** 3 for i in range(len(x))])
+
+
+COMPILED = [distances, rows, pairs_and_what_lists_can, variables_of_their_own]
+
+
+def views(x, y):
+    parts = [row for row in x]
+    parts[0][:] = 1.0
+    return x.sum() + parts[3][0]
+
+
+def views_after_much(x, y):
+    def part(k):
+        x[k] += np.sin(x[k]) * x[k].sum() * np.exp(x[k].min())
+        return x[k]
+
+    parts = [part(k) for k in range(len(x))]
+    parts[0][:] = 1.0
+    return x.sum() + parts[3][0]
+
+
+def tuples(x, y):
+    found = [(a.sum() + np.sin(a).max(), np.exp(a).min() * a[0]) for a in x]
+    return sum(p for p, _ in found) + found[7][1]
+
+
+def functions_that_see_the_last(x, y):
+    functions = [lambda t: t * i for i in range(8)]  # noqa: B023
+    return functions[0](x[0, 0])
+
+
+def known_numbers(x, y):
+    places = [2 * i for i in range(400)]
+    return x.ravel()[places[:10]].reshape(places[5] // 2, -1)
+
+
+def several_shapes(x, y):
+    return [np.sin(x[0, : i % 3 + 1]) * x[i, 0] + np.exp(x[i, 1]) for i in range(len(x))][4]
+
+
+def nonlocal_state(x, y):
+    count = 0.0
+
+    def weighed(a):
+        nonlocal count
+        count = count + np.sin(a).sum()
+        return a.sum() * count + np.exp(a).max()
+
+    found = [weighed(a) for a in x]
+    return found[5] + count
+
+
+IN_PYTHON = [
+    *(views, views_after_much, tuples, functions_that_see_the_last, known_numbers),
+    *(several_shapes, nonlocal_state, lengths_that_move),
+]
+
+
+@pytest.mark.parametrize("f", [*COMPILED, *IN_PYTHON])
+def test_as_python(f: Any) -> None:
+    x = X if f in COMPILED else X[: 40 if f is views_after_much else 12]
+    mine, others = (x.copy(), Y.copy()), (x.copy(), Y.copy())
+    found, wanted = wg.jit(f)(*mine), f(*others)
+    pairs = [r if type(r) is tuple else (r,) for r in (found, wanted)]
+    for a, b in zip((*pairs[0], *mine), (*pairs[1], *others), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+@pytest.mark.parametrize("f", COMPILED)
+def test_much_is_a_loop(f: Any) -> None:
+    text = str(wg.jit(f).lower(X, Y).ir)
+    assert "for_loop" in text
+    assert text.count(" sin[") + text.count(" exp[") + text.count("reduce_sum") < 40
+
+
+def test_derivatives() -> None:
+    def loss(x: Any) -> Any:
+        return np.sum(np.sin(distances(x, Y))) + np.sum(rows(x, Y) ** 2)
+
+    v = RNG.standard_normal(X.shape)
+    around = [loss(X + h * v) for h in (1e-6, -1e-6)]
+    slope = np.sum(wg.jit(wg.grad(loss))(X) * v)
+    np.testing.assert_allclose(slope, (around[0] - around[1]) / 2e-6, rtol=1e-6)

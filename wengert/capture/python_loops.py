@@ -1,0 +1,42 @@
+"""Loops that Python runs, each turn traced by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wengert.capture.info import Info
+from wengert.capture.runtime_branches import run_branch
+from wengert.tracer.array import Tracer
+
+Get = Callable[[], Any]
+Set = Callable[[Any], None]
+
+
+def python_for(
+    items: Any, body: Callable[[Any], None], stop: Any, info: Info, get: Get, set_: Set
+) -> None:
+    """The loop in Python; what follows a traced `break` runs under its condition."""
+    if stop is None:
+        for item in items:
+            body(item)
+        return
+    for item in items:
+        body(item)
+        stopped = stop()
+        if isinstance(stopped, Tracer):
+            rest = list(items)
+            if rest:
+                _after_traced_break(rest, body, stop, info, get, set_, stopped)
+            return
+        if stopped:
+            return
+
+
+def _after_traced_break(
+    rest: list[Any], body: Any, stop: Any, info: Info, get: Get, set_: Set, stopped: Any
+) -> None:
+    run_branch(
+        info, stopped, lambda: None, lambda: python_for(iter(rest), body, stop, info, get, set_),
+        get, set_,
+    )  # fmt: skip
