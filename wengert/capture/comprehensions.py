@@ -17,9 +17,7 @@ from wengert.capture.short_loops import FEWEST_TURNS
 from wengert.tracer.stack import current
 
 
-def collected(
-    items: Any, element: Callable[..., Any], spread: bool, line: int
-) -> list[Any]:
+def collected(items: Any, element: Callable[..., Any], spread: bool, line: int) -> list[Any]:
     """The elements for all items; `spread` if the function takes the parts of an item."""
     of: Callable[[Any], Any] = (lambda item: element(*item)) if spread else element
     found = sequence(items) if current() is not None else None

@@ -13,8 +13,8 @@ class Info:
     `names` are the variables that its parts assign, the order of the state. Of these, `after` are
     read later on, `at_start` are read in a turn before it assigns them, `updated` are only changed
     by augmented assignment, and `lenient` are flags of the rewriter, which may lack a value.
-    `appended` are lists that a loop's body appends to. `depth` says how many `for` loops stand in one
-    another in the body. `lines` has for each part (the branches, or
+    `appended` are lists that a loop's body appends to. `depth` says how many `for` loops stand in
+    one another in the body. `lines` has for each part (the branches, or
     the body) the lines where variables are assigned. `stops` are the flags at which a loop ends,
     `unless` has the flags in `if not flag`. `memo` is what earlier runs have found out.
     """

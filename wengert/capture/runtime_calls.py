@@ -20,7 +20,16 @@ from wengert.capture.draws import GENERATORS, check_draw, seed_numpy, seeding
 from wengert.capture.journal import active, changes_structure, made
 from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
-from wengert.capture.sequences import Enumerate, Items, Places, Range, Reversed, Zip, places, sequence
+from wengert.capture.sequences import (
+    Enumerate,
+    Items,
+    Places,
+    Range,
+    Reversed,
+    Zip,
+    places,
+    sequence,
+)
 from wengert.errors import CaptureError, MutationError, located
 from wengert.ir.floats import BFLOAT16
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim

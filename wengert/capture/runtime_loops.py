@@ -21,7 +21,6 @@ from wengert.capture.loop_turn import For, Get, Turn, check_lengths, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
-from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
 from wengert.capture.short_loops import FEWEST_TURNS, is_much, is_short, may_multiply
 from wengert.dump import note
@@ -180,7 +179,7 @@ def _surely_runs(loop: For) -> bool:
 
 
 def _is_better_plain(loop: For, turn: Turn, state: LoopState, count: int) -> bool:
-    """Whether Python finds the result itself, since nothing traced goes in, or the loop is short."""
+    """Whether Python finds the result itself, as nothing traced goes in, or the loop is short."""
     if loop.collects:
         added = [x for row in turn.lists.rows for x in row.added]
         known = not (turn.trace.captured or turn.trace.written)

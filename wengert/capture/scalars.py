@@ -133,7 +133,11 @@ def _extreme(name: str, first: Function, array: Function, wins: Function) -> Fun
     def extreme(*args: Any, **options: Any) -> Any:
         items = args
         if len(args) == 1:
-            if isinstance(args[0], Tracer | Selection | Stretch) and args[0].ndim == 1 and not options:
+            if (
+                isinstance(args[0], Tracer | Selection | Stretch)
+                and args[0].ndim == 1
+                and not options
+            ):
                 return array(args[0])
             items = tuple(args[0])
         if not any(map(is_traced, items)):

@@ -75,15 +75,20 @@ def getitem(x: Any, index: Any) -> Any:
     beside = beside_mask(x, index)
     if beside is not None and beside[2] == 0:
         return masked(beside[0], beside[1])
+    try:
+        return _regular(x, index)
+    except UnknownLengthError as error:
+        return stretch_of(x, index, error)
+
+
+def _regular(x: Tracer, index: Any) -> Any:
+    """x[index] whose shape is known."""
     plain = known(x, note=False) is not None and is_known(index)
     if plain:
         found = known(x)
         if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
             return picked[()]
-    try:
-        items = parse(index, x.type.shape)
-    except UnknownLengthError as error:
-        return stretch_of(x, index, error)
+    items = parse(index, x.type.shape)
     if any(isinstance(i, Fancy) and i.kind in ("array", "mask") for i in items):
         found = known(x) if plain else None
         if found is not None:

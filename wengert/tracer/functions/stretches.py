@@ -1,4 +1,4 @@
-"""x[a:b] whose length depends on data: the rows of sparse matrices, the segments of a list of lists.
+"""x[a:b] whose length depends on data: rows of sparse matrices, segments of lists of lists.
 
 Such a slice is kept as its ends and what its element at a place is. Functions of elements make
 another stretch of that. Sums and their kin are loops over the places from a to b, and so is an
@@ -48,9 +48,9 @@ loop: Callable[[Any, Any, Any, Step], Any] = _loop
 def refuse_length(what: str) -> NoReturn:
     """Raises TracerConversionError: `what` needs the length of a slice."""
     raise TracerConversionError(
-        f"{what} needs the length of a slice whose bounds depend on data, and shapes are fixed while "
-        "tracing. Such a slice can be computed with, summed, and assigned to; for anything else take "
-        "the whole array and leave elements out by a condition: "
+        f"{what} needs the length of a slice whose bounds depend on data, and shapes are fixed "
+        "while tracing. Such a slice can be computed with, summed, and assigned to; for anything "
+        "else take the whole array and leave elements out by a condition: "
         "np.where((np.arange(len(x)) >= start) & (np.arange(len(x)) < stop), x, 0)"
     )
 
@@ -123,7 +123,8 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
         scalar = isinstance(index, Tracer) and not index.type.shape and index.dtype.kind in "iu"
         if not scalar and (isinstance(index, bool) or not isinstance(index, int | np.integer)):
             refuse_length("a part of x[a:b] other than a single element")
-        place: Any = np.where(index < 0, self.stop, self.start) + index
+        k: Any = index
+        place: Any = np.where(k < 0, self.stop, self.start) + k
         inside = (place >= self.start) & (place < self.stop)
         return self.element(np.where(inside, place, np.iinfo(np.int64).max))
 
