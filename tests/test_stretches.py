@@ -77,12 +77,24 @@ def overlapping(x, a, b):
     return x.sum()
 
 
+def run_over(p, columns, values, x):
+    y, last = np.zeros(len(p) - 1), -1.0
+    for i in range(len(p) - 1):
+        for j, v in zip(columns[p[i] : p[i + 1]], values[p[i] : p[i + 1]], strict=True):
+            y[i] += v * x[j]
+        for k, v in enumerate(np.exp(values[p[i] : p[i + 1]])):
+            y[i] += k * v
+            last = v
+    return y, last
+
+
 def copies(args: Any) -> list[Any]:
     return [x.copy() if isinstance(x, np.ndarray) else x for x in args]
 
 
 CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (sparse_product, (ENDS, COLUMNS, VALUES, TABLE)),
+    (run_over, (ENDS, COLUMNS, VALUES, TABLE)),
     (folds, (ENDS, VALUES, ROWS)),
     (assignments, (ENDS, VALUES, ROWS)),
     (scattered, (ENDS, COLUMNS, VALUES, TABLE)),
@@ -114,6 +126,7 @@ def test_only_the_elements_are_run_over() -> None:
     ("f", "args", "argnums"),
     [
         (sparse_product, (ENDS, COLUMNS, VALUES, TABLE), (2, 3)),
+        (lambda *args: run_over(*args)[0], (ENDS, COLUMNS, VALUES, TABLE), (2, 3)),
         (lambda p, v, r: folds(p, v, r)[0], (ENDS, VALUES, ROWS), (1, 2)),
         (assignments, (ENDS, VALUES, ROWS), (1, 2)),
         (scattered, (ENDS, COLUMNS, VALUES, TABLE), (2, 3)),

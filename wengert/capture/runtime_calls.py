@@ -36,6 +36,7 @@ from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import scalar_type, tracked, tracking
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import tree_map, tree_reduce
 from wengert.tracer.stack import current, user_location
@@ -76,7 +77,8 @@ def _parts(items: Any) -> Any:
 
 
 def _is_traced_sequence(items: Any) -> bool:
-    return isinstance(items, (Tracer, Range, Enumerate, Zip, Reversed, Places, np.ndarray, range))
+    sequences = (Tracer, Range, Enumerate, Zip, Reversed, Places, Stretch, np.ndarray, range)
+    return isinstance(items, sequences)
 
 
 def _enumerate(items: Any, start: Any = 0) -> Any:

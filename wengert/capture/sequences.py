@@ -18,6 +18,7 @@ from wengert.errors import CaptureError, located
 from wengert.ir.floats import kind_of
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import user_location
 
@@ -115,6 +116,22 @@ class Rows:
     def at(self, k: Any) -> Any:
         """A view, or a scalar."""
         return self.array[k]
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of a slice whose length depends on data."""
+
+    of: Stretch
+
+    @property
+    def count(self) -> Any:
+        """Its length."""
+        return self.of.shape[0]
+
+    def at(self, k: Any) -> Any:
+        """A view, or a scalar."""
+        return self.of.element(self.of.start + k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +245,8 @@ def sequence(x: Any) -> Any:
         return x
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)
+    if isinstance(x, Stretch):
+        return Elements(x)
     if isinstance(x, np.ndarray) and x.ndim and kind_of(x.dtype) in "biufc":
         return Rows(_Constant(x))
     return None
