@@ -385,14 +385,6 @@ def test_arguments_are_checked() -> None:
         wg.pure_callback(np.sort, float, X)
 
 
-def test_cuda_says_that_it_cannot_call_in_loops() -> None:
-    from wengert.kernels.lower import lower
-
-    program = wg.make_ir(lambda x: wg.fori_loop(0, 3, lambda i, y: sorting(y) * 2, x))(X).program
-    with pytest.raises(MissingRuleError, match=r"'sort', which runs in Python.*inside a loop"):
-        lower(program, grid=True)
-
-
 # programs
 
 

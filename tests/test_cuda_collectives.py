@@ -16,7 +16,7 @@ from wengert.backends.cuda import compile_for
 from wengert.backends.cuda.gpu import device
 from wengert.backends.cuda.gpu.device import GpuDevice
 from wengert.backends.cuda.host import HostDevice
-from wengert.errors import DTypeError, MissingRuleError
+from wengert.errors import DTypeError
 from wengert.ir.op import REGISTRY
 
 RNG = np.random.default_rng(2)
@@ -116,11 +116,18 @@ def test_one_process_needs_no_nccl() -> None:
     np.testing.assert_allclose(on(HostDevice, lambda x: (fun(x),), x)[0], fun(x))
 
 
-def test_what_is_not_there(stand_in: list[fake_cupy.Gpu]) -> None:
+def test_messages_in_loops(stand_in: list[fake_cupy.Gpu]) -> None:
     def looped(x: Any) -> Any:
-        return wg.fori_loop(0, 3, lambda i, x: dist.psum(x) * 0.5, x)
+        return (wg.fori_loop(0, 3, lambda i, x: dist.psum(x) * 0.5 + i, x),)
 
-    with pytest.raises(MissingRuleError, match="inside a loop"):
-        on(HostDevice, looped, np.zeros(3))
+    x = RNG.standard_normal((SIZE, 3))
+    expected = x.sum(0) * 0.5
+    for k in (1, 2):
+        expected = SIZE * (expected + (k - 1)) * 0.5
+    for own in dist.simulate(SIZE, lambda: on(lambda: GpuDevice(0), looped, x[dist.rank()])):
+        np.testing.assert_allclose(own[0], expected + 2)
+
+
+def test_what_is_not_there(stand_in: list[fake_cupy.Gpu]) -> None:
     with pytest.raises(DTypeError, match="no sums of int16"):
         dist.simulate(SIZE, lambda: on(lambda: GpuDevice(0), dist.psum, np.zeros(3, np.int16)))

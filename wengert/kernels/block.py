@@ -25,8 +25,8 @@ class Context:
     """What all blocks of one program share.
 
     `block` lowers the region of a loop or branch to statements. With `grid` the program is for a
-    grid of threads: loops stay whole, maths functions are the device's own, and regions call no
-    library.
+    grid of threads: loops stay whole, maths functions are the device's own, and regions that call a
+    library are run by the host.
     """
 
     s: ScalarBuilder
@@ -43,6 +43,7 @@ class Inputs:
     Each input is in `buffers`, or `bound` says how to read its elements. Those in `mutable` may be
     overwritten. `symbols` are the loop indices that dimensions depend on. Values larger than
     `LOCAL_SIZE` bytes go to `space`. Loops may be spread over `threads` unless one around them is.
+    On a grid, the statements of a block whose `steps` is set may be launches of their own.
     """
 
     buffers: Mapping[Var, Buffer]
@@ -51,6 +52,7 @@ class Inputs:
     symbols: Mapping[Symbol, Expr]
     space: Space
     threads: bool = True
+    steps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

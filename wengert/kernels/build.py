@@ -73,7 +73,7 @@ def build(program: Program, context: Context, inputs: Inputs, top: bool = False)
     Outputs of the whole program (`top`) have buffers of their own kind.
     """
     as_they_are = _no_operands
-    if top or not context.grid:
+    if inputs.steps or not context.grid:
         as_they_are = functools.partial(gemm_operands, narrow=context.grid)
     found = plan(program, as_they_are, inputs.mutable, parts=not context.grid)
     return _Build(program, found, context, inputs, top).run()
@@ -163,7 +163,9 @@ class _Build:
         if var in self.wanted:
             return Space.OUTPUT
         local = var.type.size * var.type.dtype.itemsize <= LOCAL_SIZE
-        return Space.LOCAL if local and not self.top else self.inputs.space
+        return (
+            Space.LOCAL if local and not self.top and not self.inputs.steps else self.inputs.space
+        )
 
     def output(self, atom: Atom) -> Buffer:
         """Where an output is; what is in no buffer is put into one."""
@@ -215,7 +217,7 @@ class _Build:
 
     def is_call(self, form: Contraction, eqn: Eqn) -> bool:
         """Whether a contraction becomes a library call."""
-        here = self.top or not self.shared.grid
+        here = self.inputs.steps or not self.shared.grid
         return here and is_call(form, [a.type for a in eqn.inputs], self.shared.grid)
 
     def map(self, eqn: Eqn, buffer: Buffer) -> None:
@@ -412,7 +414,7 @@ class _Build:
         """A routine of LAPACK for each matrix of a batch, or another library's for each row."""
         types, whole = [a.type for a in eqn.inputs], self.shared.grid
         if whole:
-            calls.require_step(self.top, form, eqn)
+            calls.require_routine(form, eqn)
         by_rows = form.library in _OF_ROWS
         dims = [row_dims(t) if by_rows else matrix_dims(t) for t in types]
         given = [self.packed(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]

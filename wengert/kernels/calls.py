@@ -1,7 +1,8 @@
 """Collectives and calls of Python functions -> statements of the loop IR.
 
 Both leave native code, and work on whole buffers; a call of Python is one statement for all of its
-results. On a grid, calls of libraries leave it too.
+results. On a grid, calls of libraries leave it too. Loops and branches around any of these are then
+run by the host.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from wengert.errors import MissingRuleError, located
-from wengert.ir.forms import Collective, Library
-from wengert.ir.host import HostCall, called
-from wengert.ir.program import Atom, Eqn, Var
+from wengert.ir.forms import Collective, Contraction, Library
+from wengert.ir.host import HostCall
+from wengert.ir.program import Atom, Eqn, Var, regions
 from wengert.ir.scalar import ScalarBuilder
 from wengert.kernels.block import Context
 from wengert.kernels.failed import WAITING
+from wengert.kernels.gemm import is_call, multiplications
+from wengert.kernels.homes import form_of
 from wengert.kernels.loops import Buffer, Communicate, Failure, Stmt
 from wengert.kernels.stages import Stage, StageKind
 
@@ -25,7 +28,6 @@ class Enclosing(Protocol):
 
     s: ScalarBuilder
     shared: Context
-    top: bool
     stages: list[Stage]
 
     def home(self, var: Var) -> Buffer: ...
@@ -43,12 +45,6 @@ class Enclosing(Protocol):
 
 def collective(block: Enclosing, form: Collective, eqn: Eqn, buffer: Buffer) -> None:
     """What all processes make of an operand: in its place, if it has the result's type."""
-    if block.shared.grid and not block.top:
-        raise MissingRuleError(
-            f"on a GPU, {form.request.kind} cannot stand inside a loop or branch of the "
-            "program: it is a call of the host's; let Python run that loop, or compile this "
-            "function for the CPU"
-        )
     given: list[Buffer] = []
     if form.request.in_place:
         copy = block.initial(eqn.inputs[0], eqn.outputs[0], buffer)
@@ -65,19 +61,36 @@ def collective(block: Enclosing, form: Collective, eqn: Eqn, buffer: Buffer) -> 
     block.given(StageKind.COLLECTIVE, buffer, (statement,), given)
 
 
-def require_step(top: bool, form: Library, eqn: Eqn) -> None:
-    """Raises MissingRuleError for a call of a library that cannot be a step of a launch plan."""
+# A region whose turns have a product of at least so many multiplications is run by the host, which
+# calls a library for it: that takes less time than such a product takes in a kernel with all else.
+HOST_WORK = 1 << 24
+
+
+def calls_host(eqn: Eqn) -> bool:
+    """Whether what is in the regions of an equation has to be run by the host of a device."""
+    return any(_needs_host(e) or calls_host(e) for region in regions(eqn) for e in region.eqns)
+
+
+def _needs_host(eqn: Eqn) -> bool:
+    form = form_of(eqn)
+    if not isinstance(form, Contraction):
+        return isinstance(form, Library | Collective | HostCall)
+    types = [a.type for a in eqn.inputs]
+    return is_call(form, types, narrow=True) and multiplications(form, types) >= HOST_WORK
+
+
+def require_routine(form: Library, eqn: Eqn) -> None:
+    """Raises MissingRuleError for a routine that devices do not have."""
     what = _OF_LIBRARIES.get(form.library, "a factorisation or solution of large matrices")
     name = form.routine.removeprefix("z").partition("_")[0]
-    if not top:
-        why = (
-            f"on a GPU, {form.routine} ({what}) cannot stand inside a loop or branch of the "
-            "program: it is a call of the host's; let Python run that loop (wg.vmap for a batch), "
-            "or compile this function for the CPU"
-        )
-        raise located(MissingRuleError(why), eqn.location)
     if form.library == "lapack" and name not in _ON_DEVICES:
         why = f"the CUDA back end has no {form.routine} ({what}); compile this function for the CPU"
+        raise located(MissingRuleError(why), eqn.location)
+    if not all(a.type.is_static for a in eqn.inputs):
+        why = (
+            f"on a GPU, {form.routine} ({what}) cannot take an array whose length moves with the "
+            "index of a loop; give it arrays of one shape, or compile this function for the CPU"
+        )
         raise located(MissingRuleError(why), eqn.location)
 
 
@@ -88,13 +101,6 @@ _ON_DEVICES = ("potrf", "getrf", "syevd", "geev", "geqrf", "gesdd", "trsm")
 
 def python(block: Enclosing, call: HostCall, eqn: Eqn) -> None:
     """Adds the stage of a call: its operands and results are whole buffers."""
-    if block.shared.grid and not block.top:
-        error = MissingRuleError(
-            f"on a GPU, '{called(call).name}', which runs in Python, cannot be called inside a "
-            "loop or branch of the program; let Python run that loop, or compile this function for "
-            "the CPU"
-        )
-        raise located(error, eqn.location)
     sources = tuple([block.in_memory(a) for a in eqn.inputs if a.type.size])
     homes = tuple([block.home(v) for v in eqn.outputs])
     code = -1  # on a grid the host makes the call, and what it raises goes on by itself

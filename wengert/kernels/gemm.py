@@ -146,11 +146,19 @@ def is_call(form: Contraction, types: Sequence[TensorType], narrow: bool = False
     """Whether a contraction is worth a call; if `narrow`, of a device's library for all floats."""
     if not among(types[0].dtype, FLOATS if narrow else (FLOAT32, FLOAT64)):
         return False
+    if narrow and not all(t.is_static for t in types):
+        return False
     lhs, rhs = contraction_dims(form, types)
     m, n, k = lhs.size(lhs.free), rhs.size(rhs.free), lhs.size(lhs.contract)
     if m <= 1 or n <= 1 or k <= 1:
         return False
     return m * n * k >= DEVICE_WORK if narrow else _pays(m, n, k)
+
+
+def multiplications(form: Contraction, types: Sequence[TensorType]) -> int:
+    """How many a contraction takes."""
+    lhs, rhs = contraction_dims(form, types)
+    return prod(lhs.shape) * rhs.size(rhs.free)
 
 
 def _pays(m: int, n: int, k: int) -> bool:

@@ -34,6 +34,7 @@ from wengert.kernels.loops import (
     Factorise,
     Gemm,
     If,
+    Kernel,
     Kind,
     Loop,
     LoopProgram,
@@ -232,6 +233,8 @@ class Machine:
                 self.factorise(statement, memo)
             case Communicate():
                 self.communicate(statement)
+            case Kernel():
+                self.run(statement.body)
 
     def multiply(self, call: Gemm, memo: dict[int, Any]) -> None:
         """A product and its epilogue."""

@@ -15,6 +15,7 @@ Grammar
                 | Gemm(out, lhs, rhs, m, n, k)    a library's matrix product
                 | Factorise(routine, out, sources)    a library's factorisation or solution
                 | Communicate(request, sources, outs, phase)    a collective, or a call of Python's
+                | Kernel(body)                   a launch of its own
 
 For a grid of threads (`kernels/grid`) loops have further kinds, and a kernel says how many threads
 work together on what it does:
@@ -24,6 +25,9 @@ work together on what it does:
 - LANES, in a team's body: the turns are shared out to the threads of the team. What a turn adds to
   registers that are declared outside is combined over the team at the end of the loop. All other
   statements of the body are run by every thread with the same values; stores by one of them.
+- HOST: the host runs the turns; the body is kernels, which it launches one after the other. If and
+  While may have kernels in the place of other statements, too: the host then looks at their
+  conditions. Such loops are all there is of their kernels.
 In the order of a serial loop each of these means the same, so the interpreter knows none of them.
 
 Invariants
@@ -76,6 +80,7 @@ class Kind(enum.StrEnum):
     GRID = "grid"
     BLOCK = "block"
     LANES = "lanes"
+    HOST = "host"
 
 
 @dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
@@ -263,6 +268,20 @@ class Communicate:
     ticket: int = 0
 
 
+@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
+class Kernel:
+    """One native function; `name` is for people.
+
+    On a grid, `threads` is the size of a team (1 for GRID loops). A `wide` kernel's one team is
+    made of all threads of a grid whose blocks have so many.
+    """
+
+    name: str
+    body: tuple[Stmt, ...]
+    threads: int = 1
+    wide: bool = False
+
+
 Call = Gemm | Factorise
 """What a library does; the device's one, LAPACK, pocketfft, or a sort."""
 
@@ -278,21 +297,8 @@ Stmt = (
     | Gemm
     | Factorise
     | Communicate
+    | Kernel
 )
-
-
-@dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
-class Kernel:
-    """One native function; `name` is for people.
-
-    On a grid, `threads` is the size of a team (1 for GRID loops). A `wide` kernel's one team is
-    made of all threads of a grid whose blocks have so many.
-    """
-
-    name: str
-    body: tuple[Stmt, ...]
-    threads: int = 1
-    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

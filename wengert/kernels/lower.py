@@ -106,7 +106,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
         context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])
         known = dict(zip(program.inputs, inputs, strict=True))
-        first = Inputs(known, {}, frozenset(), {}, Space.TEMP, threads=not grid)
+        first = Inputs(known, {}, frozenset(), {}, Space.TEMP, threads=not grid, steps=grid)
         staged = build(program, context, first, top=True)
         emitter = Emitter(context.s, staged.stages)
         nests = [n for root in nest(staged.stages, grid) if (n := _nest_of(emitter, root))]
@@ -194,4 +194,6 @@ def _region(context: Context, program: Program, inputs: Inputs) -> Block:
             made = emitter.kernel(root)
             plain = context.grid
             body.extend(as_emitted(made).body if plain else inner(context.s, made, inputs.threads))
+    if inputs.steps:
+        return Block(tuple(body), staged.outputs)
     return Block(unroll(context.s, body, inside=True, stores=True), staged.outputs)

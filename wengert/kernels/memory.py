@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from wengert.kernels.inplace import may_take_over
 from wengert.kernels.loops import Buffer, Kernel, Space
-from wengert.kernels.statements import buffers
+from wengert.kernels.stages import loaded
+from wengert.kernels.statements import buffers, inner_kernels, own_expressions
 
 ALIGNMENT = 64
 
@@ -78,9 +80,53 @@ def _rounded(size: int) -> int:
 
 
 def _lifetimes(steps: Sequence[Kernel]) -> dict[Buffer, Lifetime]:
+    """From the first to the last use; launches that the host comes to are steps like others.
+
+    What is used in a loop of the host and elsewhere too lives all through it; what is used in it
+    alone belongs to a turn.
+    """
+    total = Counter(b for step in _in_order(steps) for b in _own(step))
     found: dict[Buffer, Lifetime] = {}
-    for at, step in enumerate(steps):
-        for buffer in buffers(step.body):
-            if buffer.space is Space.TEMP:
-                found[buffer] = (found.get(buffer, (at, at))[0], at)
-    return found
+    _live(steps, 0, total, found)
+    return {b: life for b, life in found.items() if b.space is Space.TEMP}
+
+
+def _in_order(steps: Sequence[Kernel]) -> Iterator[Kernel]:
+    """Steps, and after each one those inside it."""
+    for step in steps:
+        yield step
+        for part in inner_kernels(step) or ():
+            yield from _in_order(part)
+
+
+def _own(step: Kernel) -> Collection[Buffer]:
+    """What a step uses, without those inside it."""
+    if inner_kernels(step) is None:
+        return [*buffers(step.body)]
+    return loaded(own_expressions(step.body[0]))
+
+
+def _live(
+    steps: Sequence[Kernel], at: int, total: Counter[Buffer], found: dict[Buffer, Lifetime]
+) -> tuple[int, Counter[Buffer]]:
+    """Adds the uses by steps, the first of which is number `at`: the number after, and how many."""
+    uses: Counter[Buffer] = Counter()
+    for step in steps:
+        first, own = at, Counter(_own(step))
+        at += 1
+        for buffer in own:
+            _extend(found, buffer, first, first)
+        for part in inner_kernels(step) or ():
+            at, inside = _live(part, at, total, found)
+            own.update(inside)
+        if at > first + 1:
+            for buffer, count in own.items():
+                if count < total[buffer]:
+                    _extend(found, buffer, first, at - 1)
+        uses.update(own)
+    return at, uses
+
+
+def _extend(found: dict[Buffer, Lifetime], buffer: Buffer, first: int, last: int) -> None:
+    known = found.get(buffer, (first, last))
+    found[buffer] = (min(known[0], first), max(known[1], last))

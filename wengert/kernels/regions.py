@@ -5,6 +5,9 @@ plan allows (`homes.py`). Where a turn leaves a new version in another buffer, i
 if that is much, the turn is written twice with the two buffers in exchanged roles, and nothing is
 copied. Small carried values are kept on the stack during the loop, from where LLVM takes them into
 registers.
+
+On a grid, a region that has calls of libraries, of Python or of other processes in it is run by the
+host: its statements become launches, so all that passes between them is in memory.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64, Symbol
 from wengert.kernels.block import Block, Context, Inputs
+from wengert.kernels.calls import calls_host
 from wengert.kernels.dependence import Independent, independent, overwritten
 from wengert.kernels.emit import loops_around
 from wengert.kernels.homes import replaced
@@ -107,6 +111,8 @@ class _Region:
         self.eqn = eqn
         self.params = eqn.params
         self.homes = homes
+        inputs = block.inputs
+        self.by_host = block.shared.grid and inputs.steps and calls_host(eqn)
 
     # kinds
 
@@ -134,12 +140,15 @@ class _Region:
         if self.alternates(moves, near, consts):
             loop = self.alternating(inside, moves, (index, low, high))
         else:
-            kind = Kind.ORDERED if found is None else Kind.SERIAL
+            kind = self.kind(Kind.ORDERED if found is None else Kind.SERIAL)
             whole = Loop(index, low, high, (*inside, *self.moved(moves, near)), kind)
             loop = [whole] if found is None else self.threaded(whole, found)
             if loop == [whole]:
                 loop = [whole] if self.block.shared.grid else checked_at_ends(self.s, whole)
         return self.around(near, loop)
+
+    def kind(self, otherwise: Kind) -> Kind:
+        return Kind.HOST if self.by_host else otherwise
 
     def threaded(self, loop: Loop, found: Independent) -> list[Stmt]:
         """A loop of independent turns, in chunks for the threads if that is worth it."""
@@ -286,7 +295,8 @@ class _Region:
         s = self.s
         chunks = self.chunks(index.extent, body)
         if not self.block.inputs.threads or chunks <= 1:
-            return [Loop(index, s.int(0), s.int(index.extent), body)]
+            kind = self.kind(Kind.SERIAL)
+            return [Loop(index, s.int(0), s.int(index.extent), body, kind)]
         return self.chunked(index, 0, index.extent, chunks, body)
 
     # the regions
@@ -338,6 +348,7 @@ class _Region:
                 symbols,
                 Space.LOCAL if alone else self.block.inputs.space,
                 self.block.inputs.threads and not alone,
+                self.by_host,
             ),
         )
         return block, frozenset(given[v] for v in constants if v in given)
@@ -355,7 +366,7 @@ class _Region:
 
     def near(self, home: Buffer) -> Buffer:
         """Where a carried value is kept during the loop."""
-        if home.space is Space.LOCAL or home.size > NEAR:
+        if home.space is Space.LOCAL or home.size > NEAR or self.by_host:
             return home
         return Buffer(home.dtype, home.size, Space.LOCAL)
 
@@ -389,7 +400,8 @@ class _Region:
         statements: list[Stmt] = []
         for _, source in moves:
             if source in written and source not in aside:
-                space = Space.LOCAL if source.size <= NEAR else self.block.inputs.space
+                near = source.size <= NEAR and not self.by_host
+                space = Space.LOCAL if near else self.block.inputs.space
                 aside[source] = Buffer(source.dtype, source.size, space)
                 statements += self.transfer(aside[source], source)
         for target, source in moves:
@@ -417,6 +429,9 @@ class _Region:
         """Pairs of turns, the second with each pair of buffers exchanged, and the odd one."""
         s, (index, low, high) = self.s, loop
         names = {**dict(moves), **{t: w for w, t in moves}}
+        if self.by_host:  # launches share nothing but memory, so neither do the two turns
+            own = (b for b in buffers(body) if b.space is Space.LOCAL)
+            names.update({b: Buffer(b.dtype, b.size, Space.LOCAL) for b in own})
         swapped = renamed(s, body, names)
         pair = Index((index.extent + 1) // 2)
         count = s.sub(high, low)
@@ -426,7 +441,8 @@ class _Region:
         last = (*_at(s, body, index, s.sub(high, 1)), *self.moved(moves, ()))
         statements: list[Stmt] = []
         if not half.is_const or half.attr > 0:
-            statements.append(Loop(pair, s.int(0), half, both, Kind.ORDERED))
+            kind = self.kind(Kind.ORDERED)
+            statements.append(Loop(pair, s.int(0), half, both, kind))
         if not count.is_const:
             odd = s.and_(s.gt(count, 0), s.eq(s.and_(count, s.int(1)), 1))
             statements.append(If(odd, last))

@@ -18,6 +18,7 @@ from wengert.kernels.loops import (
     Factorise,
     Gemm,
     If,
+    Kernel,
     Kind,
     Loop,
     Matrix,
@@ -49,6 +50,8 @@ def map_statements(
                 return While(many(before), expr(condition), many(inner))
             case Store(buffer, offset, value):
                 return store(Store(buffer, expr(offset), expr(value)))
+            case Kernel():
+                return replace(statement, body=many(statement.body))
             case _:
                 return _mapped(statement, expr)
 
@@ -125,7 +128,7 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
             return (out.offset, lhs.offset, rhs.offset, m)
         case Factorise():
             return tuple(x.offset for x in statement.matrices)
-        case Communicate():
+        case Communicate() | Kernel():
             return ()
 
 
@@ -134,7 +137,7 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
     for statement in body:
         yield statement
         match statement:
-            case Loop():
+            case Loop() | Kernel():
                 yield from walk(statement.body)
             case If(_, then, otherwise):
                 yield from walk(then)
@@ -144,6 +147,39 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
                 yield from walk(inner)
             case _:
                 pass
+
+
+def inner_kernels(kernel: Kernel) -> tuple[tuple[Kernel, ...], ...] | None:
+    """The launches of each part of a loop or branch that the host runs; None for other kernels."""
+    match kernel.body:
+        case (Loop(_, _, _, body, Kind.HOST),):
+            parts = (body,)
+        case (If(_, first, second),) | (While(first, _, second),):
+            parts = (first, second)
+        case _:
+            return None
+    if not all(isinstance(st, Kernel) for part in parts for st in part):
+        return None
+    return tuple([tuple([st for st in part if isinstance(st, Kernel)]) for part in parts])
+
+
+def map_inner_kernels(
+    kernel: Kernel, change: Callable[[Sequence[Kernel]], Sequence[Kernel]]
+) -> Kernel:
+    """The kernel with other launches in each part, if it is one that the host runs."""
+    parts = inner_kernels(kernel)
+    if parts is None:
+        return kernel
+    made = [tuple(change(part)) for part in parts]
+    match kernel.body[0]:
+        case Loop() as loop:
+            return replace(kernel, body=(replace(loop, body=made[0]),))
+        case If(condition):
+            return replace(kernel, body=(If(condition, *made),))
+        case While(_, condition):
+            return replace(kernel, body=(While(made[0], condition, made[1]),))
+        case _:
+            return kernel
 
 
 def changed(body: Sequence[Stmt]) -> frozenset[Buffer]:

@@ -118,7 +118,7 @@ class _Printer:
         for line in (*exprs.lines, head):
             yield indent + line
         match statement:
-            case Loop():
+            case Loop() | Kernel():
                 yield from self.block(statement.body, indent + "  ")
             case If(_, then, otherwise):
                 yield from self.block(then, indent + "  ")
@@ -179,6 +179,8 @@ class _Expressions:
             case Communicate(request, sources, outs, _, phase):
                 given, results = (", ".join(map(self.printer.buffer, x)) for x in (sources, outs))
                 return f"{phase} of {request}: {results} = {given}"
+            case Kernel():
+                return f"kernel {statement.name}:"
 
     def finished(self, call: Gemm, product: str) -> str:
         """A product with its epilogue."""

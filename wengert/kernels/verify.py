@@ -18,6 +18,7 @@ from wengert.kernels.loops import (
     Factorise,
     Gemm,
     If,
+    Kernel,
     Kind,
     Loop,
     LoopProgram,
@@ -107,6 +108,8 @@ class _Kernel:
                 self.factorise(statement)
             case Communicate():
                 self.communicate(statement)
+            case Kernel():
+                self.run(statement.body)
 
     def store(self, store: Store) -> None:
         """Checks the dtype, the space and the offset of a store."""

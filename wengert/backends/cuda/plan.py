@@ -7,21 +7,24 @@ pointers into the table of addresses, so nothing is packed per call.
 
 Launches are recorded (on a GPU as a CUDA graph) when a set of addresses comes the second time:
 recordings are kept for the last few sets, since in a steady loop inputs and outputs come back in
-the same places. Between them stand the calls of libraries that cannot be recorded.
+the same places. Between them stand the calls of libraries that cannot be recorded, and loops and
+branches that the host runs (`control.py`), whose parts are recorded in the same way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from wengert.backends.cuda.control import Asked, Control, StoppedError, as_control, flat, run
 from wengert.backends.cuda.cuda_print import Printed, print_kernel
 from wengert.backends.cuda.device import Device, Memory, Prepared, PreparedRoutine
 from wengert.backends.cuda.exchanges import Exchange, as_exchange
@@ -31,7 +34,7 @@ from wengert.backends.cuda.products import Product, as_products
 from wengert.backends.cuda.routines import Routine, as_routine
 from wengert.backends.cuda.source import source_text
 from wengert.kernels.grid.place import is_collective, library_call
-from wengert.kernels.loops import Buffer, Gemm, LoopProgram
+from wengert.kernels.loops import Buffer, Gemm, Kernel, LoopProgram
 from wengert.world import Request, communicator, perform
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +46,10 @@ MEETING_BYTES = 256 + 8 * 1024
 FAILURE_BYTES = 16
 
 
-Step = Printed | Product | Routine | Exchange | PythonCall
+# A loop of the host with at most so many launches in all may be a part of a recording.
+MOST_RECORDED = 1024
+
+Step = Printed | Product | Routine | Exchange | PythonCall | Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +65,33 @@ class Text:
 def print_program(program: LoopProgram) -> Text:
     """The text of a program that was lowered for a grid."""
     checks = bool(program.failures)
+    numbers = itertools.count()
+    steps = _steps_of(program.steps, lambda step: print_kernel(step, _name(numbers), checks))
+    kernels = tuple(s for s in flat(steps) if isinstance(s, Printed))
+    return Text(source_text([k.text for k in kernels]), kernels, steps, checks)
+
+
+def _name(numbers: Iterator[int]) -> str:
+    return f"wg_kernel{next(numbers)}"
+
+
+def _steps_of(kernels: Sequence[Kernel], printed: Callable[[Kernel], Printed]) -> tuple[Step, ...]:
+    """The steps that kernels are, which `printed` prints."""
     steps: list[Step] = []
-    for step in program.steps:
-        call = library_call(step)
+    for step in kernels:
+        call = library_call(step.body)
+        control = as_control(step, lambda part: _steps_of(part, printed))
         if isinstance(call, Gemm):
             steps.extend(as_products(step))
         elif call is not None:
             steps.append(as_routine(step))
-        elif is_collective(step):
+        elif is_collective(step.body):
             steps.append(as_python_call(step) or as_exchange(step))
+        elif control is not None:
+            steps.append(control)
         elif step.body:
-            steps.append(print_kernel(step, f"wg_kernel{len(steps)}", checks))
-    kernels = tuple(s for s in steps if isinstance(s, Printed))
-    return Text(source_text([k.text for k in kernels]), kernels, tuple(steps), checks)
+            steps.append(printed(step))
+    return tuple(steps)
 
 
 @dataclass(slots=True)
@@ -103,7 +123,7 @@ class _Exchange:
     slots: tuple[int, ...]
 
 
-_Prepared = _Launch | _Call | _Routine | _Exchange | PythonCall
+_Prepared = _Launch | _Call | _Routine | _Exchange | PythonCall | Control
 
 
 def _room(step: _Prepared) -> int:
@@ -125,9 +145,21 @@ def _run_all(parts: Sequence[Callable[[], None]]) -> None:
 
 
 def _is_recordable(step: _Prepared) -> bool:
-    if isinstance(step, PythonCall):
-        return False
-    return not isinstance(step, _Routine) or step.prepared.recordable
+    match step:
+        case PythonCall():
+            return False
+        case Control():
+            inside = all(_is_recordable(s) for part in step.parts for s in part)
+            return inside and step.turns is not None and _launches(step) <= MOST_RECORDED
+        case _:
+            return not isinstance(step, _Routine) or step.prepared.recordable
+
+
+def _launches(step: _Prepared) -> int:
+    """How many launches a step is, with all turns of loops of known length."""
+    if not isinstance(step, Control):
+        return 1
+    return (step.turns or 1) * sum(_launches(s) for part in step.parts for s in part)
 
 
 class Plan:
@@ -148,10 +180,12 @@ class Plan:
         handles = device.load(text.source, [k.spec for k in text.kernels])
         known = dict(zip(map(id, text.kernels), handles, strict=True))
         self.agreements = [
-            s.request for s in text.steps if isinstance(s, Exchange) and s.request.kind == "agree"
+            s.request
+            for s in flat(text.steps)
+            if isinstance(s, Exchange) and s.request.kind == "agree"
         ]
         self.steps = [self._prepared(s, known) for s in text.steps]
-        self.workspace = self._allocate(max(map(_room, self.steps), default=0))
+        self.workspace = self._allocate(max(map(_room, flat(self.steps)), default=0))
 
     def _prepared(self, step: Step, handles: dict[int, Any]) -> _Prepared:
         match step:
@@ -166,6 +200,9 @@ class Plan:
                 return self._exchange(step)
             case PythonCall():
                 return step
+            case Control():
+                parts = [tuple([self._prepared(s, handles) for s in part]) for part in step.parts]
+                return replace(step, parts=tuple(parts))
 
     def _layout(self, program: LoopProgram, constants: Sequence[Array], text: Text) -> None:
         """Gives each buffer a slot in the table of addresses, and memory to those of the plan."""
@@ -230,11 +267,12 @@ class Plan:
         self.follow()
         key = tuple(addresses)
         recorded = self.recordings.get(key) or self._recorded(key)
-        if recorded is None:
-            self._issue(self.steps)
-        else:
-            self.recordings.move_to_end(key)
-            recorded()
+        with contextlib.suppress(StoppedError):
+            if recorded is None:
+                self._issue(self.steps)
+            else:
+                self.recordings.move_to_end(key)
+                recorded()
 
     def follow(self) -> None:
         """Work that comes now waits for the program's last run, which has the same memory."""
@@ -246,7 +284,7 @@ class Plan:
         if not self.recordable:
             return None
         if key in self.recordings:
-            made = self.recordings[key] = self._recording()
+            made = self.recordings[key] = self._recording(self.steps)
             self.recordable = made is not None
             return made
         self.recordings[key] = None
@@ -254,21 +292,39 @@ class Plan:
             self.recordings.popitem(last=False)
         return None
 
-    def _recording(self) -> Callable[[], None] | None:
-        """What does all steps again at the addresses of now; None if they cannot be recorded."""
-        parts: list[Callable[[], None]] = []
-        for recordable, steps in itertools.groupby(self.steps, _is_recordable):
-            own = list(steps)
-            made = self.device.record(lambda own=own: self._issue(own)) if recordable else None
-            if recordable and made is None:
-                return None
-            parts.append(made or self._calls(own))
-        return parts[0] if len(parts) == 1 else functools.partial(_run_all, parts)
+    def _recording(self, steps: Sequence[_Prepared]) -> Callable[[], None] | None:
+        """What does steps again at the addresses of now; None if they cannot be recorded."""
+        parts: list[Callable[[], None] | None] = []
+        for recordable, some in itertools.groupby(steps, _is_recordable):
+            own = list(some)
+            if recordable:
+                parts.append(self.device.record(lambda own=own: self._issue(own)))
+            else:
+                parts += [self._again(step) for step in own]
+        made = [part for part in parts if part is not None]
+        if len(made) < len(parts):
+            return None
+        return made[0] if len(made) == 1 else functools.partial(_run_all, made)
 
-    def _calls(self, steps: Sequence[_Prepared]) -> Callable[[], None]:
-        """Makes the calls that cannot be recorded, at the addresses of now."""
-        found = [self._routine(s) if isinstance(s, _Routine) else self._python(s) for s in steps]
-        return functools.partial(_run_all, found)
+    def _again(self, step: _Prepared) -> Callable[[], None] | None:
+        """What makes a step that cannot be recorded as a whole, at the addresses of now."""
+        if isinstance(step, _Routine):
+            return self._routine(step)
+        if not isinstance(step, Control):
+            return self._python(step)
+        parts = [self._recording(part) for part in step.parts]
+        made = [part for part in parts if part is not None]
+        return functools.partial(run, step, self._look, made) if len(made) == len(parts) else None
+
+    def _look(self, asked: Asked) -> int:
+        """A number that launches so far have left for the host, once the device is done."""
+        if isinstance(asked, int):
+            return asked
+        if self._failed() is not None:
+            raise StoppedError
+        found = np.zeros(1, asked.dtype)
+        self.device.download(found, self.address(asked))
+        return int(found[0])
 
     def _routine(self, step: _Routine) -> Callable[[], None]:
         at = [self.table[k] for k in step.slots]
@@ -295,6 +351,9 @@ class Plan:
                 self._python(step)()
             elif isinstance(step, _Exchange):
                 self._communicate(step)
+            elif isinstance(step, Control):
+                parts = [functools.partial(self._issue, part) for part in step.parts]
+                run(step, self._look, parts)
             else:
                 at = [self.table[k] + b for k, b in zip(step.slots, step.shifts, strict=True)]
                 self.device.matmul(step.product, at, self.workspace)

@@ -22,6 +22,7 @@ from wengert.kernels.grid.turns import Uses
 from wengert.kernels.interpret import FUNCTIONS
 from wengert.kernels.loops import Buffer, Epilogue, Gemm, Kernel, Kind, Loop, Space, Store
 from wengert.kernels.stages import nodes
+from wengert.kernels.statements import map_inner_kernels
 
 Array = np.ndarray[Any, Any]
 
@@ -33,6 +34,7 @@ def with_epilogues(launches: Sequence[Kernel], uses: Uses) -> list[Kernel]:
     """The launches, with kernels that can be epilogues taken into the products before them."""
     made: list[Kernel] = []
     for kernel in launches:
+        kernel = map_inner_kernels(kernel, lambda inner: with_epilogues(inner, uses))
         joined = _joined(made[-1], kernel, uses) if made else None
         if joined is None:
             made.append(kernel)

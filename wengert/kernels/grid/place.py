@@ -4,16 +4,25 @@ Each statement of a kernel becomes a launch of its own, unless it shares registe
 with its neighbours. A loop of independent turns is spread over the grid: a thread for each turn, or
 a team where the turns have loops inside whose turns can be shared out and which read memory in
 their own order. Everything else is the work of one team, which may be the whole grid.
+
+Loops and branches with calls of libraries in them are run by the host. What stands in them becomes
+launches in the same way, in the place of statements. A launch cannot know the number of the turn:
+it is in memory, where a kernel of its own counts, if any launch asks for it. Conditions and bounds
+are left in memory too, for the host to look at.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
-from wengert.kernels.grid.nests import Sum, as_sum, chain, extents, one_loop
+from wengert.ir.types import BOOL, INT64
+from wengert.kernels.grid.grouped import Rows, as_rows, grouped
+from wengert.kernels.grid.nests import Sum, as_sum, chain, extents, one_loop, replaced
 from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
@@ -29,6 +38,7 @@ from wengert.kernels.loops import (
     Call,
     Communicate,
     Declare,
+    If,
     Kernel,
     Kind,
     Loop,
@@ -36,9 +46,10 @@ from wengert.kernels.loops import (
     Space,
     Stmt,
     Store,
+    While,
 )
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import own_expressions, renamed, walk
+from wengert.kernels.statements import expressions, own_expressions, renamed, walk
 
 # A team has a thread for each of these many turns, and sizes between these.
 TURNS_PER_THREAD = 16
@@ -54,51 +65,89 @@ SHORT = 32
 def place(s: ScalarBuilder, kernels: Sequence[Kernel], kept: Sequence[Buffer]) -> list[Kernel]:
     """The launches that do what `kernels` do; `kept` buffers are used outside of them."""
     uses = count_uses([k.body for k in kernels], kept)
-    simpler = [
-        replace(k, body=in_registers(s, with_running_values(s, k.body), uses)) for k in kernels
-    ]
+    simpler = [replace(k, body=_simplified(s, k.body, uses)) for k in kernels]
     placer = _Placer(s, count_uses([k.body for k in simpler], kept))
     for kernel in simpler:
-        if library_call(kernel) is not None or is_collective(kernel):
-            placer.launches.append(kernel)
-            continue
-        for group in groups(kernel.body):
-            placer.group(kernel.name, group)
+        placer.kernel(kernel.name, kernel.body)
     return placer.launches
 
 
-def library_call(kernel: Kernel) -> Call | None:
-    """The call, if a kernel is one of a library, or a batch of such."""
-    body = kernel.body
-    while len(body) == 1 and isinstance(body[0], Loop):
+def _simplified(s: ScalarBuilder, body: Sequence[Stmt], uses: Uses) -> tuple[Stmt, ...]:
+    """`body` with sums and running values in registers, as far as a launch reaches."""
+    made: list[Stmt] = []
+    for by_host, part in itertools.groupby(body, is_by_host):
+        if not by_host:
+            made += in_registers(s, with_running_values(s, list(part)), uses)
+            continue
+        for statement in part:
+            match statement:
+                case Loop():
+                    made.append(replace(statement, body=_simplified(s, statement.body, uses)))
+                case If(condition, then, otherwise):
+                    first, second = (_simplified(s, x, uses) for x in (then, otherwise))
+                    made.append(If(condition, first, second))
+                case While(before, condition, inner):
+                    first, second = (_simplified(s, x, uses) for x in (before, inner))
+                    made.append(While(first, condition, second))
+                case _:
+                    made.append(statement)
+    return tuple(made)
+
+
+def is_by_host(statement: Stmt) -> bool:
+    """Whether a statement is a loop or branch with calls in it that only the host can make."""
+    if not isinstance(statement, Loop | If | While) or library_call((statement,)) is not None:
+        return False
+    return any(isinstance(st, Call | Communicate) for st in walk((statement,)))
+
+
+def library_call(body: Sequence[Stmt]) -> Call | None:
+    """The call, if statements are one of a library, or a batch of such."""
+    while len(body) == 1 and isinstance(body[0], Loop) and body[0].kind is not Kind.HOST:
         body = body[0].body
     return body[0] if len(body) == 1 and isinstance(body[0], Call) else None
 
 
-def is_collective(kernel: Kernel) -> bool:
-    """Whether a kernel is a collective of all processes."""
-    return len(kernel.body) == 1 and isinstance(kernel.body[0], Communicate)
+def is_collective(body: Sequence[Stmt]) -> bool:
+    """Whether statements are a collective of all processes, or a call of Python."""
+    return len(body) == 1 and isinstance(body[0], Communicate)
 
 
 def groups(body: Sequence[Stmt]) -> list[tuple[Stmt, ...]]:
     """`body` cut wherever no register and no local buffer is shared across the cut.
 
-    Statements without loops stay with each other.
+    Statements without loops stay with each other, but for calls.
     """
-    last: dict[Register | Buffer, int] = {}
-    for at, statement in enumerate(body):
-        for thing in _bound(statement):
-            last[thing] = at
+    bound = _lives(body)
+    last = {thing: at for at, things in enumerate(bound) for thing in things}
     found: list[list[Stmt]] = []
     until = -1
     for at, statement in enumerate(body):
-        plain = not isinstance(statement, Loop)
-        joins = found and plain and not any(isinstance(st, Loop) for st in found[-1])
+        joins = found and _is_plain(statement) and all(map(_is_plain, found[-1]))
         if at > until and not joins:
             found.append([])
         found[-1].append(statement)
-        until = max([until, *(last[thing] for thing in _bound(statement))])
+        until = max([until, *(last[thing] for thing in bound[at])])
     return [tuple(group) for group in found]
+
+
+def _is_plain(statement: Stmt) -> bool:
+    return not isinstance(statement, Loop | Call | Communicate) and not is_by_host(statement)
+
+
+def _lives(body: Sequence[Stmt]) -> list[set[tuple[Register | Buffer, int]]]:
+    """What each statement binds that others may: with each declaration a register begins anew."""
+    begun: Counter[Register] = Counter()
+    found: list[set[tuple[Register | Buffer, int]]] = []
+    for statement in body:
+        own: set[Register | Buffer] = set()
+        if isinstance(statement, Declare):
+            begun[statement.register] += 1
+        else:
+            own.update(st.register for st in walk((statement,)) if isinstance(st, Declare))
+        things = _bound(statement) - own
+        found.append({(x, begun[x] if isinstance(x, Register) else 0) for x in things})
+    return found
 
 
 def _bound(statement: Stmt) -> set[Register | Buffer]:
@@ -118,6 +167,62 @@ class _Placer:
     s: ScalarBuilder
     uses: Uses
     launches: list[Kernel] = field(default_factory=list[Kernel])
+
+    def kernel(self, name: str, body: Sequence[Stmt]) -> None:
+        """Launches for statements."""
+        for group in groups(body):
+            if library_call(group) is not None or is_collective(group):
+                self.launches.append(Kernel(name, group))
+            elif is_by_host(group[0]):
+                self.by_host(name, group[0])
+            else:
+                self.group(name, group)
+
+    def by_host(self, name: str, statement: Stmt) -> None:
+        """A loop or branch whose body is launches."""
+        s = self.s
+        match statement:
+            case Loop():
+                made = self.turns(name, statement)
+            case If(condition, then, otherwise):
+                first, second = self.inside(name, then), self.inside(name, otherwise)
+                made = If(self.asked(name, condition), first, second)
+            case While(before, condition, body):
+                flag = Buffer(BOOL, 1, Space.TEMP)
+                asks = Kernel(f"{name}_asks", (Store(flag, s.int(0), condition),))
+                first, second = self.inside(name, before), self.inside(name, body)
+                made = While((*first, asks), s.load(flag, s.int(0)), second)
+            case _:
+                raise AssertionError("the host runs loops and branches")
+        self.launches.append(Kernel(name, (made,)))
+
+    def inside(self, name: str, body: Sequence[Stmt]) -> tuple[Kernel, ...]:
+        """The launches for statements that the host comes to."""
+        around, self.launches = self.launches, []
+        self.kernel(name, body)
+        found, self.launches = self.launches, around
+        return tuple(found)
+
+    def asked(self, name: str, value: Expr) -> Expr:
+        """A value in memory, where a launch leaves it for the host; a constant as it is."""
+        if value.is_const:
+            return value
+        place, first = Buffer(value.dtype, 1, Space.TEMP), self.s.int(0)
+        self.launches.append(Kernel(f"{name}_asks", (Store(place, first, value),)))
+        return self.s.load(place, first)
+
+    def turns(self, name: str, loop: Loop) -> Loop:
+        """A loop of the host; the number of the turn is counted where a launch asks for it."""
+        s, index = self.s, loop.index
+        body = self.inside(name, loop.body)
+        start, stop = self.asked(name, loop.start), self.asked(name, loop.stop)
+        if any(index in e.indices for e in expressions(body)):
+            counter, first = Buffer(INT64, 1, Space.TEMP), s.int(0)
+            number = s.load(counter, first)
+            self.launches.append(Kernel(f"{name}_first", (Store(counter, first, loop.start),)))
+            count = Kernel(f"{name}_next", (Store(counter, first, s.add(number, 1)),))
+            body = (*replaced(s, body, {index: number}), count)
+        return replace(loop, start=start, stop=stop, body=body)
 
     def group(self, name: str, body: tuple[Stmt, ...]) -> None:
         """Launches for statements that belong together."""
@@ -144,9 +249,23 @@ class _Placer:
                 for total in parted.totals:
                     self.independent(f"{name}_combine", total)
                 return
+            rows = as_rows(self.s, body[0])
+            if rows is not None:
+                self.by_row(name, rows)
+                return
         sum_ = as_sum(body, self.uses)
         if sum_ is None or not self.split(name, [], sum_, together=True):
             self.one_team(name, body)
+
+    def by_row(self, name: str, rows: Rows) -> None:
+        """Launches for updates of rows that the data name."""
+        steps = grouped(self.s, name, rows)
+        self.uses.update(count_uses([st.body for st in steps]))
+        for step in steps:
+            if isinstance(step, Kernel):
+                self.launches.append(step)
+            else:
+                self.independent(name, step)
 
     def independent(self, name: str, loop: Loop, whole: bool = False) -> None:
         """A launch of independent turns; `whole` sums are not cut."""
