@@ -110,6 +110,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "sums": (lambda x: (x.sum(), x.sum(0), x.sum(1)), of((2048, 2048))),
     "transpose": (lambda x: x.T + 1, of((2048, 1024))),
     "loop": (wg.value_and_grad(lorenz), of((3,), dtype=np.float64)),
+    "gradient of an embedding": (
+        wg.grad(lambda w, i: (w[i] ** 2).sum()),
+        (*of((5000, 768)), *of((8192,), dtype=np.int64)),
+    ),
     "batch of loops": (wg.vmap(wg.grad(lorenz)), of((10_000, 3))),
 }
 

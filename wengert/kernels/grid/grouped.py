@@ -20,7 +20,8 @@ turns are few (how many come before each one: all pairs are compared), else a li
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from math import gcd, prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
@@ -48,7 +49,7 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.stages import nodes
-from wengert.kernels.statements import expressions
+from wengert.kernels.statements import buffers, changed, expressions
 
 # Fewer turns than this are left to one team.
 LEAST = 64
@@ -60,7 +61,7 @@ BUSY, SHORTEST, LONGEST = 1 << 18, 16, 512
 AHEAD = 8
 # What the last turn that a chunk has of a run stands for, if not the row that the run changes: the
 # middle of a run, a part that came in, one that goes on, and one that does both.
-MIDDLE, HEAD, TAIL, ACROSS = -1, -2, -3, -4
+MIDDLE, HEAD, TAIL, ACROSS = (-(1 << 62) - k for k in range(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Rows:
     value: Expr
     begin: Expr
     within: Expr
+    step: int  # of which beginnings are multiples, up to what is the same for all
+    span: tuple[int, int]  # the first and the last place in a row
 
     @property
     def count(self) -> int:
@@ -90,6 +93,37 @@ class Rows:
 
 def _turns(loops: Sequence[Loop]) -> int:
     return prod(loop.stop.attr for loop in loops)
+
+
+def as_updates(s: ScalarBuilder, loop: Loop) -> list[Rows] | None:
+    """The updates that a loop makes, if it does nothing else and they do not read one another.
+
+    Several of one array must be of other places of the same rows.
+    """
+    checks = tuple([st for st in loop.body if isinstance(st, Check)])
+    others = [st for st in loop.body if not isinstance(st, Check)]
+    written = [changed((st,)) for st in others]
+    for k, statement in enumerate(others):
+        elsewhere = {b for found in written for b in found} - written[k]
+        if not elsewhere.isdisjoint(buffers((statement,))):
+            return None
+    if any(not found.isdisjoint(buffers(checks)) for found in written):
+        return None
+    parts = [((*checks, st) if k == 0 else (st,)) for k, st in enumerate(others)]
+    found = [as_rows(s, replace(loop, body=part)) for part in parts]
+    rows = [x for x in found if x is not None]
+    if not rows or len(rows) < len(found):
+        return None
+    return rows if all(_are_apart(x, y) for x, y in combinations(rows, 2)) else None
+
+
+def _are_apart(x: Rows, y: Rows) -> bool:
+    """Whether no element is changed by both."""
+    if x.buffer is not y.buffer:
+        return True
+    low, high = min(x.span[0], y.span[0]), max(x.span[1], y.span[1])
+    beside = x.span[1] < y.span[0] or y.span[1] < x.span[0]
+    return x.begin is y.begin and x.step == y.step and beside and high - low < x.step
 
 
 def as_rows(s: ScalarBuilder, loop: Loop) -> Rows | None:
@@ -120,18 +154,17 @@ def _nest(loop: Loop) -> tuple[list[Loop], list[Check], Store] | None:
     """The loops of a nest from 0 to known ends around one store, and the checks in it."""
     loops: list[Loop] = []
     checks: list[Check] = []
-    body: Sequence[Stmt] = (loop,)
-    while not isinstance(body[0], Store) or len(body) > 1:
-        checks += [st for st in body if isinstance(st, Check)]
-        body = [st for st in body if not isinstance(st, Check)]
-        if len(body) != 1 or not isinstance(body[0], Loop | Store):
+    inner: Stmt = loop
+    while isinstance(inner, Loop):
+        loops.append(inner)
+        checks += [st for st in inner.body if isinstance(st, Check)]
+        others = [st for st in inner.body if not isinstance(st, Check)]
+        if len(others) != 1:
             return None
-        if isinstance(body[0], Loop):
-            loops.append(body[0])
-            body = body[0].body
+        inner = others[0]
     if extents(loops) is None or any(x.start.attr != 0 for x in loops):
         return None
-    return loops, checks, body[0]
+    return (loops, checks, inner) if isinstance(inner, Store) else None
 
 
 def _outer(loops: Sequence[Loop], form: Linear) -> list[Loop]:
@@ -150,20 +183,23 @@ def _outer(loops: Sequence[Loop], form: Linear) -> list[Loop]:
 
 def _parts(
     s: ScalarBuilder, form: Linear, outer: Sequence[Loop], inner: Sequence[Loop]
-) -> tuple[Expr, Expr] | None:
-    """An offset as where a row begins and the place in it, if rows do not overlap.
+) -> tuple[Expr, Expr, int, tuple[int, int]] | None:
+    """An offset as where a row begins and the place in it, if rows do not overlap; see `Rows`.
 
     Beginnings are multiples of g apart, as all that the outer loops decide is; places in a row span
     less than g, and differ by element: each loop steps over all that those of smaller steps reach.
     """
     own = {x.index for x in outer}
-    begin, within, step = s.int(form.const), s.int(0), 0
+    begin, within, step = s.int(0), s.int(form.const), 0
+    low = high = form.const
     steps: list[tuple[int, int]] = []
     for term, coefficient in form.terms.items():
         expr = s.index(term) if isinstance(term, Index) else term
         of_row = next((x for x in inner if x.index is term), None)
         if of_row is not None:
             within = s.add(within, s.mul(expr, coefficient))
+            reach = coefficient * (of_row.stop.attr - 1)
+            low, high = low + min(0, reach), high + max(0, reach)
             steps.append((abs(coefficient), of_row.stop.attr))
         elif not expr.indices.isdisjoint([x.index for x in inner]):
             return None
@@ -175,22 +211,43 @@ def _parts(
         if size <= span:
             return None
         span += size * (extent - 1)
-    return (begin, within) if span < step else None
+    return (begin, within, step, (low, high)) if span < step else None
 
 
-def grouped(s: ScalarBuilder, name: str, rows: Rows) -> list[Loop | Kernel]:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Where the rows of turns begin, and the turns in order."""
+
+    begin: Expr
+    outer: tuple[Index, ...]
+    keys: Buffer
+    order: Buffer
+
+
+def grouped(s: ScalarBuilder, name: str, updates: Sequence[Rows]) -> list[Loop | Kernel]:
     """What does the same: loops that are still to be placed, and launches."""
-    return _Grouped(s, name, rows).steps()
+    found: list[Loop | Kernel] = []
+    known: list[_Order] = []
+    for rows in updates:
+        outer = tuple([x.index for x in rows.outer])
+        order = next((x for x in known if x.begin is rows.begin and x.outer == outer), None)
+        if order is None:
+            keys, places = (Buffer(INT64, rows.count, Space.TEMP) for _ in range(2))
+            order = _Order(rows.begin, outer, keys, places)
+            known.append(order)
+            own = _Grouped(s, name, rows, order)
+            found += [own.find_keys(), *own.in_order()]
+        found += _Grouped(s, name, rows, order).changes()
+    return found
 
 
 class _Grouped:
-    def __init__(self, s: ScalarBuilder, name: str, rows: Rows) -> None:
+    def __init__(self, s: ScalarBuilder, name: str, rows: Rows, order: _Order) -> None:
         self.s = s
         self.name = name
         self.rows = rows
         self.n, self.width = rows.count, rows.width
-        self.keys = self.numbers(self.n)
-        self.order = self.numbers(self.n)
+        self.keys, self.order = order.keys, order.order
         work = -(-self.n * self.width // BUSY)
         self.size = -(-max(SHORTEST, min(work, LONGEST)) // AHEAD) * AHEAD
         self.chunks = -(-self.n // self.size)
@@ -198,11 +255,9 @@ class _Grouped:
     def numbers(self, size: int) -> Buffer:
         return Buffer(INT64, size, Space.TEMP)
 
-    def steps(self) -> list[Loop | Kernel]:
-        found = [self.find_keys(), *self.in_order()]
-        if self.rows.combine is None:
-            return [*found, self.write()]
-        return [*found, *self.sums(self.rows.combine)]
+    def changes(self) -> list[Loop | Kernel]:
+        combine = self.rows.combine
+        return [self.write()] if combine is None else self.sums(combine)
 
     # the order
 
@@ -309,7 +364,7 @@ class _Grouped:
             side = s.add(s.mul(s.index(chunk), 2), s.cast(s.eq(own, TAIL), INT64))
             aside = Store(parts, self.in_part(side, column), s.register(total))
             row = self.change(combine, s.add(own, within), s.register(total))
-            ended = (If(s.ge(own, 0), (row,), (aside,)), Assign(total, empty))
+            ended = (If(s.gt(own, MIDDLE), (row,), (aside,)), Assign(total, empty))
             summed += [
                 Accumulate(total, combine, s.register(new)),
                 If(s.ne(own, MIDDLE), ended),

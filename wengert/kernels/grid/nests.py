@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
-from wengert.kernels.grid.turns import Order, Uses, classify
-from wengert.kernels.loops import Accumulate, Declare, Kind, Loop, Register, Stmt
+from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
+from wengert.kernels.loops import (
+    Accumulate,
+    Buffer,
+    Declare,
+    Kind,
+    Loop,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
 from wengert.kernels.rebuild import Rewriter, from_affine
-from wengert.kernels.statements import map_statements, walk
+from wengert.kernels.stages import loaded
+from wengert.kernels.statements import buffers, map_statements, renamed, walk
 
 
 def perfect(loop: Loop) -> tuple[list[Loop], tuple[Stmt, ...]]:
@@ -47,6 +59,74 @@ def replaced(s: ScalarBuilder, body: Sequence[Stmt], places: dict[Index, Expr]) 
         return places.get(expr.attr) if expr.op is ScalarOp.INDEX else None
 
     return map_statements(body, Rewriter(s, rule))
+
+
+def with_values(s: ScalarBuilder, loop: Loop, uses: Uses) -> Loop:
+    """`loop` with what a turn computes once, and keeps in a place of its own, where it is read."""
+    inside = count_uses((loop.body,))
+    stores = Counter(st.buffer for st in walk(loop.body) if isinstance(st, Store))
+    values: dict[Buffer, Expr] = {}
+
+    def rule(expr: Expr) -> Expr | None:
+        return values.get(expr.attr) if expr.op is ScalarOp.LOAD else None
+
+    body: list[Stmt] = []
+    for statement in loop.body:
+        (statement,) = map_statements((statement,), Rewriter(s, rule))
+        match statement:
+            case Store(buffer, _, value) if (
+                buffer.space is Space.LOCAL
+                and buffer.size == stores[buffer] == 1
+                and inside[buffer] == uses[buffer]
+                and loaded((value,)).isdisjoint(stores)
+            ):
+                values[buffer] = value
+            case _:
+                body.append(statement)
+    return replace(loop, body=tuple(body))
+
+
+def without_copies(s: ScalarBuilder, body: Sequence[Stmt]) -> Loop | None:
+    """The loop between copies of arrays to places near by and back, on the arrays themselves."""
+    before: Counter[tuple[Buffer, Buffer]] = Counter()
+    after: Counter[tuple[Buffer, Buffer]] = Counter()
+    found: list[Loop] = []
+    for statement in body:
+        copy = _copy(statement)
+        if copy is not None:
+            target, source, count = copy
+            pairs, pair = (after, (source, target)) if found else (before, (target, source))
+            pairs[pair] += count
+        elif isinstance(statement, Loop) and not found:
+            found.append(statement)
+        else:
+            return None
+    names = dict(before.keys())
+    if before != after or any(near.space is not Space.LOCAL for near in names):
+        return None
+    if any(near.size != count for (near, _), count in before.items()):
+        return None
+    used = buffers(found)
+    if not found or len(names) < len(before) or any(far in used for far in names.values()):
+        return None
+    (made,) = renamed(s, found, names)
+    assert isinstance(made, Loop)
+    return made
+
+
+def _copy(statement: Stmt) -> tuple[Buffer, Buffer, int] | None:
+    """Where to, where from and how many, if a statement copies elements of an array."""
+    loops, body = perfect(statement) if isinstance(statement, Loop) else ([], (statement,))
+    if len(body) != 1 or not isinstance(body[0], Store):
+        return None
+    store = body[0]
+    whole = len(loops) == 1 and extent(loops[0]) == store.buffer.size
+    value = store.value
+    if not (whole or store.offset.is_const) or value.op is not ScalarOp.LOAD:
+        return None
+    same = value.args[0] is store.offset and value.attr.size == store.buffer.size
+    near = Space.LOCAL in (value.attr.space, store.buffer.space)
+    return (store.buffer, value.attr, value.attr.size if whole else 1) if same and near else None
 
 
 def extent(loop: Loop) -> int | None:

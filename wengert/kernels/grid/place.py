@@ -21,8 +21,17 @@ from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64
-from wengert.kernels.grid.grouped import Rows, as_rows, grouped
-from wengert.kernels.grid.nests import Sum, as_sum, chain, extents, one_loop, replaced
+from wengert.kernels.grid.grouped import as_updates, grouped
+from wengert.kernels.grid.nests import (
+    Sum,
+    as_sum,
+    chain,
+    extents,
+    one_loop,
+    replaced,
+    with_values,
+    without_copies,
+)
 from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
@@ -226,40 +235,49 @@ class _Placer:
 
     def group(self, name: str, body: tuple[Stmt, ...]) -> None:
         """Launches for statements that belong together."""
-        if len(body) == 1 and isinstance(body[0], Loop):
-            turns = classify(body[0], self.uses)
-            if turns.order is Order.INDEPENDENT:
-                own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in turns.private}
-                self.uses.update({new: self.uses[old] for old, new in own.items()})
-                loop = renamed(self.s, body, own)[0] if own else body[0]
-                assert isinstance(loop, Loop)
-                self.independent(name, loop)
-                return
-            chunked = in_chunks(self.s, body[0], self.uses)
-            if chunked is not None:
-                self.independent(name, chunked.chunks)
-                for total in chunked.totals:
-                    self.independent(f"{name}_combine", total)
-                return
-            parted = in_parts(self.s, body[0], self.uses)
-            if parted is not None:
-                for fill in parted.fills:
-                    self.independent(f"{name}_fill", fill)
-                self.independent(name, parted.chunks)
-                for total in parted.totals:
-                    self.independent(f"{name}_combine", total)
-                return
-            rows = as_rows(self.s, body[0])
-            if rows is not None:
-                self.by_row(name, rows)
-                return
+        loop = body[0] if len(body) == 1 else without_copies(self.s, body)
+        if isinstance(loop, Loop) and self.spread(name, loop):
+            return
         sum_ = as_sum(body, self.uses)
         if sum_ is None or not self.split(name, [], sum_, together=True):
             self.one_team(name, body)
 
-    def by_row(self, name: str, rows: Rows) -> None:
+    def spread(self, name: str, loop: Loop) -> bool:
+        """Launches for a loop whose turns many threads can share, if they can."""
+        turns = classify(loop, self.uses)
+        if turns.order is Order.INDEPENDENT:
+            own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in turns.private}
+            self.uses.update({new: self.uses[old] for old, new in own.items()})
+            one = renamed(self.s, (loop,), own)[0] if own else loop
+            assert isinstance(one, Loop)
+            self.independent(name, one)
+            return True
+        chunked = in_chunks(self.s, loop, self.uses)
+        if chunked is not None:
+            self.in_order(name, [], chunked.chunks, chunked.totals)
+            return True
+        plain = with_values(self.s, loop, self.uses)
+        parted = in_parts(self.s, plain, self.uses)
+        if parted is not None:
+            self.in_order(name, parted.fills, parted.chunks, parted.totals)
+            return True
+        updates = as_updates(self.s, plain)
+        if updates is not None:
+            self.by_row(name, grouped(self.s, name, updates))
+        return updates is not None
+
+    def in_order(
+        self, name: str, fills: Sequence[Loop], chunks: Loop, totals: Sequence[Loop]
+    ) -> None:
+        """Launches for sums in chunks."""
+        for fill in fills:
+            self.independent(f"{name}_fill", fill)
+        self.independent(name, chunks)
+        for total in totals:
+            self.independent(f"{name}_combine", total)
+
+    def by_row(self, name: str, steps: Sequence[Loop | Kernel]) -> None:
         """Launches for updates of rows that the data name."""
-        steps = grouped(self.s, name, rows)
         self.uses.update(count_uses([st.body for st in steps]))
         for step in steps:
             if isinstance(step, Kernel):
