@@ -22,6 +22,7 @@ from wengert.kernels.loops import (
     Kind,
     Loop,
     Matrix,
+    Register,
     Stmt,
     Store,
     While,
@@ -237,6 +238,15 @@ def buffers(body: Sequence[Stmt]) -> dict[Buffer, None]:
                 and statement.epilogue.bias is not None
             ):
                 found[statement.epilogue.bias] = None
+    return found
+
+
+def registers(body: Sequence[Stmt]) -> set[Register]:
+    """All registers that `body` uses."""
+    exprs = nodes(expressions(body))
+    found: set[Register] = {n.attr for n in exprs if n.op is ScalarOp.REGISTER}
+    kinds = Declare | Assign | Accumulate
+    found.update(st.register for st in walk(body) if isinstance(st, kinds))
     return found
 
 

@@ -22,9 +22,11 @@ from wengert.kernels.loops import Accumulate, Buffer, Declare, Loop, Register, S
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.statements import map_statements, walk
 
-# Two teams for each processor of a large device; and a chunk has at least so many turns.
-CHUNKS = 264
-LEAST_TURNS = 4
+# Two teams for each processor of a large device, and more where rows are shorter than so many
+# elements, as teams have fewer threads then. A chunk has at least so many turns; where there are
+# more teams than for each processor two, so many that its parts are few beside its rows.
+CHUNKS, LONG = 264, 4_096
+LEAST_TURNS, ENOUGH_TURNS = 4, 16
 PARTIAL_BYTES = 64 << 20
 
 
@@ -42,7 +44,7 @@ def in_chunks(s: ScalarBuilder, loop: Loop, uses: Uses) -> Chunked | None:
     sums = _sums(loop)
     if turns is None or turns < 2 * LEAST_TURNS or not sums:
         return None
-    size = max(LEAST_TURNS, -(-turns // CHUNKS))
+    size = max(LEAST_TURNS, -(-turns // _wanted(loop, turns)))
     chunk = Index(-(-turns // size))
     parts = {b: Buffer(b.dtype, chunk.extent * b.size, Space.TEMP) for b in sums}
     if sum(b.nbytes for b in parts.values()) > PARTIAL_BYTES:
@@ -65,6 +67,13 @@ def in_chunks(s: ScalarBuilder, loop: Loop, uses: Uses) -> Chunked | None:
     uses.subtract(after)
     uses.update(before)
     return None
+
+
+def _wanted(loop: Loop, turns: int) -> int:
+    """Into how many chunks the turns are cut."""
+    rows = [extent(st) or 0 for st in walk(loop.body) if isinstance(st, Loop)]
+    short = -(-LONG // max(1, *rows)) if rows else 1
+    return max(CHUNKS, min(CHUNKS * short, turns // ENOUGH_TURNS))
 
 
 def _sums(loop: Loop) -> dict[Buffer, str] | None:

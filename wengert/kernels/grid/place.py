@@ -32,6 +32,7 @@ from wengert.kernels.grid.nests import (
     with_values,
     without_copies,
 )
+from wengert.kernels.grid.outer_sums import with_parts
 from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
@@ -86,7 +87,7 @@ def _simplified(s: ScalarBuilder, body: Sequence[Stmt], uses: Uses) -> tuple[Stm
     made: list[Stmt] = []
     for by_host, part in itertools.groupby(body, is_by_host):
         if not by_host:
-            made += in_registers(s, with_running_values(s, list(part)), uses)
+            made += in_registers(s, with_running_values(s, with_parts(s, list(part))), uses)
             continue
         for statement in part:
             match statement:
@@ -314,6 +315,7 @@ class _Placer:
         if count < 2:
             return False
         first, second = cut(self.s, loops, sum_, count, together)
+        self.uses.subtract(count_uses([(*sum_.opened, sum_.loops[0], *sum_.closed)]))
         self.uses.update(count_uses([(first,), second]))
         self.independent(name, first, whole=True)
         if loops:

@@ -83,7 +83,7 @@ def count_uses(bodies: Iterable[Sequence[Stmt]], kept: Iterable[Buffer] = ()) ->
 
 def classify(loop: Loop, uses: Uses) -> Turns:
     """How the turns of `loop` hang together, in a program with these `uses` of buffers."""
-    sums = _sums(loop.body)
+    sums = shared_sums(loop.body)
     if sums is None or any(isinstance(st, Call) for st in walk(loop.body)):
         return SEQUENTIAL
     accesses = _accesses(loop.body)
@@ -100,7 +100,7 @@ def classify(loop: Loop, uses: Uses) -> Turns:
     return Turns(Order.REDUCTION if sums else Order.INDEPENDENT, tuple(private), tuple(sums))
 
 
-def _sums(body: Sequence[Stmt]) -> dict[Register, str] | None:
+def shared_sums(body: Sequence[Stmt]) -> dict[Register, str] | None:
     """The outer registers that a turn only adds to; None if it does something else to any."""
     own: set[Register] = set()
     sums: dict[Register, str] = {}
