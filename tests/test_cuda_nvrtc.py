@@ -107,6 +107,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         wg.grad(lambda x, g, b: (layer_norm(x, g, b) ** 2).sum(), (0, 1, 2)),
         of((512, 1024), (1024,), (1024,)),
     ),
+    "losses beside gradients of rows": (
+        wg.value_and_grad(lambda x, g, b: (softmax(layer_norm(x, g, b)) ** 2).sum(), (0, 1, 2)),
+        of((512, 1024), (1024,), (1024,)),
+    ),
     "sums": (lambda x: (x.sum(), x.sum(0), x.sum(1)), of((2048, 2048))),
     "transpose": (lambda x: x.T + 1, of((2048, 1024))),
     "loop": (wg.value_and_grad(lorenz), of((3,), dtype=np.float64)),

@@ -6,6 +6,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from wengert.api.signature import Call, Identity, convention, is_static, numbere
 from wengert.api.stages import Lowered
 from wengert.capture.convert import convert
 from wengert.capture.draws import kept
+from wengert.ir.ops.control_batch import has_own_threads, own_threads
 from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
 
@@ -174,13 +176,15 @@ class Jit:
 
     def _specialise(self, call: Call, same: tuple[int, ...] | None = None) -> Specialisation:
         """Traces the function for a signature; `same` says which arguments are one array."""
-        traced = self._trace(call, same)
+        backend = backend_for(self._backend, call.on_device)
+        with own_threads() if backend == "cuda" else nullcontext():
+            traced = self._trace(call, same)
         found = Specialisation(call.without_leaves(), traced, aliased=same is not None)
-        found.backend = backend_for(self._backend, call.on_device)
+        found.backend = backend
         # changes are copied into the caller's arrays, which must not hold other results by then
         if same is None and self._donated and not found.changes:
             found.donated = call.inputs_of(self._donated)
-        if found.traced.captured:
+        if found.traced.captured or (has_own_threads() and backend != "cuda"):
             return found  # belongs to the trace around this call alone
         with LOCK:
             key = call.key if same is None else (call.key, same)

@@ -9,13 +9,16 @@ There are three ways to run a loop for each lane of a batch, and `_way` chooses:
   blocks run on the threads; carried as a whole, the states of all lanes would pass through memory
   at each turn.
 - apart: `for_each` over the lanes, in each of which the loop is as it was. For loops that make
-  other numbers of turns or read at other places in each lane, and for states that are large.
+  other numbers of turns or read at other places in each lane, and for states that are large. And
+  for all that would be blocks where each lane has a thread of its own (`own_threads`): on a GPU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from wengert.ir.builder import Builder, Value
@@ -38,6 +41,24 @@ _CHEAP = 64
 """Branches of less work in each lane are all computed."""
 
 Flags = Sequence[bool]
+
+
+_own_threads: ContextVar[bool] = ContextVar("whether each lane has a thread", default=False)
+
+
+@contextmanager
+def own_threads() -> Iterator[None]:
+    """Batches that are made meanwhile are for a device with a thread for each lane."""
+    token = _own_threads.set(True)
+    try:
+        yield
+    finally:
+        _own_threads.reset(token)
+
+
+def has_own_threads() -> bool:
+    """Whether batches are made for such a device now."""
+    return _own_threads.get()
 
 
 def apart(
@@ -180,7 +201,9 @@ def _way(body: Program, flags: Flags, state: int, size: int) -> str:
         return "whole"
     if not _side_by_side(batch(body, flags, LANES).program) or state > _SMALL:
         return "apart"
-    return "blocks" if size >= 2 * LANES else "whole"
+    if size < 2 * LANES:
+        return "whole"
+    return "apart" if has_own_threads() else "blocks"
 
 
 def _touched(body: Program, var: Var) -> int:

@@ -33,6 +33,7 @@ from wengert.kernels.grid.nests import (
     without_copies,
 )
 from wengert.kernels.grid.outer_sums import with_parts
+from wengert.kernels.grid.own_memory import with_own_memory
 from wengert.kernels.grid.partial import in_chunks
 from wengert.kernels.grid.registers import in_registers
 from wengert.kernels.grid.scans import with_running_values
@@ -253,6 +254,12 @@ class _Placer:
             assert isinstance(one, Loop)
             self.independent(name, one)
             return True
+        by_teams = share(self.s, loop.body, self.uses).lanes >= SHORT and loop.index.extent < MANY
+        for teams in (True, False) if by_teams else (False,):
+            owned = with_own_memory(self.s, loop, self.uses, teams)
+            if owned is not None:
+                self.independent(name, owned)
+                return True
         chunked = in_chunks(self.s, loop, self.uses)
         if chunked is not None:
             self.in_order(name, [], chunked.chunks, chunked.totals)

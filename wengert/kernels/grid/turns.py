@@ -3,9 +3,9 @@
 Turns are independent if no two of them access the same element of what the loop writes, other than
 what belongs to one turn. With offsets c*k + r for turn k, this is shown as follows. The part of r
 that is the same in all turns cancels. Terms with large coefficients (rows of an array, whatever
-their numbers are, also if k decides on them) are multiples of some M. What is left of all r
-together spans less than |c|, and with it c*k stays within M. So columns are independent under row
-numbers known only at run time.
+their numbers are, also if k decides on them) are multiples of some M, as constants are but for a
+remainder. What is left of all r together spans less than |c|, and with it c*k stays within M. So
+columns are independent under row numbers known only at run time.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def classify(loop: Loop, uses: Uses) -> Turns:
     inside = count_uses((loop.body,))
     private: list[Buffer] = []
     for buffer in dict.fromkeys(st.buffer for st in walk(loop.body) if isinstance(st, Store)):
-        if buffer.space in (Space.LOCAL, Space.TEMP) and inside[buffer] == uses[buffer]:
+        own = buffer.space in (Space.LOCAL, Space.TEMP) and inside[buffer] == uses[buffer]
+        large = buffer.space is Space.TEMP and buffer.nbytes > PRIVATE_BYTES
+        if own and not (large and apart(loop, accesses[buffer])):
             private.append(buffer)
         elif not apart(loop, accesses[buffer]):
             return SEQUENTIAL
@@ -183,17 +185,17 @@ def _disjoint(loop: Loop, forms: Sequence[Linear], step: int) -> bool:
     inner = _ranges(loop.body)
     same = _cancelling(loop, forms, inner)
     reach = step * max(0, loop.index.extent - 1)
-    modulus = 0
+    known = {*same, loop.index}
+    large = [c for f in forms for t, c in f.terms.items() if t not in known and abs(c) > reach]
+    modulus = gcd(*large)
     lows: list[int] = []
     highs: list[int] = []
     for form in forms:
-        low = high = form.const
+        low = high = _remainder(form.const, modulus)
         for term, coefficient in form.terms.items():
-            if term is loop.index or term in same:
+            if term in known or abs(coefficient) > reach:
                 continue
-            if abs(coefficient) > reach:
-                modulus = gcd(modulus, coefficient)
-            elif isinstance(term, Index) and term in inner:
+            if isinstance(term, Index) and term in inner:
                 ends = [coefficient * b for b in inner[term]]
                 low, high = low + min(ends), high + max(ends)
             else:
@@ -202,6 +204,14 @@ def _disjoint(loop: Loop, forms: Sequence[Linear], step: int) -> bool:
         highs.append(high)
     span = max(highs) - min(lows)
     return span < step and (modulus == 0 or reach + span < modulus)
+
+
+def _remainder(number: int, modulus: int) -> int:
+    """What is left of a number but for multiples of the modulus, as small as it can be."""
+    if not modulus:
+        return number
+    left = number % modulus
+    return left if 2 * left <= modulus else left - modulus
 
 
 def _cancelling(
