@@ -322,8 +322,14 @@ class _Placer:
         if count < 2:
             return False
         first, second = cut(self.s, loops, sum_, count, together)
-        self.uses.subtract(count_uses([(*sum_.opened, sum_.loops[0], *sum_.closed)]))
-        self.uses.update(count_uses([(first,), second]))
+        before = count_uses([(*sum_.opened, sum_.loops[0], *sum_.closed)])
+        after = count_uses([(first,), second])
+        self.uses.subtract(before)
+        self.uses.update(after)
+        if classify(first, self.uses).order is not Order.INDEPENDENT:
+            self.uses.subtract(after)
+            self.uses.update(before)
+            return False
         self.independent(name, first, whole=True)
         if loops:
             nest = second[0]

@@ -77,10 +77,10 @@ def _chunk_sum(
         empty = None if combine is None else identity(combine, st.register.dtype)
         init = st.init if empty is None else s.const(empty, st.register.dtype)
         opened.append(Declare(st.register, init))
-    step = Index(summands)
-    start = s.mul(s.index(chunk), size)
-    stop = s.add(start, size)
+    step, start = Index(size), s.mul(s.index(chunk), size)
+    stop = s.int(size)
     if summands % size:
-        stop = s.min(stop, s.int(summands))
-    inner = flat(s, sum_.loops, sum_.body, s.index(step))
-    return (*opened, Loop(step, start, stop, inner))
+        stop = s.min(stop, s.sub(s.int(summands), start))
+    # with the chunk's number in all places, it shows that what chunks store is apart
+    inner = flat(s, sum_.loops, sum_.body, s.add(start, s.index(step)))
+    return (*opened, Loop(step, s.int(0), stop, inner))
