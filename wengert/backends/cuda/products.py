@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 
 from wengert.backends.cuda.device import MatMulSpec
-from wengert.ir.scalar import Expr, Index, ScalarOp, affine
+from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.loops import Buffer, Gemm, Kernel, Loop, Matrix
 
 
@@ -21,7 +21,11 @@ class Product:
 
 
 def as_products(kernel: Kernel) -> Iterator[Product]:
-    """The calls that a kernel of products makes: one, unless its batch has no even steps."""
+    """The calls that a kernel of products makes.
+
+    A call takes a batch whose matrices are evenly apart. Two axes of a batch that no one step walks
+    through are a call for each place on the shorter one.
+    """
     loops: list[Loop] = []
     body = kernel.body
     while isinstance(body[0], Loop):
@@ -29,26 +33,51 @@ def as_products(kernel: Kernel) -> Iterator[Product]:
         body = body[0].body
     call = body[0]
     assert isinstance(call, Gemm)
-    operands = (call.lhs, call.rhs, call.out)
+    starts = list(_starts(call, loops))
+    inner = _run(starts)
+    firsts, steps = starts[::inner], _steps(starts[:inner])
+    runs = [starts[k : k + inner] for k in range(0, len(starts), inner)]
+    if any(len(x) < inner or _run(x) < inner or _steps(x) != steps for x in runs):
+        for start in starts:
+            yield _product(call, 1, (0, 0, 0), start)
+    elif len(firsts) > inner and _run(firsts) == len(firsts):
+        for start in starts[:inner]:
+            yield _product(call, len(firsts), _steps(firsts), start)
+    else:
+        for start in firsts:
+            yield _product(call, inner, steps, start)
+
+
+Places = tuple[int, ...]
+
+
+def _starts(call: Gemm, loops: Sequence[Loop]) -> Iterator[Places]:
+    """Where the operands and the result of each product begin."""
     counts = [loop.stop.attr for loop in loops]
-    if not loops:
-        yield _product(call, 1, (0, 0, 0), [_at(x.offset, {}) for x in operands])
-        return
-    steps = [_step(x.offset, loops[0].index) for x in operands] if len(loops) == 1 else [None]
-    if None not in steps:
-        even = tuple(s for s in steps if s is not None)
-        first = {loops[0].index: 0}
-        yield _product(call, counts[0], even, [_at(x.offset, first) for x in operands])
-        return
     for number in range(prod(counts)):
         places: dict[Index, int] = {}
         for loop, count in zip(reversed(loops), reversed(counts), strict=True):
             places[loop.index] = number % count
             number //= count
-        yield _product(call, 1, (0, 0, 0), [_at(x.offset, places) for x in operands])
+        yield tuple([_at(x.offset, places) for x in (call.lhs, call.rhs, call.out)])
 
 
-def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) -> Product:
+def _steps(starts: Sequence[Places]) -> Places:
+    """From the first to the second."""
+    if len(starts) < 2:
+        return (0, 0, 0)
+    return tuple([b - a for a, b in zip(*starts[:2], strict=True)])
+
+
+def _run(starts: Sequence[Places]) -> int:
+    """How many are evenly apart, from the first on."""
+    steps, count = _steps(starts), min(2, len(starts))
+    while count < len(starts) and _steps(starts[count - 1 : count + 1]) == steps:
+        count += 1
+    return count
+
+
+def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: Places) -> Product:
     size = call.out.buffer.dtype.itemsize
     shifts = tuple(size * s for s in starts)
     bias = None if call.epilogue is None else call.epilogue.bias
@@ -74,12 +103,6 @@ def _product(call: Gemm, batch: int, steps: tuple[int, ...], starts: list[int]) 
 
 def _strides(matrix: Matrix) -> tuple[int, int]:
     return matrix.row, matrix.column
-
-
-def _step(offset: Expr, index: Index) -> int | None:
-    """How far an offset moves from one product of a batch to the next, if always equally."""
-    function = affine(offset)
-    return None if function is None else function.terms.get(index, 0)
 
 
 def _at(expr: Expr, places: dict[Index, int]) -> int:
