@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from corpus_laws import Scalar
 from law_backends import grid, lowered_for_grid
 from program_laws import assert_same_results
+from test_corpus import CASES
 
 import wengert as wg
 from wengert.api.compilation import real_pipeline
@@ -104,3 +106,13 @@ def test_constants_count_but_for_multiples_of_rows() -> None:
     x = RNG.normal(size=(10, 40))
     program = real_pipeline(wg.make_ir(turned)(x).program)
     assert_same_results(grid(program, [x]), evaluate(program, [x]), program)
+
+
+def test_arrays_near_by_are_no_turn_s_own() -> None:
+    """A small array that all turns carry, with as many uses around the loop as in it."""
+    (case,) = [c for c in CASES if c.name == "lu_by_outer_products"]
+    scalar = Scalar.of(case, 0)
+    slope = wg.grad(scalar.function())
+    program = real_pipeline(wg.make_ir(lambda x: slope(x, scalar.rest))(scalar.point).program)
+    args = wg.tree_leaves(scalar.point)
+    assert_same_results(grid(program, args), evaluate(program, args), program)

@@ -238,8 +238,14 @@ class _Placer:
     def group(self, name: str, body: tuple[Stmt, ...]) -> None:
         """Launches for statements that belong together."""
         loop = body[0] if len(body) == 1 else without_copies(self.s, body)
-        if isinstance(loop, Loop) and self.spread(name, loop):
-            return
+        if isinstance(loop, Loop):
+            # the copies are gone, but arrays that others use are no turn's own
+            found = count_uses([(loop,)]) if len(body) > 1 else Uses()
+            others = Uses({b: n for b, n in found.items() if b.space is not Space.LOCAL})
+            self.uses.update(others)
+            if self.spread(name, loop):
+                return
+            self.uses.subtract(others)
         sum_ = as_sum(body, self.uses)
         if sum_ is None or not self.split(name, [], sum_, together=True):
             self.one_team(name, body)
