@@ -245,8 +245,7 @@ def registers(body: Sequence[Stmt]) -> set[Register]:
     """All registers that `body` uses."""
     exprs = nodes(expressions(body))
     found: set[Register] = {n.attr for n in exprs if n.op is ScalarOp.REGISTER}
-    kinds = Declare | Assign | Accumulate
-    found.update(st.register for st in walk(body) if isinstance(st, kinds))
+    found.update(st.register for st in walk(body) if isinstance(st, Declare | Assign | Accumulate))
     return found
 
 

@@ -36,8 +36,9 @@ class Control:
         if self.kind != "for":
             return None
         start, stop = self.asked
-        known = isinstance(start, int) and isinstance(stop, int)
-        return max(0, stop - start) if known else None
+        if isinstance(start, int) and isinstance(stop, int):
+            return max(0, stop - start)
+        return None
 
 
 class StoppedError(Exception):

@@ -16,7 +16,7 @@ There are three ways to run a loop for each lane of a batch, and `_way` chooses:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -47,7 +47,7 @@ _own_threads: ContextVar[bool] = ContextVar("whether each lane has a thread", de
 
 
 @contextmanager
-def own_threads() -> Iterator[None]:
+def own_threads() -> Generator[None]:
     """Batches that are made meanwhile are for a device with a thread for each lane."""
     token = _own_threads.set(True)
     try:
