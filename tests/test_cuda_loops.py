@@ -100,7 +100,7 @@ def test_turns_are_launches(fun: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fun", [until_small, nested, batched])
+@pytest.mark.parametrize("fun", [until_small, nested])
 def test_values_and_gradients(gpu: fake_cupy.Gpu, fun: Callable[..., Any]) -> None:
     form = wg.value_and_grad(lambda a, x: (fun(a, x) ** 2).sum(), (0, 1))
     compiled, expected = jit(form), wg.tree_leaves(wg.jit(form)(A, X))

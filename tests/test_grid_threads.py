@@ -44,7 +44,7 @@ def kinds(program: Program) -> list[str]:
 
 
 @pytest.mark.parametrize("by_teams", [False, True])
-@pytest.mark.parametrize("count", [33, 64])
+@pytest.mark.parametrize("count", [33])
 def test_threads_have_tapes_of_their_own(
     monkeypatch: pytest.MonkeyPatch, by_teams: bool, count: int
 ) -> None:
