@@ -464,38 +464,3 @@ def test_short_loops_and_lists_are_unrolled() -> None:
     program = wg.make_ir(f)(X, [1.0, 2.0]).program
     assert not any(e.op.name == "for_loop" for e in program.eqns)
     same(f, X, [1.0, 2.0])
-
-
-# np.ndindex
-
-
-def places_of_an_array(x):
-    y, found = np.zeros_like(x), 0
-    for place in np.ndindex(x.shape):
-        y[place] = x[place] * x[0, place[1]] + place[0]
-        found += place[0] < place[1]
-    return y, found
-
-
-def places_beside_others(x):
-    total = 0.0
-    for k, (i, j, _) in enumerate(np.ndindex(*x.shape, 1)):
-        for (m,) in np.ndindex(x.shape[1]):
-            total += k * x[i, m] * x[i, j]
-    return total
-
-
-def places_one_by_one(x):
-    places = np.ndindex(2, 2)
-    first = next(places)
-    return x[first] + sum(x[p] for p in list(np.ndindex(2, 3))) + len(list(np.ndindex(())))
-
-
-@pytest.mark.parametrize("f", [places_of_an_array, places_beside_others, places_one_by_one])
-def test_ndindex(f: Any) -> None:
-    x = np.arange(12.0).reshape(3, 4) ** 0.5
-    results = [r if isinstance(r, tuple) else (r,) for r in (wg.jit(f)(x), f(x))]
-    for found, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-12)
-    if f is not places_one_by_one:
-        assert "for_loop" in str(wg.jit(f).lower(x).ir)

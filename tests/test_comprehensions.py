@@ -121,3 +121,38 @@ def test_derivatives() -> None:
     around = [loss(X + h * v) for h in (1e-6, -1e-6)]
     slope = np.sum(wg.jit(wg.grad(loss))(X) * v)
     np.testing.assert_allclose(slope, (around[0] - around[1]) / 2e-6, rtol=1e-6)
+
+
+# np.ndindex
+
+
+def places_of_an_array(x):
+    y, found = np.zeros_like(x), 0
+    for place in np.ndindex(x.shape):
+        y[place] = x[place] * x[0, place[1]] + place[0]
+        found += place[0] < place[1]
+    return y, found
+
+
+def places_beside_others(x):
+    total = 0.0
+    for k, (i, j, _) in enumerate(np.ndindex(*x.shape, 1)):
+        for (m,) in np.ndindex(x.shape[1]):
+            total += k * x[i, m] * x[i, j]
+    return total
+
+
+def places_one_by_one(x):
+    places = np.ndindex(2, 2)
+    first = next(places)
+    return x[first] + sum(x[p] for p in list(np.ndindex(2, 3))) + len(list(np.ndindex(())))
+
+
+@pytest.mark.parametrize("f", [places_of_an_array, places_beside_others, places_one_by_one])
+def test_ndindex(f: Any) -> None:
+    x = np.arange(12.0).reshape(3, 4) ** 0.5
+    results = [r if isinstance(r, tuple) else (r,) for r in (wg.jit(f)(x), f(x))]
+    for found, wanted in zip(*results, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    if f is not places_one_by_one:
+        assert "for_loop" in str(wg.jit(f).lower(x).ir)
