@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,41 @@ def test_derivatives() -> None:
     around = [loss(X + h * v) for h in (1e-6, -1e-6)]
     slope = np.sum(wg.jit(wg.grad(loss))(X) * v)
     np.testing.assert_allclose(slope, (around[0] - around[1]) / 2e-6, rtol=1e-6)
+
+
+# iterators
+
+
+def numbers_from_an_iterator(x):
+    more = iter(range(100))
+    for _ in range(8):
+        x = x + x[0] * next(more)
+    return x
+
+
+def numbers_counted_elsewhere(x):
+    count = itertools.count()
+
+    def weight():
+        return next(count)
+
+    return np.array([np.sum(np.sin(x * a)) * weight() for a in np.concatenate([x, x])])
+
+
+def iterators_of_a_turn(x):
+    total = 0.0
+    for _ in range(30):
+        pair = iter((x[0], x[1]))
+        total = total + next(pair) * next(pair) + next(pair, 1.0)
+    return total
+
+
+@pytest.mark.parametrize(
+    "f", [numbers_from_an_iterator, numbers_counted_elsewhere, iterators_of_a_turn]
+)
+def test_iterators(f: Any) -> None:
+    np.testing.assert_allclose(wg.jit(f)(X[0]), f(X[0]), rtol=1e-12)
+    assert ("for_loop" in str(wg.jit(f).lower(X[0]).ir)) == (f is iterators_of_a_turn)
 
 
 # np.ndindex

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert import errors
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(1)
@@ -217,7 +216,4 @@ def test_on_a_gpu_transforms_are_steps_of_the_program() -> None:
     def looped(x: Any) -> Any:
         return wg.fori_loop(0, 5, lambda i, x: np.fft.fft(x) * 0.5, x)
 
-    with pytest.raises(
-        errors.MissingRuleError, match=r"Fourier transform.*inside a loop.*test_fft"
-    ):
-        _ = wg.jit(looped, backend="cuda").lower(drawn(4) + 0j).kernels
+    assert "c2c_4x1" in wg.jit(looped, backend="cuda").lower(drawn(4) + 0j).kernels

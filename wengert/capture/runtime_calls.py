@@ -109,6 +109,17 @@ def _reversed(items: Any) -> Any:
     return reversed(items) if found is None else Reversed(found)
 
 
+def _iter(*args: Any) -> Any:
+    """`iter`"""
+    return made(iter(*args))
+
+
+def _next(items: Any, *default: Any) -> Any:
+    """`next`, which a compiled loop would call once for all of its turns"""
+    changes_structure(items, "next()")
+    return next(items, *default)
+
+
 def _ndindex(*shape: Any) -> Any:
     """`np.ndindex`"""
     return np.ndindex(*shape) if current() is None else places(*shape)
@@ -211,6 +222,8 @@ TABLE: dict[Any, Function] = {
     enumerate: _enumerate,
     zip: _zip,
     reversed: _reversed,
+    iter: _iter,
+    next: _next,
     isinstance: _isinstance,
     sorted: ordering.sorting(lambda f: call(f)),
     min: ordering.extreme("min", lambda f: call(f)),

@@ -371,7 +371,7 @@ class _Placer:
 
 def team_size(lanes: int, teams: int) -> int:
     """Threads for a team that shares out `lanes` turns; more where there are few teams."""
-    wanted = lanes // 4 if teams < 256 else lanes // TURNS_PER_THREAD
+    wanted = lanes // 4 if teams <= 256 else lanes // TURNS_PER_THREAD
     size = SMALLEST_TEAM
     while size < wanted and size < LARGEST_TEAM:
         size *= 2
