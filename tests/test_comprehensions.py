@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+from collections import deque
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.errors import CaptureError
 
 RNG = np.random.default_rng(7)
 X, Y = RNG.standard_normal((60, 5)), RNG.standard_normal((12, 5))
@@ -124,7 +127,7 @@ def test_derivatives() -> None:
     np.testing.assert_allclose(slope, (around[0] - around[1]) / 2e-6, rtol=1e-6)
 
 
-# iterators
+# what gives another value each time
 
 
 def numbers_from_an_iterator(x):
@@ -151,12 +154,43 @@ def iterators_of_a_turn(x):
     return total
 
 
-@pytest.mark.parametrize(
-    "f", [numbers_from_an_iterator, numbers_counted_elsewhere, iterators_of_a_turn]
-)
+def numbers_drawn(x):
+    rng = np.random.default_rng(3)
+    for _ in range(8):
+        x = x + x[0] * rng.random()
+    return np.array([np.sum(np.sin(x * a)) * rng.random() for a in np.concatenate([x] * 8)])
+
+
+def numbers_from_a_queue_and_a_file(x):
+    queue, file = deque(range(9)), io.StringIO("1\n2\n3\n4\n5\n6\n7\n8\n")
+    for _ in range(8):
+        x = x + x[0] * queue.popleft() + float(file.readline())
+    return x
+
+
+PLAIN = [
+    numbers_from_an_iterator,
+    numbers_counted_elsewhere,
+    numbers_drawn,
+    numbers_from_a_queue_and_a_file,
+]
+
+
+@pytest.mark.parametrize("f", [*PLAIN, iterators_of_a_turn])
 def test_iterators(f: Any) -> None:
     np.testing.assert_allclose(wg.jit(f)(X[0]), f(X[0]), rtol=1e-12)
     assert ("for_loop" in str(wg.jit(f).lower(X[0]).ir)) == (f is iterators_of_a_turn)
+
+
+def test_too_many_turns_that_draw() -> None:
+    def walk(x):
+        rng = np.random.default_rng(3)
+        for _ in range(100_000):
+            x = x + rng.standard_normal()
+        return x
+
+    with pytest.raises(CaptureError, match=r"standard_normal\(\) takes the next of a Generator"):
+        wg.jit(walk)(X[0])
 
 
 # np.ndindex

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.journal import made
 from wengert.errors import CaptureError, located
 from wengert.tracer.stack import user_location
 
 Function = Callable[..., Any]
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-_QUIET = ("get_state", "getstate", "spawn")
+QUIET = ("get_state", "getstate", "spawn")
 
 
 class _Compiled(threading.local):
@@ -50,12 +51,12 @@ def note_seeded(generator: Any) -> Any:
 def seeding(make: Any) -> Function:
     """What stands for a function that makes a generator."""
 
-    def made(*args: Any, **options: Any) -> Any:
-        generator = make(*args, **options)
+    def seeded(*args: Any, **options: Any) -> Any:
+        generator = made(make(*args, **options))
         known = any(x is not None for x in (*args, *options.values()))
         return note_seeded(generator) if known else generator
 
-    return made
+    return seeded
 
 
 def seed_numpy(seed: Any = None) -> None:
@@ -67,7 +68,7 @@ def seed_numpy(seed: Any = None) -> None:
 
 def check_draw(generator: Any, name: str, arguments: tuple[Any, ...]) -> None:
     """Raises CaptureError if a program that is kept would draw from a generator outside of it."""
-    if _compiled.seeded is None or name in _QUIET:
+    if _compiled.seeded is None or name in QUIET:
         return
     if name in ("seed", "set_state", "setstate") and arguments:
         note_seeded(generator)

@@ -142,3 +142,21 @@ def changes_structure(owner: Any, what: str) -> None:
             ),
             user_location(),
         )
+
+
+def advances(owner: Any, what: str) -> None:
+    """To be called before a generator, iterator or file from outside a region gives its next one.
+
+    A compiled loop would take one for all of its turns, and a branch one in each of its parts.
+    """
+    journal = _stack.top
+    if journal is not None and id(owner) not in journal.made:
+        raise located(
+            CaptureError(
+                f"{what} takes the next of a {type(owner).__name__} from outside a loop or branch "
+                "that is compiled, where it would be taken once for all turns; take what is needed "
+                "before (an array of random numbers, a list), or make the loop's length and the "
+                "condition static"
+            ),
+            user_location(),
+        )

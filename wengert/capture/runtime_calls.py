@@ -7,8 +7,10 @@ make arrays by those of the tracer, and the user's functions by their rewritten 
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import types
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +18,8 @@ import numpy as np
 
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
-from wengert.capture.draws import GENERATORS, check_draw, seed_numpy, seeding
-from wengert.capture.journal import active, changes_structure, made
+from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
+from wengert.capture.journal import active, advances, changes_structure, made
 from wengert.capture.lists import assembled
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.sequences import (
@@ -116,7 +118,7 @@ def _iter(*args: Any) -> Any:
 
 def _next(items: Any, *default: Any) -> Any:
     """`next`, which a compiled loop would call once for all of its turns"""
-    changes_structure(items, "next()")
+    advances(items, "next()")
     return next(items, *default)
 
 
@@ -257,6 +259,8 @@ INSTANCES: dict[type, Callable[[Any], Function]] = {}
 
 _LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
+_LENGTHENING += ("appendleft", "extendleft", "popleft", "rotate")
+_ADVANCING = ("read", "read1", "readline", "readlines", "send")
 _ARRAY_CHANGES = ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap")
 _DISPATCHED = type(np.sum)
 """The type of functions of NumPy that are written in Python."""
@@ -307,7 +311,9 @@ def _builtin(f: Any) -> Any:
         return _drawing(f, owner)
     if isinstance(owner, np.ndarray) and current() is not None:
         return _array_method(f, owner)
-    lengthens = isinstance(owner, (list, dict, set)) and f.__name__ in _LENGTHENING
+    if isinstance(owner, (io.IOBase, types.GeneratorType)) and f.__name__ in _ADVANCING:
+        advances(owner, f".{f.__name__}()")
+    lengthens = isinstance(owner, (list, dict, set, deque)) and f.__name__ in _LENGTHENING
     if lengthens and active() is not None:
         changes_structure(owner, f".{f.__name__}()")
     if type(owner) is list and f.__name__ == "sort" and current() is not None:
@@ -318,6 +324,8 @@ def _builtin(f: Any) -> Any:
 def _drawing(f: Any, owner: Any) -> Any:
     def draw(*args: Any, **options: Any) -> Any:
         check_draw(owner, f.__name__, (*args, *options.values()))
+        if f.__name__ not in QUIET:
+            advances(owner, f"{f.__name__}()")
         return tracked(f(*args, **options))
 
     return draw
