@@ -360,7 +360,7 @@ def test_a_body_is_traced_once_or_twice() -> None:
     counter = itertools.count()
 
     def noted(v: Any) -> Any:
-        counter.__next__()  # next(counter) is known to be no matter for compiled loops
+        counter.__next__()  # after next(counter) Python would run the loop
         return v
 
     def once(x: Any) -> Any:

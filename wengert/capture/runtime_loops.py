@@ -375,13 +375,12 @@ def _while(
     rebound: set[str],
     condition: Tracer | None,
 ) -> None:
-    tentative = condition is None
     skipped = None if condition is None else wrap(truth_index(condition).eq(0))
     loop = For(info, Range(0, 0), lambda item: body(), variables, get, None, 0, rebound)
     before = variables.read()
     for _ in range(MOST_ATTEMPTS):
         state = LoopState(variables, before, runs, rebound)
-        state.tentative, state.skipped = tentative, skipped
+        state.tentative, state.skipped = condition is None, skipped
         turn = _stable(loop, state, before)
         if turn is not None:
             break
@@ -390,17 +389,7 @@ def _while(
         raise CaptureError("the state of a loop does not become stable")
     if turn.lists.rows:
         raise CaptureError(turn.lists.unbounded())
-    with journaled() as journal, opened(f"the condition in line {info.line}") as where:
-        try:
-            test_inputs, _ = state.enter(where, in_turn=False)
-            tested = test()
-            if tentative and (not isinstance(tested, Tracer) or _is_plain(turn, state)):
-                raise Plain
-            going = condition_value(tested)
-        finally:
-            variables.write(before)
-    if journal.places:
-        raise CaptureError("the condition of a while loop changes an object")
+    where, test_inputs, going = _condition(info, test, variables, state, turn, before)
     parent.builder.location = user_location()
     here = turn.trace
     buffers = rotation(state, here, turn.flow, turn.entered, turn.leaves, peeled, None, where)
@@ -414,3 +403,24 @@ def _while(
     results = wrapped(found, [*state.slots, *state.last])
     leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, None)
     _finish(variables, state, leaves, turn)
+
+
+def _condition(
+    info: Info, test: Any, variables: Variables, state: LoopState, turn: Turn, before: list[Any]
+) -> tuple[Trace, list[Value], Value]:
+    """The condition of a `while` in a trace of its own: that, its inputs, and the truth value.
+
+    Raises Plain if Python could go on and the condition, or all of the loop, is nothing traced.
+    """
+    with journaled() as journal, opened(f"the condition in line {info.line}") as where:
+        try:
+            inputs, _ = state.enter(where, in_turn=False)
+            tested = test()
+            if state.tentative and (not isinstance(tested, Tracer) or _is_plain(turn, state)):
+                raise Plain
+            going = condition_value(tested)
+        finally:
+            variables.write(before)
+    if journal.places:
+        raise CaptureError("the condition of a while loop changes an object")
+    return where, inputs, going

@@ -121,16 +121,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
             steps = place(context.s, merged(steps), used)
             steps = with_epilogues(steps, count_uses([k.body for k in steps], used))
         else:
-            made = [
-                [k] if isinstance(n, Kernel) else schedule(context.s, _with_body(n, k.body))
-                for n, k in zip(nests, steps, strict=True)
-            ]
-            steps = wavefronts(context.s, merged([k for ks in made for k in ks]), outputs)
-            steps = written_at_once(context.s, steps)
-            steps = standing_sums(context.s, around_meetings(context.s, steps))
-            steps = turn_scalars(context.s, choices_as_values(context.s, steps))
-            steps = ascending(context.s, along_inner_loops(context.s, steps))
-            steps = overlapped(in_strips(context.s, steps, outputs))
+            steps = _for_threads(context.s, nests, steps, outputs)
     offsets, size = arena(steps, takeover=not grid)
     loops = LoopProgram(
         inputs,
@@ -145,6 +136,25 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
     if config().verify:
         verify(loops)
     return Lowered(loops, tuple(array for _, array in context.constants))
+
+
+def _for_threads(
+    s: ScalarBuilder,
+    nests: Sequence[Nest | Kernel],
+    emitted: Sequence[Kernel],
+    outputs: Sequence[Buffer],
+) -> list[Kernel]:
+    """The kernels of nests, `emitted` as they stand, as threads and vectors run them."""
+    made = [
+        [k] if isinstance(n, Kernel) else schedule(s, _with_body(n, k.body))
+        for n, k in zip(nests, emitted, strict=True)
+    ]
+    steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
+    steps = written_at_once(s, steps)
+    steps = standing_sums(s, around_meetings(s, steps))
+    steps = turn_scalars(s, choices_as_values(s, steps))
+    steps = ascending(s, along_inner_loops(s, steps))
+    return overlapped(in_strips(s, steps, outputs))
 
 
 def _with_own_equations(program: Program) -> Program:
