@@ -61,6 +61,7 @@ def steps(loop: Loop) -> list[int]:
     return [p.terms[loop.index] for p in places if p is not None and loop.index in p.terms]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fun", [wg.grad(loss(shortest)), fallen, wg.grad(loss(table))])
 def test_free_loops_rise_and_give_the_same(
     fun: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch

@@ -93,6 +93,7 @@ def test_reverse_over_reverse() -> None:
         np.testing.assert_allclose(mine, plain, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_bias_and_scale_have_derivatives() -> None:
     q, k, v = drawn((2,), 363, 364)
     bias, scale = RNG.standard_normal((363, 1)), np.float64(0.3)
@@ -109,6 +110,7 @@ def test_bias_and_scale_have_derivatives() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_batches_and_groups() -> None:
     """vmap over a shared key, fewer heads of keys than of queries, and no trace at all."""
     q, k, v = drawn((2, 4), 363, 364)
@@ -124,6 +126,7 @@ def test_batches_and_groups() -> None:
     np.testing.assert_allclose(found[1], formula(q[:, 1], k[:, 0], v[:, 0]), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stored", [True, False])
 def test_queries_that_see_nothing_get_zeros(stored: bool, monkeypatch: Any) -> None:
     if stored:

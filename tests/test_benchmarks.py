@@ -221,6 +221,7 @@ def outcome() -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_report(tmp_path: Path) -> None:
     machine: dict[str, Any] = {"processor": "a CPU", "threads": 2}
     startup = Startup(0.1, {"thing": 0.5}, {"thing": 0.09})

@@ -246,6 +246,7 @@ def test_what_it_is_not_taken_by() -> None:
             wg.jit(f)(x)
 
 
+@pytest.mark.slow
 def test_the_package_is_imported_when_it_is_asked_for() -> None:
     """And without it only those who ask for the dtype notice."""
     script = """
@@ -289,6 +290,7 @@ def test_kinds_are_asked_of_kind_of() -> None:
 # the numbers of JAX
 
 
+@pytest.mark.slow
 def test_elementwise_results_are_those_of_jax() -> None:
     jax = pytest.importorskip("jax")
     every = np.arange(65536, dtype=np.uint16).view(wg.bfloat16)

@@ -176,6 +176,7 @@ def test_key_depends_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert cache.full_key("k") != cache.full_key("other")
 
 
+@pytest.mark.slow
 def test_new_process_needs_neither_llvm_nor_numba(folder: Path) -> None:
     code = """
 import sys
@@ -197,6 +198,7 @@ print(f.from_cache, "llvmlite" in sys.modules, "numba" in sys.modules)
     ]
 
 
+@pytest.mark.slow
 def test_processes_at_the_same_time(folder: Path) -> None:
     code = """
 import sys

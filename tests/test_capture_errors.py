@@ -448,6 +448,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_interrupts_a_loop_without_end(tmp_path: Path) -> None:
     script = tmp_path / "endless.py"
     script.write_text(textwrap.dedent(ENDLESS.format(change="1.0")))

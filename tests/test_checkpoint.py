@@ -68,6 +68,7 @@ def test_a_checkpoint_keeps_less() -> None:
     assert memory(wg.grad(losses(wg.checkpoint(layer))), x, w) < 0.7 * plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [30, 97])
 def test_a_budget_bounds_the_tape_of_a_scan(turns: int) -> None:
     x = np.linspace(0.0, 1.0, 500)
@@ -109,6 +110,7 @@ def operations(fun: Callable[..., Any], *args: Any) -> dict[str, int]:
     return dict(Counter(e.op.name for e in equations(program)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_do_not_change_derivatives(name: str) -> None:
     rng = np.random.default_rng(0)

@@ -169,6 +169,7 @@ def test_derivatives(seed: int) -> None:
     check_derivatives(program, args, (0, 1, 2))
 
 
+@pytest.mark.slow
 @seeds
 def test_derivatives_of_native_code(seed: int) -> None:
     program, args = drawn(seed)

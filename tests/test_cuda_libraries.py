@@ -59,6 +59,7 @@ KINDS = ["real", "complex"]
 HALVES: list[Any] = [np.float16, wg.bfloat16]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("batch", "n"), SIZES)
 def test_factors_multiply_to_what_was_factorised(batch: int, n: int, kind: str) -> None:

@@ -139,6 +139,7 @@ def test_a_number_of_turns_that_the_device_knows(gpu: fake_cupy.Gpu) -> None:
         np.testing.assert_allclose(compiled(*given), repeated(A, X, turns), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("while_loop", [True, False])
 def test_a_failed_check_ends_the_loop(gpu: fake_cupy.Gpu, while_loop: bool) -> None:
     def pick(a: Any, x: Any, i: Any) -> Any:

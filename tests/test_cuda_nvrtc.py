@@ -132,6 +132,7 @@ def program_source(name: str) -> str:
     return print_program(wg.jit(fun, backend="cuda").lower(*shapes)._kernels).source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["float", "double"])
 def test_kernels_between_results_of_libraries(number: str) -> None:
     text = (TEXT / "results.h").read_text().replace("NUMBER", number)

@@ -68,6 +68,7 @@ def run(text: str, spec: KernelSpec, arrays: Sequence[np.ndarray], seed: int = 1
     device.launch(handle, spec, pointers)
 
 
+@pytest.mark.slow
 def test_a_block_adds_up() -> None:
     x, y = np.arange(256.0), np.zeros(256)
     run(SUM, KernelSpec("block_sum", 1, 256, 256), [x, y])

@@ -155,6 +155,7 @@ def loss_by_rows(params: Any, x: Any, y: Any) -> Any:
     return np.mean(squares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [None, np.float32])
 def test_losses_and_metrics_with_loops(precision: Any) -> None:
     kwargs: Any = {"epochs": 2, "validation": (X, Y), "precision": precision}

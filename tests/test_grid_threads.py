@@ -43,6 +43,7 @@ def kinds(program: Program) -> list[str]:
     return [str(st.kind) if isinstance(st, Loop) else "" for st in first]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_teams", [False, True])
 @pytest.mark.parametrize("count", [33])
 def test_threads_have_tapes_of_their_own(

@@ -95,6 +95,7 @@ def test_launches(fun: Callable[..., Any], draw: str) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
 @pytest.mark.parametrize("library", [False, True])
 def test_kernels(monkeypatch: pytest.MonkeyPatch, library: bool) -> None:

@@ -48,6 +48,7 @@ def solution(s: Any, b: Any) -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", [lambda f: f, wg.jit], ids=["plain", "jit"])
 def test_a_root_and_its_derivatives(transform: Any) -> None:
     x = transform(root)(A, B)

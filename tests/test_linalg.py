@@ -279,6 +279,7 @@ FULL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", FULL.values(), ids=FULL)
 def test_bases_are_completed_by_any_orthonormal_columns(full: Any) -> None:
     for a in (general(5)[:, :3], general(4, 2)[..., :1] + 1j * general(4, 2)[..., 1:2]):

@@ -138,6 +138,7 @@ def test_loops_are_vectorised(op: ScalarOp, dtype: str) -> None:
     assert packed, f"no packed {used} in the loop of {op}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", sorted(PERIODIC))
 def test_huge_arguments_among_others(op: ScalarOp, dtype: str) -> None:
@@ -190,6 +191,7 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
     assert np.all(np.diff(y) >= -allowed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype", "used"),
     [
@@ -210,6 +212,7 @@ def test_coefficients_are_those_of_the_generator(
     assert error < (-27 if dtype == "f4" else -56)
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_the_generator() -> None:
     exp = (tables.EXP_SINGLE, tables.EXP_TERMS_SINGLE, tables.EXP2_TERMS_SINGLE)
     assert tuple(map(tuple, maths_tables.exp_table("f4"))) == exp

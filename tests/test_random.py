@@ -124,6 +124,7 @@ def drawn(key: Any) -> tuple[Any, ...]:
     return (*numbers, random.bits(key, (7,), np.uint64), random.permutation(key, 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cpu", "cuda", "reference"])
 def test_back_ends_agree_bit_by_bit(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if backend == "cuda" and shutil.which("g++") is None:

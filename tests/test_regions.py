@@ -183,6 +183,7 @@ def test_a_branch_that_updates_in_place() -> None:
     assert text.count("for ") == 2
 
 
+@pytest.mark.slow
 def test_rows_run_in_parallel() -> None:
     builder = Builder()
     x, y = builder.input(real_type(50, 3)), builder.input(real_type(3))

@@ -158,6 +158,7 @@ def test_long_tridiagonal_systems_take_no_matrix():
     )
 
 
+@pytest.mark.slow
 def test_second_derivatives_of_band_systems_are_those_of_the_whole_matrix():
     lower, upper = np.diag([0.5, 2.0], -1), np.diag([3.0, -1.0], 1)
     parts, b = (np.array([0.5, 2.0]), np.array([3.0, -1.0])), B[:3, 0]
@@ -209,6 +210,7 @@ def test_schur_forms():
     check_grads(lambda a: scipy.linalg.schur(a), (TURNING[:4, :4],), order=2, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("a", "says"),
     [(np.eye(3), "equal eigenvalues"), (np.array([[1.0, 2.0], [-2.0, 1.0]]), "normal block")],

@@ -72,6 +72,7 @@ def test_numbers_are_compared_whole() -> None:
             assert list(found) == [pair[0] == pair[1]] * 2
 
 
+@pytest.mark.slow
 def test_who_comes_alone_does_not_wait_for_ever() -> None:
     with pytest.raises(DistributedError, match="process 1 waited 0 s for the others"):
         memories(2, 256, 10, timeout=0.0)[1].sum(np.ones(3))

@@ -61,6 +61,7 @@ def test_nests_of_short_loops(f: Any, is_written_out: bool) -> None:
     assert equations(text) < 400
 
 
+@pytest.mark.slow
 def test_derivatives_of_a_deep_nest() -> None:
     def f(x: Any, y: Any) -> Any:
         for a in range(3):

@@ -27,6 +27,7 @@ def positive(a):
     return a @ np.swapaxes(a, 1, 2) + a.shape[-1] * np.eye(a.shape[-1], dtype=a.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_native_loops_give_numpys_factors_and_solutions(dtype):
     rounding = np.finfo(dtype).eps

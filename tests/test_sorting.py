@@ -142,6 +142,7 @@ def test_merging_runs_sorts(char: str) -> None:
         assert (room[n:] == 7).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [b for b in BACKENDS if b in ("grid", "cuda")])
 def test_rows_are_sorted_without_a_library(backend: str) -> None:
     """As in loops of programs for a device, where no library can be called."""

@@ -193,6 +193,7 @@ def pairs(x: Any) -> Any:
     return np.sum(np.exp(x[i] * x[i[::-1]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fun", [chain, arrow, pairs], ids=lambda f: f.__name__)
 def test_sparse_hessians(fun: Callable[[Any], Any]) -> None:
     x = RNG.standard_normal(20)

@@ -64,6 +64,7 @@ wg.jit(wg.grad(lambda x: np.sum(np.sin(x))))(np.ones(3))
 """
 
 
+@pytest.mark.slow
 def test_every_stage_is_written_when_asked_for(tmp_path: Path) -> None:
     environment = {
         "WENGERT_DUMP": str(tmp_path),

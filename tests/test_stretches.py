@@ -122,6 +122,7 @@ def test_only_the_elements_are_run_over() -> None:
     assert f"float64[{N}] =" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("f", "args", "argnums"),
     [

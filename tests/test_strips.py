@@ -45,6 +45,7 @@ def chain(a: Any) -> Any:
     return np.linalg.solve(root * root, a) @ root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [24, 25, 31])
 def test_a_chain_over_a_batch_is_one_kernel_and_needs_no_memory(count: int) -> None:
     loops = lowered(lambda a: np.linalg.cholesky(a * 0.5) @ a, definite(count))
@@ -52,6 +53,7 @@ def test_a_chain_over_a_batch_is_one_kernel_and_needs_no_memory(count: int) -> N
     assert loops.arena == 0
 
 
+@pytest.mark.slow
 def test_gradients_of_factors_and_solutions() -> None:
     a = definite(25)
     assert len(lowered(wg.grad(lambda a: np.sum(np.linalg.cholesky(a) ** 3)), a).steps) == 1
@@ -70,6 +72,7 @@ REACHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REACHING)
 def test_what_reaches_into_other_parts_of_the_batch_waits_for_all_of_it(name: str) -> None:
     loops = lowered(lambda a: REACHING[name](np.linalg.cholesky(a * 2)) @ a, definite(24))
