@@ -18,9 +18,9 @@ class NamespaceInfo:
         """The device of arrays, as NumPy names it."""
         return "cpu"
 
-    def devices(self) -> list[str]:
-        """All devices, as NumPy names them."""
-        return ["cpu"]
+    def devices(self) -> Any:
+        """All devices, as NumPy names them: a list, and from NumPy 2.5 on a tuple."""
+        return np.__array_namespace_info__().devices()
 
     def default_dtypes(self, *, device: Any = None) -> Any:
         """The dtypes of arrays made without one."""
