@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from scipy import fft, integrate, linalg, optimize, signal, special, stats
 from scipy.cluster import vq
 from scipy.spatial.transform import Rotation
@@ -39,7 +40,6 @@ CASES: dict[str, Case] = {
     **_of(stats, "differential_entropy lmoment circmean circvar circstd tmean tvar tstd tsem"),
     **_of(stats, "tmin tmax"),
     **_of(stats, "zmap entropy", Y),
-    "stats.trim_mean": lambda x: stats.trim_mean(x, 0.2),
     "stats.describe": lambda x: stats.describe(x).variance,
     "stats.boxcox_llf": lambda x: stats.boxcox_llf(0.5, x),
     "stats.yeojohnson_llf": lambda x: stats.yeojohnson_llf(0.5, x),
@@ -65,6 +65,9 @@ CASES: dict[str, Case] = {
         Rotation.from_rotvec(x[:3]) * Rotation.from_rotvec(x[3:])
     ).as_quat(),
 }
+
+if np.lib.NumpyVersion(scipy.__version__) < "1.18.0":  # later ones look at the elements for NaN
+    CASES["stats.trim_mean"] = lambda x: stats.trim_mean(x, 0.2)
 
 
 def wrong(f: Case) -> str:
