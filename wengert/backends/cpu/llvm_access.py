@@ -72,16 +72,15 @@ def is_gathered(step: int | None) -> bool:
 def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     """The vector whose first lane is at `offset`."""
     dtype, lanes, body = buffer.dtype, e.lanes, e.body
-    first = body.value(offset)
     if step == -1:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
-        found = _read(e, dtype, lanes, _last(e, buffer, first), mask)
+        found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)
         found = _turned(e, found, memory_type(dtype, lanes))
     elif step == 2:
-        found = _read(e, dtype, 2 * lanes, body.address(buffer, first), _every_second(e))
+        found = _read(e, dtype, 2 * lanes, body.element(buffer, offset), _every_second(e))
         found = _shuffled(e, found, memory_type(dtype, 2 * lanes), range(0, 2 * lanes, 2))
     else:
-        found = _read(e, dtype, lanes, body.address(buffer, first), e.mask)
+        found = _read(e, dtype, lanes, body.element(buffer, offset), e.mask)
     if dtype.kind != "b":
         return found
     return e.op(f"icmp ne {memory_type(dtype, lanes)} {found}, zeroinitializer")
@@ -107,11 +106,10 @@ def gather(e: Vectors, buffer: Buffer, offsets: str) -> str:
 def write(e: Vectors, buffer: Buffer, offset: Expr, step: int, value: str) -> None:
     """Writes a vector whose first lane goes to `offset`."""
     dtype, lanes, mask = buffer.dtype, e.lanes, e.mask
-    address = e.body.address(buffer, e.body.value(offset))
+    address = _last(e, buffer, offset) if step == -1 else e.body.element(buffer, offset)
     if dtype.kind == "b":
         value = e.op(f"zext {value_type(BOOL, lanes)} {value} to {memory_type(dtype, lanes)}")
     if step == -1:
-        address = _last(e, buffer, e.body.value(offset))
         value = _turned(e, value, memory_type(dtype, lanes))
         mask = _turned(e, mask, value_type(BOOL, lanes)) if mask else ""
     _write(e, dtype, lanes, address, value, mask)
@@ -129,7 +127,7 @@ def write_pairs(e: Vectors, buffer: Buffer, offset: Expr, values: tuple[str, str
     both = e.op(f"shufflevector {kind} {values[0]}, {kind} {values[1]}, {places} <{order}>")
     twice = [k // 2 for k in range(2 * lanes)]
     mask = _shuffled(e, e.mask, value_type(BOOL, lanes), twice) if e.mask else ""
-    address = e.body.address(buffer, e.body.value(offset))
+    address = e.body.element(buffer, offset)
     _write(e, dtype, 2 * lanes, address, both, mask)
 
 
@@ -154,14 +152,14 @@ def _read(e: Vectors, dtype: DType, lanes: int, address: str, mask: str) -> str:
     return e.op(f"call {kind} {name}({operands})")
 
 
-def _last(e: Vectors, buffer: Buffer, first: str) -> str:
+def _last(e: Vectors, buffer: Buffer, first: Expr) -> str:
     """The address of the last lane of a vector that is read backwards from `first`.
 
     It may lie before the array if the lane is masked, so it is not said to be `inbounds`.
     """
-    place = e.op(f"sub nsw i64 {first}, {e.lanes - 1}")
     kind = memory_type(buffer.dtype)
-    return e.op(f"getelementptr {kind}, ptr {e.body.pointers[buffer]}, i64 {place}")
+    element = e.body.element(buffer, first)
+    return e.op(f"getelementptr {kind}, ptr {element}, i64 {1 - e.lanes}")
 
 
 def _every_second(e: Vectors) -> str:

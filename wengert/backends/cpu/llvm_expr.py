@@ -25,7 +25,7 @@ from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, linear_in
 from wengert.ir.types import FLOAT64, INT64
 from wengert.kernels.loops import Buffer, Register
 
@@ -99,6 +99,7 @@ class Scope:
     lines: list[str] = field(default_factory=list[str])
     known: dict[Expr, str] = field(default_factory=dict[Expr, str])
     readers: dict[Place, list[Expr]] = field(default_factory=dict[Place, "list[Expr]"])
+    rows: dict[tuple[Buffer, str], str] = field(default_factory=dict[tuple[Buffer, str], str])
 
 
 class Body:
@@ -353,6 +354,38 @@ class Body:
         if offset == "0":
             return self.pointers[buffer]
         return self.op(f"getelementptr inbounds {kind}, ptr {self.pointers[buffer]}, i64 {offset}")
+
+    def element(self, buffer: Buffer, offset: Expr) -> str:
+        """The address of an element, in a loop as its place in what the loop walks along.
+
+        Where that begins is an address that the loop does not change.
+        """
+        index = self.scopes[-1].loop
+        if index is None or index not in offset.indices:
+            return self.address(buffer, self.value(offset))
+        s = self.module.builder
+        found = linear_in(s, offset, {index})
+        if found is None or found[1].is_const:
+            return self.address(buffer, self.value(offset))
+        rest, const = found[1], s.int(0)
+        if rest.op is ScalarOp.ADD and rest.args[1].is_const:
+            rest, const = rest.args
+        row = self._row(buffer, rest)
+        place = self.value(s.add(s.mul(s.index(index), found[0][index]), const))
+        return self.op(f"getelementptr {memory_type(buffer.dtype)}, ptr {row}, i64 {place}")
+
+    def _row(self, buffer: Buffer, offset: Expr) -> str:
+        """The address of the first element of a row, which may lie before the array."""
+        key = (buffer, self.value(offset))
+        for scope in reversed(self.scopes):
+            if key in scope.rows:
+                return scope.rows[key]
+        home = self.home(offset)
+        previous, self.target = self.target, home
+        kind = memory_type(buffer.dtype)
+        home.rows[key] = self.op(f"getelementptr {kind}, ptr {self.pointers[buffer]}, i64 {key[1]}")
+        self.target = previous
+        return home.rows[key]
 
     def _register(self, x: Expr) -> str:
         return self.op(f"load {value_type(x.dtype)}, ptr {self.registers[x.attr]}")

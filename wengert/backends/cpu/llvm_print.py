@@ -12,6 +12,7 @@ from wengert.backends.cpu.llvm_expr import Body, Module, Place, Scope
 from wengert.backends.cpu.llvm_fft import print_transform
 from wengert.backends.cpu.llvm_hints import (
     access_group,
+    counted_opaquely,
     innermost,
     is_masked,
     is_scalar,
@@ -123,7 +124,8 @@ class KernelPrinter:
             "}",
             "",
         ]
-        return "\n".join(lines)
+        text = "\n".join(lines)
+        return counted_opaquely(text) if self.settled else text
 
     def _width(self) -> str:
         """How wide vectors are that LLVM finds, on machines of which it would take only half."""
@@ -288,6 +290,7 @@ class KernelPrinter:
             place, index = index, f"{index}.count"
             lines = [f"  {place} = add nsw i64 {shift}, {index}", *lines]
         done, after = self.body.fresh("%again"), self.body.fresh("after")
+        following = f"{index}.{'next' if rare or not innermost(stmt.body) else 'then'}"
         if runs:
             outer.lines.append(f"  br label %{label}")
         else:
@@ -296,10 +299,10 @@ class KernelPrinter:
             outer.lines.append(f"  br i1 {entered}, label %{label}, label %{after}")
         outer.lines += [
             f"{label}:",
-            f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {index}.next, %{scope.label} ]",
+            f"  {index} = phi i64 [ {first}, %{outer.label} ], [ {following}, %{scope.label} ]",
             *lines,
-            f"  {index}.next = add nsw i64 {index}, 1",
-            f"  {done} = icmp slt i64 {index}.next, {last}",
+            f"  {following} = add nsw i64 {index}, 1",
+            f"  {done} = icmp slt i64 {following}, {last}",
             f"  br i1 {done}, label %{label}, label %{after}{hint}",
         ]
         self.body.start_block(outer, after)
