@@ -26,7 +26,8 @@ from wengert.kernels.stages import nodes
 MAX_TURNS = 8
 MAX_NODES = 300
 
-# Longer loops around so long ones have so many turns at a time moved inwards, while an update is so
+# Longer loops around so long ones have so many turns at a time moved inwards (or a few less, if none
+# are left over then, which would be another loop to compile), while an update is so
 # few nodes that loads and stores are what it takes. (With more than that, caches and
 # prefetchers would have to follow more rows at once.)
 TURNS = 8
@@ -59,14 +60,15 @@ def _some_turns(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:
     store = _wide_update(loop)
     if store is None or sum(1 for _ in nodes((store.value,))) > CHEAP or breakpoints(loop):
         return ()
-    block = Index(extent // TURNS)
-    first = s.mul(s.index(block), TURNS)
-    places = [s.add(first, s.int(turn)) for turn in range(TURNS)]
+    number = next((n for n in range(TURNS, TURNS // 2, -1) if extent % n == 0), TURNS)
+    block = Index(extent // number)
+    first = s.mul(s.index(block), number)
+    places = [s.add(first, s.int(turn)) for turn in range(number)]
     main = _with_turns(s, loop.index, places, loop.body[0])
     if main is None:
         return ()
     result = [Loop(block, s.int(0), s.int(block.extent), (main,), loop.kind)]
-    left = [s.int(turn) for turn in range(block.extent * TURNS, extent)]
+    left = [s.int(turn) for turn in range(block.extent * number, extent)]
     rest = _with_turns(s, loop.index, left, loop.body[0]) if left else None
     return (*result, rest) if isinstance(rest, Loop) else tuple(result)
 

@@ -40,8 +40,11 @@ class Vectors(Protocol):
 
 def step_of(body: Body, index: Index, offset: Expr) -> int | None:
     """By how many elements an access moves in a turn, if that is the same in all turns."""
-    found = linear_in(body.module.builder, offset, {index})
-    return None if found is None else found[0].get(index, 0)
+    known = body.steps.get((offset, index))
+    if known is None:
+        found = linear_in(body.module.builder, offset, {index})
+        known = body.steps[offset, index] = (None if found is None else found[0].get(index, 0),)
+    return known[0]
 
 
 def is_read(step: int | None, dtype: DType) -> bool:

@@ -25,7 +25,7 @@ from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, linear_in
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
 from wengert.ir.types import FLOAT64, INT64
 from wengert.kernels.loops import Buffer, Register
 
@@ -119,6 +119,8 @@ class Body:
         self._count = 0
         self._reads: dict[Expr, frozenset[Place]] = {}
         self._bounds: dict[Expr, Interval | None] = {}
+        self.steps: dict[tuple[Expr, Index], tuple[int | None]] = {}
+        self._along: dict[tuple[Expr, Index], tuple[Expr, Expr]] = {}
         self._passing: Index | None = None
         self._passed: list[tuple[Scope, Expr]] = []
         self.target = self.scopes[0]
@@ -363,16 +365,14 @@ class Body:
         index = self.scopes[-1].loop
         if index is None or index not in offset.indices:
             return self.address(buffer, self.value(offset))
-        s = self.module.builder
-        found = linear_in(s, offset, {index})
-        if found is None or found[1].is_const:
-            return self.address(buffer, self.value(offset))
-        rest, const = found[1], s.int(0)
-        if rest.op is ScalarOp.ADD and rest.args[1].is_const:
-            rest, const = rest.args
-        row = self._row(buffer, rest)
-        place = self.value(s.add(s.mul(s.index(index), found[0][index]), const))
-        return self.op(f"getelementptr {memory_type(buffer.dtype)}, ptr {row}, i64 {place}")
+        found = self._along.get((offset, index))
+        if found is None:
+            found = self._along[offset, index] = _along(self.module.builder, offset, index)
+        first, place = found
+        if first.is_const:
+            return self.address(buffer, self.value(place))
+        row, name = self._row(buffer, first), self.value(place)
+        return self.op(f"getelementptr {memory_type(buffer.dtype)}, ptr {row}, i64 {name}")
 
     def _row(self, buffer: Buffer, offset: Expr) -> str:
         """The address of the first element of a row, which may lie before the array."""
@@ -426,6 +426,26 @@ class Body:
         )
         self.scopes += inner
         return result
+
+
+def _along(s: ScalarBuilder, offset: Expr, index: Index) -> tuple[Expr, Expr]:
+    """An offset as the sum of what a loop does not change, which is 0 for want of such terms, and
+    of the place in what the loop walks along."""
+    found = affine(offset)
+    if found is None:
+        linear = linear_in(s, offset, {index})
+        if linear is None:
+            return s.int(0), offset
+        step, first, const = linear[0][index], linear[1], 0
+    else:
+        step, const = found.terms.get(index, 0), found.const
+        first = s.int(0)
+        for other, factor in found.terms.items():
+            if other is not index:
+                first = s.add(first, s.mul(s.index(other), factor))
+    if first.is_const:
+        return s.int(0), offset
+    return first, s.add(s.mul(s.index(index), step), const)
 
 
 def _product_bounds(x: Interval, y: Interval) -> Interval:

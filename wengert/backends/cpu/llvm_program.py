@@ -35,6 +35,7 @@ SETTLED = "; its loops are as they will be: few passes\n"
 
 
 UNSETTLED = 4  # how many times as long a text takes of which LLVM makes vectors
+LEAST_LOT = 5000  # a thread that has less to compile is not worth its own module
 LEAST_WORK = 700  # what the passes over any function take, in characters of a settled one
 
 
@@ -68,7 +69,8 @@ class ProgramText:
         does not depend on the number.
         """
         numbers = range(len(self.groups))
-        lots = self._shared(numbers, max(1, min(number, len(numbers))))
+        most = sum(map(self._work, numbers)) // LEAST_LOT
+        lots = self._shared(numbers, max(1, min(number, len(numbers), most)))
         kinds = [
             [[k for k in lot if self.groups[k].settled is x] for lot in lots] for x in (False, True)
         ]
