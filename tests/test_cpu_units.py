@@ -74,8 +74,9 @@ def test_kernels_of_both_kinds_are_never_in_one_text() -> None:
         units = program.units(number)
         assert "@wengert_plan = constant" in units[0]
         for unit in units:
-            kinds = {group.settled for group in program.groups if group.text in unit}
-            assert kinds == {unit.startswith(SETTLED)}
+            kinds = {group.head for group in program.groups if group.text in unit}
+            assert len(kinds) == 1 and unit.startswith(*kinds)
+            assert {kind != "" for kind in kinds} == {unit.startswith(SETTLED)}
 
 
 def test_a_text_that_llvm_rejects_is_an_error_in_the_thread_that_asked() -> None:

@@ -17,6 +17,7 @@ Rules of placement
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ from wengert.kernels.loops import Buffer, Register
 
 Place = Buffer | Register
 Interval = tuple[int, int]
+_HELD = re.compile(r"%held\d+")
 NOTHING: frozenset[Any] = frozenset()
 # a place that library calls are said to read, so that they stay behind the branches around them
 _LIBRARY = Register(FLOAT64)
@@ -119,6 +121,8 @@ class Body:
         self._count = 0
         self._reads: dict[Expr, frozenset[Place]] = {}
         self._bounds: dict[Expr, Interval | None] = {}
+        self.is_quick = True  # whether little is lost if LLVM does not look at the code as a whole
+        self.held: dict[tuple[str, str], str] = {}  # names of constants, by type and value
         self.steps: dict[tuple[Expr, Index], tuple[int | None]] = {}
         self._along: dict[tuple[Expr, Index], tuple[Expr, Expr]] = {}
         self._passing: Index | None = None
@@ -320,6 +324,7 @@ class Body:
         if rule is not None:
             name = rule(self, x)
         elif x.op in MATHS:
+            self.is_quick = False
             name = self._known(self.module.expansion(x))
         else:
             name = self._operation(x, [self._known(a) for a in x.args])
@@ -386,6 +391,21 @@ class Body:
         home.rows[key] = self.op(f"getelementptr {kind}, ptr {self.pointers[buffer]}, i64 {key[1]}")
         self.target = previous
         return home.rows[key]
+
+    def constants(self, text: str) -> str:
+        """A function's text with its vector constants in their place.
+
+        Each is read once at its beginning where LLVM itself would not move it out of the loops.
+        """
+        if self.is_quick:
+            lines = (f"  {name} = freeze {kind} {x}\n" for (kind, x), name in self.held.items())
+            return text.replace("entry:\n", f"entry:\n{''.join(lines)}", 1)
+        literal = {name: x for (_, x), name in self.held.items()}
+        return _HELD.sub(lambda found: literal[found[0]], text)
+
+    def hold(self, kind: str, literal: str) -> str:
+        """The name of a vector constant, for which `constants` puts what it is."""
+        return self.held.setdefault((kind, literal), f"%held{len(self.held)}")
 
     def _register(self, x: Expr) -> str:
         return self.op(f"load {value_type(x.dtype)}, ptr {self.registers[x.attr]}")

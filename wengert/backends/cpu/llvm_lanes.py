@@ -18,7 +18,7 @@ from wengert.backends.cpu.llvm_access import (
 )
 from wengert.backends.cpu.llvm_expr import Body, Place
 from wengert.backends.cpu.llvm_ops import emit_op
-from wengert.backends.cpu.llvm_types import constant, value_type
+from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.backends.cpu.llvm_widen import varies
 from wengert.ir.floats import kind_of
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp
@@ -72,6 +72,9 @@ class Lanes:
     def helper(self, name: str, text: str) -> None:
         self.body.helper(name, text)
 
+    def hold(self, kind: str, literal: str) -> str:
+        return self.body.hold(kind, literal)
+
     def is_index(self, x: Expr) -> bool:
         return self.body.is_index(x)
 
@@ -119,7 +122,9 @@ class Lanes:
 
     def _printed(self, x: Expr) -> str:
         if x.is_const:
-            return constant(x.attr, x.dtype, self.lanes)
+            literal = constant(x.attr, x.dtype, self.lanes)
+            held = kind_of(x.dtype) == "f" and literal != "zeroinitializer"
+            return self.body.hold(value_type(x.dtype, self.lanes), literal) if held else literal
         if not varies(self.body, x, self.around.index, self.around.changed):
             return self._in_all(x)
         match x.op:
@@ -230,23 +235,32 @@ class Lanes:
     def _accumulate(self, stmt: Accumulate) -> None:
         body, register, value = self.body, stmt.register, stmt.value
         kind = value_type(register.dtype, self.lanes)
+        values: tuple[Expr, ...] = (value,)
         if stmt.combine == "add" and kind_of(register.dtype) == "f" and value.op is ScalarOp.MUL:
-            # a product of its own, that may contract with the sum
-            factors = [self.value(a) for a in value.args]
-            operand = self.op(f"fmul contract {kind} {factors[0]}, {factors[1]}")
-        else:
-            operand = self.value(value)
+            values = value.args  # of a product of its own, which is fused with the sum
+        operands = [self.value(x) for x in values]
         if register not in self.sums:
-            self._set(register, self._combined(stmt, self._own[register], operand))
+            self._set(register, self._combined(stmt, self._own[register], operands))
             return
-        if self.mask:
-            none = constant(nothing(stmt.combine, register.dtype), register.dtype, self.lanes)
-            operand = self._select(self.mask, operand, none, register.dtype)
         old = self.op(f"load {kind}, ptr {self.sums[register]}")
-        body.line(f"store {kind} {self._combined(stmt, old, operand)}, ptr {self.sums[register]}")
+        new = self._combined(stmt, old, operands)
+        if self.mask:
+            new = self._select(self.mask, new, old, register.dtype)
+        body.line(f"store {kind} {new}, ptr {self.sums[register]}")
 
-    def _combined(self, stmt: Accumulate, old: str, operand: str) -> str:
-        return combined(self, stmt.register, stmt.combine, old, operand)
+    def _combined(self, stmt: Accumulate, old: str, operands: Sequence[str]) -> str:
+        """A register with one more operand, or with the product of two."""
+        register = stmt.register
+        if len(operands) == 1:
+            return combined(self, register, stmt.combine, old, operands[0])
+        kind = value_type(register.dtype, self.lanes)
+        if not self.fma:
+            product = self.op(f"fmul contract {kind} {operands[0]}, {operands[1]}")
+            return combined(self, register, stmt.combine, old, product)
+        name = f"@llvm.fma.{intrinsic_suffix(register.dtype, self.lanes)}"
+        self.intrinsic(name, kind, ", ".join([kind] * 3))
+        given = ", ".join(f"{kind} {x}" for x in (*operands, old))
+        return self.op(f"call reassoc contract {kind} {name}({given})")
 
 
 def combined(e: Lanes | Body, register: Register, how: str, old: str, operand: str) -> str:

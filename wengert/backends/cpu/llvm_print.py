@@ -125,7 +125,8 @@ class KernelPrinter:
             "}",
             "",
         ]
-        text = "\n".join(lines)
+        self.body.is_quick &= self.settled
+        text = self.body.constants("\n".join(lines))
         return counted_opaquely(text) if self.settled else text
 
     def _width(self) -> str:
@@ -204,6 +205,7 @@ class KernelPrinter:
             module.failing.add(name)
         module.parts.append(part.text())
         self.settled &= part.settled
+        body.is_quick &= part.body.is_quick
         pointers = [body.pointers[g.buffers[0]] for g in part.groups]
         llvm_parallel.call(body, self.entry, name, given, pointers, loop)
         body.forget(self._changed(list(walk(loop.body))))
@@ -261,6 +263,7 @@ class KernelPrinter:
         plan = None if self._is_edge(loop) else widened(self.body, loop, changed)
         if plan is None or (self._runs_once() and is_short(loop, plan.size)):
             return False
+        self.body.is_quick &= plan.is_quick
         VectorLoop(self.body, self.entry, loop, plan, changed, self._set_range).text()
         return True
 
@@ -283,6 +286,8 @@ class KernelPrinter:
         rare = short or self._is_edge(stmt)
         if not rare and innermost(stmt.body) and not any(map(_leaves, stmt.body)):
             self.settled = False
+        if not rare and innermost(stmt.body):
+            self.body.is_quick = False  # one number at a time is where LLVM finds most to do
         hint = loop_hint(self.body.module, stmt, len(scope.lines), rare, scope.group)
         length = constant_length(self.body.module.builder, stmt)
         lines = scope.lines
@@ -295,7 +300,8 @@ class KernelPrinter:
             place, index = index, f"{index}.count"
             lines = [f"  {place} = add nsw i64 {shift}, {index}", *lines]
         done, after = self.body.fresh("%again"), self.body.fresh("after")
-        following = f"{index}.{'next' if rare or not innermost(stmt.body) else 'then'}"
+        around = any(line.startswith("loop") for line in scope.lines)  # of other loops
+        following = f"{index}.{'next' if rare or around else 'then'}"
         if runs:
             outer.lines.append(f"  br label %{label}")
         else:
@@ -369,6 +375,7 @@ class KernelPrinter:
             # a product of its own, that may contract with the sum
             factors = [body.value(a) for a in value.args]
             operand = body.op(f"fmul contract {kind} {factors[0]}, {factors[1]}")
+            body.is_quick = False
         else:
             operand = body.value(value)
         old = body.op(f"load {kind}, ptr {body.registers[register]}")

@@ -34,9 +34,19 @@ SETTLED = "; its loops are as they will be: few passes\n"
 """The first line of texts in which there is no loop that LLVM could make vectors of."""
 
 
+QUICK = SETTLED + "; and so is its code: little is looked for\n"
+"""The first lines of texts whose code LLVM makes instruction by instruction."""
+
 UNSETTLED = 4  # how many times as long a text takes of which LLVM makes vectors
-LEAST_LOT = 5000  # a thread that has less to compile is not worth its own module
+LEAST_LOT = 5000  # less than that takes no longer than another thread and its module do
 LEAST_WORK = 700  # what the passes over any function take, in characters of a settled one
+
+
+def weighed(head: str, text: str) -> int:
+    """How long a text takes that begins with `head`, in characters of a settled one."""
+    if head.startswith(QUICK):
+        return len(text) // 2
+    return len(text) * (1 if head.startswith(SETTLED) else UNSETTLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,12 @@ class Group:
     text: str
     declaration: str
     settled: bool
+    is_quick: bool
+
+    @property
+    def head(self) -> str:
+        """What a text with the functions begins with."""
+        return QUICK if self.is_quick else SETTLED * self.settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +77,19 @@ class ProgramText:
         """All of it as one text."""
         return self._text(range(len(self.groups)), True)
 
-    def units(self, number: int) -> list[str]:
+    def units(self, number: int, least: int = 1) -> list[str]:
         """The program as texts for so many threads to compile, the plan's first.
 
-        Each has the kernels of one thread's share of the work: the settled ones of it, or the
-        others. No text is without a kernel, and none has both kinds, so that the code of a kernel
+        Each has the kernels of one thread's share of the work: those of one kind. A share is no
+        less work than `least`, if there is as much. No text is without a kernel, and none has two kinds, so that the code of a kernel
         does not depend on the number.
         """
         numbers = range(len(self.groups))
-        most = sum(map(self._work, numbers)) // LEAST_LOT
+        most = sum(map(self._work, numbers)) // least
         lots = self._shared(numbers, max(1, min(number, len(numbers), most)))
         kinds = [
-            [[k for k in lot if self.groups[k].settled is x] for lot in lots] for x in (False, True)
+            [[k for k in lot if self.groups[k].head == x] for lot in lots]
+            for x in ("", SETTLED, QUICK)
         ]
         parts = [sorted(part) for lot in zip(*kinds, strict=True) for part in lot if part]
         return [self._text(part, n == 0) for n, part in enumerate(parts)] or [self.whole()]
@@ -87,7 +104,7 @@ class ProgramText:
     def _work(self, k: int) -> int:
         """How much there is to compile in a kernel, in characters of a settled one."""
         group = self.groups[k]
-        return LEAST_WORK + len(group.text) * (1 if group.settled else UNSETTLED)
+        return LEAST_WORK + weighed(group.head, group.text)
 
     def _text(self, members: Sequence[int], with_main: bool) -> str:
         absent = sorted(set(range(len(self.groups))).difference(members))
@@ -98,8 +115,8 @@ class ProgramText:
             *([self.main] if with_main else []),
             *self.metadata,
         ]
-        settled = all(self.groups[k].settled for k in members)
-        return SETTLED * settled + "\n".join(parts)
+        heads = {self.groups[k].head for k in members}
+        return min(heads, key=len, default=QUICK) + "\n".join(parts)
 
 
 def print_program(
@@ -131,7 +148,7 @@ def print_program(
 def _group(printer: KernelPrinter, texts: list[str]) -> Group:
     parameters = ", ".join(["i64", *["ptr"] * (len(printer.groups) + printer.checks)])
     declaration = f"declare hidden i64 @{printer.name}({parameters}) nounwind"
-    return Group("\n".join(texts), declaration, printer.settled)
+    return Group("\n".join(texts), declaration, printer.settled, printer.body.is_quick)
 
 
 def nameless(text: str, metadata: Sequence[str], name: str, first: int) -> str:

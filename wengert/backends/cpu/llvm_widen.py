@@ -61,6 +61,10 @@ FEW_MORE = 60
 SMALL = 16
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 
+# Loops of at least so many turns of at most so many operations are as fast if LLVM makes their code
+# instruction by instruction: what it does better otherwise is around them, and in long bodies.
+QUICK_TURNS, QUICK_SIZE = 8, 20
+
 _WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM}
 
 
@@ -81,6 +85,12 @@ class Widened:
     own: frozenset[Register]
     size: int
     unmasked: bool = False
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether nearly all the time goes into few operations, over and over."""
+        turns = (self.length or 0) // (self.lanes * self.copies)
+        return turns >= QUICK_TURNS and self.size <= QUICK_SIZE
 
     @property
     def in_pieces(self) -> bool:

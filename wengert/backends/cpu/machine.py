@@ -16,7 +16,14 @@ import llvmlite.binding as llvm
 from wengert.backends.cpu.kernel_facts import work
 from wengert.backends.cpu.llvm_expr import Target
 from wengert.backends.cpu.llvm_library import emit_object, run_passes
-from wengert.backends.cpu.llvm_program import SETTLED, UNSETTLED, ProgramText, print_program
+from wengert.backends.cpu.llvm_program import (
+    LEAST_LOT,
+    QUICK,
+    SETTLED,
+    ProgramText,
+    print_program,
+    weighed,
+)
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
 from wengert.kernels.loops import LoopProgram
@@ -43,6 +50,8 @@ _MOST_UNITS = 4  # each costs 2 ms of its own
 def _initialize() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # of code made instruction by instruction, too, registers are given out for whole functions
+    llvm.set_option("wengert", "-optimize-regalloc")
 
 
 @functools.cache
@@ -69,7 +78,7 @@ def text(program: LoopProgram) -> str:
 
 def units(program: LoopProgram) -> list[str]:
     """The same as some texts, about as many as there are threads to compile them."""
-    return _printed(program).units(_threads())
+    return _printed(program).units(_threads(), LEAST_LOT)
 
 
 def _threads() -> int:
@@ -129,7 +138,7 @@ def _parsed(source: str, layout: str) -> Any:
 
 def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, Any]:
     """The module of `source` after optimisation, and the target machine of thread `number`."""
-    machine, layout = _machine(level, number)
+    machine, layout = _machine(0 if source.startswith(QUICK) else level, number)
     module = _parsed(source, layout)
     builder = _pass_builder(machine, level)
     passes = _few_passes(source) if source.startswith(SETTLED) else builder.getModulePassManager()
@@ -171,7 +180,7 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
     found: list[bytes | BaseException] = [b""] * len(sources)
     together = max(1, min(len(sources), _threads()))
     # each thread takes the longest one that is left, of which unsettled ones take longer still
-    order = sorted(range(len(sources)), key=lambda k: _length(sources[k]))
+    order = sorted(range(len(sources)), key=lambda k: weighed(sources[k], sources[k]))
 
     def make(number: int) -> None:
         while order:
@@ -187,7 +196,8 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
 
     with LOCK:
         for number in range(together):
-            _machine(_LEVEL, number)
+            for level in (0, _LEVEL):
+                _machine(level, number)
         threads = [threading.Thread(target=make, args=(k,)) for k in range(1, together)]
         for thread in threads:
             thread.start()
@@ -195,10 +205,6 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
         for thread in threads:
             thread.join()
     return [_result(each) for each in found]
-
-
-def _length(source: str) -> int:
-    return len(source) * (1 if source.startswith(SETTLED) else UNSETTLED)
 
 
 def _emitted(source: str, number: int, as_written: bool) -> bytes:
