@@ -26,10 +26,10 @@ from wengert.kernels.stages import nodes
 MAX_TURNS = 8
 MAX_NODES = 300
 
-# Longer loops around so long ones have so many turns at a time moved inwards (or a few less, if none
-# are left over then, which would be another loop to compile), while an update is so
+# Longer loops around so long ones have so many turns at a time moved inwards, while an update is so
 # few nodes that loads and stores are what it takes. (With more than that, caches and
-# prefetchers would have to follow more rows at once.)
+# prefetchers would have to follow more rows at once.) It may be some less: turns that are left over
+# are one more loop to compile.
 TURNS = 8
 WIDE = 32
 CHEAP = 36

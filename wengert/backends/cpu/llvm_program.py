@@ -81,8 +81,8 @@ class ProgramText:
         """The program as texts for so many threads to compile, the plan's first.
 
         Each has the kernels of one thread's share of the work: those of one kind. A share is no
-        less work than `least`, if there is as much. No text is without a kernel, and none has two kinds, so that the code of a kernel
-        does not depend on the number.
+        less work than `least`, if there is as much. No text is without a kernel, and none has two
+        kinds, so that the code of a kernel does not depend on the number.
         """
         numbers = range(len(self.groups))
         most = sum(map(self._work, numbers)) // least
