@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backends.cpu import machine
+from wengert.backends.cpu import alike, machine
 from wengert.backends.cpu.executable import Executable
 from wengert.backends.cpu.llvm_program import SETTLED
 from wengert.backends.cpu.load import _load_by_llvm, load
@@ -96,3 +96,24 @@ def test_a_module_is_disposed_of_before_its_context(monkeypatch: Any) -> None:
     del cycle
     gc.collect()
     assert order == ["ModuleRef", "ContextRef"]
+
+
+def steps(x: Any, w: Any) -> Any:
+    """Kernels of a few forms, many times."""
+    for k in (1, 2, 3, 1, 2, 3):
+        x = np.sin(x @ w) + np.roll(x, k, axis=0) * -0.0
+    return x
+
+
+@pytest.mark.parametrize(
+    ("fun", "args"), [*CASES, (steps, (R.normal(size=(5, 5)), R.normal(size=(5, 5))))]
+)
+def test_kernels_of_a_known_form_have_the_text_that_is_known(
+    fun: Any, args: Any, monkeypatch: Any
+) -> None:
+    kernels = wg.jit(fun).lower(*args)._kernels
+    texts: list[str] = []
+    for least in (1, len(kernels.steps) + 1):
+        monkeypatch.setattr(alike, "LEAST", least)
+        texts.append(machine.text(kernels))
+    assert texts[0] == texts[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
@@ -14,6 +15,8 @@ ALIGNMENT = 64
 
 # First and last step that uses a buffer.
 Lifetime = tuple[int, int]
+# Where a buffer begins and ends, and its lifetime.
+Placed = tuple[int, int, int, int]
 
 
 def arena(steps: Sequence[Kernel], takeover: bool = True) -> tuple[dict[Buffer, int], int]:
@@ -27,11 +30,14 @@ def arena(steps: Sequence[Kernel], takeover: bool = True) -> tuple[dict[Buffer, 
     taken_over = set(heirs.values())
     lines = [_line(b, heirs) for b in lifetimes if b not in taken_over]
     offsets: dict[Buffer, int] = {}
+    placed: list[Placed] = []
     end = 0
     for line in sorted(lines, key=lambda x: (-x[0].nbytes, lifetimes[x[0]])):
         first, last = lifetimes[line[0]][0], lifetimes[line[-1]][1]
-        at = _gap(line[0].nbytes, (first, last), offsets, lifetimes)
-        offsets.update((b, at) for b in line)
+        at = _gap(line[0].nbytes, (first, last), placed)
+        for b in line:
+            offsets[b] = at
+            bisect.insort(placed, (at, at + _rounded(b.nbytes), *lifetimes[b]))
         end = max(end, at + _rounded(line[0].nbytes))
     return offsets, end
 
@@ -58,17 +64,13 @@ def _line(buffer: Buffer, heirs: dict[Buffer, Buffer]) -> list[Buffer]:
     return line
 
 
-def _gap(
-    size: int, lifetime: Lifetime, offsets: dict[Buffer, int], lifetimes: dict[Buffer, Lifetime]
-) -> int:
+def _gap(size: int, lifetime: Lifetime, placed: Sequence[Placed]) -> int:
     """The lowest place for `size` bytes that is free all through `lifetime`."""
-    taken = sorted(
-        (at, at + _rounded(other.nbytes))
-        for other, at in offsets.items()
-        if lifetimes[other][0] <= lifetime[1] and lifetime[0] <= lifetimes[other][1]
-    )
+    first, last = lifetime
     at = 0
-    for start, stop in taken:
+    for start, stop, born, dead in placed:
+        if born > last or first > dead:
+            continue
         if at + size <= start:
             break
         at = max(at, stop)

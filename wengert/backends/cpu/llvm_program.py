@@ -23,12 +23,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from wengert.backends.cpu import llvm_calls
+from wengert.backends.cpu import alike, llvm_calls
 from wengert.backends.cpu.llvm_expr import Module, Target
 from wengert.backends.cpu.llvm_print import KernelPrinter
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.kernels.loops import LoopProgram
+from wengert.kernels.loops import Kernel, LoopProgram
 
 SETTLED = "; its loops are as they will be: few passes\n"
 """The first line of texts in which there is no loop that LLVM could make vectors of."""
@@ -124,25 +125,55 @@ def print_program(
 ) -> ProgramText:
     """The LLVM text of a loop program."""
     module = Module(target, expand)
-    groups: list[Group] = []
-    known: dict[str, str] = {}  # by their text apart from names
     main = llvm_calls.Main(program)
+    printed = _Printed(module, main.layout, len(program.steps) >= alike.LEAST)
     for step in program.steps:
-        name = f"kernel{len(groups)}"
-        printer = KernelPrinter(module, main.layout, step, name)
-        first, parts = len(module.metadata), len(module.parts)
-        text = printer.text()
-        if len(module.parts) == parts:  # no functions of its own besides
-            name = known.setdefault(nameless(text, module.metadata[first:], name, first), name)
-        if name == printer.name:
-            groups.append(_group(printer, [*module.parts[parts:], text]))
-        else:
-            del module.metadata[first:]
+        name, printer = printed.kernel(step)
         if printer.chunks is None or printer.chunks:
             main.kernel(module, name, printer.groups, printer.checks, printer.chunks)
     text = main.text(module)
     shared = (*module.declarations.values(), *module.helpers.values())
-    return ProgramText(shared, tuple(groups), text, tuple(module.metadata))
+    return ProgramText(shared, tuple(printed.groups), text, tuple(module.metadata))
+
+
+class _Printed:
+    """The kernels printed so far, and the names of those that later ones may be like."""
+
+    def __init__(self, module: Module, layout: llvm_calls.Layout, many: bool) -> None:
+        self.module, self.layout, self.many = module, layout, many
+        self.groups: list[Group] = []
+        self._texts: dict[str, str] = {}  # names by the text apart from them
+        self._forms: dict[tuple[Any, ...], str] = {}  # and by what the text depends on
+
+    def kernel(self, step: Kernel) -> tuple[str, KernelPrinter]:
+        """The name of the function of a kernel, and what knows its parameters."""
+        module, name = self.module, f"kernel{len(self.groups)}"
+        printer = KernelPrinter(module, self.layout, step, name)
+        form = self._form(step, printer)
+        if form in self._forms:
+            return self._forms[form], printer
+        first, parts = len(module.metadata), len(module.parts)
+        text = printer.text()
+        if len(module.parts) == parts:  # no functions of its own besides
+            name = self._texts.setdefault(
+                nameless(text, module.metadata[first:], name, first), name
+            )
+            if form is not None:
+                self._forms[form] = name
+        if name == printer.name:
+            self.groups.append(_group(printer, [*module.parts[parts:], text]))
+        else:
+            del module.metadata[first:]
+        return name, printer
+
+    def _form(self, step: Kernel, printer: KernelPrinter) -> tuple[Any, ...] | None:
+        if not self.many:
+            return None
+        clusters = [*self.layout.clusters(printer.buffers), printer.local]
+        try:
+            return alike.form(step, printer.groups, clusters)
+        except alike.UnknownForm:
+            return None
 
 
 def _group(printer: KernelPrinter, texts: list[str]) -> Group:
