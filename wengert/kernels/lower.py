@@ -26,6 +26,7 @@ from wengert.kernels.grid.epilogue import with_epilogues
 from wengert.kernels.grid.halves import with_half_products
 from wengert.kernels.grid.place import place
 from wengert.kernels.grid.turns import count_uses
+from wengert.kernels.idle import idle_rows
 from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import (
     Assign,
@@ -153,7 +154,7 @@ def _for_threads(
     steps = written_at_once(s, steps)
     steps = standing_sums(s, around_meetings(s, steps))
     steps = turn_scalars(s, choices_as_values(s, steps))
-    steps = ascending(s, along_inner_loops(s, steps))
+    steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))
     return overlapped(in_strips(s, steps, outputs))
 
 

@@ -35,7 +35,7 @@ from wengert.backends.cpu.llvm_ops import RULES
 from wengert.backends.cpu.versions import constant_length
 from wengert.ir.floats import is_half, kind_of
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, affine
-from wengert.ir.types import DType
+from wengert.ir.types import BOOL, DType
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -117,7 +117,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     if not all(map(walk.statement, loop.body)):
         return None
     length = walk.length
-    lanes = _lanes(walk.widest, length)
+    lanes = _lanes(walk.widest, length, walk.is_of_truths)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
@@ -159,9 +159,9 @@ def _registers(
     return frozenset(own), combines
 
 
-def _lanes(widest: int, length: int | None) -> int | None:
+def _lanes(widest: int, length: int | None, is_of_truths: bool) -> int | None:
     """How many numbers a vector has: a power of 2, not more than turns."""
-    if widest < 4 or (length is not None and length < 2):
+    if (widest < 4 and not is_of_truths) or (length is not None and length < 2):
         return None
     most = VECTOR // widest
     return most if length is None or length >= most else 1 << (length.bit_length() - 1)
@@ -209,6 +209,7 @@ class _Walk:
         self.paired: set[int] = set()  # stores of pairs, by identity
         self.widest = 0
         self.size = 0
+        self.is_of_truths = True  # whether it knows nothing else
         self.is_local = False  # whether it uses an array that could be in registers
 
     def statement(self, stmt: Stmt) -> bool:
@@ -251,6 +252,7 @@ class _Walk:
 
     def _holds(self, dtype: DType) -> bool:
         self.widest = max(self.widest, dtype.itemsize)
+        self.is_of_truths &= dtype == BOOL
         return not is_half(dtype)
 
     def _values(self, x: Expr) -> bool:
@@ -270,6 +272,7 @@ class _Walk:
 
     def _node(self, x: Expr) -> bool:
         self.size += x.op not in MATHS
+        self.is_of_truths &= x.dtype == BOOL
         match x.op:
             case ScalarOp.LOAD:
                 return self._load(x)
