@@ -26,6 +26,8 @@ def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     """Whether `new`, first written in `kernel`, may use the memory of `dying`."""
     if dying.nbytes != new.nbytes or dying.dtype != new.dtype or new.nbytes < WORTHWHILE:
         return False
+    if dying.packed or new.packed:  # what a turn changes is a part of a byte
+        return False
     if any(isinstance(st, While) for st in walk(kernel.body)):
         return False
     if sum(isinstance(st, Store) and st.buffer is new for st in walk(kernel.body)) > 1:

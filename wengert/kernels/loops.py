@@ -85,15 +85,20 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)
 class Buffer:
-    """A flat array of `size` elements, known by identity."""
+    """A flat array of `size` elements, known by identity.
+
+    Truth values may be `packed`: each is a bit.
+    """
 
     dtype: DType
     size: int
     space: Space
+    packed: bool = False
 
     @property
     def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
+        # a vector of bits is read as a whole word, from the byte that has the first one
+        return self.size // 8 + 8 if self.packed else self.size * self.dtype.itemsize
 
 
 @dataclass(frozen=TYPE_CHECKING, slots=True, eq=False)

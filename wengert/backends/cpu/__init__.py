@@ -59,7 +59,7 @@ def compile(  # noqa: A001 - the name that the stages have
     copied = True if signature.donated else None
     kept = tuple(np.array(c, order="C", copy=copied) for c in constants)
     made = Executable(
-        signature, kept, addresses[PLAN], code, lambda: str(_compiler().text(program()))
+        signature, kept, addresses[PLAN], code, lambda: str(_compiler().text(_ready(program())))
     )
     freed_memory.keep()
     release = worth_releasing(signature, entry.facts["work"])
@@ -73,7 +73,7 @@ def _compiled(
     program: LoopProgram, key: str | None, constants: Sequence[np.ndarray[Any, Any]]
 ) -> cache.Entry:
     """A program's machine code and facts, also put into the cache."""
-    machine = _compiler()
+    machine, program = _compiler(), _ready(program)
     files: list[bytes] = machine.object_codes(machine.units(program))
     facts = {
         "arena": program.arena,
@@ -90,6 +90,11 @@ def _compiled(
     if key is not None and config().cache:
         cache.write(config().cache_dir, key, entry)
     return entry
+
+
+def _ready(program: LoopProgram) -> LoopProgram:
+    ready: LoopProgram = _compiler().ready(program)
+    return ready
 
 
 def _constants_from(entry: cache.Entry) -> list[np.ndarray[Any, Any]]:

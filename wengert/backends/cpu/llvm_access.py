@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from wengert.backends.cpu import llvm_bits
 from wengert.backends.cpu.llvm_expr import Body
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, memory_type, value_type
 from wengert.ir.scalar import Expr, Index, affine, linear_in
@@ -75,6 +76,9 @@ def is_gathered(step: int | None) -> bool:
 def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     """The vector whose first lane is at `offset`."""
     dtype, lanes, body = buffer.dtype, e.lanes, e.body
+    if buffer.packed:
+        assert step == 1
+        return llvm_bits.read(body, body.pointers[buffer], body.value(offset), lanes)
     if step == -1:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)
@@ -109,6 +113,11 @@ def gather(e: Vectors, buffer: Buffer, offsets: str) -> str:
 def write(e: Vectors, buffer: Buffer, offset: Expr, step: int, value: str) -> None:
     """Writes a vector whose first lane goes to `offset`."""
     dtype, lanes, mask = buffer.dtype, e.lanes, e.mask
+    if buffer.packed:
+        assert step == 1
+        first = e.body.value(offset)
+        llvm_bits.write(e.body, e.body.pointers[buffer], first, lanes, value, mask)
+        return
     address = _last(e, buffer, offset) if step == -1 else e.body.element(buffer, offset)
     if dtype.kind == "b":
         value = e.op(f"zext {value_type(BOOL, lanes)} {value} to {memory_type(dtype, lanes)}")

@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wengert.backends.cpu import libraries
+from wengert.backends.cpu import libraries, llvm_bits
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
@@ -350,6 +350,8 @@ class Body:
 
     def _load(self, x: Expr) -> str:
         buffer: Buffer = x.attr
+        if buffer.packed:
+            return llvm_bits.read_one(self, self.pointers[buffer], self._known(x.args[0]))
         address = self.address(buffer, self._known(x.args[0]))
         kind = memory_type(buffer.dtype)
         mark = self.target.group

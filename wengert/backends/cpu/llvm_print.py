@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wengert.backends.cpu import llvm_calls, llvm_parallel
+from wengert.backends.cpu import llvm_bits, llvm_calls, llvm_parallel
 from wengert.backends.cpu.kernel_facts import has_checks, interleaves, kernel_buffers
 from wengert.backends.cpu.llvm_blas import print_gemm
 from wengert.backends.cpu.llvm_collectives import print_collective
@@ -343,6 +343,10 @@ class KernelPrinter:
     def _store(self, stmt: Store) -> None:
         body = self.body
         offset, value = body.value(stmt.offset), body.value(stmt.value)
+        if stmt.buffer.packed:
+            llvm_bits.write_one(body, body.pointers[stmt.buffer], offset, value)
+            body.forget((body.place(stmt.buffer),))
+            return
         if stmt.buffer.dtype.kind == "b":
             value = body.op(f"zext i1 {value} to i8")
         address = body.address(stmt.buffer, offset)

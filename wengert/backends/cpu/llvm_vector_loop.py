@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from wengert.backends.cpu import llvm_bits
 from wengert.backends.cpu.llvm_expr import Body, Place, Scope
 from wengert.backends.cpu.llvm_hints import LONG_BODY
 from wengert.backends.cpu.llvm_lanes import Around, Lanes, combined, nothing, numbers, splat
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.backends.cpu.llvm_widen import Widened
 from wengert.ir.floats import kind_of
+from wengert.ir.scalar import affine
 from wengert.ir.types import DType
 from wengert.kernels.loops import Loop, Register
 
@@ -74,6 +76,13 @@ class VectorLoop:
         self.body.forget(self.changed)
         sums = self._begin()
         length = self.plan.length
+        if self.plan.filled is not None and (length is None or not self._begins_at_byte()):
+            count = self.body.op(f"sub nsw i64 {last}, {first}")
+            self.plan = replace(self.plan, length=None)
+            self._counted(*self._to_a_byte(first, count, sums), sums)
+            self._end(sums)
+            self.body.forget(self.changed)
+            return
         if length is None:
             self._counted(first, self.body.op(f"sub nsw i64 {last}, {first}"), sums)
         elif length % self.plan.lanes and self.plan.size > LONG_BODY and not self.plan.in_pieces:
@@ -96,6 +105,40 @@ class VectorLoop:
             piece._straight(self._after(first, str(length - left)), [0], sums)
             piece._end(sums)
             left -= lanes
+
+    # turns before the first whole byte of a packed array
+
+    def _begins_at_byte(self) -> bool:
+        """Whether the first turn's element is the first one of a byte, as far as is known."""
+        assert self.plan.filled is not None
+        start, place = self.loop.start, affine(self.plan.filled)
+        if place is None or not start.is_const:
+            return False
+        others = [c for i, c in place.terms.items() if i is not self.loop.index]
+        return all(c % llvm_bits.BYTE == 0 for c in (place.const + start.attr, *others))
+
+    def _to_a_byte(self, first: str, count: str, sums: Names) -> tuple[str, str]:
+        """Does the turns up to a whole byte: the index of the next one, and how many are left."""
+        body, filled = self.body, self.plan.filled
+        assert filled is not None
+        with body.at(self.loop.index, first):
+            self.set_range(self.loop)
+            offset = body.value(filled)
+        body.forget(self.changed)
+        body.intrinsic("@llvm.smin.i64", "i64", "i64, i64")
+        missing = body.op(f"and i64 {body.op(f'sub i64 0, {offset}')}, {llvm_bits.BYTE - 1}")
+        few = body.op(f"call i64 @llvm.smin.i64(i64 {missing}, i64 {count})")
+        some = body.op(f"icmp sgt i64 {few}, 0")
+        inside, after = body.fresh("begun"), body.fresh("whole")
+        branch = body.push(Scope(inside))
+        part = self._vectors(inside, [first], sums[:1], few)
+        body.pop()
+        outer = body.scopes[-1]
+        outer.lines += [f"  br i1 {some}, label %{inside}, label %{after}", f"{inside}:"]
+        outer.lines += [*branch.lines, *part.lines, f"  br label %{after}"]
+        body.start_block(outer, after)
+        body.forget(self.changed)
+        return body.op(f"add nsw i64 {first}, {few}"), body.op(f"sub nsw i64 {count}, {few}")
 
     # sums
 

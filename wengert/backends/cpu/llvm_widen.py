@@ -21,7 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeGuard
 
+from wengert.backends.cpu import llvm_bits
 from wengert.backends.cpu.llvm_access import (
     is_gathered,
     is_pair,
@@ -75,7 +77,8 @@ class Widened:
     `length` is the number of turns of the loop as it was, if it is known. `combines` has the
     registers that all turns change, `own` those that belong to one turn. `size` is the number of
     operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
-    leave over is done by shorter ones.
+    leave over is done by shorter ones. `filled` is the place of one of the stores into packed
+    arrays, if there are any: they all begin at the same bit of a byte.
     """
 
     lanes: int
@@ -85,6 +88,7 @@ class Widened:
     own: frozenset[Register]
     size: int
     unmasked: bool = False
+    filled: Expr | None = None
 
     @property
     def is_quick(self) -> bool:
@@ -118,6 +122,8 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     length = walk.length
     lanes = _lanes(walk.widest, length, walk.is_of_truths)
+    if walk.has_bits and lanes is not None:
+        lanes = min(lanes, llvm_bits.MOST_LANES)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
@@ -130,7 +136,12 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     unmasked = written and walk.size * pieces <= FEW_MORE
     if written and not unmasked and not walk.is_free:
         return None
-    return Widened(lanes, copies, length, combines, own, walk.size, unmasked)
+    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
+    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, filled)
+
+
+def _fills_bits(stmt: Stmt) -> TypeGuard[Store]:
+    return isinstance(stmt, Store) and stmt.buffer.packed
 
 
 def _registers(
@@ -210,6 +221,7 @@ class _Walk:
         self.widest = 0
         self.size = 0
         self.is_of_truths = True  # whether it knows nothing else
+        self.has_bits = False
         self.is_local = False  # whether it uses an array that could be in registers
 
     def statement(self, stmt: Stmt) -> bool:
@@ -220,9 +232,8 @@ class _Walk:
             alone = self._apart(self.stored.setdefault(place, at), at)
             met = all(self._apart(at, other) for other in self.loaded.get(place, ()))
             step = self._step(*at)
-            written = self._holds(stmt.buffer.dtype) and (
-                is_written(step) or id(stmt) in self.paired
-            )
+            along = is_written(step) or id(stmt) in self.paired
+            written = along and self._holds(stmt.buffer.dtype) and self._is_in_bits(at, step)
             return alone and met and written and self._values(stmt.value)
         if isinstance(stmt, Declare):
             return self._holds(stmt.register.dtype) and self._values(stmt.init)
@@ -300,7 +311,12 @@ class _Walk:
             return self.is_free
         if is_gathered(step) and not self._values(x.args[0]):
             return False
-        return is_read(step, x.attr.dtype)
+        return is_read(step, x.attr.dtype) and self._is_in_bits(at, step)
+
+    def _is_in_bits(self, at: tuple[Buffer, Expr], step: int | None) -> bool:
+        """Whether an access is of an array of whole elements, or goes along one of bits."""
+        self.has_bits |= at[0].packed
+        return not at[0].packed or step == 1
 
 
 def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:

@@ -28,6 +28,7 @@ from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
 from wengert.kernels.loops import LoopProgram
 from wengert.kernels.maths import expand
+from wengert.kernels.packed import packed
 
 __all__ = [
     "LOCK",
@@ -35,6 +36,7 @@ __all__ = [
     "empty_engine",
     "object_codes",
     "optimized",
+    "ready",
     "target",
     "text",
     "units",
@@ -69,6 +71,11 @@ def target() -> Target:
     found = set(features.split(","))
     fma = "+fma" in found or "arm64" in triple or "aarch64" in triple
     return Target(fma, "+avx512vl" in found)
+
+
+def ready(program: LoopProgram) -> LoopProgram:
+    """The program as this machine runs it: without vectors of bits, they are not worth packing."""
+    return packed(program) if target().masks else program
 
 
 def text(program: LoopProgram) -> str:
