@@ -44,18 +44,22 @@ def read(p: Printer, array: str, offset: str, lanes: int) -> str:
 
 
 def write(p: Printer, array: str, offset: str, lanes: int, value: str, mask: str) -> None:
-    """Writes a vector: whole bytes of one that has no mask, which begins at a byte."""
+    """Writes a vector: whole bytes of one that has no mask, which begins at a byte.
+
+    Others of up to 8 elements are within one byte: those before a whole one, or after the last.
+    """
     bits = p.op(f"bitcast <{lanes} x i1> {value} to i{lanes}")
     if not mask and lanes >= BYTE:
         p.line(f"store i{lanes} {bits}, ptr {_address(p, array, offset)}, align 1")
         return
-    size = _word_size(lanes)
-    wide = p.op(f"zext i{lanes} {bits} to i{size}")
     taken = str((1 << lanes) - 1)
     if mask:
         taken = p.op(f"bitcast <{lanes} x i1> {mask} to i{lanes}")
+    size = BYTE if lanes <= BYTE else _word_size(lanes)
+    if lanes < size:
+        bits = p.op(f"zext i{lanes} {bits} to i{size}")
         taken = p.op(f"zext i{lanes} {taken} to i{size}")
-    _put(p, array, offset, size, wide, taken)
+    _put(p, array, offset, size, bits, taken)
 
 
 def _put(p: Printer, array: str, offset: str, size: int, bits: str, taken: str) -> None:

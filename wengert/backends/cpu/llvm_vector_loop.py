@@ -125,9 +125,11 @@ class VectorLoop:
             self.set_range(self.loop)
             offset = body.value(filled)
         body.forget(self.changed)
-        body.intrinsic("@llvm.smin.i64", "i64", "i64, i64")
+        for name in ("@llvm.umin.i64", "@llvm.smax.i64"):
+            body.intrinsic(name, "i64", "i64, i64")
         missing = body.op(f"and i64 {body.op(f'sub i64 0, {offset}')}, {llvm_bits.BYTE - 1}")
-        few = body.op(f"call i64 @llvm.smin.i64(i64 {missing}, i64 {count})")
+        count = body.op(f"call i64 @llvm.smax.i64(i64 {count}, i64 0)")
+        few = body.op(f"call i64 @llvm.umin.i64(i64 {missing}, i64 {count})")
         some = body.op(f"icmp sgt i64 {few}, 0")
         inside, after = body.fresh("begun"), body.fresh("whole")
         branch = body.push(Scope(inside))

@@ -131,12 +131,13 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     copies = _copies(walk.size, combines, loop)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
+    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
     pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
-    unmasked = written and walk.size * pieces <= FEW_MORE
+    # turns left over have a byte of bits in common, which is changed once
+    unmasked = written and walk.size * pieces <= FEW_MORE and filled is None
     if written and not unmasked and not walk.is_free:
         return None
-    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
     return Widened(lanes, copies, length, combines, own, walk.size, unmasked, filled)
 
 
