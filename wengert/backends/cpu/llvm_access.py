@@ -38,6 +38,10 @@ class Vectors(Protocol):
         """Declare a function of this module once."""
         ...
 
+    def at_byte(self, offset: Expr) -> bool:
+        """Whether a vector of bits with this place is known to begin with a whole byte."""
+        ...
+
 
 def step_of(body: Body, index: Index, offset: Expr) -> int | None:
     """By how many elements an access moves in a turn, if that is the same in all turns."""
@@ -78,7 +82,8 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     dtype, lanes, body = buffer.dtype, e.lanes, e.body
     if buffer.packed:
         assert step == 1
-        return llvm_bits.read(body, body.pointers[buffer], body.value(offset), lanes)
+        first = body.value(offset)
+        return llvm_bits.read(body, body.pointers[buffer], first, lanes, e.at_byte(offset))
     if step == -1:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)

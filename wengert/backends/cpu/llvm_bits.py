@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from wengert.ir.scalar import Expr, Index, affine
+
 BYTE = 8
 MOST_LANES = 32
 """So many bits are within one word of 64, wherever in its first byte they begin."""
@@ -24,6 +26,16 @@ class Printer(Protocol):
         ...
 
 
+def begins_at_byte(offset: Expr, index: Index, start: Expr) -> bool:
+    """Whether the element of a loop's first turn is known to be the first one of a byte."""
+    place = affine(offset)
+    if place is None or not start.is_const:
+        return False
+    first = place.const + place.terms.get(index, 0) * start.attr
+    others = [c for i, c in place.terms.items() if i is not index]
+    return all(c % BYTE == 0 for c in (first, *others))
+
+
 def read_one(p: Printer, array: str, offset: str) -> str:
     """One element."""
     return p.op(f"trunc i8 {_word(p, array, offset, BYTE)[0]} to i1")
@@ -35,11 +47,13 @@ def write_one(p: Printer, array: str, offset: str, value: str) -> None:
     _put(p, array, offset, BYTE, bit, "1")
 
 
-def read(p: Printer, array: str, offset: str, lanes: int) -> str:
-    """A vector of so many elements from `offset` on."""
-    size = _word_size(lanes)
-    word, _, _ = _word(p, array, offset, size)
-    bits = p.op(f"trunc i{size} {word} to i{lanes}")
+def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool) -> str:
+    """A vector of so many elements from `offset` on, which may be known to be a byte's first one."""
+    if at_byte and lanes >= BYTE:
+        bits = p.op(f"load i{lanes}, ptr {_address(p, array, offset)}, align 1")
+    else:
+        size = _word_size(lanes)
+        bits = p.op(f"trunc i{size} {_word(p, array, offset, size)[0]} to i{lanes}")
     return p.op(f"bitcast i{lanes} {bits} to <{lanes} x i1>")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from wengert.backends.cpu import llvm_bits
 from wengert.backends.cpu.llvm_access import (
     gather,
     is_gathered,
@@ -33,13 +34,14 @@ _INT32 = np.dtype(np.int32)
 class Around:
     """What all vectors of a loop share.
 
-    `same` has the vectors of values that are the same in all turns.
+    `start` is where the loop begins. `same` has the vectors of values that are the same in all turns.
     """
 
     body: Body
     index: Index
     changed: frozenset[Place]
     lanes: int
+    start: Expr
     same: dict[Expr, str] = field(default_factory=dict[Expr, str])
 
 
@@ -74,6 +76,9 @@ class Lanes:
 
     def hold(self, kind: str, literal: str) -> str:
         return self.body.hold(kind, literal)
+
+    def at_byte(self, offset: Expr) -> bool:
+        return llvm_bits.begins_at_byte(offset, self.around.index, self.around.start)
 
     def is_index(self, x: Expr) -> bool:
         return self.body.is_index(x)

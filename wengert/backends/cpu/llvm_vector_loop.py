@@ -21,7 +21,6 @@ from wengert.backends.cpu.llvm_lanes import Around, Lanes, combined, nothing, nu
 from wengert.backends.cpu.llvm_types import constant, intrinsic_suffix, value_type
 from wengert.backends.cpu.llvm_widen import Widened
 from wengert.ir.floats import kind_of
-from wengert.ir.scalar import affine
 from wengert.ir.types import DType
 from wengert.kernels.loops import Loop, Register
 
@@ -65,7 +64,7 @@ class VectorLoop:
     ) -> None:
         self.body, self.entry, self.loop, self.plan = body, entry, loop, plan
         self.changed, self.set_range = changed, set_range
-        self.around = Around(body, loop.index, changed, plan.lanes)
+        self.around = Around(body, loop.index, changed, plan.lanes, loop.start)
         start, stop = body.bounds(loop.start), body.bounds(loop.stop)
         self.runs = start is not None and stop is not None and start[1] < stop[0]
         self.runs = self.runs or plan.length is not None
@@ -76,7 +75,11 @@ class VectorLoop:
         self.body.forget(self.changed)
         sums = self._begin()
         length = self.plan.length
-        if self.plan.filled is not None and (length is None or not self._begins_at_byte()):
+        filled, loop = self.plan.filled, self.loop
+        known = length is not None and filled is not None
+        if filled is not None and not (
+            known and llvm_bits.begins_at_byte(filled, loop.index, loop.start)
+        ):
             count = self.body.op(f"sub nsw i64 {last}, {first}")
             self.plan = replace(self.plan, length=None)
             self._counted(*self._to_a_byte(first, count, sums), sums)
@@ -107,15 +110,6 @@ class VectorLoop:
             left -= lanes
 
     # turns before the first whole byte of a packed array
-
-    def _begins_at_byte(self) -> bool:
-        """Whether the first turn's element is the first one of a byte, as far as is known."""
-        assert self.plan.filled is not None
-        start, place = self.loop.start, affine(self.plan.filled)
-        if place is None or not start.is_const:
-            return False
-        others = [c for i, c in place.terms.items() if i is not self.loop.index]
-        return all(c % llvm_bits.BYTE == 0 for c in (place.const + start.attr, *others))
 
     def _to_a_byte(self, first: str, count: str, sums: Names) -> tuple[str, str]:
         """Does the turns up to a whole byte: the index of the next one, and how many are left."""

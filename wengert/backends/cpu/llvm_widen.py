@@ -122,7 +122,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     length = walk.length
     lanes = _lanes(walk.widest, length, walk.is_of_truths)
-    if walk.has_bits and lanes is not None:
+    if walk.has_bits and lanes is not None and not walk.is_of_bytes:
         lanes = min(lanes, llvm_bits.MOST_LANES)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
@@ -134,8 +134,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
     pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
-    # turns left over have a byte of bits in common, which is changed once
-    unmasked = written and walk.size * pieces <= FEW_MORE and filled is None
+    unmasked = written and walk.size * pieces <= FEW_MORE
     if written and not unmasked and not walk.is_free:
         return None
     return Widened(lanes, copies, length, combines, own, walk.size, unmasked, filled)
@@ -213,6 +212,7 @@ class _Walk:
         self, body: Body, loop: Loop, changed: frozenset[Place], own: frozenset[Register]
     ) -> None:
         self.body, self.index, self.changed, self.own = body, loop.index, changed, own
+        self.start = loop.start
         self.is_free = loop.kind is Kind.FREE
         self.length = constant_length(body.module.builder, loop)
         self.stored: dict[Place, tuple[Buffer, Expr]] = {}
@@ -223,6 +223,7 @@ class _Walk:
         self.size = 0
         self.is_of_truths = True  # whether it knows nothing else
         self.has_bits = False
+        self.is_of_bytes = True  # whether vectors of bits begin with whole bytes
         self.is_local = False  # whether it uses an array that could be in registers
 
     def statement(self, stmt: Stmt) -> bool:
@@ -316,7 +317,9 @@ class _Walk:
 
     def _is_in_bits(self, at: tuple[Buffer, Expr], step: int | None) -> bool:
         """Whether an access is of an array of whole elements, or goes along one of bits."""
-        self.has_bits |= at[0].packed
+        if at[0].packed:
+            self.has_bits = True
+            self.is_of_bytes &= llvm_bits.begins_at_byte(at[1], self.index, self.start)
         return not at[0].packed or step == 1
 
 
