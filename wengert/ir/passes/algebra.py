@@ -142,9 +142,12 @@ def neg_neg(r: Rewriter, n: Node) -> Atom | None:
 
 
 def neg_mul(r: Rewriter, n: Node) -> Atom | None:
-    """-(x * literal) -> x * (-literal)."""
+    """-(x * literal) -> x * (-literal), unless the product is there anyway.
+
+    A second product would cost more than a sign: on subnormal numbers, a hundred times as much.
+    """
     maker = r.maker(n.inputs[0], "mul")
-    if maker is None or not isinstance(maker.inputs[1], Literal):
+    if maker is None or not isinstance(maker.inputs[1], Literal) or not r.used_once(n.inputs[0]):
         return None
     return r.emit("mul", maker.inputs[0], r.emit("neg", maker.inputs[1]))
 

@@ -12,6 +12,7 @@ from wengert.errors import VerificationError
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.passes.communication import agree, early
 from wengert.ir.passes.control import control
+from wengert.ir.passes.corners import corners
 from wengert.ir.passes.expand import expand
 from wengert.ir.passes.parts import complex_as_parts, interleaved
 from wengert.ir.passes.products import products
@@ -59,6 +60,7 @@ SIMPLIFY = Pass("simplify", "algebraic rules and constant folding", simplify)
 CONTROL = Pass("control", "takes constants out of loops, and loops of one turn apart", control)
 PRODUCTS = Pass("products", "takes matrix products out of loops, as one large one", products)
 FUSE_ROWS = Pass("fuse_rows", "joins passes over independent rows", fuse_rows)
+CORNERS = Pass("corners", "what loops change starts as one value, with others set in it", corners)
 SINK = Pass("sink", "moves additions into the branch that adds something", sink)
 EARLY = Pass("early", "collectives begin where their operands are ready, in buckets", early)
 AGREE = Pass("agree", "processes compare first how they are about to communicate", agree)
@@ -71,7 +73,7 @@ DROP_STOP_GRADIENT = Pass(
 PASSES: dict[str, Pass] = {
     p.name: p
     for p in (
-        *(DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK),
+        *(DCE, CSE, SIMPLIFY, CONTROL, PRODUCTS, FUSE_ROWS, SINK, CORNERS),
         *(EXPAND, PARTS, DROP_STOP_GRADIENT, EARLY, AGREE),
     )
 }
@@ -81,11 +83,12 @@ PASSES: dict[str, Pass] = {
 # simplification makes equal equations and leaves dead ones, which the last two remove. Products
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
 # anything looks into those. Complex numbers come apart early: only what there is for real numbers
-# is simplified, fused and lowered. What compares collectives comes last, as nothing needs its
+# is simplified, fused and lowered. What is padded is set in place once it is known what reads it.
+# What compares collectives comes last, as nothing needs its
 # result.
 DEFAULT = (
     *(DCE, EXPAND, PARTS, DROP_STOP_GRADIENT, EARLY, CONTROL, CSE, SIMPLIFY, CONTROL),
-    *(SINK, PRODUCTS, FUSE_ROWS, CSE, DCE, AGREE),
+    *(SINK, PRODUCTS, FUSE_ROWS, CORNERS, CSE, DCE, AGREE),
 )
 
 PIPELINES: dict[str, Sequence[Pass]] = {"default": DEFAULT}
