@@ -342,7 +342,10 @@ class _Memory(dict[Buffer, np.ndarray[Any, Any]]):
     def __missing__(self, buffer: Buffer) -> np.ndarray[Any, Any]:
         if buffer.space is Space.TEMP:
             start = self.offsets[buffer]
-            self[buffer] = self.arena[start : start + buffer.nbytes].view(buffer.dtype)
+            if buffer.packed:  # what printers make of it is not seen here
+                self[buffer] = np.zeros(buffer.size, buffer.dtype)
+            else:
+                self[buffer] = self.arena[start : start + buffer.nbytes].view(buffer.dtype)
             return self[buffer]
         assert buffer.space in (Space.OUTPUT, Space.LOCAL)
         fill: Any = {"f": np.nan, "b": True}.get(kind_of(buffer.dtype), 77)

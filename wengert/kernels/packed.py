@@ -14,6 +14,7 @@ change part of two bytes; the printer first does the turns up to the next whole 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -130,8 +131,9 @@ def _packing(buffer: Buffer, accesses: Sequence[_Access]) -> _Packing | None:
     """How an array is to be packed, if it is."""
     own = [x for x in accesses if x.buffer is buffer]
     loops = {loop for x in own if x.is_store and (loop := x.loop) is not None}
-    length = max((loop.index.extent for loop in loops), default=0)
-    if length < _SHORT or buffer.size % length or not all(map(_is_straight, loops)):
+    steps = [c for x in own if x.is_store and x.loop in loops for c in _other_steps(x)]
+    length = math.gcd(*steps) or buffer.size
+    if not loops or length < _SHORT or buffer.size % length or not all(map(_is_straight, loops)):
         return None
     found: dict[Expr, Parts] = {}
     for x in own:
@@ -143,6 +145,13 @@ def _packing(buffer: Buffer, accesses: Sequence[_Access]) -> _Packing | None:
     # stores at several places would begin at different bits of a byte
     places = [[found[x.offset][1] for x in own if x.is_store and x.loop is y] for y in loops]
     return _Packing(length, found) if all(x == y[0] for y in places for x in y) else None
+
+
+def _other_steps(x: _Access) -> Iterator[int]:
+    """The steps of the loops around the innermost one."""
+    function, loop = affine(x.offset), x.loop
+    if function is not None and loop is not None:
+        yield from (c for i, c in function.terms.items() if i is not loop.index)
 
 
 def _parts(offset: Expr, length: int, around: Around) -> Parts | None:

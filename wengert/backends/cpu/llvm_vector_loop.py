@@ -126,8 +126,10 @@ class VectorLoop:
         few = body.op(f"call i64 @llvm.umin.i64(i64 {missing}, i64 {count})")
         some = body.op(f"icmp sgt i64 {few}, 0")
         inside, after = body.fresh("begun"), body.fresh("whole")
+        plan = replace(self.plan, copies=1)
+        piece = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
         branch = body.push(Scope(inside))
-        part = self._vectors(inside, [first], sums[:1], few)
+        part = piece._vectors(inside, [first], sums[:1], few)
         body.pop()
         outer = body.scopes[-1]
         outer.lines += [f"  br i1 {some}, label %{inside}, label %{after}", f"{inside}:"]
