@@ -88,7 +88,7 @@ def bits(made: LoopProgram) -> int:
 
 CASES = [
     *((shortest, n, "float64") for n in (48, 53, 64, 71)),
-    *((stretch(*ends), 60, "float64") for ends in ((1, 0), (3, 2), (7, 9), (8, 12), (0, 1))),
+    *((stretch(*ends), 70, "float64") for ends in ((1, 0), (3, 2), (7, 9), (8, 12), (0, 1))),
     *((stretch(*ends), 75, "float32") for ends in ((0, 0), (5, 1), (8, 16))),
     *((two_choices, n, "float64") for n in (50, 64)),
 ]
@@ -185,16 +185,17 @@ def looks_first(made: LoopProgram) -> int:
 
 
 @pytest.mark.parametrize(
-    ("fun", "rows"), [(shortest, 1), (stretch(0, 0), 1), (two_choices, 0), (both_sides, 0)]
+    ("fun", "rows"),
+        [(shortest, True), (stretch(0, 0), True), (two_choices, False), (both_sides, False)],
 )
 @pytest.mark.parametrize("low", [0.0, 0.2])
 def test_rows_that_do_nothing_are_left_out(
-    fun: Callable[[Any], Any], rows: int, low: float, monkeypatch: pytest.MonkeyPatch
+    fun: Callable[[Any], Any], rows: bool, low: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the least element in each column first, some rows take nothing, or all do."""
     x = np.sort(table(53), axis=0) + low
     found = lowered(fun, x)
-    assert looks_first(found.loops) == rows
+    assert (looks_first(found.loops) > 0) == rows
     native = executable(found.loops, [x.shape], [x.shape], found.constants)(x)[0]
     monkeypatch.setattr("wengert.kernels.lower.idle_rows", lambda s, steps: list(steps))
     before = lowered(fun, x)

@@ -75,9 +75,9 @@ def same_turn(x: Affine, y: Affine, loop: Loop) -> bool:
     if not step or y.terms.get(loop.index) != step:
         return False
     apart = plus(x, y, -1)
-    if not apart.terms and abs(apart.const) < abs(step):
-        return True
     length = abs(step) * loop.index.extent  # at least, of a row that the loop goes along
+    if not apart.terms and (abs(apart.const) < abs(step) or abs(apart.const) >= length):
+        return True
     return all(
         abs(c) >= length and c % length == 0 for c in (*apart.terms.values(), apart.const) if c
     )

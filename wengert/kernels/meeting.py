@@ -37,8 +37,10 @@ def around_meetings(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
 def split_at_meeting(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
     """The loop in three parts, if it meets what all its turns share at one of them only."""
     turn = simple_turn(s, loop)
-    if turn is None or turn.calls or not _moves_apart(turn) or _is_free(turn, around):
+    if turn is None or turn.calls or not _moves_apart(turn):
         return None
+    if _is_free(turn, around):
+        return None if turn.sums else _part(s, turn, loop)
     for meeting in _meetings(turn):
         if least(plus(meeting, _start(loop), -1), around) < 0:
             continue

@@ -171,8 +171,11 @@ def _parts(offset: Expr, length: int, around: Around) -> Parts | None:
 
 
 def _is_along(x: _Access, place: Affine) -> bool:
-    """Whether the turns of an innermost loop go along a row, or stand still to read."""
-    if x.loop is None:
+    """Whether the turns of an innermost loop go along a row, or stand still to read.
+
+    Turns that wait for one another read one by one.
+    """
+    if x.loop is None or (x.loop.kind is Kind.ORDERED and not x.is_store):
         return True
     step = place.terms.get(x.loop.index, 0)
     moves = x.loop.index in _indices(x.offset)
