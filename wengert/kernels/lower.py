@@ -52,7 +52,7 @@ from wengert.kernels.stages import StageKind, nodes
 from wengert.kernels.standing import standing_sums
 from wengert.kernels.statements import expressions, in_turn
 from wengert.kernels.strips import in_strips
-from wengert.kernels.turn_scalars import turn_scalars
+from wengert.kernels.turn_scalars import index_scalars, turn_scalars
 from wengert.kernels.unroll import unroll
 from wengert.kernels.verify import verify
 
@@ -151,7 +151,7 @@ def _for_threads(
         for n, k in zip(nests, emitted, strict=True)
     ]
     steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
-    steps = written_at_once(s, steps)
+    steps = written_at_once(s, index_scalars(s, steps))
     steps = standing_sums(s, around_meetings(s, steps))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))

@@ -10,10 +10,11 @@ after the loop before it is written again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp, affine
+from wengert.ir.types import INT64
 from wengert.kernels.bounds import Around
 from wengert.kernels.loops import (
     Accumulate,
@@ -42,12 +43,61 @@ from wengert.kernels.statements import (
     map_loops,
     map_statements,
     own_expressions,
+    walk,
 )
 
 
 def turn_scalars(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
     """The kernels with such scalars in registers."""
     return [_of_kernel(s, step) for step in steps]
+
+
+def index_scalars(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
+    """The kernels with sums of indices, which loops hand on as scalars, where these are read.
+
+    What is at such a place can then be told from what is at others.
+    """
+    return [_with_sums(s, step) for step in steps]
+
+
+def _with_sums(s: ScalarBuilder, kernel: Kernel) -> Kernel:
+    stores: dict[Buffer, list[Store]] = {}
+    for st in walk(kernel.body):
+        if isinstance(st, Store) and st.buffer.size == 1 and st.buffer.space is Space.LOCAL:
+            stores.setdefault(st.buffer, []).append(st)
+    once = {b: found[0].value for b, found in stores.items() if len(found) == 1}
+    values = {b: x for b, x in once.items() if x.dtype == INT64 and affine(x) is not None}
+    if not values:
+        return kernel
+    for buffer in (*_stale(kernel.body, set()), *_called(kernel.body)):
+        values.pop(buffer, None)
+    body = map_statements(kernel.body, Rewriter(s, lambda x: _known(x, values)))
+    return replace(kernel, body=_without(body, values)) if values else kernel
+
+
+def _called(body: Sequence[Stmt]) -> Iterator[Buffer]:
+    """What is taken or written by other statements than stores."""
+    for st in walk(body):
+        if isinstance(st, Gemm | Factorise | Communicate):
+            yield from buffers((st,))
+
+
+def _without(body: Sequence[Stmt], dropped: Collection[Buffer]) -> tuple[Stmt, ...]:
+    """Statements without the stores of scalars."""
+
+    def one(st: Stmt) -> Stmt:
+        match st:
+            case Loop():
+                return replace(st, body=_without(st.body, dropped))
+            case If(condition, then, otherwise):
+                return If(condition, _without(then, dropped), _without(otherwise, dropped))
+            case While(before, condition, body):
+                return While(_without(before, dropped), condition, _without(body, dropped))
+            case _:
+                return st
+
+    kept = (st for st in body if not (isinstance(st, Store) and st.buffer in dropped))
+    return tuple([one(st) for st in kept])
 
 
 def _of_kernel(s: ScalarBuilder, kernel: Kernel) -> Kernel:
