@@ -11,6 +11,7 @@ from fast_share import fast_share
 
 import wengert as wg
 from benchmarks.loops.tables import floyd_warshall, floyd_warshall_sum
+from wengert.ir.evaluate import evaluate
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.kernels.loops import If, Kind, Loop
 from wengert.kernels.lower import lower
@@ -64,6 +65,62 @@ def test_the_gradient_of_shortest_paths() -> None:
         step[at] = 1e-6
         high, low = (floyd_warshall_sum(d + x, weights) for x in (step, -step))
         np.testing.assert_allclose(found[at], (high - low) / 2e-6, rtol=1e-6, atol=1e-6)
+
+
+def best_paths(scores: Any) -> Any:
+    """Viterbi's table, row by row: all that an inner loop reads of it is in the row before."""
+    table = np.full(scores.shape, -1e9)
+    table[0] = scores[0]
+    for t in range(1, scores.shape[0]):
+        for i in range(scores.shape[1]):
+            for j in range(scores.shape[1]):
+                score = table[t - 1, i] + scores[t, j] * scores[0, i]
+                if score > table[t, j]:
+                    table[t, j] = score
+    return np.sum(table[-1])
+
+
+def rows_of_one_array(x: Any) -> Any:
+    """Rows begin so far apart that a loop along part of one never comes to the next one."""
+    x = x.copy()
+    for i in range(1, x.shape[0]):
+        for j in range(3, x.shape[1] - 2):
+            x[i, j] = x[i - 1, j] * x[i, j]
+    return np.sum(x)
+
+
+@pytest.mark.parametrize("fun", [best_paths, rows_of_one_array])
+def test_turns_that_never_meet_are_free(fun: Callable[[Any], Any]) -> None:
+    x = np.random.default_rng(3).uniform(0.2, 1.0, (7, 2 * SIZE))
+    inner = inner_loops(fun, x)
+    assert any(loop.kind is Kind.FREE for loop in inner)
+    assert all(loop.kind in (Kind.FREE, Kind.SERIAL) for loop in inner)
+    np.testing.assert_allclose(wg.jit(fun)(x), fun(x), rtol=1e-12)
+    program = default_pipeline(wg.make_ir(wg.grad(fun))(x).program)
+    np.testing.assert_allclose(wg.jit(wg.grad(fun))(x), evaluate(program, [x])[0], rtol=1e-12)
+
+
+def test_places_that_loops_hand_on_are_told_apart() -> None:
+    """In reverse, the row before is an index that is computed in the loop around."""
+
+    def last(scores: Any, moves: Any) -> Any:
+        table = np.full(scores.shape, -1e9)
+        table[0] = scores[0]
+        for t in range(1, scores.shape[0]):
+            for i in range(scores.shape[1]):
+                for j in range(scores.shape[1]):
+                    score = table[t - 1, i] + moves[i, j] + scores[t, j]
+                    if score > table[t, j]:
+                        table[t, j] = score
+        return np.max(table[-1])
+
+    rng = np.random.default_rng(4)
+    args = rng.standard_normal((7, 2 * SIZE)), rng.standard_normal((2 * SIZE, 2 * SIZE))
+    assert all(loop.kind in (Kind.FREE, Kind.SERIAL) for loop in inner_loops(wg.grad(last), *args))
+    program = default_pipeline(wg.make_ir(wg.grad(last, argnums=(0, 1)))(*args).program)
+    found = wg.jit(wg.grad(last, argnums=(0, 1)))(*args)
+    for got, expected in zip(found, evaluate(program, args), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
 def drawn(seed: int) -> Callable[[Any], Any]:  # noqa: C901

@@ -106,7 +106,9 @@ def test_bits_are_the_truth_values(
     expected = interpret(found.loops, [x], found.constants)[0]
     np.testing.assert_array_equal(interpret(made, [x], found.constants)[0], expected)
     native = executable(found.loops, [x.shape], [x.shape], found.constants)(x)[0]
-    np.testing.assert_allclose(np.ravel(native), expected, rtol=1e-12 if dtype == "float64" else 1e-5)
+    np.testing.assert_allclose(
+        np.ravel(native), expected, rtol=1e-12 if dtype == "float64" else 1e-5
+    )
 
 
 def test_small_arrays_stay_as_they_are() -> None:
@@ -186,7 +188,7 @@ def looks_first(made: LoopProgram) -> int:
 
 @pytest.mark.parametrize(
     ("fun", "rows"),
-        [(shortest, True), (stretch(0, 0), True), (two_choices, False), (both_sides, False)],
+    [(shortest, True), (stretch(0, 0), True), (two_choices, False), (both_sides, False)],
 )
 @pytest.mark.parametrize("low", [0.0, 0.2])
 def test_rows_that_do_nothing_are_left_out(

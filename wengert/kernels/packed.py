@@ -31,7 +31,6 @@ from wengert.kernels.loops import (
     Kind,
     Loop,
     LoopProgram,
-    Space,
     Stmt,
     Store,
     While,

@@ -1,4 +1,6 @@
-"""Reads and writes of packed truth values (`kernels/packed.py`): element e is bit e % 8 of byte e // 8.
+"""Reads and writes of packed truth values (`kernels/packed.py`).
+
+Element e is bit e % 8 of byte e // 8.
 
 None of these accesses is marked as independent of other turns', as two turns may share a byte.
 """
@@ -48,7 +50,7 @@ def write_one(p: Printer, array: str, offset: str, value: str) -> None:
 
 
 def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool) -> str:
-    """A vector of so many elements from `offset` on, which may be known to be a byte's first one."""
+    """A vector of so many elements from `offset` on, which may be known to begin a byte."""
     if at_byte and lanes >= BYTE:
         bits = p.op(f"load i{lanes}, ptr {_address(p, array, offset)}, align 1")
     else:

@@ -34,7 +34,8 @@ _INT32 = np.dtype(np.int32)
 class Around:
     """What all vectors of a loop share.
 
-    `start` is where the loop begins. `same` has the vectors of values that are the same in all turns.
+    `start` is where the loop begins. `same` has the vectors of values that are the same in all
+    turns.
     """
 
     body: Body
