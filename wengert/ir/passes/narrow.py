@@ -73,11 +73,11 @@ def _loop(eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo, before: tupl
         if grown == found:
             break
         found = grown
-    outputs = _kept(body.outputs, found)
-    kept = (*body.inputs[:first], *_kept(body.inputs[first:], found))
-    inner = clean(body if all(found) else Program(kept, body.eqns, outputs))
-    read = _reached(inner, [True] * len(inner.outputs), memo)[extra:first]
-    used = [on or test for on, test in zip(read, tests[:consts], strict=True)]
+    inner, read = _cleaned(body, found, first, clean, memo)
+    while any(misses := [a and not b for a, b in zip(read[first:], found, strict=True)]):
+        found = [a or b for a, b in zip(found, misses, strict=True)]
+        inner, read = _cleaned(body, found, first, clean, memo)
+    used = [on or test for on, test in zip(read[extra:first], tests[:consts], strict=True)]
     if all(found) and all(used) and inner is body:
         return eqn
     params = {**eqn.params, "consts": sum(used), "body": _only(inner, [*[True] * extra, *used])}
@@ -90,6 +90,23 @@ def _loop(eqn: Eqn, live: Sequence[bool], clean: Clean, memo: Memo, before: tupl
         *_kept(operands[consts:], found),
     )
     return Eqn(eqn.op, inputs, _kept(eqn.outputs, found), params, eqn.location)
+
+
+def _cleaned(
+    body: Program, found: Sequence[bool], first: int, clean: Clean, memo: Memo
+) -> tuple[Program, list[bool]]:
+    """A loop's body with the carried values in `found`, and which inputs of `body` it reads then.
+
+    In a cleaned body an equation that is left for its checks alone may read others than it did for
+    its results, so what is there counts; else it is what cleaning would leave.
+    """
+    if clean is _as_it_is:
+        return body, _reached(body, found, memo)
+    outputs = _kept(body.outputs, found)
+    kept = (*body.inputs[:first], *_kept(body.inputs[first:], found))
+    inner = clean(body if all(found) else Program(kept, body.eqns, outputs))
+    reads = _reads(inner)
+    return inner, [v in reads for v in body.inputs]
 
 
 def _only(region: Program, flags: Sequence[bool]) -> Program:
