@@ -23,7 +23,12 @@ from wengert.ir.ops.structural_family import (
     unary_samples,
 )
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.ir.types import Dim, Shape, TensorType
+from wengert.ir.types import INT64, Dim, Shape, TensorType
+
+# Arrays of so many elements are added to as a whole, which fuses with what is around, and so are
+# those of which a slice takes more than one in so many.
+SMALL = 64
+SMALL_PART = 4
 
 Index = tuple[Expr, ...]
 Array = np.ndarray[Any, Any]
@@ -247,6 +252,14 @@ def _slice_transpose(ct: Value, x: TensorType, *, start: Shape, stop: Shape, ste
     return ct.pad(0, low=start, high=high, interior=interior)
 
 
+def _slice_onto(ct: Value, seed: Value, *, start: Shape, stop: Shape, step: Shape) -> Value:
+    """A small part of a large array is added to in its place, as by a loop that reads one row."""
+    fixed = not any(isinstance(a, Dim) for a in start)
+    if not fixed or seed.type.size <= SMALL or SMALL_PART * ct.type.size > seed.type.size:
+        return seed + _slice_transpose(ct, seed.type, start=start, stop=stop, step=step)
+    return seed.window_add(ct, *(ct.builder.literal(a, INT64) for a in start), steps=step)
+
+
 slice_ = linear_unary(
     "slice",
     family="structural",
@@ -254,6 +267,7 @@ slice_ = linear_unary(
     infer=_slice_infer,
     evaluate=_slice_evaluate,
     transpose=_slice_transpose,
+    onto=_slice_onto,
     batched_params=lambda size, *, start, stop, step: {
         "start": (0, *start),
         "stop": (size, *stop),

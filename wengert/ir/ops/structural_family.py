@@ -38,12 +38,14 @@ def linear_unary(
     element: Callable[..., Any] | None = None,
     form: Callable[..., Any] | None = None,
     spread: Callable[..., Any] | None = None,
+    onto: Callable[..., Value] | None = None,
     cost: int = 0,
     doc: str = "",
 ) -> Op:
     """An op that is linear in its single operand.
 
-    `transpose(cotangent, operand_type, **params)` gives the operand's cotangent.
+    `transpose(cotangent, operand_type, **params)` gives the operand's cotangent;
+    `onto(cotangent, seed, **params)` gives it on top of a seed, where that may be cheaper.
     """
 
     def jvp(primals: Any, tangents: Sequence[Value], outs: Any, **given: Any) -> list[Value]:
@@ -51,6 +53,13 @@ def linear_unary(
 
     def pull(cotangents: Sequence[Value], inputs: Sequence[Any], **given: Any) -> list[Value]:
         return [transpose(cotangents[0], inputs[0].type, **given)]
+
+    def pull_onto(
+        cotangents: Sequence[Value], inputs: Sequence[Any], *, seeds: Sequence[Any], **given: Any
+    ) -> list[Value]:
+        if onto is None or seeds[0] is None:
+            return pull(cotangents, inputs, **given)
+        return [onto(cotangents[0], seeds[0], **given)]
 
     return register(
         Op(
@@ -61,7 +70,8 @@ def linear_unary(
             evaluate=evaluate,
             jvp=jvp,
             linear=linear_in_all,
-            transpose=pull,
+            transpose=pull if onto is None else pull_onto,
+            accumulates=onto is not None,
             batch=batch_unary(name, batched_params),
             element=element,
             form=form,
