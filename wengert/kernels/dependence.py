@@ -2,7 +2,8 @@
 
 With flat offsets, the accesses of turn k to an array that the loop changes are c*k + r, where r
 depends on inner indices alone. Turns do not meet if all accesses have the same c, not 0, and all
-their r together span less than |c|. Everything else that a turn writes must belong to the turn.
+their r together span less than |c|. Everything else that a turn writes must belong to the turn, or
+be sums that turns add to and do not read (`summed.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
+from wengert.kernels.summed import only_added
 
 # A thread's own copies of the temporaries of a turn take at most this many bytes.
 PRIVATE_BYTES = 1 << 20
@@ -74,9 +76,13 @@ def _row(body: Program, place: Atom, start: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Independent:
-    """A loop whose turns are independent; each thread needs `private` buffers of its own."""
+    """A loop whose turns are independent; each thread needs `private` buffers of its own.
+
+    All turns add to `sums`: they are independent where each thread adds to its own.
+    """
 
     private: tuple[Buffer, ...]
+    sums: tuple[Buffer, ...] = ()
 
 
 def independent(
@@ -97,10 +103,10 @@ def independent(
     if sum(b.nbytes for b in private) > PRIVATE_BYTES:
         return None
     accesses = list(_accesses(body))
-    for buffer in shared:
-        if not found.apart([offset for b, offset in accesses if b is buffer]):
-            return None
-    return Independent(tuple(private))
+    meeting = [b for b in shared if not found.apart([o for x, o in accesses if x is b])]
+    if not all(only_added(body, b) for b in meeting):
+        return None
+    return Independent(tuple(private), tuple(meeting))
 
 
 def _accesses(body: Sequence[Stmt]) -> Iterator[tuple[Buffer, Expr]]:

@@ -13,6 +13,7 @@ host: its statements become launches, so all that passes between them is in memo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from wengert.ir.forms import Region
@@ -33,6 +34,7 @@ from wengert.kernels.scalar_maths import has_loops, one_at_a_time
 from wengert.kernels.schedule import CHUNK_WORK, INNER_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
 from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, walk, work
+from wengert.kernels.summed import in_parts, parts
 
 # Carried values of at most this many elements are kept on the stack.
 NEAR = 64
@@ -135,12 +137,13 @@ class _Region:
         moves = [(w, t) for w, t in zip(near, turn.outputs, strict=True) if w is not t]
         found = independent(index, turn.body, near) if not moves else None
         inside = turn.body
-        if found is None or has_loops(inside):
+        in_order = found is None or bool(found.sums)
+        if in_order or has_loops(inside):
             inside = self.in_turn(inside)
         if self.alternates(moves, near, consts):
             loop = self.alternating(inside, moves, (index, low, high))
         else:
-            kind = self.kind(Kind.ORDERED if found is None else Kind.SERIAL)
+            kind = self.kind(Kind.ORDERED if in_order else Kind.SERIAL)
             whole = Loop(index, low, high, (*inside, *self.moved(moves, near)), kind)
             loop = [whole] if found is None else self.threaded(whole, found)
             if loop == [whole]:
@@ -154,13 +157,18 @@ class _Region:
         """A loop of independent turns, in chunks for the threads if that is worth it."""
         if not (self.block.inputs.threads and loop.start.is_const and loop.stop.is_const):
             return [loop]
-        chunks = self.chunks(loop.stop.attr - loop.start.attr, loop.body)
+        turns = loop.stop.attr - loop.start.attr
+        chunks = self.chunks(turns, loop.body)
+        if found.sums:
+            chunks = min(chunks, parts(found.sums, turns * work(loop.body)))
         if chunks <= 1:
             return [loop]
         own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in found.private}
         body = in_turn(loop.body)
         body = renamed(self.s, body, own) if own else body
-        return self.chunked(loop.index, loop.start.attr, loop.stop.attr, chunks, body)
+        run = replace(loop, body=body)
+        chunked = self.chunked(run, loop.start.attr, loop.stop.attr, chunks)
+        return in_parts(self.s, chunked, found.sums) if found.sums else [chunked]
 
     def chunks(self, turns: int, body: Sequence[Stmt]) -> int:
         """Into how many chunks independent turns are cut; 1 if that is not worth the threads."""
@@ -171,17 +179,15 @@ class _Region:
             return 1
         return min(turns, MAX_CHUNKS, total // CHUNK_WORK)
 
-    def chunked(
-        self, index: Index, low: int, high: int, chunks: int, body: tuple[Stmt, ...]
-    ) -> list[Stmt]:
-        """A loop cut into chunks, which run in parallel."""
+    def chunked(self, loop: Loop, low: int, high: int, chunks: int) -> Loop:
+        """A loop from `low` to `high` cut into chunks, which run in parallel."""
         s = self.s
         size = -(-(high - low) // chunks)
         chunk = Index(-(-(high - low) // size))
         start = s.add(s.mul(s.index(chunk), size), low)
         stop = s.min(s.add(start, size), s.int(high))
-        inner = Loop(index, start, stop, body)
-        return [Loop(chunk, s.int(0), s.int(chunk.extent), (inner,), Kind.PARALLEL)]
+        inner = replace(loop, start=start, stop=stop)
+        return Loop(chunk, s.int(0), s.int(chunk.extent), (inner,), Kind.PARALLEL)
 
     def range(self, start: Expr, stop: Expr) -> tuple[Index, Expr, Expr, Expr]:
         """The native loop's index and bounds, and the program's index as an expression."""
@@ -294,10 +300,11 @@ class _Region:
     def spread(self, index: Index, body: tuple[Stmt, ...]) -> list[Stmt]:
         s = self.s
         chunks = self.chunks(index.extent, body)
+        kind = self.kind(Kind.SERIAL)
+        loop = Loop(index, s.int(0), s.int(index.extent), body, kind)
         if not self.block.inputs.threads or chunks <= 1:
-            kind = self.kind(Kind.SERIAL)
-            return [Loop(index, s.int(0), s.int(index.extent), body, kind)]
-        return self.chunked(index, 0, index.extent, chunks, body)
+            return [loop]
+        return [self.chunked(loop, 0, index.extent, chunks)]
 
     # the regions
 
