@@ -17,6 +17,7 @@ from wengert.kernels.emit import loops_around
 from wengert.kernels.loops import Buffer, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.statements import map_statements, own_expressions, walk
+from wengert.kernels.turn import terms_added
 
 # Parts are cleared and added up, which takes about so many instructions an element; that is to be
 # a quarter of the loop's work at most.
@@ -32,24 +33,13 @@ def only_added(body: Sequence[Stmt], buffer: Buffer) -> bool:
     for statement in walk(body):
         exprs: Sequence[Expr] = own_expressions(statement)
         if isinstance(statement, Store) and statement.buffer is buffer:
-            terms = _terms(statement)
+            terms = terms_added(statement)
             if terms is None:
                 return False
             exprs = (statement.offset, *terms)
         if any(buffer in e.loads for e in exprs):
             return False
     return True
-
-
-def _terms(store: Store) -> list[Expr] | None:
-    """What x[e] = x[e] + ... adds or takes away; None for other forms."""
-    terms: list[Expr] = []
-    value = store.value
-    while value.op in (ScalarOp.ADD, ScalarOp.SUB):
-        terms.append(value.args[1])
-        value = value.args[0]
-    is_old = value.op is ScalarOp.LOAD and value.attr is store.buffer
-    return terms if terms and is_old and value.args[0] is store.offset else None
 
 
 def parts(sums: Sequence[Buffer], work: int) -> int:

@@ -107,6 +107,17 @@ def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buff
             written.add(statement.buffer)
 
 
+def terms_added(store: Store) -> list[Expr] | None:
+    """What x[e] = x[e] + ... adds or takes away, the last one first; None for other forms."""
+    terms: list[Expr] = []
+    value = store.value
+    while value.op in (ScalarOp.ADD, ScalarOp.SUB):
+        terms.append(value.args[1])
+        value = value.args[0]
+    is_old = value.op is ScalarOp.LOAD and value.attr is store.buffer
+    return terms if terms and is_old and value.args[0] is store.offset else None
+
+
 def added(s: ScalarBuilder, store: Store) -> Expr | None:
     """The x of x[e] = x[e] + x; None for other forms."""
     terms: list[Expr] = []

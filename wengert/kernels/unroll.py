@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.kernels.few_sums import in_registers
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -48,6 +49,7 @@ def unroll(
 
     A loop that stands outermost is kept: there is nothing around it to win. With `stores`, loops
     that only store are written out too: small arrays on the stack become scalars in registers.
+    Without, sums into a few elements are kept in registers around their loops (`few_sums.py`).
     `dear` says whether divisions or maths functions are computed in the loop around.
     """
     result: list[Stmt] = []
@@ -55,10 +57,11 @@ def unroll(
         if not isinstance(statement, Loop):
             result.append(statement)
             continue
-        loop = statement
+        before, loop, after = in_registers(s, statement) if not stores else ([], statement, [])
         if _is_stage(loop):
             loop = replace(loop, body=_inner(s, loop, stores, dear))
-        result.extend(_turns(s, loop) if inside and _short(loop, stores, dear) else (loop,))
+        turns = _turns(s, loop) if inside and _short(loop, stores, dear) else (loop,)
+        result += (*before, *turns, *after)
     return tuple(result)
 
 
