@@ -17,10 +17,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Expr, Index, ScalarBuilder, affine
-from wengert.kernels.loops import Accumulate, Declare, Kind, Loop, Register, Stmt, Store
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
+from wengert.kernels.loops import Accumulate, Buffer, Declare, Kind, Loop, Register, Stmt, Store
 from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.statements import own_expressions, walk
+from wengert.kernels.statements import map_statements, own_expressions, walk
 from wengert.kernels.turn import added, terms_added
 
 # So many sums at most: all stay in vector registers, or nearly so.
@@ -30,62 +30,90 @@ MAX_TURNS = 8
 LEAST_TURNS = 16
 
 
-def in_registers(s: ScalarBuilder, loop: Loop) -> tuple[list[Stmt], Loop, list[Stmt]]:
-    """What stands before `loop`, the loop, and what stands after it."""
+def in_registers(s: ScalarBuilder, loop: Loop, runs: bool) -> tuple[list[Stmt], Loop, list[Stmt]]:
+    """What stands before `loop`, the loop, and what stands after it.
+
+    `runs` says that a loop whose bounds are not known has a turn at least.
+    """
     if loop.kind is not Kind.SERIAL or loop.index.extent < LEAST_TURNS:
         return [], loop, []
-    before: list[Stmt] = []
-    after: list[Stmt] = []
+    if not runs and not (loop.start.is_const and loop.stop.is_const):
+        return [], loop, []
+    turns = [_written_out(s, loop, st) for st in loop.body]
+    sums = _sums([st for written in turns for st in written], loop.index)
+    places = dict.fromkeys((st.buffer, st.offset) for st in sums)
+    if not sums or len(places) > MAX_SUMS:
+        return [], loop, []
+    registers = {place: Register(place[0].dtype) for place in places}
+    buffers = {st.buffer for st in sums}
     body: list[Stmt] = []
-    for statement in loop.body:
-        found = _sums(s, loop, statement) if isinstance(statement, Loop) else None
-        if found is None or len(before) + len(found) > MAX_SUMS:
-            body.append(statement)
-            continue
-        for store, value in found:
-            register = Register(store.buffer.dtype)
-            before.append(Declare(register, s.load(store.buffer, store.offset)))
-            body.append(Accumulate(register, "add", value))
-            after.append(Store(store.buffer, store.offset, s.register(register)))
+    for statement, written in zip(loop.body, turns, strict=True):
+        inside = walk((statement,))
+        is_sum = any(isinstance(st, Store) and st.buffer in buffers for st in inside)
+        for st in written if is_sum else (statement,):
+            if isinstance(st, Store) and st.buffer in buffers:
+                value = added(s, st)
+                assert value is not None
+                st = Accumulate(registers[st.buffer, st.offset], "add", value)
+            body.append(st)
+    before: list[Stmt] = [Declare(r, s.load(*place)) for place, r in registers.items()]
+    after: list[Stmt] = [Store(*place, s.register(r)) for place, r in registers.items()]
     return before, replace(loop, body=tuple(body)), after
 
 
-def _sums(s: ScalarBuilder, around: Loop, short: Loop) -> list[tuple[Store, Expr]] | None:
-    """For each turn of a short loop and each of its stores: where to, and what is added."""
-    if not (short.start.is_const and short.stop.is_const) or short.kind is not Kind.SERIAL:
-        return None
-    turns = range(short.start.attr, short.stop.attr)
-    if len(turns) > MAX_TURNS or not _adds_apart(around, short):
-        return None
-    found: list[tuple[Store, Expr]] = []
-    for turn in turns:
-        rewrite = Rewriter(s, _at(s, short.index, turn))
-        for store in short.body:
-            assert isinstance(store, Store)
-            value = added(s, store)
-            if value is None:
-                return None
-            place = rewrite(store.offset)
-            found.append((Store(store.buffer, place, s.load(store.buffer, place)), rewrite(value)))
-    return found
+def _written_out(s: ScalarBuilder, around: Loop, statement: Stmt) -> Sequence[Stmt]:
+    """The turns of a short loop of sums, or the statement itself."""
+    match statement:
+        case Loop(index, start, stop, body, Kind.SERIAL) if start.is_const and stop.is_const:
+            pass
+        case _:
+            return (statement,)
+    stores = [st for st in body if isinstance(st, Store)]
+    turns = range(start.attr, stop.attr)
+    plain = all(isinstance(st, Store | Accumulate) for st in body)
+    if not (stores and plain) or len(turns) > MAX_TURNS:
+        return (statement,)
+    if not all(_stands(st, around.index) for st in stores):
+        return (statement,)
+    rewrites = [Rewriter(s, _at(s, index, turn)) for turn in turns]
+    return [st for rewrite in rewrites for st in map_statements(body, rewrite)]
 
 
-def _adds_apart(around: Loop, short: Loop) -> bool:
-    """Whether a short loop's stores add to places that move with it alone, each to its own array,
-    and nothing else in the loop around uses these arrays."""
-    targets = {st.buffer for st in short.body if isinstance(st, Store)}
-    if len(targets) < len(short.body):
-        return False
-    for statement in walk(around.body):
+def _stands(store: Store, index: Index) -> bool:
+    """Whether a store adds to a place that does not move with `index`."""
+    place = affine(store.offset)
+    return place is not None and index not in place.terms and terms_added(store) is not None
+
+
+def _sums(body: Sequence[Stmt], index: Index) -> list[Store]:
+    """The stores among `body` that are all what a loop over `index` does to their arrays."""
+    found: dict[Buffer, list[Store]] = {}
+    for st in body:
+        if isinstance(st, Store) and _stands(st, index):
+            found.setdefault(st.buffer, []).append(st)
+    return [
+        st
+        for buffer, stores in found.items()
+        if _apart([affine(st.offset) for st in stores]) and _alone(body, buffer, stores)
+        for st in stores
+    ]
+
+
+def _apart(places: Sequence[Affine | None]) -> bool:
+    """Whether places are the same or differ by a number."""
+    return all(x is not None and x.terms == places[0].terms for x in places if places[0])
+
+
+def _alone(body: Sequence[Stmt], buffer: Buffer, stores: Sequence[Store]) -> bool:
+    """Whether nothing but these sums uses an array."""
+    for statement in walk(body):
         exprs: Sequence[Expr] = own_expressions(statement)
-        if isinstance(statement, Store) and statement.buffer in targets:
-            place, terms = affine(statement.offset), terms_added(statement)
-            if statement not in short.body or place is None or terms is None:
-                return False
-            if around.index in place.terms or not place.terms.get(short.index):
+        if isinstance(statement, Store) and statement.buffer is buffer:
+            terms = terms_added(statement)
+            if terms is None or statement not in stores:
                 return False
             exprs = (statement.offset, *terms)
-        if any(not targets.isdisjoint(e.loads) for e in exprs):
+        if any(buffer in e.loads for e in exprs):
             return False
     return True
 

@@ -42,6 +42,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.meeting import around_meetings
 from wengert.kernels.memory import arena
+from wengert.kernels.neighbours import neighbours_joined
 from wengert.kernels.nest import Node, nest
 from wengert.kernels.overlap import overlapped
 from wengert.kernels.recursion import deep_recursion
@@ -151,7 +152,7 @@ def _for_threads(
         for n, k in zip(nests, emitted, strict=True)
     ]
     steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
-    steps = written_at_once(s, index_scalars(s, steps))
+    steps = neighbours_joined(s, written_at_once(s, index_scalars(s, steps)))
     steps = standing_sums(s, around_meetings(s, steps))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))

@@ -50,7 +50,7 @@ def parts(sums: Sequence[Buffer], work: int) -> int:
 
 
 def in_parts(s: ScalarBuilder, chunked: Loop, sums: Sequence[Buffer]) -> list[Stmt]:
-    """A loop over chunks, each of which adds to a part of its own, and the addition of the parts."""
+    """A loop over chunks, each of which adds to a part of its own, then their addition."""
     chunk = chunked.index
     parts = {b: Buffer(b.dtype, b.size * chunk.extent, Space.TEMP) for b in sums}
 

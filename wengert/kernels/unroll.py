@@ -49,7 +49,7 @@ def unroll(
 
     A loop that stands outermost is kept: there is nothing around it to win. With `stores`, loops
     that only store are written out too: small arrays on the stack become scalars in registers.
-    Without, sums into a few elements are kept in registers around their loops (`few_sums.py`).
+    Sums into a few elements are kept in registers around their loops (`few_sums.py`).
     `dear` says whether divisions or maths functions are computed in the loop around.
     """
     result: list[Stmt] = []
@@ -57,7 +57,7 @@ def unroll(
         if not isinstance(statement, Loop):
             result.append(statement)
             continue
-        before, loop, after = in_registers(s, statement) if not stores else ([], statement, [])
+        before, loop, after = in_registers(s, statement, runs=not stores)
         if _is_stage(loop):
             loop = replace(loop, body=_inner(s, loop, stores, dear))
         turns = _turns(s, loop) if inside and _short(loop, stores, dear) else (loop,)

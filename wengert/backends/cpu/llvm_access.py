@@ -1,8 +1,8 @@
 """How vectors are read from arrays and written to them, by the step from one lane to the next.
 
-Neighbours are one access. Steps of 2 (complex numbers) and of -1 are wider or turned ones; what is
-elsewhere for each lane is gathered, as LLVM does it too. A lane that a mask leaves out touches no
-memory.
+Neighbours are one access. Steps of 2 (complex numbers), 3 (points in space) and -1 are wider or
+turned ones; what is elsewhere for each lane is gathered, as LLVM does it too. A lane that a mask
+leaves out touches no memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def step_of(body: Body, index: Index, offset: Expr) -> int | None:
 
 def is_read(step: int | None, dtype: DType) -> bool:
     """Whether a vector can be read with such a step."""
-    return step in (1, 2, -1) or (is_gathered(step) and dtype.itemsize >= 4)
+    return step in (1, 2, 3, -1) or (is_gathered(step) and dtype.itemsize >= 4)
 
 
 def is_written(step: int | None) -> bool:
@@ -88,9 +88,10 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)
         found = _turned(e, found, memory_type(dtype, lanes))
-    elif step == 2:
-        found = _read(e, dtype, 2 * lanes, body.element(buffer, offset), _every_second(e))
-        found = _shuffled(e, found, memory_type(dtype, 2 * lanes), range(0, 2 * lanes, 2))
+    elif step in (2, 3):
+        wide = step * lanes
+        found = _read(e, dtype, wide, body.element(buffer, offset), _spread_mask(e, step))
+        found = _shuffled(e, found, memory_type(dtype, wide), range(0, wide, step))
     else:
         found = _read(e, dtype, lanes, body.element(buffer, offset), e.mask)
     if dtype.kind != "b":
@@ -179,13 +180,14 @@ def _last(e: Vectors, buffer: Buffer, first: Expr) -> str:
     return e.op(f"getelementptr {kind}, ptr {element}, i64 {1 - e.lanes}")
 
 
-def _every_second(e: Vectors) -> str:
-    """The mask of every second one of twice as many lanes."""
+def _spread_mask(e: Vectors, step: int) -> str:
+    """The mask of every second or third one of so many times as many lanes."""
+    wide = range(step * e.lanes)
     if not e.mask:
-        return f"<{', '.join(['i1 true', 'i1 false'] * e.lanes)}>"
-    order = ", ".join(f"i32 {k // 2 if k % 2 == 0 else e.lanes}" for k in range(2 * e.lanes))
+        return f"<{', '.join('i1 false' if k % step else 'i1 true' for k in wide)}>"
+    order = ", ".join(f"i32 {e.lanes if k % step else k // step}" for k in wide)
     truth = value_type(BOOL, e.lanes)
-    places = value_type(_INT32, 2 * e.lanes)
+    places = value_type(_INT32, len(wide))
     return e.op(f"shufflevector {truth} {e.mask}, {truth} zeroinitializer, {places} <{order}>")
 
 
