@@ -34,7 +34,7 @@ from wengert.kernels.scalar_maths import has_loops, one_at_a_time
 from wengert.kernels.schedule import CHUNK_WORK, INNER_WORK, MAX_CHUNKS
 from wengert.kernels.stages import Domains, Stage, StageKind
 from wengert.kernels.statements import buffers, in_turn, map_statements, renamed, walk, work
-from wengert.kernels.summed import in_parts, parts
+from wengert.kernels.summed import in_parts, parts, touched
 
 # Carried values of at most this many elements are kept on the stack.
 NEAR = 64
@@ -159,8 +159,9 @@ class _Region:
             return [loop]
         turns = loop.stop.attr - loop.start.attr
         chunks = self.chunks(turns, loop.body)
-        if found.sums:
-            chunks = min(chunks, parts(found.sums, turns * work(loop.body)))
+        sums = touched(loop, found.sums)
+        if sums:
+            chunks = min(chunks, parts(sums, turns * work(loop.body)))
         if chunks <= 1:
             return [loop]
         own = {b: Buffer(b.dtype, b.size, Space.LOCAL) for b in found.private}
@@ -168,7 +169,7 @@ class _Region:
         body = renamed(self.s, body, own) if own else body
         run = replace(loop, body=body)
         chunked = self.chunked(run, loop.start.attr, loop.stop.attr, chunks)
-        return in_parts(self.s, chunked, found.sums) if found.sums else [chunked]
+        return in_parts(self.s, chunked, sums) if sums else [chunked]
 
     def chunks(self, turns: int, body: Sequence[Stmt]) -> int:
         """Into how many chunks independent turns are cut; 1 if that is not worth the threads."""

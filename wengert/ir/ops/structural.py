@@ -25,8 +25,8 @@ from wengert.ir.ops.structural_family import (
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.ir.types import INT64, Dim, Shape, TensorType
 
-# Arrays of so many elements are added to as a whole, which fuses with what is around, and so are
-# those of which a slice takes more than one in so many.
+# Cotangents of so many elements are added to as a whole, which fuses with what is around, and so
+# are those of which a slice takes more than one element in so many.
 SMALL = 64
 SMALL_PART = 4
 
@@ -253,9 +253,10 @@ def _slice_transpose(ct: Value, x: TensorType, *, start: Shape, stop: Shape, ste
 
 
 def _slice_onto(ct: Value, seed: Value, *, start: Shape, stop: Shape, step: Shape) -> Value:
-    """A small part of a large array is added to in its place, as by a loop that reads one row."""
-    fixed = not any(isinstance(a, Dim) for a in start)
-    if not fixed or seed.type.size <= SMALL or SMALL_PART * ct.type.size > seed.type.size:
+    """A few rows of a large array are added to in their place, as by a loop that reads one row."""
+    rows = ct.shape[1:] == seed.shape[1:] and not any(isinstance(a, Dim) for a in start)
+    few = seed.type.size > SMALL and SMALL_PART * ct.type.size <= seed.type.size
+    if not (rows and few):
         return seed + _slice_transpose(ct, seed.type, start=start, stop=stop, step=step)
     return seed.window_add(ct, *(ct.builder.literal(a, INT64) for a in start), steps=step)
 
