@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.config import config
 from wengert.ir.passes.expand import spread, without_libraries
+from wengert.ir.passes.growing import sums_in_place
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.passes.spectra import values_alone
 from wengert.ir.program import Program
@@ -103,7 +104,7 @@ def lower(program: Program, grid: bool = False, donated: AbstractSet[int] = froz
     if grid:
         program = with_half_products(_with_own_equations(program))
     else:
-        program = values_alone(program)
+        program = sums_in_place(values_alone(program))
     with deep_recursion():
         context = Context(ScalarBuilder(), _region, grid)
         inputs = tuple([Buffer(t.dtype, t.size, Space.INPUT) for t in program.in_types])

@@ -23,6 +23,8 @@ def as_pointwise(eqn: Eqn, form: Form | None) -> bool:
     x, v = eqn.inputs[0].type, eqn.inputs[1].type
     if not (x.is_static and v.is_static) or any(step != 1 for step in form.steps):
         return False
+    if form.combine == "add" and v.shape == x.shape:  # a sum, which stays where it is
+        return False
     return x.size >= SMALLEST and 2 * v.size >= x.size
 
 
