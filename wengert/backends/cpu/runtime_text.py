@@ -1,14 +1,17 @@
 """What all compiled programs call, in LLVM text, compiled once: threads, failures, BLAS's threads.
 
 Cells of `wengert_runtime` (see `threads.py`): 0 the pool's parallel loop, 1 its thread count, 2 an
-idle arena, 4 how many programs run that call a BLAS, 5 the BLAS's own thread count.
+idle arena, 4 how many programs run that call a BLAS, 5 the BLAS's own thread count, from 8 on those
+of the team (`team_text.py`).
 """
 
 from __future__ import annotations
 
+from wengert.backends.cpu import team_text
+
 PLAN = "wengert_plan"  # what every program exports
 RUNTIME = "wengert_runtime"
-CELLS = 8
+CELLS = 48
 TEAM = 128  # the most threads that a loop is spread over
 
 MAIN, FAIL, PARALLEL, POLL = "wg.main", "wg.fail", "wg.parallel", "wg.poll"
@@ -30,6 +33,7 @@ DECLARATIONS = {
     FAIL: ("void", "ptr, i64, i64"),
     PARALLEL: ("void", "ptr, ptr, i64, i64"),
     POLL: ("i64", "ptr"),
+    **({team_text.TEAM_THREAD: ("ptr", "ptr")} if team_text.SUPPORTED else {}),
     BLAS_BEGIN: ("void", ""),
     BLAS_END: ("void", ""),
     **{caller(n): ("i64", "i64, ptr") for n in range(MOST_POINTERS + 1)},
@@ -56,14 +60,10 @@ done:
 # What one thread of the team does: run the chunks of its own share, then those that are left of
 # the others'. Each share has a counter, on a cache line of its own, from which the next chunk is
 # taken; so a thread that the system has put aside holds up one chunk at most. A job is {counters,
-# team, count, start, function, table}. The pool calls a worker with args[0] advanced by steps[0]
-# times the worker's number; as it leaves null alone, counting starts at address 1.
-_WORKER = """
-@wg.one = internal constant i64 1
-define internal void @wg.worker(ptr %args, ptr %dims, ptr %steps, ptr %job) nounwind {
+# team, count, start, function, table}.
+_SHARE = """
+define internal void @wg.share(i64 %me, ptr %job) nounwind {
 start:
-  %address = load i64, ptr %args
-  %me = sub nsw i64 %address, 1
   %counters = load ptr, ptr %job
   %pteam = getelementptr inbounds i64, ptr %job, i64 1
   %team = load i64, ptr %pteam
@@ -105,7 +105,20 @@ done:
 }
 """
 
-# Call %function(chunk, %table) for %count chunk numbers from %begin, on the pool's threads.
+# The pool calls a worker with args[0] advanced by steps[0] times the worker's number; as it leaves
+# null alone, counting starts at address 1.
+_WORKER = """
+@wg.one = internal constant i64 1
+define internal void @wg.worker(ptr %args, ptr %dims, ptr %steps, ptr %job) nounwind {
+  %address = load i64, ptr %args
+  %me = sub nsw i64 %address, 1
+  call void @wg.share(i64 %me, ptr %job)
+  ret void
+}
+"""
+
+# Call %function(chunk, %table) for %count chunk numbers from %begin, on the team's threads or, if
+# they have other work, on the pool's.
 _PARALLEL = f"""
 declare i64 @llvm.umin.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
@@ -115,8 +128,8 @@ start:
   %most = call i64 @llvm.umin.i64(i64 %count, i64 {TEAM})
   %team = call i64 @llvm.umin.i64(i64 %threads, i64 %most)
   %many = icmp ugt i64 %team, 1
-  br i1 %many, label %pool, label %alone
-pool:
+  br i1 %many, label %share, label %alone
+share:
   %counters = alloca [{8 * TEAM} x i64], align 64
   %size = mul nuw nsw i64 %team, 64
   call void @llvm.memset.p0.i64(ptr align 64 %counters, i8 0, i64 %size, i1 false)
@@ -132,6 +145,8 @@ pool:
   store ptr %function, ptr %job4
   %job5 = getelementptr inbounds i64, ptr %job, i64 5
   store ptr %table, ptr %job5
+{team_text.join(_CELL)}
+pool:
   %dims = alloca i64
   store i64 %team, ptr %dims
   %args = alloca i64
@@ -140,7 +155,7 @@ pool:
   %size32 = trunc i64 %team to i32
   call void %run(ptr @wg.worker, ptr %args, ptr %dims, ptr @wg.one,
     ptr %job, i64 0, i64 1, i32 %size32)
-  ret void
+  br label %done
 alone:
   %some = icmp ugt i64 %count, 0
   br i1 %some, label %loop, label %done
@@ -337,4 +352,7 @@ done:
 """
 
 _CALLS = "".join(map(kernel_call, range(MOST_POINTERS + 1)))
-RUNTIME_TEXT = "".join((_CALLS, _MAIN, _FAIL, _WORKER, _PARALLEL, _BLAS, _POLL))
+_TEAM = team_text.text(_CELL)
+RUNTIME_TEXT = "".join(
+    (_CALLS, _MAIN, _FAIL, _SHARE, _WORKER, _PARALLEL, _TEAM, _BLAS, _POLL),
+)

@@ -26,6 +26,7 @@ from wengert.backends.cpu import (
 )
 from wengert.backends.cpu.load import load
 from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
+from wengert.backends.cpu.team_text import SUPPORTED, TEAM_THREAD
 from wengert.config import config
 
 
@@ -71,10 +72,12 @@ _PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 @functools.cache
 def _runtime() -> tuple[dict[str, int], Any]:
-    """The runtime's functions, and what keeps them in memory."""
-    return load(
-        object_codes("runtime", lambda: [RUNTIME_TEXT]), list(DECLARATIONS), libraries.resolve
-    )
+    """The runtime's functions, and what keeps them in memory; the team runs from now on."""
+    files = object_codes("runtime", lambda: [RUNTIME_TEXT])
+    addresses, code = load(files, list(DECLARATIONS), libraries.resolve)
+    if SUPPORTED:
+        threads.launch(addresses[TEAM_THREAD], code)
+    return addresses, code
 
 
 @functools.cache

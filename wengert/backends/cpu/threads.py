@@ -4,6 +4,8 @@ Numba's threading layers are extension modules of their own; loading one from it
 milliseconds where `import numba` takes hundreds. Compiled programs read the pool's address and
 the number of threads from cells of memory, `RUNTIME`, so that a forked child, in which
 neither layer may be used, can be told to run on one thread.
+
+Before the pool come the threads of a team of our own (`team_text.py`), where there is one.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
+from wengert.backends.cpu.team_text import BUSY, DOOR, SHUT
 from wengert.config import config
 
-# the pool's parallel loop, its thread count, the idle arena and its size, and BLAS's threads
-RUNTIME = (ctypes.c_int64 * 8)(0, 1)
+# the pool's parallel loop, its thread count, the idle arena and its size, BLAS's threads, the team
+RUNTIME = (ctypes.c_int64 * 48)(0, 1)
+RUNTIME[BUSY], RUNTIME[DOOR] = 1, SHUT  # until there is one
 # memory that no matrix product uses now, to be had by the next (`gemm_text.py`)
 SCRATCH = (ctypes.c_void_p * 8)()
 # The layers that take calls from several threads at once. TBB comes first: the thread that calls
@@ -80,6 +86,29 @@ def start() -> int:
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=_alone)
     return int(RUNTIME[1])
+
+
+def launch(function: int, code: Any) -> None:
+    """Start the team: threads beside the caller's that run `function`, of which `code` is the code.
+
+    They run until the process ends, so neither the code nor `RUNTIME` may be freed before.
+    """
+    if thread_count() < 2 or start() < 2:
+        return
+    for kept in (code, RUNTIME):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    libc = ctypes.CDLL(None)
+    identity = ctypes.c_size_t()
+    before = signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    try:
+        for number in range(1, int(RUNTIME[1])):
+            body, argument = ctypes.c_void_p(function), ctypes.c_void_p(number)
+            if libc.pthread_create(ctypes.byref(identity), None, body, argument):
+                return  # the system gives no more threads: loops are the pool's
+            libc.pthread_detach(identity)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    RUNTIME[BUSY] = 0
 
 
 def layer_name() -> str | None:
