@@ -43,13 +43,13 @@ from wengert.kernels.unroll import unroll, written_out
 
 # A chunk has at least this much work (vector instructions per lane), a few microseconds.
 CHUNK_WORK = 40_000
-# Calling the threads together takes as long as some 15 microseconds of work of one: that many
-# vector instructions.
-LEAST_WORK = 32_000
+# Calling the threads together takes a microsecond or two, which is far less than the work of this
+# many vector instructions; where they are asleep it takes as long as that work.
+LEAST_WORK = 12_000
 MAX_CHUNKS = 64
-# Inside a loop of the program, threads are called together at each turn, which takes as long as
-# some 100,000 vector instructions where the machine has other things to do.
-INNER_WORK = 128 * CHUNK_WORK
+# Inside a loop of the program, threads are called together at each turn, and one that the system
+# keeps waiting with a chunk holds up all of them where the machine has other things to do.
+INNER_WORK = 32 * CHUNK_WORK
 # Partial results of all chunks together take at most this many bytes.
 PARTIAL_BYTES = 8 << 20
 # A loop is cut into at most this many parts, and code grows to at most this many nodes by it.
