@@ -9,7 +9,7 @@ from wengert.kernels.maths.formats import (
     Format,
     at_most,
     horner,
-    scale,
+    scale_down,
 )
 from wengert.kernels.maths.pieces import Pieces, piecewise
 
@@ -78,6 +78,6 @@ def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     centre = f.pick(*_CENTRE)
     q = s.div(s.sub(a, centre), s.add(a, centre))
     g = s.div(horner(s, q, f.pick(_G_SINGLE, _G_DOUBLE)), s.fma(a, 2.0, 1.0))
-    y = scale(s, s.fma(p, g, g), n)
+    y = scale_down(s, s.fma(p, g, g), n)
     y = s.select(s.lt(x, 0.0), s.sub(2.0, y), y)
     return s.select(s.lt(a, 0.5), s.sub(1.0, _erf_small(s, f, x)), y)

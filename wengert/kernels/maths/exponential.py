@@ -24,7 +24,7 @@ from wengert.kernels.maths.formats import (
     horner,
     lookup,
     power_of_two,
-    scale,
+    scale_down,
 )
 
 STEPS = 16  # of the table, to a power of two
@@ -75,13 +75,13 @@ def _power(s: ScalarBuilder, r: Expr, n: Expr, bits: Expr, terms: tuple[float, .
     """2**n F 2**k (1 + P(r)), with k/16 the fraction of n, which the low `bits` tell."""
     f = format_of(r)
     table = lookup(s, f, f.pick(tables.EXP_SINGLE, tables.EXP_DOUBLE), bits)
-    return scale(s, s.fma(table, horner(s, r, terms), table), n)
+    return scale_down(s, s.fma(table, horner(s, r, terms), table), n)
 
 
 def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """With n in sixteenths."""
-    # beyond the clamp every result is 0 or inf, and so it is at the clamp
-    x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-104.0, -746.0))
+    # beyond the clamp every result is 0 or inf, and so it is at the clamp, where it is seen to be 0
+    x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-106.0, -748.0))
     high, low = f.pick(LN2_SINGLE, LN2_DOUBLE)
     t = s.fma(x, LOG2_E, f.magic / STEPS)
     n = s.sub(t, f.magic / STEPS)
@@ -91,7 +91,7 @@ def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """The same with r = x - n, which is exact."""
-    x = at_least(s, at_most(s, x, f.pick(129.0, 1025.0)), f.pick(-151.0, -1076.0))
+    x = at_least(s, at_most(s, x, f.pick(129.0, 1025.0)), f.pick(-153.0, -1078.0))
     t = s.add(x, f.magic / STEPS)
     n = s.sub(t, f.magic / STEPS)
     terms = f.pick(tables.EXP2_TERMS_SINGLE, tables.EXP2_TERMS_DOUBLE)

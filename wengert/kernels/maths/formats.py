@@ -116,6 +116,17 @@ def scale(s: ScalarBuilder, x: Expr, y: Expr) -> Expr:
     return s.node(ScalarOp.SCALE, (x, y), x.dtype)
 
 
+def scale_down(s: ScalarBuilder, x: Expr, y: Expr) -> Expr:
+    """The same for x < 2, quick where the result is so small that it is rounded to 0.
+
+    There x is 0 beforehand: x86 takes some 200 cycles for results that it finds to be too small,
+    and such are common, as exponentials of what a mask puts far below all others.
+    """
+    f = format_of(x)
+    gone = s.lt(y, -float(f.bias + f.mantissa + 1))
+    return scale(s, s.select(gone, s.like(0.0, x), x), y)
+
+
 def lookup(s: ScalarBuilder, f: Format, table: tuple[float, ...], index: Expr) -> Expr:
     """The element of a table at an unsigned integer, modulo the length of the table.
 

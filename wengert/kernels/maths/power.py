@@ -27,7 +27,7 @@ from wengert.kernels.maths.formats import (
     format_of,
     horner,
     power_of_two,
-    scale,
+    scale_down,
     sign_of,
     split,
 )
@@ -106,7 +106,7 @@ def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr) -> Expr:
     # float32 leaves so much in the rest that it counts when n is chosen
     n = s.sub(s.add(s.add(exponent, rest), f.magic), f.magic)
     r = s.add(s.sub(exponent, n), rest)
-    return scale(s, exp2_reduced(s, r, exact=f.pick(True, False)), n)
+    return scale_down(s, exp2_reduced(s, r, exact=f.pick(True, False)), n)
 
 
 def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
