@@ -11,7 +11,12 @@ import wengert as wg
 from wengert.backends.cpu import libraries, machine, small_factors
 from wengert.backends.cpu.llvm_library import emit_object
 from wengert.backends.cpu.load import load
+from wengert.ir.passes.pipeline import real_pipeline
+from wengert.kernels.interpret import interpret
 from wengert.kernels.library import SMALL
+from wengert.kernels.loops import If
+from wengert.kernels.lower import lower
+from wengert.kernels.statements import walk
 
 native_cholesky = wg.jit(np.linalg.cholesky)
 native_solve = wg.jit(np.linalg.solve)
@@ -103,7 +108,7 @@ def test_the_same_loops_in_python(n):
     for lower, transpose, unit in ((1, 0, 0), (0, 0, 1), (1, 1, 1), (0, 1, 0)):
         x = np.zeros(3 * n)
         order = small_factors.substitution(n, bool(lower), bool(transpose))
-        given = (a.ravel(), b.ravel(), x, [0.0] * n, *order, unit, n, 3, 1)
+        given = (a.ravel(), b.ravel(), x, [0.0] * n, *order, unit, n, 3, 3, 1)
         small_factors.trsm(*given)
         flags = {"lower": bool(lower), "trans": transpose, "unit_diagonal": bool(unit)}
         expected = scipy.linalg.solve_triangular(a, b, **flags)
@@ -137,3 +142,35 @@ def test_machines_without_wide_vectors(dtype):
     assert (out[:, -1] == 0).all()
     root = np.tril(out[:, :-1].reshape(5, n, n))
     assert np.abs(root - native_cholesky(a)).max() < 100 * np.finfo(dtype).eps
+
+
+def triangular_systems(a, b):
+    x = scipy.linalg.solve_triangular(a, b, lower=True)
+    return x, scipy.linalg.solve_triangular(a / 2, b, trans=1, unit_diagonal=True)
+
+
+def check_systems(solve, n, columns, dtype):
+    rng = np.random.default_rng(n)
+    a = (0.1 * rng.standard_normal((n, n)) + 2 * np.eye(n)).astype(dtype)
+    b = rng.standard_normal((n, columns)).astype(dtype)
+    for found, expected in zip(solve(a, b), triangular_systems(a, b), strict=True):
+        limit = n * np.finfo(dtype).eps * np.abs(expected).max()
+        assert np.abs(np.reshape(found, expected.shape) - expected).max() < limit
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "dtype"),
+    [(40, 1, np.float64), (150, 203, np.float64), (200, 256, np.float32), (513, 9, np.float64)],
+)
+def test_triangular_systems_in_strips_of_right_hand_sides(n, columns, dtype):
+    """Shares of whole vectors, with and without a shorter one; LAPACK where there are more rows."""
+    check_systems(wg.jit(triangular_systems), n, columns, dtype)
+
+
+def test_strips_mean_the_same_to_the_interpreter():
+    def solve(a, b):
+        lowered = lower(real_pipeline(wg.make_ir(triangular_systems)(a, b).program))
+        assert any(isinstance(st, If) for step in lowered.loops.steps for st in walk(step.body))
+        return interpret(lowered.loops, [a, b], lowered.constants)
+
+    check_systems(solve, 150, 203, np.float64)

@@ -257,7 +257,7 @@ class Machine:
         if call.library == "lapack":  # may take several matrices, one below the other
             given = [np.reshape(x, (call.rows, -1, x.shape[-1])) for x in given]
         found = REGISTRY[call.library].evaluate(*given, routine=call.routine)
-        shape = (call.rows, call.count // call.rows)
+        shape = call.out_shape
         self.matrix(call.out, *shape, memo)[...] = np.reshape(found, shape)
 
     def communicate(self, statement: Communicate) -> None:

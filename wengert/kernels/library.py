@@ -273,6 +273,11 @@ FEW = 4
 SMALL = 32
 """The most rows and columns of matrices that a back end works on itself."""
 VECTOR_BYTES = 64
+SUBSTITUTED = 512
+"""The most rows of triangular systems that the CPU back end solves itself: such a matrix stays in
+the second-level cache, from where it is read once for each vector of right-hand sides."""
+LEAST_STRIP = 4
+"""Vectors of right-hand sides that a thread's share has at least."""
 
 
 def factorise(
@@ -291,6 +296,8 @@ def factorise(
     name = routine.removeprefix("z").partition("_")[0]
     work = CALL_WORK + ROUTINE_WORK.get(name, 4) * max(shapes[0]) ** 3
     calls = _Factorisations(s, routine, out, sources, shapes, out.size // count)
+    if count == 1 and name == "trsm" and is_substituted(routine, shapes[0][0]) and not whole:
+        return _in_column_strips(s, calls, types[0].dtype.itemsize)
     together = routine in SIDE_BY_SIDE and max(shapes[0]) <= SMALL and count >= FEW and not whole
     run = VECTOR_BYTES // types[0].dtype.itemsize if together else 1
     runs, rest = -(-count // run), count % run
@@ -302,6 +309,28 @@ def factorise(
         return If(s.eq(at, runs - 1), (last,), (full,))
 
     return _one_by_one(s, runs, 1 if whole else shares(count * work, runs), call)
+
+
+def is_substituted(routine: str, rows: int) -> bool:
+    """Whether triangular systems are solved by loops of wengert's own, rather than LAPACK."""
+    return routine.startswith("trsm") and 1 <= rows <= SUBSTITUTED
+
+
+def _in_column_strips(s: ScalarBuilder, calls: _Factorisations, itemsize: int) -> tuple[Stmt, ...]:
+    """A triangular system, with the right-hand sides shared out in whole vectors."""
+    (n, _), (_, m) = calls.shapes
+    lanes = VECTOR_BYTES // itemsize
+    parts = shares(n * n * m // 2, m // (LEAST_STRIP * lanes))
+    width = -(-m // (parts * lanes)) * lanes
+    whole, rest = divmod(m, width)
+    if not whole:
+        return (calls.strip(s.int(0), m),)
+    strip = Index(whole + (rest > 0))
+    body: Stmt = calls.strip(s.mul(s.index(strip), width), width)
+    if rest:
+        body = If(s.eq(s.index(strip), whole), (calls.strip(s.int(m - rest), rest),), (body,))
+    kind = Kind.PARALLEL if parts > 1 else Kind.SERIAL
+    return (Loop(strip, s.int(0), s.int(strip.extent), (body,), kind),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,3 +353,11 @@ class _Factorisations:
         out = Matrix(self.out, s.mul(first, self.size), self.size, 1)
         shapes = tuple((many * rows, columns) for rows, columns in self.shapes)
         return Factorise(self.routine, out, many * self.size, given, shapes, rows=many)
+
+    def strip(self, first: Expr, width: int) -> Factorise:
+        """So many columns of the second source alone, from `first` on, and of the result."""
+        (n, _), (_, m) = self.shapes
+        matrix = Matrix(self.sources[0], self.s.int(0), n, 1)
+        right, out = (Matrix(b, first, max(1, m), 1) for b in (self.sources[1], self.out))
+        shapes = ((n, n), (n, width))
+        return Factorise(self.routine, out, n * width, (matrix, right), shapes, lines=n)

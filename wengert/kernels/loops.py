@@ -229,7 +229,8 @@ class Factorise:
 
     Sources are row-major matrices of the given shapes; `out` is a matrix of `count` numbers in
     `rows` rows. `library` is the op whose meaning the routine has. LAPACK's takes as many matrices
-    as there are rows, one below the other in each source, and gives a row for each.
+    as there are rows, one below the other in each source, and gives a row for each, or as many
+    lines as `lines` says.
     """
 
     routine: str
@@ -239,6 +240,12 @@ class Factorise:
     shapes: tuple[tuple[int, int], ...]
     library: str = "lapack"
     rows: int = 1
+    lines: int = 1
+
+    @property
+    def out_shape(self) -> tuple[int, int]:
+        """Rows and columns of `out`."""
+        return self.rows * self.lines, self.count // (self.rows * self.lines)
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:

@@ -235,7 +235,7 @@ def _accesses(loop: Loop) -> Iterator[tuple[Buffer, Expr, int]]:
                 for x, shape in ((out, (rows, n)), (lhs, (rows, k)), (rhs, (k, n))):
                     yield x.buffer, x.offset, _reach(x, *shape)
             case Factorise():
-                shapes = ((statement.rows, statement.count // statement.rows), *statement.shapes)
+                shapes = (statement.out_shape, *statement.shapes)
                 for x, shape in zip(statement.matrices, shapes, strict=True):
                     yield x.buffer, x.offset, _reach(x, *shape)
             case _:

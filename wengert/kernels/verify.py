@@ -140,7 +140,7 @@ class _Kernel:
             self.fail("factorises a buffer that was never written")
         for source, (rows, columns) in zip(call.sources, call.shapes, strict=True):
             self.matrix(source, rows, columns)
-        self.matrix(call.out, call.rows, call.count // call.rows)
+        self.matrix(call.out, *call.out_shape)
         self.written.add(call.out.buffer)
 
     def communicate(self, statement: Communicate) -> None:

@@ -18,7 +18,7 @@ from wengert.backends.cpu.libraries import integer_bits
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
 from wengert.backends.cpu.llvm_types import constant
-from wengert.kernels.library import SMALL
+from wengert.kernels.library import SMALL, is_substituted
 from wengert.kernels.loops import Factorise
 
 BLOCK = 64
@@ -160,11 +160,12 @@ class _Printer:
         """X of A X = B, or A' X = B: as X' A' = B' and X' A = B' on what LAPACK sees, A', B'."""
         (n, _), (_, m) = self.shape(0), self.shape(1)
         uplo, trans, diag = flags
-        if self.is_small and m:
+        if is_substituted(self.call.routine, n) and m:
             lanes = small_factors.lanes(self.call.out.buffer.dtype)
             order = small_factors.substitution(n, uplo == "L", trans == "T")
             places = [self.source(0), self.source(1), self.out(0), self.stack(n * lanes)]
-            self.small("trsm", [*places, *order, int(diag == "U"), n, m, lanes])
+            wide = self.call.sources[1].row
+            self.small("trsm", [*places, *order, int(diag == "U"), n, m, wide, lanes])
             return
         self.copy(self.out(0), self.source(1), n * m)
         one = self.one()
