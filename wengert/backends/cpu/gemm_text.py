@@ -46,9 +46,11 @@ DEPTH = {F32: 384, F64: 256}
 BLOCK_ROWS = 8 * ROWS  # MC: of a block of the left one, which stays in the second-level cache
 BLOCK_COLUMNS = 512  # NC: of a block of the right one
 FEW_ROWS = 4 * ROWS  # up to so many, packing the right operand costs more than it saves
+SEVERAL_ROWS = 128  # the same where its rows are short and whole lines of the cache
+SHORT_ROWS = 1024  # bytes
 ROOM = 1 << 15  # bytes on the stack, for products that need no more
 NEAR = 1 << 15  # bytes of a right operand that stays in the first-level cache as it stands
-FEW_PANELS = 4  # up to so many panels of columns, packing the left operand costs more
+FEW_PANELS = 8  # up to so many panels of columns, packing the left operand costs more
 IDLE = "scratch.idle"  # cells with the addresses of scratch memory that nobody uses
 
 
@@ -323,7 +325,14 @@ def _product(kind: Kind) -> str:
 
 def _unpacked(f: Function, kind: Kind) -> str:
     """Whether a row-major right operand is better read where it stands."""
-    few = f.op(f"icmp sle i64 %m, {FEW_ROWS}")
+    short = f.op(f"icmp sle i64 %b.row, {SHORT_ROWS // kind.itemsize}")
+    bits = f.op(
+        f"or i64 {f.op('ptrtoint ptr %b to i64')}, {f.op(f'mul i64 %b.row, {kind.itemsize}')}"
+    )
+    lines = f.op(f"icmp eq i64 {f.op(f'and i64 {bits}, 63')}, 0")
+    several = f.op(f"and i1 {short}, {lines}")
+    most = f.op(f"select i1 {several}, i64 {SEVERAL_ROWS}, i64 {FEW_ROWS}")
+    few = f.op(f"icmp sle i64 %m, {most}")
     spanned = f.op(f"mul i64 %b.row, {f.least('%k', DEPTH[kind])}")
     near = f.op(f"icmp sle i64 {spanned}, {NEAR // kind.itemsize}")
     return f.op(f"or i1 {few}, {near}")
