@@ -29,6 +29,7 @@ from wengert.kernels.grid.place import place
 from wengert.kernels.grid.turns import count_uses
 from wengert.kernels.idle import idle_rows
 from wengert.kernels.layout import along_inner_loops
+from wengert.kernels.lines import in_whole_lines
 from wengert.kernels.loops import (
     Assign,
     Buffer,
@@ -157,7 +158,7 @@ def _for_threads(
     steps = standing_sums(s, around_meetings(s, steps))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))
-    return overlapped(in_strips(s, steps, outputs))
+    return in_whole_lines(s, overlapped(in_strips(s, steps, outputs)))
 
 
 def _with_own_equations(program: Program) -> Program:
