@@ -174,6 +174,26 @@ def test_compiled_is_eager(name: str, dtype: Any) -> None:
         assert np.all(np.isfinite(x))
 
 
+DECAYING = ["momentum", "nesterov", "adam", "nadam", "lion", "rmsprop centred", "ema"]
+
+
+@pytest.mark.parametrize("name", DECAYING)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_means_that_fade_become_zero(name: str, dtype: Any) -> None:
+    """Never subnormal numbers, on which processors are slow and rounding lets decays stop."""
+    optimizer = ALL[name]
+    tiny = np.finfo(dtype).tiny
+    first = np.array([1.5, 4.0, 2.0**20, 0.25]) * [tiny, -tiny, tiny, np.sqrt(tiny)]
+    params = np.ones(4, dtype)
+    state = optimizer.init(params)
+    for gradient in (first.astype(dtype), *np.zeros((200, 4), dtype)):
+        updates, state = optimizer.update(gradient, state, params)
+        assert np.all(np.isfinite(updates))
+        for mean in (np.abs(x) for x in wg.tree_leaves(state) if np.shape(x)):
+            assert np.all((mean == 0) | (mean >= tiny))
+    assert any(np.any(x == 0) for x in wg.tree_leaves(state) if np.shape(x))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_descends(name: str) -> None:
     """In one compiled step with the gradient, towards the minimum of a quadratic."""

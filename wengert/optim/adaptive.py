@@ -11,6 +11,7 @@ from wengert.optim.optimizer import (
     arrays,
     cast,
     count_zero,
+    flushed,
     map_parts,
     zeros,
 )
@@ -50,8 +51,8 @@ def scale_by_adam(
 
         def rule(g: Any, m: Any, v: Any) -> tuple[Any, ...]:
             h = cast(g, m.dtype)
-            m = b1 * m + (1.0 - b1) * h
-            v = b2 * v + (1.0 - b2) * np.square(h)
+            m = flushed(b1 * m + (1.0 - b1) * h)
+            v = flushed(b2 * v + (1.0 - b2) * np.square(h))
             mean = m * cast(first, m.dtype)
             if nesterov:
                 mean = m * cast(b1 * ahead, m.dtype) + h * cast((1.0 - b1) * first, m.dtype)
@@ -94,13 +95,13 @@ def scale_by_rms(
 
     def plain(g: Any, v: Any) -> tuple[Any, ...]:
         h = cast(g, v.dtype)
-        v = decay * v + (1.0 - decay) * np.square(h)
+        v = flushed(decay * v + (1.0 - decay) * np.square(h))
         return scaled(g, h, v), v
 
     def around_mean(g: Any, v: Any, m: Any) -> tuple[Any, ...]:
         h = cast(g, v.dtype)
-        v = decay * v + (1.0 - decay) * np.square(h)
-        m = decay * m + (1.0 - decay) * h
+        v = flushed(decay * v + (1.0 - decay) * np.square(h))
+        m = flushed(decay * m + (1.0 - decay) * h)
         # rounding may take the variance of equal gradients below zero
         return scaled(g, h, np.maximum(v - np.square(m), 0.0)), v, m
 
@@ -150,7 +151,7 @@ def scale_by_lion(b1: float = 0.9, b2: float = 0.99) -> Optimizer:
     def rule(g: Any, m: Any) -> tuple[Any, ...]:
         h = cast(g, m.dtype)
         direction = np.sign(b1 * m + (1.0 - b1) * h)
-        return cast(direction, g.dtype), b2 * m + (1.0 - b2) * h
+        return cast(direction, g.dtype), flushed(b2 * m + (1.0 - b2) * h)
 
     def update(gradients: Any, state: LionState, params: Any = None, value: Any = None) -> Any:
         updates, mu = map_parts(rule, 2, gradients, state.mu)
@@ -178,7 +179,7 @@ def ema(decay: float, debias: bool = True) -> Optimizer:
         factor = unbiased(decay, count.astype(np.float64)) if debias else 1.0
 
         def rule(g: Any, m: Any) -> tuple[Any, ...]:
-            m = decay * m + (1.0 - decay) * cast(g, m.dtype)
+            m = flushed(decay * m + (1.0 - decay) * cast(g, m.dtype))
             return cast(m * cast(factor, m.dtype) if debias else m, g.dtype), m
 
         updates, means = map_parts(rule, 2, arrays(gradients), state.ema)

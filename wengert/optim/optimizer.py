@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import ArgumentError, DTypeError
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import finfo, kind_of
 from wengert.tracer.pytree import flatten, paths, tree_map
 
 Schedule = Callable[[Any], Any]
@@ -108,6 +108,15 @@ def cast(x: Any, dtype: Any) -> Any:
 def wide(dtype: Any) -> np.dtype[Any]:
     """The dtype in which moments of `dtype` are kept: at least single precision."""
     return np.promote_types(dtype, np.float32)
+
+
+# A mean that decays becomes subnormal where gradients have stopped (the weights of a unit that is
+# never active), and stays so for ever: 0.9 times a few of the smallest numbers rounds to as many of
+# them. Processors take some hundred cycles for each operation on such a number. Three hundred of
+# them among 17,000 parameters nearly doubled the time of a training step.
+def flushed(mean: Any) -> Any:
+    """A running mean, with zeros in the place of subnormal numbers."""
+    return np.where(np.abs(mean) < finfo(mean.dtype).tiny, 0.0, mean)
 
 
 def zeros(params: Any) -> Any:

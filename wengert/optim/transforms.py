@@ -15,6 +15,7 @@ from wengert.optim.optimizer import (
     Schedule,
     cast,
     count_zero,
+    flushed,
     map_parts,
     require_params,
     stateless,
@@ -149,7 +150,7 @@ def trace(decay: float, nesterov: bool = False) -> Optimizer:
     """Momentum: t = g + decay * t, which is the update; Nesterov's is g + decay * t."""
 
     def rule(g: Any, t: Any) -> tuple[Any, Any]:
-        t = g + decay * t
+        t = flushed(g + decay * t)
         return cast(g + decay * t if nesterov else t, g.dtype), t
 
     def update(gradients: Any, state: TraceState, params: Any = None, value: Any = None) -> Any:
