@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from wengert.backends.cpu.launches import Access, Memory, joined
 from wengert.backends.cpu.llvm_collectives import abandoning
 from wengert.backends.cpu.llvm_expr import Module
 from wengert.backends.cpu.runtime_text import (
@@ -30,7 +31,7 @@ from wengert.kernels.loops import (
 from wengert.kernels.statements import walk
 
 Word = int | str  # a number, or the name of what has an address
-STEP_WORDS = 5
+STEP_WORDS, JOINED = 6, 4  # before the pointers, and which of them says what goes together
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,15 @@ class Group:
 
     buffers: tuple[Buffer, ...]
     exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The buffers of a kernel: as its parameters, all of them, and those that it writes."""
+
+    groups: Sequence[Group]
+    buffers: Sequence[Buffer]
+    written: Collection[Buffer]
 
 
 class Layout:
@@ -78,17 +88,19 @@ class Layout:
 class Main:
     """Collects the plan of a program, step by step: what the runtime's main function does.
 
-    Words: the number of steps, that of the widest step's pointers and one more, whether a BLAS is
-    called, the function and the text that abandon collectives (or null twice). Then each step: the
-    function that calls its kernel, the kernel, the first chunk, the number of chunks (or SERIAL),
-    the number of pointers, the pointers. A pointer is the number of an argument, FAILURE, or -1
-    minus an offset in the arena. A copy has no function, and its length in place of chunks.
+    Words: the number of steps, the most steps of a launch, the most pointers of one (and one more
+    for each step), whether a BLAS is called, the function and the text that abandon collectives (or
+    null twice). Then each step: the function that calls its kernel, the kernel, the first chunk,
+    the number of chunks (or SERIAL), whether the threads go on to the next step without a stop, the
+    number of pointers, the pointers. A pointer is the number of an argument, FAILURE, or -1 minus
+    an offset in the arena. A copy has no function, and its length in place of chunks.
     """
 
     def __init__(self, program: LoopProgram) -> None:
         self.program = program
         self.layout = Layout(program)
         self.steps: list[list[Word]] = []
+        self.accesses: list[Access | None] = []  # of the steps that may be joined
 
     def pointer(self, buffer: Buffer) -> int:
         """How a buffer's address is named."""
@@ -96,13 +108,40 @@ class Main:
         return -1 - self.layout.offsets[buffer] if slot is None else slot
 
     def kernel(
-        self, module: Module, name: str, buffers: list[Group], checks: bool, chunks: range | None
+        self, module: Module, name: str, called: Called, chunks: range | None, checks: bool
     ) -> None:
         """Call a kernel, for each chunk number on the threads that there are, or once."""
-        pointers = [self.pointer(g.buffers[0]) for g in buffers] + [FAILURE] * checks
+        pointers = [self.pointer(g.buffers[0]) for g in called.groups] + [FAILURE] * checks
         first, count = (0, SERIAL) if chunks is None else (chunks.start, len(chunks))
         function = calling(module, len(pointers))
-        self.steps.append([function, f"@{name}", first, count, len(pointers), *pointers])
+        self.steps.append([function, f"@{name}", first, count, 0, len(pointers), *pointers])
+        together = chunks is not None and not checks
+        self.accesses.append(self._access(called) if together else None)
+
+    def _access(self, called: Called) -> Access:
+        return Access(self._memory(called.buffers), self._memory(called.written), 1)
+
+    def _memory(self, buffers: Collection[Buffer]) -> Memory:
+        slots, offsets = self.layout.slots, self.layout.offsets  # local buffers are in neither
+        placed = [(offsets[b], b.nbytes) for b in buffers if b not in slots and b in offsets]
+        return Memory(
+            {slots[b] for b in buffers if b in slots},
+            [(start, start + nbytes) for start, nbytes in placed],
+        )
+
+    def _launches(self) -> tuple[int, int]:
+        """Mark the steps that go together; the most steps and the most pointers of a launch."""
+        for step, goes_on in zip(self.steps, joined(self.accesses), strict=False):
+            step[JOINED] = int(goes_on)
+        sizes = [(0, 0)]
+        number = width = 0
+        for step in self.steps:
+            number, width = number + 1, width + 1 + len(step) - STEP_WORDS
+            if not step[JOINED]:
+                sizes.append((number, width))
+                number = width = 0
+        most, widest = (max(column) for column in zip(*sizes, strict=True))
+        return most, widest
 
     def _copies(self) -> None:
         """Fill outputs that are inputs, constants or earlier outputs."""
@@ -112,7 +151,7 @@ class Main:
             there = self.layout.slots[buffer] == k or donors[k - first] >= 0
             if not there and buffer.nbytes:
                 source = self.pointer(buffer)
-                self.steps.append(["null", "null", 0, buffer.nbytes, 2, k, source])
+                self.steps.append(["null", "null", 0, buffer.nbytes, 0, 2, k, source])
 
     def _abandoned(self, module: Module) -> list[Word]:
         """After a failure: waits for the collectives whose memory is about to be given back."""
@@ -125,8 +164,7 @@ class Main:
         self._copies()
         own = module.target.masks
         blas = any(_calls_blas(kernel, own) for kernel in self.program.steps)
-        widest = max((len(step) - STEP_WORDS for step in self.steps), default=0)
-        head = [len(self.steps), widest + 1, int(blas), *self._abandoned(module)]
+        head = [len(self.steps), *self._launches(), int(blas), *self._abandoned(module)]
         lines = [head, *self.steps]
         types = ", ".join("i64" if isinstance(x, int) else "ptr" for line in lines for x in line)
         words = ",\n  ".join(", ".join(map(_word, line)) for line in lines)

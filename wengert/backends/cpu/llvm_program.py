@@ -130,7 +130,8 @@ def print_program(
     for step in program.steps:
         name, printer = printed.kernel(step)
         if printer.chunks is None or printer.chunks:
-            main.kernel(module, name, printer.groups, printer.checks, printer.chunks)
+            called = llvm_calls.Called(printer.groups, printer.buffers, printer.written)
+            main.kernel(module, name, called, printer.chunks, printer.checks)
     text = main.text(module)
     shared = (*module.declarations.values(), *module.helpers.values())
     return ProgramText(shared, tuple(printed.groups), text, tuple(module.metadata))

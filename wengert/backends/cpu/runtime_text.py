@@ -15,6 +15,7 @@ CELLS = 48
 TEAM = 128  # the most threads that a loop is spread over
 
 MAIN, FAIL, PARALLEL, POLL = "wg.main", "wg.fail", "wg.parallel", "wg.poll"
+LAUNCH = "wg.launch"
 MOST_POINTERS = 20  # of kernels that are called through a function of the runtime
 SERIAL = -1  # the number of chunks of a kernel that has none
 FAILURE = -(2**63)  # the pointer to the record of failures, where a plan names addresses
@@ -32,6 +33,7 @@ DECLARATIONS = {
     MAIN: ("i64", "ptr, ptr, ptr, ptr"),
     FAIL: ("void", "ptr, i64, i64"),
     PARALLEL: ("void", "ptr, ptr, i64, i64"),
+    LAUNCH: ("void", "ptr, i64"),
     POLL: ("i64", "ptr"),
     **({team_text.TEAM_THREAD: ("ptr", "ptr")} if team_text.SUPPORTED else {}),
     BLAS_BEGIN: ("void", ""),
@@ -57,45 +59,67 @@ done:
 }}
 """
 
-# What one thread of the team does: run the chunks of its own share, then those that are left of
-# the others'. Each share has a counter, on a cache line of its own, from which the next chunk is
-# taken; so a thread that the system has put aside holds up one chunk at most. A job is {counters,
-# team, count, start, function, table}.
+# What one thread of the team does: run the chunks of its own share of each step, one step after the
+# other, then those that are left of the others' shares. Each share has a counter, on a cache line
+# of its own, from which the next chunk is taken; so a thread that the system has put aside holds up
+# one chunk at most. The count goes through all steps: chunk %taken is that of step %number with
+# this number less %base, the chunks of the share in the steps before. A job is {counters, team,
+# steps, number of them}, a step {function, table, first chunk, number of chunks}.
 _SHARE = """
 define internal void @wg.share(i64 %me, ptr %job) nounwind {
 start:
   %counters = load ptr, ptr %job
   %pteam = getelementptr inbounds i64, ptr %job, i64 1
   %team = load i64, ptr %pteam
-  %pcount = getelementptr inbounds i64, ptr %job, i64 2
-  %count = load i64, ptr %pcount
-  %pstart = getelementptr inbounds i64, ptr %job, i64 3
-  %begin = load i64, ptr %pstart
-  %pfunction = getelementptr inbounds i64, ptr %job, i64 4
-  %function = load ptr, ptr %pfunction
-  %ptable = getelementptr inbounds i64, ptr %job, i64 5
-  %table = load ptr, ptr %ptable
+  %psteps = getelementptr inbounds i64, ptr %job, i64 2
+  %steps = load ptr, ptr %psteps
+  %pnumbers = getelementptr inbounds i64, ptr %job, i64 3
+  %numbers = load i64, ptr %pnumbers
   br label %share
 share:
   %turn = phi i64 [ 0, %start ], [ %turn1, %exhausted ]
   %ahead = add nuw nsw i64 %me, %turn
   %owner = urem i64 %ahead, %team
-  %scaled = mul nuw nsw i64 %owner, %count
-  %first = udiv i64 %scaled, %team
-  %scaled1 = add nuw nsw i64 %scaled, %count
-  %last = udiv i64 %scaled1, %team
   %line = mul nuw nsw i64 %owner, 8
   %counter = getelementptr inbounds i64, ptr %counters, i64 %line
-  br label %take
-take:
-  %taken = atomicrmw add ptr %counter, i64 1 monotonic
-  %next = add nuw nsw i64 %first, %taken
-  %left = icmp ult i64 %next, %last
-  br i1 %left, label %run, label %exhausted
+  %first = atomicrmw add ptr %counter, i64 1 monotonic
+  br label %enter
+enter:
+  %number = phi i64 [ 0, %share ], [ %number1, %advance ]
+  %base = phi i64 [ 0, %share ], [ %base1, %advance ]
+  %came = phi i64 [ %first, %share ], [ %taken, %advance ]
+  %all = icmp eq i64 %number, %numbers
+  br i1 %all, label %exhausted, label %step
+step:
+  %function.at = getelementptr inbounds [4 x i64], ptr %steps, i64 %number
+  %function = load ptr, ptr %function.at
+  %table.at = getelementptr inbounds i64, ptr %function.at, i64 1
+  %table = load ptr, ptr %table.at
+  %begin.at = getelementptr inbounds i64, ptr %function.at, i64 2
+  %begin = load i64, ptr %begin.at
+  %count.at = getelementptr inbounds i64, ptr %function.at, i64 3
+  %count = load i64, ptr %count.at
+  %scaled = mul nuw nsw i64 %owner, %count
+  %low = udiv i64 %scaled, %team
+  %scaled1 = add nuw nsw i64 %scaled, %count
+  %high = udiv i64 %scaled1, %team
+  %size = sub nuw nsw i64 %high, %low
+  %place = add nsw i64 %begin, %low
+  br label %check
+check:
+  %taken = phi i64 [ %came, %step ], [ %next, %run ]
+  %rest = sub nuw nsw i64 %taken, %base
+  %left = icmp ult i64 %rest, %size
+  br i1 %left, label %run, label %advance
 run:
-  %chunk = add nsw i64 %next, %begin
+  %chunk = add nsw i64 %place, %rest
   %status = call i64 %function(i64 %chunk, ptr %table)
-  br label %take
+  %next = atomicrmw add ptr %counter, i64 1 monotonic
+  br label %check
+advance:
+  %base1 = add nuw nsw i64 %base, %size
+  %number1 = add nuw nsw i64 %number, 1
+  br label %enter
 exhausted:
   %turn1 = add nuw nsw i64 %turn, 1
   %more = icmp ult i64 %turn1, %team
@@ -109,7 +133,7 @@ done:
 # null alone, counting starts at address 1.
 _WORKER = """
 @wg.one = internal constant i64 1
-define internal void @wg.worker(ptr %args, ptr %dims, ptr %steps, ptr %job) nounwind {
+define internal void @wg.worker(ptr %args, ptr %dims, ptr %ones, ptr %job) nounwind {
   %address = load i64, ptr %args
   %me = sub nsw i64 %address, 1
   call void @wg.share(i64 %me, ptr %job)
@@ -117,34 +141,42 @@ define internal void @wg.worker(ptr %args, ptr %dims, ptr %steps, ptr %job) noun
 }
 """
 
-# Call %function(chunk, %table) for %count chunk numbers from %begin, on the team's threads or, if
-# they have other work, on the pool's.
-_PARALLEL = f"""
+# Run all chunks of %numbers steps, one or more, on the team's threads or, if they have other work,
+# on the pool's: at most as many of them as the step of the most chunks has.
+_LAUNCH = f"""
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.umax.i64(i64, i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
-define void @{PARALLEL}(ptr %function, ptr %table, i64 %begin, i64 %count) nounwind {{
+define void @{LAUNCH}(ptr %steps, i64 %numbers) nounwind {{
 start:
   %threads = load atomic i64, ptr {_CELL % 1} monotonic, align 8
-  %most = call i64 @llvm.umin.i64(i64 %count, i64 {TEAM})
-  %team = call i64 @llvm.umin.i64(i64 %threads, i64 %most)
+  br label %measure
+measure:
+  %n = phi i64 [ 0, %start ], [ %n1, %measure ]
+  %most = phi i64 [ 0, %start ], [ %most1, %measure ]
+  %size.at = getelementptr inbounds [4 x i64], ptr %steps, i64 %n, i64 3
+  %size = load i64, ptr %size.at
+  %most1 = call i64 @llvm.umax.i64(i64 %most, i64 %size)
+  %n1 = add nuw nsw i64 %n, 1
+  %another = icmp ult i64 %n1, %numbers
+  br i1 %another, label %measure, label %choose
+choose:
+  %limit = call i64 @llvm.umin.i64(i64 %most1, i64 {TEAM})
+  %team = call i64 @llvm.umin.i64(i64 %threads, i64 %limit)
   %many = icmp ugt i64 %team, 1
   br i1 %many, label %share, label %alone
 share:
   %counters = alloca [{8 * TEAM} x i64], align 64
-  %size = mul nuw nsw i64 %team, 64
-  call void @llvm.memset.p0.i64(ptr align 64 %counters, i8 0, i64 %size, i1 false)
-  %job = alloca [6 x i64], align 64
+  %bytes = mul nuw nsw i64 %team, 64
+  call void @llvm.memset.p0.i64(ptr align 64 %counters, i8 0, i64 %bytes, i1 false)
+  %job = alloca [4 x i64], align 64
   store ptr %counters, ptr %job
   %job1 = getelementptr inbounds i64, ptr %job, i64 1
   store i64 %team, ptr %job1
   %job2 = getelementptr inbounds i64, ptr %job, i64 2
-  store i64 %count, ptr %job2
+  store ptr %steps, ptr %job2
   %job3 = getelementptr inbounds i64, ptr %job, i64 3
-  store i64 %begin, ptr %job3
-  %job4 = getelementptr inbounds i64, ptr %job, i64 4
-  store ptr %function, ptr %job4
-  %job5 = getelementptr inbounds i64, ptr %job, i64 5
-  store ptr %table, ptr %job5
+  store i64 %numbers, ptr %job3
 {team_text.join(_CELL)}
 pool:
   %dims = alloca i64
@@ -157,16 +189,45 @@ pool:
     ptr %job, i64 0, i64 1, i32 %size32)
   br label %done
 alone:
+  %number = phi i64 [ 0, %choose ], [ %number1, %stepped ]
+  %function.at = getelementptr inbounds [4 x i64], ptr %steps, i64 %number
+  %function = load ptr, ptr %function.at
+  %table.at = getelementptr inbounds i64, ptr %function.at, i64 1
+  %table = load ptr, ptr %table.at
+  %begin.at = getelementptr inbounds i64, ptr %function.at, i64 2
+  %begin = load i64, ptr %begin.at
+  %count.at = getelementptr inbounds i64, ptr %function.at, i64 3
+  %count = load i64, ptr %count.at
   %some = icmp ugt i64 %count, 0
-  br i1 %some, label %loop, label %done
+  br i1 %some, label %loop, label %stepped
 loop:
   %k = phi i64 [ 0, %alone ], [ %k1, %loop ]
   %chunk = add nsw i64 %begin, %k
   %status = call i64 %function(i64 %chunk, ptr %table)
   %k1 = add nuw nsw i64 %k, 1
   %more = icmp ult i64 %k1, %count
-  br i1 %more, label %loop, label %done
+  br i1 %more, label %loop, label %stepped
+stepped:
+  %number1 = add nuw nsw i64 %number, 1
+  %further = icmp ult i64 %number1, %numbers
+  br i1 %further, label %alone, label %done
 done:
+  ret void
+}}
+"""
+
+# Call %function(chunk, %table) for %count chunk numbers from %begin, on threads in the same way.
+_PARALLEL = f"""
+define void @{PARALLEL}(ptr %function, ptr %table, i64 %begin, i64 %count) nounwind {{
+  %step = alloca [4 x i64], align 32
+  store ptr %function, ptr %step
+  %table.at = getelementptr inbounds i64, ptr %step, i64 1
+  store ptr %table, ptr %table.at
+  %begin.at = getelementptr inbounds i64, ptr %step, i64 2
+  store i64 %begin, ptr %begin.at
+  %count.at = getelementptr inbounds i64, ptr %step, i64 3
+  store i64 %count, ptr %count.at
+  call void @{LAUNCH}(ptr %step, i64 1)
   ret void
 }}
 """
@@ -256,21 +317,26 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 define i64 @{MAIN}(ptr %arguments, ptr %arena, ptr %failure, ptr %plan) nounwind {{
 start:
   %steps = load i64, ptr %plan
-  %pwidest = getelementptr inbounds i64, ptr %plan, i64 1
+  %pmost = getelementptr inbounds i64, ptr %plan, i64 1
+  %most = load i64, ptr %pmost
+  %launch = alloca [4 x i64], i64 %most
+  %pwidest = getelementptr inbounds i64, ptr %plan, i64 2
   %widest = load i64, ptr %pwidest
-  %table = alloca ptr, i64 %widest
-  %pointers = getelementptr inbounds ptr, ptr %table, i64 1
-  %pblas = getelementptr inbounds i64, ptr %plan, i64 2
+  %tables = alloca ptr, i64 %widest
+  %pblas = getelementptr inbounds i64, ptr %plan, i64 3
   %blas = load i64, ptr %pblas
   %multiplies = icmp ne i64 %blas, 0
-  %first = getelementptr inbounds i64, ptr %plan, i64 5
+  %first = getelementptr inbounds i64, ptr %plan, i64 6
   br i1 %multiplies, label %begin, label %next
 begin:
   call void @{BLAS_BEGIN}()
   br label %next
 next:
-  %number = phi i64 [ 0, %start ], [ 0, %begin ], [ %number1, %went ]
-  %step = phi ptr [ %first, %start ], [ %first, %begin ], [ %following, %went ]
+  %number = phi i64 [ 0, %start ], [ 0, %begin ], [ %number1, %went ], [ %number1, %wait ]
+  %step = phi ptr [ %first, %start ], [ %first, %begin ], [ %following, %went ],
+    [ %following, %wait ]
+  %waiting = phi i64 [ 0, %start ], [ 0, %begin ], [ 0, %went ], [ %waiting1, %wait ]
+  %table = phi ptr [ %tables, %start ], [ %tables, %begin ], [ %tables, %went ], [ %table1, %wait ]
   %all = icmp eq i64 %number, %steps
   br i1 %all, label %out, label %one
 one:
@@ -282,9 +348,12 @@ one:
   %from = load i64, ptr %pbegin
   %pcount = getelementptr inbounds i64, ptr %step, i64 3
   %count = load i64, ptr %pcount
-  %psize = getelementptr inbounds i64, ptr %step, i64 4
+  %pgoes = getelementptr inbounds i64, ptr %step, i64 4
+  %goes = load i64, ptr %pgoes
+  %psize = getelementptr inbounds i64, ptr %step, i64 5
   %size = load i64, ptr %psize
-  %names = getelementptr inbounds i64, ptr %step, i64 5
+  %names = getelementptr inbounds i64, ptr %step, i64 6
+  %pointers = getelementptr inbounds ptr, ptr %table, i64 1
   %following = getelementptr inbounds i64, ptr %names, i64 %size
   %none = icmp eq i64 %size, 0
   br i1 %none, label %filled, label %fill
@@ -323,20 +392,35 @@ call:
   %status = call i64 %function(i64 0, ptr %table)
   br label %went
 parallel:
-  call void @{PARALLEL}(ptr %function, ptr %table, i64 %from, i64 %count)
+  %function.at = getelementptr inbounds [4 x i64], ptr %launch, i64 %waiting
+  store ptr %function, ptr %function.at
+  %table.at = getelementptr inbounds i64, ptr %function.at, i64 1
+  store ptr %table, ptr %table.at
+  %from.at = getelementptr inbounds i64, ptr %function.at, i64 2
+  store i64 %from, ptr %from.at
+  %count.at = getelementptr inbounds i64, ptr %function.at, i64 3
+  store i64 %count, ptr %count.at
+  %waiting1 = add nuw nsw i64 %waiting, 1
+  %goeson = icmp ne i64 %goes, 0
+  br i1 %goeson, label %wait, label %go
+wait:
+  %table1 = getelementptr inbounds ptr, ptr %pointers, i64 %size
+  br label %next
+go:
+  call void @{LAUNCH}(ptr %launch, i64 %waiting1)
   %noted = load i64, ptr %failure
   br label %went
 went:
-  %failed = phi i64 [ 0, %copy ], [ %status, %call ], [ %noted, %parallel ]
+  %failed = phi i64 [ 0, %copy ], [ %status, %call ], [ %noted, %go ]
   %fine = icmp eq i64 %failed, 0
   br i1 %fine, label %next, label %stop
 stop:
-  %pabandon = getelementptr inbounds i64, ptr %plan, i64 3
+  %pabandon = getelementptr inbounds i64, ptr %plan, i64 4
   %abandon = load ptr, ptr %pabandon
   %begun = icmp ne ptr %abandon, null
   br i1 %begun, label %drop, label %out
 drop:
-  %ptext = getelementptr inbounds i64, ptr %plan, i64 4
+  %ptext = getelementptr inbounds i64, ptr %plan, i64 5
   %text = load ptr, ptr %ptext
   %ignored = call i64 %abandon(ptr %text, ptr null)
   br label %out
@@ -354,5 +438,5 @@ done:
 _CALLS = "".join(map(kernel_call, range(MOST_POINTERS + 1)))
 _TEAM = team_text.text(_CELL)
 RUNTIME_TEXT = "".join(
-    (_CALLS, _MAIN, _FAIL, _SHARE, _WORKER, _PARALLEL, _TEAM, _BLAS, _POLL),
+    (_CALLS, _MAIN, _FAIL, _SHARE, _WORKER, _LAUNCH, _PARALLEL, _TEAM, _BLAS, _POLL),
 )
