@@ -243,3 +243,24 @@ def test_vectors_do_not_depend_on_the_machine_code_of_others() -> None:
     x[0, 20], x[1, 0] = np.inf, np.nan
     found = wg.jit(lambda x: np.sum(1 / (x - 2.5), axis=1))(x)
     np.testing.assert_allclose(found, np.sum(1 / (x - 2.5), axis=1))
+
+
+def moments(g: Any, m: Any, v: Any) -> Any:
+    return g / np.sqrt(0.9 * v + g * g), 0.5 * m + g
+
+
+@needs_masks
+@pytest.mark.parametrize("size, fetched", [(200_003, 3), (20_000, 0)])
+def test_loops_over_many_large_arrays_fetch_ahead(size: int, fetched: int) -> None:
+    """Past the ends of arrays too, which changes nothing; small arrays are in the caches."""
+    f, inputs = wg.jit(moments), [R.uniform(1, 2, size) for _ in range(3)]
+    assert f.lower(*inputs).source.count("call void @llvm.prefetch") == fetched
+    for found, expected in zip(f(*inputs), moments(*inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@needs_masks
+def test_an_array_read_at_several_places_is_not_fetched_ahead() -> None:
+    x = R.normal(size=500_000)
+    text = wg.jit(lambda x: x[2:] * x[1:-1] + x[:-2]).lower(x).source
+    assert "prefetch" not in text

@@ -19,6 +19,7 @@ from wengert.ir.scalar import Expr, Index, affine, linear_in
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.kernels.loops import Buffer, Stmt, Store
 
+AHEAD = 2048  # bytes from what is read now to what is fetched for later
 FAR = 4  # steps of so many elements are gathered; shorter ones LLVM reads as vectors and sorts
 _INT32 = np.dtype(np.int32)
 
@@ -97,6 +98,17 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     if dtype.kind != "b":
         return found
     return e.op(f"icmp ne {memory_type(dtype, lanes)} {found}, zeroinitializer")
+
+
+def fetch(e: Vectors, buffer: Buffer, offset: Expr) -> None:
+    """Asks for the line of memory that is to be read some turns later, near `offset`.
+
+    It may lie beyond the array: nothing is read, and no address is wrong.
+    """
+    address = e.body.element(buffer, offset)
+    ahead = e.op(f"getelementptr i8, ptr {address}, i64 {AHEAD}")
+    e.intrinsic("@llvm.prefetch.p0", "void", "ptr, i32, i32, i32")
+    e.body.line(f"call void @llvm.prefetch.p0(ptr {ahead}, i32 0, i32 3, i32 1)")
 
 
 def gather(e: Vectors, buffer: Buffer, offsets: str) -> str:

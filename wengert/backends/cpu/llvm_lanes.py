@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.backends.cpu import llvm_bits
 from wengert.backends.cpu.llvm_access import (
+    fetch,
     gather,
     is_gathered,
     is_pair,
@@ -34,8 +35,8 @@ _INT32 = np.dtype(np.int32)
 class Around:
     """What all vectors of a loop share.
 
-    `start` is where the loop begins. `same` has the vectors of values that are the same in all
-    turns.
+    `start` is where the loop begins. `streams` are arrays of which the turns fetch what later ones
+    read. `same` has the vectors of values that are the same in all turns.
     """
 
     body: Body
@@ -43,6 +44,7 @@ class Around:
     changed: frozenset[Place]
     lanes: int
     start: Expr
+    streams: frozenset[Buffer] = frozenset()
     same: dict[Expr, str] = field(default_factory=dict[Expr, str])
 
 
@@ -188,7 +190,10 @@ class Lanes:
         step = step_of(self.body, self.around.index, x.args[0])
         if step is None or is_gathered(step):
             return gather(self, buffer, self._known[x.args[0]])
-        return read(self, buffer, x.args[0], step)
+        found = read(self, buffer, x.args[0], step)
+        if buffer in self.around.streams and not (self.mask or self._leaves):
+            fetch(self, buffer, x.args[0])
+        return found
 
     def _store(self, stmt: Store) -> None:
         body, step = self.body, step_of(self.body, self.around.index, stmt.offset)

@@ -64,7 +64,7 @@ class VectorLoop:
     ) -> None:
         self.body, self.entry, self.loop, self.plan = body, entry, loop, plan
         self.changed, self.set_range = changed, set_range
-        self.around = Around(body, loop.index, changed, plan.lanes, loop.start)
+        self.around = Around(body, loop.index, changed, plan.lanes, loop.start, plan.streams)
         start, stop = body.bounds(loop.start), body.bounds(loop.stop)
         self.runs = start is not None and stop is not None and start[1] < stop[0]
         self.runs = self.runs or plan.length is not None

@@ -62,6 +62,11 @@ FEW_MORE = 60
 # vectors in registers where they are whole ones.
 SMALL = 16
 LEAST = 2  # vectors, for a loop whose length is known only at run time
+# Processors fetch ahead of loops by themselves, but on this side of the next page (of 4096 bytes)
+# alone, and not well for many arrays at once. Where a loop reads so many arrays of so many bytes,
+# too large together for a core's own cache, the program asks for what comes: Adam's update of 100
+# arrays of 400 KB, which reads four at once, then takes 3.6 ms instead of 4.8.
+MANY_STREAMS, LARGE, TOO_LARGE = 3, 1 << 18, 1 << 20
 
 # Loops of at least so many turns of at most so many operations are as fast if LLVM makes their code
 # instruction by instruction: what it does better otherwise is around them, and in long bodies.
@@ -77,8 +82,9 @@ class Widened:
     `length` is the number of turns of the loop as it was, if it is known. `combines` has the
     registers that all turns change, `own` those that belong to one turn. `size` is the number of
     operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
-    leave over is done by shorter ones. `filled` is the place of one of the stores into packed
-    arrays, if there are any: they all begin at the same bit of a byte.
+    leave over is done by shorter ones. `streams` are arrays to fetch ahead. `filled` is the place
+    of one of the stores into packed arrays, if there are any: they all begin at the same bit of a
+    byte.
     """
 
     lanes: int
@@ -88,6 +94,7 @@ class Widened:
     own: frozenset[Register]
     size: int
     unmasked: bool = False
+    streams: frozenset[Buffer] = frozenset()
     filled: Expr | None = None
 
     @property
@@ -137,7 +144,8 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     unmasked = written and walk.size * pieces <= FEW_MORE
     if written and not unmasked and not walk.is_free:
         return None
-    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, filled)
+    ahead = walk.streams()
+    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, ahead, filled)
 
 
 def _fills_bits(stmt: Stmt) -> TypeGuard[Store]:
@@ -282,6 +290,14 @@ class _Walk:
             yield node
             if node.op is not ScalarOp.LOAD:
                 stack.extend(self.body.operands(node))
+
+    def streams(self) -> frozenset[Buffer]:
+        """The arrays that are to be fetched ahead, if any: those that are read at one place."""
+        reads = [at[0] for at in self.loaded.values() if len(at) == 1]
+        large = [(b, x) for b, x in reads if b.nbytes >= LARGE and not b.packed]
+        found = {b for b, x in large if self._step(b, x) == 1}
+        many = len(found) >= MANY_STREAMS and sum(b.nbytes for b in found) >= TOO_LARGE
+        return frozenset(found) if many else frozenset()
 
     def _node(self, x: Expr) -> bool:
         self.size += x.op not in MATHS
