@@ -21,10 +21,10 @@ from wengert.ir.types import FLOAT32, FLOAT64, DType
 
 PREFIX = "wg.shared.sum."
 KINDS = {FLOAT32: "float", FLOAT64: "double"}
-SLOTS = 64
-"""Blocks of a process that can be on their way: all of what it has begun and not waited for yet, if
-there is room. Also, memory that another core has just read is slow to write again, unless it has
-left that core's cache meanwhile."""
+SLOTS = 8
+"""Blocks of a process that can be on their way: what it has begun and not waited for yet, as far as
+there is room. All of them (a megabyte) stay in a core's cache: with 64, which do not, the sum of a
+network's gradients of 4.8 MB took 2.7 ms in a step instead of 2.3 (Emerald Rapids)."""
 STAGED, SUMMED, TAKEN = 0, 8, 16
 """Where a process's counts are, in numbers of 8 bytes: each has a cache line to itself."""
 CELLS = 24
