@@ -136,7 +136,16 @@ def late() -> None:
         signal.pause()
 
 
-CASES = {f.__name__: f for f in (collectives, mesh, fit, resumed, lopsided, different, fails, late)}
+def leaves() -> None:
+    """One process ends before the other."""
+    if dist.rank() == 0:
+        wg.jit(dist.psum)(np.zeros(3))
+    else:
+        sys.exit(3)
+
+
+STOPS = (different, fails, late, leaves)
+CASES = {f.__name__: f for f in (collectives, mesh, fit, resumed, lopsided, *STOPS)}
 
 if __name__ == "__main__":
     case, *rest = sys.argv[1:]

@@ -69,6 +69,7 @@ def test_what_only_one_process_has(tmp_path: Path) -> None:
         ("different", "about to communicate differently"),
         ("fails", "one process has enough"),
         ("late", "waited 1 s for the others"),
+        ("leaves", "process 1 has ended, and process 0 waits"),
     ],
 )
 def test_nobody_waits_for_ever(case: str, words: str) -> None:

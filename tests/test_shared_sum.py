@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from wengert.backends.cpu.shared_sum_text import CELLS, SLOTS
+from wengert.distributed.setup import leave
 from wengert.distributed.shared import SharedMemory
 from wengert.errors import DistributedError
 
@@ -76,3 +78,17 @@ def test_numbers_are_compared_whole() -> None:
 def test_who_comes_alone_does_not_wait_for_ever() -> None:
     with pytest.raises(DistributedError, match="process 1 waited 0 s for the others"):
         memories(2, 256, 10, timeout=0.0)[1].sum(np.ones(3))
+
+
+def test_nobody_waits_for_a_process_that_has_ended() -> None:
+    """What it has put down before is still added up."""
+    shared = memories(2, 256, 10)
+    given = [np.full(3, 1.0), np.full(3, 2.0)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(SharedMemory.sum, shared, given))
+    shared[1].begin(np.full(3, 5.0))
+    leave(shared[0], os.getpid() + 1)  # a child that process 0 has forked
+    leave(shared[1], os.getpid())
+    with pytest.raises(DistributedError, match="process 1 has ended, and process 0 waits"):
+        shared[0].sum(np.ones(3))
+    assert np.all(given[0] == 3.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import sys
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from wengert.distributed.mpi import Line, MpiCommunicator, library
-from wengert.distributed.shared import shared_memory
+from wengert.distributed.shared import SharedMemory, shared_memory
 from wengert.errors import ArgumentError, DistributedError
 from wengert.world import WORLD, Axes, axes, use
 
@@ -30,8 +31,8 @@ def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
     Call it before functions that communicate are traced. `mesh` arranges the processes in a grid
     with named axes, the last one of neighbours: {"data": 2, "model": 4} makes axes "data" and
     "model" besides "world"; one size may be -1 for what is left. A process whose partners have not
-    come to the same program within `timeout` seconds raises DistributedError, and one that ends by
-    an exception ends all. CPU cores are shared out among the processes of a machine unless
+    come to the same program within `timeout` seconds (or, on one machine, have ended) raises
+    DistributedError, and one that ends by an exception ends all. CPU cores are shared out among the processes of a machine unless
     WENGERT_NUM_THREADS says otherwise.
 
     Raises ArgumentError for a mesh that is not as large as the world, DistributedError if mpi4py is
@@ -54,12 +55,22 @@ def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
         groups[name] = comm.Split(own, comm.rank)
     if comm.size > 1:
         _abort_on_exceptions(comm)
+    shared = {name: shared_memory(mpi, group, timeout) for name, group in groups.items()}
+    for memory in shared.values():
+        if memory is not None:
+            atexit.register(leave, memory, os.getpid())
     use(
         {
-            name: MpiCommunicator(mpi, group, line, timeout, shared_memory(mpi, group, timeout))
+            name: MpiCommunicator(mpi, group, line, timeout, shared[name])
             for name, group in groups.items()
         }
     )
+
+
+def leave(memory: SharedMemory, process: int) -> None:
+    """At the end of this process, but not of one that it has forked."""
+    if os.getpid() == process:
+        memory.leave()
 
 
 def _alone(mesh: Mapping[str, int] | None) -> Axes:

@@ -11,7 +11,7 @@ import ctypes
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class SharedMemory:
     def sum(self, array: Array) -> None:
         """Puts the sum over all processes into the place of a contiguous array, in each.
 
-        Raises DistributedError if the others do not come within the timeout.
+        Raises DistributedError if the others do not come within the timeout, or have ended.
         """
         self.begun.append(_Begun(array, self.blocks))
         self.blocks += self._blocks(array)
@@ -88,7 +88,17 @@ class SharedMemory:
     def _finish(self, wanted: _Begun) -> None:
         while wanted in self.begun:
             if self._call(self.begun.popleft(), staging=False) < 0:
-                raise too_late(self.rank, self.timeout)
+                ended = [k for k in range(self.size) if k != self.rank and self._gone(k)[0]]
+                raise has_ended(self.rank, ended) if ended else too_late(self.rank, self.timeout)
+
+    def leave(self) -> None:
+        """Lets the others know that this process ends: who waits for it need not do so longer."""
+        self._gone(self.rank)[0] = 1
+
+    def _gone(self, rank: int) -> Any:
+        """Where a process notes that it ends."""
+        place = self.cells[rank] + 8 * shared_sum_text.GONE
+        return ctypes.cast(place, ctypes.POINTER(ctypes.c_int64))
 
     def _blocks(self, array: Array) -> int:
         return -(-array.nbytes // self.block_bytes)
@@ -126,6 +136,15 @@ def too_late(rank: int, timeout: float) -> DistributedError:
     return DistributedError(
         f"process {rank} waited {timeout:g} s for the others to come to the same program; one has "
         "failed or does something else. wg.distributed.init(timeout=...) sets how long to wait"
+    )
+
+
+def has_ended(rank: int, ended: Sequence[int]) -> DistributedError:
+    """What a process raises that waits for others which are no longer there."""
+    named = f"process {ended[0]} has" if len(ended) == 1 else f"processes {list(ended)} have"
+    return DistributedError(
+        f"{named} ended, and process {rank} waits to communicate with it: all processes must make "
+        "the same calls, and one that returns or exits before the others leaves them waiting"
     )
 
 

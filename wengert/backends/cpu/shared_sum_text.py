@@ -25,9 +25,10 @@ SLOTS = 8
 """Blocks of a process that can be on their way: what it has begun and not waited for yet, as far as
 there is room. All of them (a megabyte) stay in a core's cache: with 64, which do not, the sum of a
 network's gradients of 4.8 MB took 2.7 ms in a step instead of 2.3 (Emerald Rapids)."""
-STAGED, SUMMED, TAKEN = 0, 8, 16
-"""Where a process's counts are, in numbers of 8 bytes: each has a cache line to itself."""
-CELLS = 24
+STAGED, SUMMED, TAKEN, GONE = 0, 8, 16, 24
+"""Where a process's counts are, in numbers of 8 bytes: each has a cache line to itself. The last one
+is not 0 if the process has ended."""
+CELLS = 32
 ROUND = 16
 """Parts begin at multiples of so many elements: the lines of two processes do not mix."""
 
@@ -47,7 +48,7 @@ def text(dtype: DType) -> str:
 
     i64 (slots, cells, data, n, rank, size, block, before, staged, hurry, deadline, staging): adds
     the n elements at `data` up in place and gives how many blocks they are, or -1 if others did not
-    come until `deadline` (seconds since 1970). If `staging` is not 0 it only puts down as many
+    come until `deadline` (seconds since 1970), or ended before. If `staging` is not 0 it only puts down as many
     blocks as there is room for now, and gives their number, which is `staged` in the call that
     follows. `slots` and `cells` are arrays of `size` addresses, of `SLOTS` blocks of `block`
     elements and of `CELLS` counts for each process; `before` is how many blocks went through before
@@ -154,8 +155,9 @@ class _Sum:
         target = f.op(f"add nsw i64 {f.op(f'add nsw i64 {k}, {ahead}')}, %before")
         waiting = "i64 %hurry, i64 %deadline" if patient else "i64 0, i64 0"
         with f.loop("%size") as rank:
-            cell = f.at("i64", f.op(f"load ptr, ptr {f.at('ptr', '%cells', rank)}"), offset)
-            given = f"ptr {cell}, i64 {target}, {waiting}"
+            cells = f.op(f"load ptr, ptr {f.at('ptr', '%cells', rank)}")
+            cell, gone = f.at("i64", cells, offset), f.at("i64", cells, GONE)
+            given = f"ptr {cell}, i64 {target}, {waiting}, ptr {gone}"
             with f.unless(f.op(f"call i1 @{shared_wait_text.WAIT}({given})")):
                 f.line(f"ret i64 {otherwise}")
 

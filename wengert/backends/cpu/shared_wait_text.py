@@ -22,8 +22,10 @@ _WHILE = 50
 
 
 def text() -> str:
-    """The functions: i1 WAIT(cell, target, hurry, deadline) gives whether the count came to be as
-    large as `target` before `deadline` (in seconds since 1970), NOTE(cell, count) sets a count.
+    """The functions: i1 WAIT(cell, target, hurry, deadline, gone) gives whether the count came to
+    be as large as `target` before `deadline` (in seconds since 1970) and before the process that
+    counts had ended, which it notes in the cell `gone` when its counts are final; NOTE(cell, count)
+    sets a count.
     """
     futex = _NUMBERS.get(platform.machine()) if platform.system() == "Linux" else None
     pause = ("declare void @llvm.x86.sse2.pause()", "call void @llvm.x86.sse2.pause()")
@@ -42,7 +44,8 @@ def _wait(paused: str, sleep: str) -> str:
     return f"""
 declare i64 @time(ptr)
 @wg.shared.second = internal constant [2 x i64] [i64 1, i64 0]
-define internal i1 @{WAIT}(ptr %cell, i64 %target, i64 %hurry, i64 %deadline) nounwind {{
+define internal i1 @{WAIT}(ptr %cell, i64 %target, i64 %hurry, i64 %deadline,
+    ptr %gone) nounwind {{
 start:
   %asleep = getelementptr inbounds i64, ptr %cell, i64 1
   br label %look
@@ -62,13 +65,16 @@ bed:
   %before = atomicrmw add ptr %asleep, i64 1 seq_cst
   br label %check
 check:
+  %end = load atomic i64, ptr %gone seq_cst, align 8
   %now = load atomic i64, ptr %cell seq_cst, align 8
   %there = icmp sge i64 %now, %target
   br i1 %there, label %up, label %clock
 clock:
   %time = call i64 @time(ptr null)
   %late = icmp sgt i64 %time, %deadline
-  br i1 %late, label %up, label %sleep
+  %ended = icmp ne i64 %end, 0
+  %vain = or i1 %late, %ended
+  br i1 %vain, label %up, label %sleep
 sleep:
   %seen = and i64 %now, 4294967295
   {sleep}
