@@ -32,8 +32,8 @@ def init(mesh: Mapping[str, int] | None = None, timeout: float = 600.0) -> None:
     with named axes, the last one of neighbours: {"data": 2, "model": 4} makes axes "data" and
     "model" besides "world"; one size may be -1 for what is left. A process whose partners have not
     come to the same program within `timeout` seconds (or, on one machine, have ended) raises
-    DistributedError, and one that ends by an exception ends all. CPU cores are shared out among the processes of a machine unless
-    WENGERT_NUM_THREADS says otherwise.
+    DistributedError, and one that ends by an exception ends all. CPU cores are shared out among the
+    processes of a machine unless WENGERT_NUM_THREADS says otherwise.
 
     Raises ArgumentError for a mesh that is not as large as the world, DistributedError if mpi4py is
     missing.

@@ -26,8 +26,8 @@ SLOTS = 8
 there is room. All of them (a megabyte) stay in a core's cache: with 64, which do not, the sum of a
 network's gradients of 4.8 MB took 2.7 ms in a step instead of 2.3 (Emerald Rapids)."""
 STAGED, SUMMED, TAKEN, GONE = 0, 8, 16, 24
-"""Where a process's counts are, in numbers of 8 bytes: each has a cache line to itself. The last one
-is not 0 if the process has ended."""
+"""Where a process's counts are, in numbers of 8 bytes: each has a cache line to itself. The last
+one is not 0 if the process has ended."""
 CELLS = 32
 ROUND = 16
 """Parts begin at multiples of so many elements: the lines of two processes do not mix."""
@@ -48,9 +48,9 @@ def text(dtype: DType) -> str:
 
     i64 (slots, cells, data, n, rank, size, block, before, staged, hurry, deadline, staging): adds
     the n elements at `data` up in place and gives how many blocks they are, or -1 if others did not
-    come until `deadline` (seconds since 1970), or ended before. If `staging` is not 0 it only puts down as many
-    blocks as there is room for now, and gives their number, which is `staged` in the call that
-    follows. `slots` and `cells` are arrays of `size` addresses, of `SLOTS` blocks of `block`
+    come until `deadline` (seconds since 1970), or ended before. If `staging` is not 0 it only puts
+    down as many blocks as there is room for now, and gives their number, which is `staged` in the
+    call that follows. `slots` and `cells` are arrays of `size` addresses, of `SLOTS` blocks of `block`
     elements and of `CELLS` counts for each process; `before` is how many blocks went through before
     this array; `hurry` is how often to look for others before sleeping.
     """
