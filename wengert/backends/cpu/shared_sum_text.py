@@ -50,9 +50,9 @@ def text(dtype: DType) -> str:
     the n elements at `data` up in place and gives how many blocks they are, or -1 if others did not
     come until `deadline` (seconds since 1970), or ended before. If `staging` is not 0 it only puts
     down as many blocks as there is room for now, and gives their number, which is `staged` in the
-    call that follows. `slots` and `cells` are arrays of `size` addresses, of `SLOTS` blocks of `block`
-    elements and of `CELLS` counts for each process; `before` is how many blocks went through before
-    this array; `hurry` is how often to look for others before sleeping.
+    call that follows. `slots` and `cells` are arrays of `size` addresses, of `SLOTS` blocks of
+    `block` elements and of `CELLS` counts for each process; `before` is how many blocks went
+    through before this array; `hurry` is how often to look for others before sleeping.
     """
     return "\n".join([_NEEDS, shared_wait_text.text(), _Sum(dtype).text()])
 
