@@ -11,7 +11,7 @@ import pytest
 
 import wengert as wg
 from wengert import optim
-from wengert.errors import ArgumentError, DTypeError, TreeError
+from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError, TreeError
 from wengert.optim.directions import Lbfgs
 
 RNG = np.random.default_rng(6)
@@ -427,3 +427,51 @@ def test_masks() -> None:
         decayed, _ = optim.add_decayed_weights(0.5, mask).update(zero, (), START)
         np.testing.assert_allclose(decayed["w"], 0.5 * START["w"])
         assert not np.any(decayed["b"])
+
+
+def halved() -> optim.Optimizer:
+    """Steps halved until they are short: a loop whose turns depend on the gradient."""
+
+    def update(gradients: Any, state: Any, params: Any = None, value: Any = None) -> Any:
+        while np.sum(np.square(gradients)) * state > 0.5:
+            state = state * 0.5
+        return -state * gradients, state
+
+    return optim.Optimizer(lambda params: np.float64(1.0), update)
+
+
+OUTER: dict[str, Callable[[optim.Optimizer], optim.Optimizer]] = {
+    "alone": lambda o: o,
+    "chain": lambda o: optim.chain(o, optim.scale(1.0)),
+    "accumulate": lambda o: optim.accumulate(o, 1),
+    "average": lambda o: optim.with_average(o),
+}
+
+
+@pytest.mark.parametrize("name", OUTER)
+def test_loops_in_an_optimiser_of_the_users(name: str) -> None:
+    """Inside others and in `fit`, which are wengert's own code, too."""
+    start, data = np.zeros(3), np.full((2, 3), 4.0)
+    fitted = wg.fit(
+        lambda p, x: np.sum(np.square(p - x)), start, data, OUTER[name](halved()), batch_size=2
+    )
+    gradient = np.full(3, -16.0)
+    np.testing.assert_array_equal(fitted.params, -(2.0**-11) * gradient)
+
+
+@pytest.mark.parametrize(
+    ("update", "error", "words"),
+    [
+        (lambda g, s, params, value: g, InputTypeError, "returns .updates, state., and this one"),
+        (lambda g, s, params, value: ([g], s), TreeError, "the updates should be"),
+        (
+            lambda g, s, params, value: ({"a": np.sum(g["a"])}, s),
+            ShapeError,
+            r"updates.'a'. has \(\) where params",
+        ),
+    ],
+)
+def test_bad_updates_of_an_optimiser_of_the_users(update: Any, error: Any, words: str) -> None:
+    own = optim.Optimizer(lambda params: (), update)
+    with pytest.raises(error, match=words):
+        wg.fit(lambda p, x: np.sum(p["a"] * x), {"a": np.ones(3)}, np.ones((2, 3)), own)

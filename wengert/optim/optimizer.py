@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from wengert.api.arguments import fail
-from wengert.errors import ArgumentError, DTypeError
+from wengert.capture.convert import converted
+from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
 from wengert.ir.floats import finfo, kind_of
 from wengert.tracer.pytree import flatten, paths, tree_map
 
@@ -33,16 +34,46 @@ class Optimizer:
     gives the updates, which `apply_updates` adds to the parameters, and the next state. Gradients
     have the structure, shapes and dtypes of the parameters. Some rules need the parameters (weight
     decay) or the value of the loss (`reduce_on_plateau`), which may be left out for others. Both
-    are pure functions, of NumPy arrays or, inside `jit`, of traced ones.
+    are pure functions, of NumPy arrays or, inside `jit`, of traced ones; loops and branches in them
+    may depend on what is traced.
     """
 
     init: Callable[[Any], Any] = field(metadata={"static": True})
     update: Update = field(metadata={"static": True})
 
+    def __post_init__(self) -> None:
+        # called by functions of wengert (fit, chain), whose calls no tracer follows
+        object.__setattr__(self, "init", converted(self.init))
+        object.__setattr__(self, "update", converted(self.update))
+
+
+def updated(optimizer: Optimizer, gradients: Any, state: Any, params: Any, value: Any) -> Any:
+    """The updates and the next state; raises InputTypeError if `update` gives something else."""
+    found = optimizer.update(gradients, state, params, value)
+    if type(found) not in (tuple, list) or len(found) != 2:
+        given = f"{len(found)} results" if type(found) is tuple else type(found).__name__
+        fail(
+            InputTypeError(f"an optimiser's update returns (updates, state), and this one {given}")
+        )
+    return found
+
 
 def apply_updates(params: Any, updates: Any) -> Any:
-    """`params + updates`, each leaf with the dtype it has in `params`."""
-    return tree_map(lambda p, u: cast(p + u, p.dtype), arrays(params), updates)
+    """`params + updates`, each leaf with the dtype it has in `params`.
+
+    Raises TreeError or ShapeError if the updates have not the structure or the shapes of `params`.
+    """
+    leaves, tree = flatten(arrays(params))
+    moves = tree.flatten_up_to(updates, "the updates")
+    for p, u, path in zip(leaves, moves, paths(params), strict=True):
+        if np.shape(u) != np.shape(p):
+            fail(
+                ShapeError(
+                    f"updates have the shapes of the parameters, and updates{path} has "
+                    f"{np.shape(u)} where params{path} has {np.shape(p)}"
+                )
+            )
+    return tree.unflatten([cast(p + u, p.dtype) for p, u in zip(leaves, moves, strict=True)])
 
 
 def chain(*optimizers: Optimizer) -> Optimizer:

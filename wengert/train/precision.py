@@ -17,7 +17,7 @@ from wengert.api.arguments import fail, function_name
 from wengert.capture.convert import convert
 from wengert.errors import DTypeError
 from wengert.ir.floats import dtype_of, is_bfloat16, kind_of
-from wengert.optim.optimizer import Optimizer, apply_updates, cast
+from wengert.optim.optimizer import Optimizer, apply_updates, cast, updated
 from wengert.tracer.pytree import tree_leaves, tree_map
 
 FIRST_SCALE, INTERVAL = 2.0**15, 2000
@@ -91,7 +91,7 @@ def scaled_update(
         for g in tree_leaves(gradients):
             fine = fine & np.all(np.isfinite(g))
         fine = everywhere(fine)
-        updates, inner = optimizer.update(gradients, state.inner, params, value)
+        updates, inner = updated(optimizer, gradients, state.inner, params, value)
         moved = (apply_updates(params, updates), inner)
         kept = tree_map(lambda new, old: np.where(fine, new, old), moved, (params, state.inner))
         return value, kept[0], Scaled(kept[1], *_next(state, fine))

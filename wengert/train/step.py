@@ -8,7 +8,7 @@ from typing import Any
 from wengert.api.arguments import function_name
 from wengert.api.jit import jit
 from wengert.capture.convert import convert
-from wengert.optim.optimizer import Optimizer, apply_updates
+from wengert.optim.optimizer import Optimizer, apply_updates, updated
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
 from wengert.train.batches import Batch
@@ -57,7 +57,7 @@ def _update(optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Loss
 
     def update(params: Any, state: Any, batch: Any, extra: dict[str, Any]) -> Any:
         value, gradients = value_and_grad(loss)(params, *batch, **extra)
-        updates, state = optimizer.update(gradients, state, params, value)
+        updates, state = updated(optimizer, gradients, state, params, value)
         return value, apply_updates(params, updates), state
 
     return update
