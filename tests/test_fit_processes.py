@@ -12,7 +12,7 @@ import pytest
 
 import wengert as wg
 from wengert import distributed as dist
-from wengert.errors import DistributedError, TrainingError
+from wengert.errors import CheckpointError, DistributedError, TrainingError
 from wengert.train import trainer
 
 RNG = np.random.default_rng(4)
@@ -139,3 +139,40 @@ def test_all_go_on_from_a_step_that_all_have(tmp_path: Path, lost: tuple[int, in
         (tmp_path / f"process-{1 - rank}-of-2" / f"step-{8:012d}.checkpoint").unlink()
     for found in dist.simulate(2, lambda: fitted(**options)):
         assert found.history.loss == whole.history.loss
+
+
+def test_resuming_with_another_number_of_processes(tmp_path: Path) -> None:
+    """Each run goes on from the last one's checkpoint, also from that of one that began anew."""
+    expected = fitted(epochs=4, distributed=False)
+    options: Any = {"checkpoint": tmp_path, "checkpoint_every": 1, "epochs": 4}
+    counts: list[int] = []
+    for processes, steps, resume in ((2, 9, True), (3, 11, True), (1, 5, False), (2, 7, True)):
+        before = len(counts)
+        given = {
+            **options,
+            "steps": steps,
+            "resume": resume,
+            "callback": lambda f: counts.append(1),
+        }
+        found = dist.simulate(processes, lambda g=given: fitted(**g))
+        assert (len(counts) - before) / processes == {9: 9, 11: 2, 5: 5, 7: 2}[steps]
+        for one in found:
+            np.testing.assert_allclose(one.history.loss, expected.history.loss[:steps])
+
+
+def test_sharded_states_need_as_many_processes_as_before(tmp_path: Path) -> None:
+    def run() -> Any:
+        return wg.fit(
+            loss,
+            START,
+            (X, Y),
+            dist.sharded(wg.optim.adam(0.05)),
+            batch_size=10,
+            distributed=True,
+            checkpoint=tmp_path,
+            value_and_grad=lambda f: dist.value_and_grad(f, reduced=False),
+        )
+
+    dist.simulate(2, run)
+    with pytest.raises(CheckpointError, match="another number of processes"):
+        dist.simulate(3, run)

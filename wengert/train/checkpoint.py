@@ -107,6 +107,18 @@ def remove(folder: str | Path, step: int) -> None:
         _place(Path(folder), step).unlink()
 
 
+def holds(folder: str | Path, step: int) -> bool:
+    """Whether there is a checkpoint of a step."""
+    return _place(Path(folder), step).exists()
+
+
+def latest(folder: str | Path) -> float:
+    """When the last checkpoint of a folder was written, in seconds since 1970; 0 without any."""
+    with contextlib.suppress(OSError):
+        return max((path.stat().st_mtime for path in _files(Path(folder))), default=0.0)
+    return 0.0
+
+
 def _place(folder: Path, step: int) -> Path:
     return folder / f"{PREFIX}{step:012d}{SUFFIX}"
 

@@ -5,7 +5,7 @@ taken if everyone has one, a callback that stops one stops all, and weights, los
 those of all rows. What is the same everywhere is asked only once: that they were told the same, and
 whether anyone has a callback or a folder. Each process keeps checkpoints of its own (optimiser
 states may be sharded), of steps that all could write, and all go on from the newest one that all of
-them have.
+them have. If a run with another number of processes wrote the last one, they go on from that.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Alone:
         """Where this process keeps its checkpoints."""
         return given
 
+    def runs(self, given: Path) -> tuple[Path, list[Path]]:
+        """Where the first process keeps them, and that of runs with other numbers of processes."""
+        return given, sorted(given.glob("process-0-of-*"))
+
     def common(self, step: int) -> tuple[int, bool]:
         """The least of all processes' steps, and whether they are all the same."""
         return step, True
@@ -98,6 +102,10 @@ class Together(Alone):
 
     def folder(self, given: Path) -> Path:
         return given / f"process-{rank()}-of-{processes()}"
+
+    def runs(self, given: Path) -> tuple[Path, list[Path]]:
+        first = given / f"process-0-of-{processes()}"
+        return first, [given, *(x for x in sorted(given.glob("process-0-of-*")) if x != first)]
 
     def common(self, step: int) -> tuple[int, bool]:
         least, most = int(pmin(np.int64(step))), int(pmax(np.int64(step)))

@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import fail
-from wengert.errors import ArgumentError, TrainingError
+from wengert.errors import ArgumentError, CheckpointError, TrainingError
 from wengert.train.batches import Batch, Source
-from wengert.train.checkpoint import Checkpoint, discard, load, prune, remove, write
+from wengert.train.checkpoint import (
+    Checkpoint,
+    discard,
+    holds,
+    latest,
+    load,
+    prune,
+    remove,
+    write,
+)
 from wengert.train.history import Fit, Means, Position, Reason
 from wengert.train.interrupts import Interrupts
 from wengert.train.options import Options
@@ -228,11 +237,25 @@ class Trainer:
         self.params, self.state, self.best = (found.tree[k] for k in ("params", "state", "best"))
         self.good = self.params
         self.at = Position.of(found.facts)
-        self.saved = found.step
+        missing = self.folder is not None and not holds(self.folder, found.step)
+        self.saved = -1 if self.who.anyone(missing) else found.step
 
     def newest(self, limit: int | None) -> Checkpoint | None:
         """The newest good checkpoint here, not after step `limit`."""
-        return None if self.folder is None else load(self.folder, self.arrays(), limit)
+        if self.folder is None or self.told.checkpoint is None:
+            return None
+        first, others = self.who.runs(Path(self.told.checkpoint))
+        other = max(others, key=latest, default=None)
+        if other is None or latest(other) <= (latest(first) or latest(self.folder)):
+            return load(self.folder, self.arrays(), limit)
+        try:
+            return load(other, self.arrays(), limit)
+        except CheckpointError as fault:
+            raise CheckpointError(
+                f"the newest checkpoint in {self.told.checkpoint} is of a run with another number "
+                f"of processes, which cannot be taken over: {fault} (sharded states need as many "
+                "processes as before)"
+            ) from fault
 
     def result(self, reason: Reason) -> Fit:
         params = self.params
