@@ -268,7 +268,7 @@ def _one_by_one(
 CALL_WORK = 4000
 ROUTINE_WORK = {"syevd": 40, "gesdd": 60, "geev": 100, "gees": 80}
 # Routines that take several small matrices at a time, each a lane of vectors, and from how many on.
-SIDE_BY_SIDE = ("potrf",)
+SIDE_BY_SIDE = ("potrf", "syevd", "syevd_N")
 FEW = 4
 SMALL = 32
 """The most rows and columns of matrices that a back end works on itself."""

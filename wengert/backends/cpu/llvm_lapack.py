@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wengert.backends.cpu import small_eigen, small_factors
+from wengert.backends.cpu import lane_eigen, small_eigen, small_factors
 from wengert.backends.cpu.libraries import integer_bits
 from wengert.backends.cpu.llvm_blas import fortran_constant
 from wengert.backends.cpu.llvm_expr import Body
@@ -101,10 +101,10 @@ class _Printer:
         """Workspace for `count` floats."""
         return self.room(count, self.width)
 
-    def stack(self, count: int) -> str:
-        """Workspace for `count` floats that is not to be freed."""
+    def stack(self, count: int, kind: str = "") -> str:
+        """Workspace for `count` floats, or others of a kind, that is not to be freed."""
         address = self.body.fresh("%room")
-        self.entry.append(f"  {address} = alloca [{count} x {self.kind}], align 64")
+        self.entry.append(f"  {address} = alloca [{count} x {kind or self.kind}], align 64")
         return address
 
     def free(self, *addresses: str) -> None:
@@ -290,8 +290,23 @@ def _small_eigen(p: _Printer, values: bool) -> None:
     p.body.line(f"store {p.kind} 0.0, ptr {p.out(end + n)}")
 
 
+def _eigen_together(p: _Printer, values: bool) -> None:
+    """`syevd` of as many matrices as vectors have lanes."""
+    _, n = p.shape()
+    dtype = p.call.out.buffer.dtype
+    lanes = small_factors.lanes(dtype)
+    room, words = p.stack(lane_eigen.room(n) * lanes), p.stack(lane_eigen.words(n, lanes), "i64")
+    limits = [constant(x, dtype) for x in small_eigen.limits(dtype)]
+    sizes = [n, lane_eigen.row_length(n), lane_eigen.DIVIDED, p.call.rows, lanes]
+    given = [p.source(0), p.out(0), room, room, words, *limits, *sizes]
+    p.small("syevd", [*given, int(not values), lane_eigen.KEPT])
+
+
 def _syevd(p: _Printer, values: bool = False) -> None:
     n, _ = p.shape()
+    if p.call.rows > 1:
+        _eigen_together(p, values)
+        return
     if p.pair == 1 and 1 <= n <= small_eigen.LARGEST:
         _small_eigen(p, values)
         return

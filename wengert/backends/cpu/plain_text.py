@@ -4,13 +4,14 @@ The functions are run by Python too, which is how they are tested. What they may
 annotated `Numbers`, `Scalars` or `Words` (flat arrays), `int`, `float`; variables that keep one
 type; `for` over ranges, `while`, `if`, assignments, calls of each other, given arrays from an
 element on; arithmetic, bits of integers, comparisons, `and`, `or`, `not`, choices, and `sqrt`,
-`copysign`, `abs`, `int`. What `capture` makes of a user's loops is a program of arrays, whose
-buffers and sizes are fixed; these are C functions for any size.
+`copysign`, `abs`, `int`, `float`. What `capture` makes of a user's loops is a program of arrays,
+whose buffers and sizes are fixed; these are C functions for any size.
 
 With `lanes`, an element of `Numbers` is a vector, of so many matrices or columns side by side, and
 all that is computed of one is a vector too; a scalar is spread where it meets one. Choices between
-vectors are made lane by lane, branches hang on scalars. Lanes know nothing of one another: what is
-in one has the same bits whatever is in the others.
+vectors are made lane by lane, branches hang on scalars; conditions are joined by `&` and `|`, and
+`some` asks whether one holds in any lane. Lanes know nothing of one another: what is in one has the
+same bits whatever is in the others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ Scalars = list[float]
 
 Words = list[int]
 """The same of integers, of 64 bits in native code."""
+
+
+def some(condition: bool) -> bool:
+    """Whether a condition holds in any lane."""
+    return condition
+
 
 _ARITHMETIC = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _BITS = {
@@ -96,6 +103,7 @@ class _Printer:
         self.kind = kind
         self.lanes = lanes
         self.wide = _types(kind, lanes)[-1]
+        self._condition = "i1" if lanes == 1 else f"<{lanes} x i1>"
         self.names = names
         types = {"Numbers": "ptr", "Scalars": "ptr", "Words": "ptr", "int": "i64", "float": kind}
         given = [(p.arg, types[p.annotation.id]) for p in tree.args.args]
@@ -243,7 +251,8 @@ class _Printer:
             case ast.BinOp(left, op, right):
                 t, (x, y) = self._both(left, right)
                 # with lanes, products and sums may be fused: all lanes are then fused alike
-                prefix, flag = ("", "") if t == "i64" else ("f", " contract" * (self.lanes > 1))
+                whole = t in ("i64", self._condition)
+                prefix, flag = ("", "") if whole else ("f", " contract" * (self.lanes > 1))
                 name = _BITS.get(type(op)) or prefix + _ARITHMETIC[type(op)]
                 return t, self.f.op(f"{name}{flag} {t} {x}, {y}")
             case ast.Compare(left, [op], [right]):
@@ -254,16 +263,27 @@ class _Printer:
                 c, condition = self._value(test)
                 t, (x, y) = self._both(left, right, wide=c != "i1")
                 return t, self.f.op(f"select {c} {condition}, {t} {x}, {t} {y}")
-            case ast.Call(ast.Name("int"), [value]):
-                t, x = self._value(value)
-                return "i64", self.f.op(f"fptosi {t} {x} to i64")
             case ast.Call(ast.Name(name), values):
-                found = [self._value(v) for v in values]
+                return self._called(name, [self._value(v) for v in values])
+            case _:
+                raise NotImplementedError(ast.unparse(node))
+
+    def _called(self, name: str, found: Sequence[_Typed]) -> _Typed:
+        t, x = found[0]
+        match name:
+            case "int":
+                return "i64", self.f.op(f"fptosi {t} {x} to i64")
+            case "float":
+                return self.kind, self.f.op(f"sitofp {t} {x} to {self.kind}")
+            case "some" if t == "i1":
+                return found[0]
+            case "some":
+                bits = self.f.op(f"bitcast {t} {x} to i{self.lanes}")
+                return "i1", self.f.op(f"icmp ne i{self.lanes} {bits}, 0")
+            case _:
                 t = self.wide if any(u == self.wide for u, _ in found) else self.kind
                 given = ", ".join(f"{t} {self._spread(v, t)}" for v in found)
                 return t, self.f.op(f"call {t} {_intrinsic(_INTRINSICS[name], t)}({given})")
-            case _:
-                raise NotImplementedError(ast.unparse(node))
 
     def _both(
         self, left: ast.expr, right: ast.expr, wide: bool = False
@@ -278,7 +298,7 @@ class _Printer:
         if t in ("i64", "i1"):
             sign = "s" if order not in ("eq", "ne") else ""
             return "i1", self.f.op(f"icmp {sign}{order} {t} {x}, {y}")
-        found = "i1" if t == self.kind else f"<{self.lanes} x i1>"
+        found = "i1" if t == self.kind else self._condition
         return found, self.f.op(f"fcmp {'une' if order == 'ne' else 'o' + order} {t} {x}, {y}")
 
     def _joined(self, values: Sequence[ast.expr], conjunction: bool) -> str:

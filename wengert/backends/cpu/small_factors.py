@@ -2,9 +2,10 @@
 
 For small matrices most of LAPACK's time goes into what surrounds its loops. A vector holds either
 the columns of one matrix (`getrf`, `trsm`) or one element of as many matrices as it has lanes
-(`potrf`). Triangular systems of some hundred rows are solved here too, for which LAPACK takes four
-times as long. Lanes know nothing of one another, and lanes without a matrix hold zeros: so the bits
-of a result do not depend on the place in the batch. Each sum runs over rows in groups of four, that
+(`potrf`, and `syevd` in `lane_eigen`). Triangular systems of some hundred rows are solved here too,
+for which LAPACK takes four times as long. Lanes know nothing of one another, and lanes without a
+matrix hold zeros: so the bits of a result do not depend on the place in the batch. Each sum runs
+over rows in groups of four, that
 as many fused products are under way as the units take.
 
 G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th edition, sections 3.1, 3.4.4 and 4.2.5.
@@ -19,18 +20,10 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Any
 
-from wengert.backends.cpu.gemm_kernels import (
-    F32,
-    F64,
-    VECTORS,
-    Kind,
-    lane_mask,
-    masked_load,
-    masked_store,
-)
-from wengert.backends.cpu.gemm_packing import pack_lines
-from wengert.backends.cpu.llvm_function import Function
+from wengert.backends.cpu import lane_eigen, small_copies
+from wengert.backends.cpu.gemm_kernels import F32, F64
 from wengert.backends.cpu.plain_text import Numbers, Scalars, module
+from wengert.backends.cpu.small_copies import lines, rows
 from wengert.ir.types import DType
 from wengert.kernels.library import VECTOR_BYTES
 
@@ -273,48 +266,11 @@ def substitute(
     substitute_last(a, x, first, down, along, begin, step, unit, i, n)
 
 
-def lines(
-    source: Scalars, stride: int, valid: int, depth: int, to: Scalars, width: int, step: int
-) -> None:
-    """Copies across: `gemm_packing.pack_lines` in Python."""
-    for p in range(depth):
-        for i in range(width):
-            to[p * step + i] = source[i * stride + p] if i < valid else 0.0
-
-
-def rows(
-    source: Scalars, stride: int, valid: int, depth: int, to: Scalars, width: int, step: int
-) -> None:
-    """Copies the beginnings of rows: `_copy_rows` in Python."""
-    for p in range(depth):
-        for i in range(width):
-            to[p * step + i] = source[p * stride + i] if i < valid else 0.0
-
-
-_LINES, _ROWS = "wg.small.lines", "wg.small.rows"
-
-
-def _copy_rows(kind: Kind) -> str:
-    """to[p * step + i] = from[p * stride + i] for `depth` rows p and `valid` columns i, with zeros
-    up to `width`."""
-    given = "ptr noalias %from, i64 %stride, i64 %valid, i64 %depth, ptr noalias %to, i64 %width"
-    f = Function(f"void @{_ROWS}({given}, i64 %step)", "internal", f"nounwind {VECTORS}")
-    with f.loop("%width", kind.lanes) as i:
-        here = lane_mask(f, kind, f.op(f"sub i64 %valid, {i}"))
-        room = lane_mask(f, kind, f.op(f"sub i64 %width, {i}"))
-        with f.loop("%depth") as p:
-            source = f.op(f"add i64 {f.op(f'mul i64 {p}, %stride')}, {i}")
-            target = f.op(f"add i64 {f.op(f'mul i64 {p}, %step')}, {i}")
-            vector = masked_load(f, kind, f.at(kind.scalar, "%from", source), here)
-            masked_store(f, kind, vector, f.at(kind.scalar, "%to", target), room)
-    f.line("ret void")
-    return f.text()
-
-
 _PARTS: dict[str, tuple[Any, ...]] = {
     "potrf": (cholesky, potrf),
     "getrf": (subtract, eliminate, getrf),
     "trsm": (substitute_last, substitute, trsm),
+    "syevd": lane_eigen.PARTS,
 }
 ROUTINES = tuple(_PARTS)
 """The routines that have loops here."""
@@ -323,6 +279,7 @@ PARAMETERS = {
     "potrf": "ptr, ptr, ptr, i64, i64, i64",
     "getrf": "ptr, ptr, ptr, ptr, {kind}, i64, i64, i64",
     "trsm": f"ptr, ptr, ptr, ptr, {', '.join(['i64'] * 10)}",
+    "syevd": lane_eigen.PARAMETERS,
 }
 
 
@@ -346,7 +303,5 @@ def texts(symbol: str, dtype: DType) -> Sequence[str]:
     """The module with a function."""
     kind = F64 if dtype.itemsize == 8 else F32
     parts = _PARTS[symbol.split(".")[2]]
-    given = {"lines": _LINES, "rows": _ROWS}
-    plain = module(parts, kind.scalar, symbol, kind.lanes, given)
-    copies = [pack_lines(kind, f"@{_LINES}"), _copy_rows(kind)]
-    return ["\n".join([kind.declarations(), *copies, plain])]
+    plain = module(parts, kind.scalar, symbol, kind.lanes, small_copies.GIVEN)
+    return ["\n".join([kind.declarations(), *small_copies.texts(kind), plain])]
