@@ -5,8 +5,7 @@ the columns of one matrix (`getrf`, `trsm`) or one element of as many matrices a
 (`potrf`, and `syevd` in `lane_eigen`). Triangular systems of some hundred rows are solved here too,
 for which LAPACK takes four times as long. Lanes know nothing of one another, and lanes without a
 matrix hold zeros: so the bits of a result do not depend on the place in the batch. Each sum runs
-over rows in groups of four, that
-as many fused products are under way as the units take.
+over rows in groups of four, that as many fused products are under way as the units take.
 
 G. H. Golub and C. F. Van Loan, "Matrix Computations", 4th edition, sections 3.1, 3.4.4 and 4.2.5.
 
