@@ -38,7 +38,7 @@ EPSILON = float(np.finfo(FLOAT64).eps)
 ONLY = {E: 1.0}
 
 
-def _samples(*domains: tuple[float, float], **params: Any) -> Samples:
+def few_samples(*domains: tuple[float, float], **params: Any) -> Samples:
     """Few and small ones: each turn of a sum is much work for an interpreter."""
 
     def drawn(dtype: Any, *shapes: tuple[int, ...]) -> Sample:
@@ -57,7 +57,7 @@ def _samples(*domains: tuple[float, float], **params: Any) -> Samples:
     ]
 
 
-def _called(
+def called(
     name: str, partials: Sequence[PartialRule], *domains: tuple[float, float], doc: str
 ) -> None:
     """A function of several arguments, SciPy's of the same name."""
@@ -74,7 +74,7 @@ def _called(
         partials=partials,
         family="special",
         cost=200,
-        samples=_samples(*domains),
+        samples=few_samples(*domains),
         doc=doc,
     )
 
@@ -190,7 +190,7 @@ def _gammainc_slope(a: Value, x: Value, *, order: int) -> Value:
     return inside.select(found, edge.select(0.0, x.full_like(math.nan)))
 
 
-def _gamma_density(a: Value, x: Value, order: int = 0) -> Value:
+def gamma_density(a: Value, x: Value, order: int = 0) -> Value:
     """The derivative in x of that order's derivative in a."""
     keys = degrees(order, second=False)
     return _gamma_factor(a, a - 1.0, x, keys).derivative((order, 0))
@@ -204,26 +204,26 @@ elementwise_made(
     family="special",
     partials=[
         lambda a, x, out, order: a.gammainc_slope(x, order=order + 1),
-        lambda a, x, out, order: _gamma_density(a, x, order),
+        lambda a, x, out, order: gamma_density(a, x, order),
     ],
-    samples=_samples((0.5, 4), (0.3, 7), order=1),
+    samples=few_samples((0.5, 4), (0.3, 7), order=1),
     doc="the derivative of gammainc(a, x) in a, of this order, 1 or more",
 )
-_called(
+called(
     "gammainc",
     [
         lambda a, x, out: a.gammainc_slope(x, order=1),
-        lambda a, x, out: _gamma_density(a, x),
+        lambda a, x, out: gamma_density(a, x),
     ],
     (0.5, 4),
     (0.3, 7),
     doc="the regularised lower incomplete gamma function P(a, x)",
 )
-_called(
+called(
     "gammaincc",
     [
         lambda a, x, out: -a.gammainc_slope(x, order=1),
-        lambda a, x, out: -_gamma_density(a, x),
+        lambda a, x, out: -gamma_density(a, x),
     ],
     (0.5, 4),
     (0.3, 7),
@@ -270,7 +270,8 @@ def _betainc_slope(a: Value, b: Value, x: Value, *, first: int, second: int) -> 
     return inside.select(value, edge.select(0.0, x.full_like(math.nan)))
 
 
-def _beta_density(a: Value, b: Value, x: Value, first: int = 0, second: int = 0) -> Value:
+def beta_density(a: Value, b: Value, x: Value, first: int = 0, second: int = 0) -> Value:
+    """x^(a-1) (1-x)^(b-1) / beta(a, b), or its derivative of these orders in a and b."""
     keys = degrees(first + second)
     return _beta_factor(a, b, x, keys, density=True).derivative((first, second))
 
@@ -284,17 +285,17 @@ elementwise_made(
     partials=[
         lambda a, b, x, out, first, second: a.betainc_slope(b, x, first=first + 1, second=second),
         lambda a, b, x, out, first, second: a.betainc_slope(b, x, first=first, second=second + 1),
-        lambda a, b, x, out, first, second: _beta_density(a, b, x, first, second),
+        lambda a, b, x, out, first, second: beta_density(a, b, x, first, second),
     ],
-    samples=_samples((0.5, 3), (0.5, 3), (0.1, 0.9), first=1, second=0),
+    samples=few_samples((0.5, 3), (0.5, 3), (0.1, 0.9), first=1, second=0),
     doc="the derivative of betainc(a, b, x) of these orders in a and b",
 )
-_called(
+called(
     "betainc",
     [
         lambda a, b, x, out: a.betainc_slope(b, x, first=1, second=0),
         lambda a, b, x, out: a.betainc_slope(b, x, first=0, second=1),
-        lambda a, b, x, out: _beta_density(a, b, x),
+        lambda a, b, x, out: beta_density(a, b, x),
     ],
     (0.5, 3),
     (0.5, 3),
@@ -362,10 +363,10 @@ elementwise_made(
         lambda a, b, z, out, first, second: a.hyp1f1_slope(b, z, first=first, second=second + 1),
         lambda a, b, z, out, first, second: _hyp1f1_shifted(a, b, z, first, second),
     ],
-    samples=_samples((0.5, 2), (2.5, 4), (-2, 2), first=1, second=0),
+    samples=few_samples((0.5, 2), (2.5, 4), (-2, 2), first=1, second=0),
     doc="the derivative of hyp1f1(a, b, z) of these orders in a and b",
 )
-_called(
+called(
     "hyp1f1",
     [
         lambda a, b, z, out: a.hyp1f1_slope(b, z, first=1, second=0),

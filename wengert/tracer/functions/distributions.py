@@ -82,3 +82,84 @@ def stdtr(df: Value, t: Value) -> Value:
     normal = t.mul(-math.sqrt(0.5)).erfc().mul(0.5)
     missing = df.gt(0.0).bitnot().bitor(t.isnan())
     return missing.select(math.nan, df.eq(math.inf).select(normal, far))
+
+
+@lowering("stdtrit")
+def stdtrit(df: Value, p: Value) -> Value:
+    """The inverse of Student's distribution function in t.
+
+    With q the smaller tail, df / (df + t^2) = z solves I(df/2, 1/2, z) = 2q. Near the middle 1 - z
+    is taken, which I(1/2, df/2, 1 - z) = 1 - 2q gives without cancellation.
+    """
+    upper = p.gt(0.5)
+    twice = upper.select(1.0 - p, p).mul(2.0)
+    far = twice.lt(0.5)
+    half = df.mul(0.5)
+    z = half.betaincinv(half.full_like(0.5), far.select(twice, 0.25))
+    rest = half.full_like(0.5).betaincinv(half, far.select(0.5, 1.0 - twice))
+    ratio = far.select((1.0 - z).div(z), rest.div(1.0 - rest))
+    size = df.mul(ratio)
+    middle = size.eq(0.0)
+    # at the middle t is linear in p with the density there: the root has no derivative
+    scale = half.add(0.5).gammaln().sub(half.gammaln()).exp().div(df.mul(math.pi).sqrt())
+    near = p.sub(0.5).div(scale)
+    root = middle.select(1.0, size).sqrt()
+    return middle.select(near, upper.select(root, -root))
+
+
+@lowering("betainccinv")
+def betainccinv(a: Value, b: Value, y: Value) -> Value:
+    """The x for which betaincc(a, b, x) is y."""
+    return 1.0 - b.betaincinv(a, y)
+
+
+@lowering("chdtri")
+def chdtri(v: Value, y: Value) -> Value:
+    """The inverse of chdtrc in x."""
+    return v.mul(0.5).gammainccinv(y).mul(2.0)
+
+
+@lowering("pdtr")
+def pdtr(k: Value, m: Value) -> Value:
+    """The Poisson distribution function of mean m."""
+    return k.lt(0.0).select(math.nan, k.floor().add(1.0).gammaincc(m))
+
+
+@lowering("pdtrc")
+def pdtrc(k: Value, m: Value) -> Value:
+    """1 - pdtr(k, m)."""
+    return k.lt(0.0).select(math.nan, k.floor().add(1.0).gammainc(m))
+
+
+def _binomial(k: Value, n: Value, p: Value, complement: bool) -> Value:
+    below, n = k.to(p.dtype).floor(), n.to(p.dtype)
+    last = below.eq(n)
+    rest = last.select(1.0, n.sub(below))
+    above = below.add(1.0)
+    one, two = (above, rest) if complement else (rest, above)
+    found = one.betainc(two, p if complement else 1.0 - p)
+    return last.select(0.0 if complement else 1.0, found)
+
+
+@lowering("bdtr")
+def bdtr(k: Value, n: Value, p: Value) -> Value:
+    """The binomial distribution function of n draws."""
+    return _binomial(k, n, p, complement=False)
+
+
+@lowering("bdtrc")
+def bdtrc(k: Value, n: Value, p: Value) -> Value:
+    """1 - bdtr(k, n, p)."""
+    return _binomial(k, n, p, complement=True)
+
+
+@lowering("nbdtr")
+def nbdtr(k: Value, n: Value, p: Value) -> Value:
+    """The distribution function of failures before success n."""
+    return n.to(p.dtype).betainc(k.to(p.dtype).floor().add(1.0), p)
+
+
+@lowering("nbdtrc")
+def nbdtrc(k: Value, n: Value, p: Value) -> Value:
+    """1 - nbdtr(k, n, p)."""
+    return k.to(p.dtype).floor().add(1.0).betainc(n.to(p.dtype), 1.0 - p)

@@ -59,6 +59,12 @@ OPS = {
             "gammaincc",
             "betainc",
             "hyp1f1",
+            "gammaincinv",
+            "gammainccinv",
+            "betaincinv",
+            "expi",
+            "k0e",
+            "k1e",
         ]
     },
 }
@@ -229,11 +235,50 @@ def pseudo_huber(delta: Value, r: Value) -> Value:
     return delta.lt(0.0).select(math.inf, zero.select(0.0, smooth))
 
 
+@lowering("exp1")
+def exp1(x: Value) -> Value:
+    """The exponential integral E1, of e**-t / t from x on."""
+    return x.lt(0.0).select(math.nan, -(-x).expi())
+
+
+@lowering("k0")
+def k0(x: Value) -> Value:
+    """The modified Bessel function of the second kind of order 0."""
+    return x.k0e().mul((-x).exp())
+
+
+@lowering("k1")
+def k1(x: Value) -> Value:
+    """The modified Bessel function of the second kind of order 1."""
+    return x.k1e().mul((-x).exp())
+
+
+@lowering("powm1")
+def powm1(x: Value, y: Value) -> Value:
+    """x**y - 1 without cancellation."""
+    inside = x.gt(0.0)
+    return inside.select(y.mul(inside.select(x, 1.0).log()).expm1(), x.pow(y).sub(1.0))
+
+
+@lowering("binom")
+def binom(n: Value, k: Value) -> Value:
+    """gamma(n + 1) / (gamma(k + 1) gamma(n - k + 1)), for n >= 0 and 0 <= k <= n + 1."""
+    return 1.0 / beta(k.add(1.0), n.sub(k).add(1.0)).mul(n.add(1.0))
+
+
+@lowering("poch")
+def poch(z: Value, m: Value) -> Value:
+    """gamma(z + m) / gamma(z)"""
+    sign = gammasgn(z.add(m)).mul(gammasgn(z))
+    return z.add(m).gammaln().sub(z.gammaln()).exp().mul(sign)
+
+
 UFUNC_NAMES = (
     *OPS, "ndtr", "logit", "log_expit", "loggamma", "gammasgn", "rgamma", "betaln", "beta", "entr",
     "rel_entr", "kl_div", "exp10", "exprel", "cosm1", "boxcox", "boxcox1p", "inv_boxcox",
     "inv_boxcox1p", "huber", "pseudo_huber", "chdtr", "chdtrc", "gdtr", "gdtrc", "betaincc", "fdtr",
-    "fdtrc", "stdtr",
+    "fdtrc", "stdtr", "stdtrit", "betainccinv", "chdtri", "exp1", "k0", "k1", "powm1",
+    "binom", "poch", "pdtr", "pdtrc", "bdtr", "bdtrc", "nbdtr", "nbdtrc",
 )  # fmt: skip
 SHARED_NAMES = ("exp2", "expm1", "log1p", "cbrt")
 """Functions that NumPy has under the same name."""

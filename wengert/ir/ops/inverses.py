@@ -1,0 +1,65 @@
+"""Inverses of the incomplete gamma and beta functions, integrals of e^x / x, and Bessel's K.
+
+Values are SciPy's. Derivatives of the inverses follow from F(parameters, x) = y: dx/dy is 1 over
+the density at x, and a parameter moves x by minus the derivative of F in it, over the density. So
+they are of any order and in all arguments, as those of F (`incomplete`). DLMF 6.2 and 10.29.
+"""
+
+from __future__ import annotations
+
+from wengert.ir.builder import Value
+from wengert.ir.ops.families import Over
+from wengert.ir.ops.incomplete import beta_density, called, gamma_density
+
+called(
+    "gammaincinv",
+    [
+        lambda a, y, x: -(a.gammainc_slope(x, order=1) / gamma_density(a, x)),
+        lambda a, y, x: Over(gamma_density(a, x)),
+    ],
+    (0.5, 4),
+    (0.1, 0.9),
+    doc="the x for which gammainc(a, x) is y",
+)
+called(
+    "gammainccinv",
+    [
+        lambda a, y, x: -(a.gammainc_slope(x, order=1) / gamma_density(a, x)),
+        lambda a, y, x: Over(-gamma_density(a, x)),
+    ],
+    (0.5, 4),
+    (0.1, 0.9),
+    doc="the x for which gammaincc(a, x) is y",
+)
+
+
+def _beta_move(a: Value, b: Value, x: Value, first: int, second: int) -> Value:
+    slope = a.betainc_slope(b, x, first=first, second=second)
+    return -(slope / beta_density(a, b, x))
+
+
+called(
+    "betaincinv",
+    [
+        lambda a, b, y, x: _beta_move(a, b, x, 1, 0),
+        lambda a, b, y, x: _beta_move(a, b, x, 0, 1),
+        lambda a, b, y, x: Over(beta_density(a, b, x)),
+    ],
+    (0.5, 3),
+    (0.5, 3),
+    (0.1, 0.9),
+    doc="the x for which betainc(a, b, x) is y",
+)
+called("expi", [lambda x, out: x.exp() / x], (0.3, 3), doc="the exponential integral Ei of e^t / t")
+called(
+    "k0e",
+    [lambda x, out: out - x.k1e()],
+    (0.3, 3),
+    doc="e**x times the modified Bessel function of the second kind of order 0",
+)
+called(
+    "k1e",
+    [lambda x, out: out - out / x - x.k0e()],
+    (0.3, 3),
+    doc="e**x times the modified Bessel function of the second kind of order 1",
+)
