@@ -52,7 +52,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("special",),
     ("numpy",),
     ("api",),
-    ("linalg", "random", "testing", "optim", "debug"),
+    ("linalg", "random", "testing", "optim", "debug", "standins"),
     ("nn", "distributed", "interop"),
     ("train",),
     ("cli", "demo"),

@@ -2,16 +2,18 @@
 
 Such libraries ask their arguments for their namespace and refuse two of them. NumPy arrays beside
 traced ones are constants of the program, so they are handed on as traced ones with known elements.
-Functions of `scipy.linalg` know no namespaces, and those of `scipy.special` only where SciPy is
-told to ask for them; the tracer's own take their place.
+SciPy is told to ask while it is called. Functions of `scipy.linalg`, and others that call compiled
+code, know no namespaces; `wengert.linalg` and `wengert.standins` take their place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
+import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wengert.tracer.array import enter
@@ -29,14 +31,23 @@ from wengert.tracer.stack import current
 
 LIBRARIES = frozenset({"scipy", "array_api_extra", "array_api_compat", "sklearn"})
 _SPECIAL = {f.__name__: f for f in (log_softmax, logsumexp, multigammaln, polygamma, softmax)}
+_SWITCH = "SCIPY_ARRAY_API"
 _KINDS = (types.FunctionType, types.MethodType, type)
 
 
 def of_library(f: Any) -> bool:
-    """Whether `f` is of a library whose functions ask for the namespace of their arguments."""
-    if not isinstance(f, _KINDS) or current() is None:
+    """Whether `f` is of a library whose functions ask for the namespace of their arguments.
+
+    Objects of SciPy's classes that can be called are so too: interpolants and distributions.
+    """
+    if current() is None or not callable(f):
         return False
-    return (getattr(f, "__module__", None) or "").partition(".")[0] in LIBRARIES
+    libraries = LIBRARIES if isinstance(f, _KINDS) else ("scipy",)
+    return _library(getattr(f, "__module__", None)) in libraries
+
+
+def _library(module: Any) -> str:
+    return module.partition(".")[0] if isinstance(module, str) else ""
 
 
 def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,17 +59,49 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
         traced = holds_tracers(args) or holds_tracers(list(kwargs.values()))
         if not traced and not _has_tracers(owner):
             return f(*args, **kwargs)
-        module = str(f.__module__)
-        if module.startswith("scipy.special") and f.__name__ in _SPECIAL:
-            return enter(_SPECIAL[f.__name__], *args, **kwargs)
-        if module.startswith("scipy.linalg"):
-            # above this module in the import order; it has functions of its own for the table
-            importlib.import_module("wengert.linalg")
-            if f.__name__ in TRACED:
-                return TRACED[f.__name__](*args, **kwargs)
-        return f(*map(constant, args), **{k: constant(v) for k, v in kwargs.items()})
+        module = str(getattr(f, "__module__", ""))
+        standing = _in_place_of(f, owner, module)
+        if standing is not None:
+            return standing(*args, **kwargs)
+        given = {k: constant(v) for k, v in kwargs.items()}
+        with _asking(module):
+            return f(*map(constant, args), **given)
 
     return called
+
+
+def _in_place_of(f: Any, owner: Any, module: str) -> Callable[..., Any] | None:
+    """What takes the place of a function, class or method of SciPy."""
+    if not module.startswith("scipy"):
+        return None
+    name = getattr(f, "__name__", "")
+    if module.startswith("scipy.special") and name in _SPECIAL:
+        return functools.partial(enter, _SPECIAL[name])
+    if module.startswith("scipy.linalg"):
+        # above this module in the import order; it has functions of its own for the table
+        importlib.import_module("wengert.linalg")
+        return TRACED.get(name)
+    standins: Any = importlib.import_module("wengert.standins")
+    if not name:
+        return standins.of_instance(f, "__call__")
+    if owner is not None and not isinstance(owner, type):
+        return standins.of_instance(owner, name)
+    return standins.FUNCTIONS.get((standins.package_of(module), name))
+
+
+@contextlib.contextmanager
+def _asking(module: str) -> Iterator[None]:
+    """SciPy asks arguments for their namespace meanwhile, as SCIPY_ARRAY_API=1 makes it do."""
+    override = sys.modules.get("scipy._lib._array_api_override")
+    if not module.startswith("scipy") or not hasattr(override, _SWITCH):
+        yield
+        return
+    before = getattr(override, _SWITCH)
+    setattr(override, _SWITCH, True)
+    try:
+        yield
+    finally:
+        setattr(override, _SWITCH, before)
 
 
 def _has_tracers(owner: Any) -> bool:

@@ -293,7 +293,7 @@ def call(f: Any) -> Any:
         return f if current() is None else tracking(f)
     if isinstance(f, type):
         return _class(f)
-    return converted(f)
+    return _rewritten(f)
 
 
 def _rewritten(f: Any) -> Any:

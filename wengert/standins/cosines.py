@@ -1,0 +1,70 @@
+"""Fourier transforms of real symmetry: `scipy.fft.dct`, `dst`, their inverses and `dctn`.
+
+They are products with the matrix of what SciPy makes of unit vectors, up to `LARGEST` elements.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError
+from wengert.standins.tables import stands_in
+
+LARGEST = 1024
+
+
+def _of_rows(name: str) -> Callable[..., Any]:
+    def transform(
+        x: Any,
+        type: int = 2,  # noqa: A002
+        n: int | None = None,
+        axis: int = -1,
+        norm: str | None = None,
+        overwrite_x: bool = False,
+        workers: int | None = None,
+        orthogonalize: bool | None = None,
+    ) -> Any:
+        """As SciPy's, by a product with its matrix."""
+        rows = np.moveaxis(x, axis, -1)
+        given = rows.shape[-1]
+        count = given if n is None else n
+        if count > LARGEST:
+            raise ArgumentError(f"{name} of traced values takes rows of up to {LARGEST} elements")
+        scipys = getattr(importlib.import_module("scipy.fft"), name)
+        # row k is the transform of the unit vector k; n cuts rows, or fills them up with zeros
+        options = {"n": count, "axis": -1, "norm": norm, "orthogonalize": orthogonalize}
+        matrix = scipys(np.eye(given), type, **options)
+        return np.moveaxis(rows @ matrix, -1, axis)
+
+    return transform
+
+
+def _of_axes(one: Callable[..., Any]) -> Callable[..., Any]:
+    def transform(
+        x: Any,
+        type: int = 2,  # noqa: A002
+        s: Any = None,
+        axes: Any = None,
+        norm: str | None = None,
+        overwrite_x: bool = False,
+        workers: int | None = None,
+        *,
+        orthogonalize: bool | None = None,
+    ) -> Any:
+        """As SciPy's, axis by axis."""
+        along = range(x.ndim) if axes is None else np.atleast_1d(axes)
+        sizes = [None] * len(along) if s is None else np.atleast_1d(s)
+        for axis, n in zip(along, sizes, strict=True):
+            x = one(x, type, n, int(axis), norm, orthogonalize=orthogonalize)
+        return x
+
+    return transform
+
+
+for _name in ("dct", "idct", "dst", "idst"):
+    _one = stands_in("fft", _name)(_of_rows(_name))
+    stands_in("fft", _name + "n")(_of_axes(_one))
