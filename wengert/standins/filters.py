@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.api.control import scan
 from wengert.errors import ArgumentError, ShapeError
+from wengert.numpy import asarray
 from wengert.standins.tables import stands_in
 from wengert.tracer.functions.operands import holds_tracers
 
@@ -59,7 +60,7 @@ def _cut(found: Any, first: Sequence[int], second: Sequence[int], mode: str) -> 
 
 
 def _checked(name: str, a: Any, b: Any) -> tuple[Any, Any]:
-    a, b = (x if hasattr(x, "shape") else np.asarray(x) for x in (a, b))
+    a, b = asarray(a), asarray(b)
     if a.ndim != b.ndim:
         raise ShapeError(f"{name} takes arrays of as many dimensions, got {a.ndim} and {b.ndim}")
     return a, b
@@ -117,7 +118,7 @@ def correlate2d(
 @stands_in("signal")
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """The recursive filter of these coefficients, in the transposed direct form II."""
-    b, a = (c if hasattr(c, "shape") else np.asarray(c, float) for c in (b, a))
+    b, a = (asarray(c) * 1.0 for c in (b, a))
     count = max(b.shape[0], a.shape[0])
     b, a = (np.pad(c, (0, count - c.shape[0])) / a[0] for c in (b, a))
     rows = np.moveaxis(x, axis, 0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError
+from wengert.numpy import asarray
 from wengert.standins.tables import stands_in
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
@@ -24,6 +25,11 @@ _BORDERS = {
     "wrap": "wrap",
     "grid-wrap": "wrap",
 }
+
+
+def _array(weights: Any) -> Any:
+    """What is known stays known, so that weights of 0 are left out."""
+    return asarray(weights) if holds_tracers([weights]) else np.asarray(weights, float)
 
 
 def _around(x: Any, widths: Sequence[tuple[int, int]], mode: str, cval: float) -> Any:
@@ -46,7 +52,7 @@ def correlate1d(
     origin: int = 0,
 ) -> Any:
     """The correlation with weights along an axis."""
-    weights = weights if hasattr(weights, "shape") else np.asarray(weights, float)
+    weights = _array(weights)
     shape = [1] * input.ndim
     shape[axis] = weights.shape[0]
     origins = [0] * input.ndim
@@ -65,7 +71,7 @@ def convolve1d(
     origin: int = 0,
 ) -> Any:
     """The convolution with weights along an axis."""
-    weights = weights if hasattr(weights, "shape") else np.asarray(weights, float)
+    weights = _array(weights)
     turned = -origin - (weights.shape[0] % 2 == 0)
     return correlate1d(input, weights[::-1], axis, None, mode, cval, turned)
 
@@ -80,7 +86,7 @@ def correlate(
     origin: Any = 0,
 ) -> Any:
     """The correlation with an array of weights."""
-    weights = weights if hasattr(weights, "shape") else np.asarray(weights, float)
+    weights = _array(weights)
     origins = np.broadcast_to(origin, (input.ndim,))
     before = [n // 2 + int(o) for n, o in zip(weights.shape, origins, strict=True)]
     widths = [(b, n - 1 - b) for b, n in zip(before, weights.shape, strict=True)]
@@ -105,7 +111,7 @@ def convolve(
     origin: Any = 0,
 ) -> Any:
     """The convolution with an array of weights."""
-    weights = weights if hasattr(weights, "shape") else np.asarray(weights, float)
+    weights = _array(weights)
     origins = np.broadcast_to(origin, (input.ndim,))
     turned = tuple(-int(o) - (n % 2 == 0) for n, o in zip(weights.shape, origins, strict=True))
     flipped = weights[(slice(None, None, -1),) * weights.ndim]

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError
-from wengert.standins.tables import METHODS, stands_in
+from wengert.standins.tables import METHODS, known, stands_in
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
 
+@stands_in("interpolate", "PPoly")
 class Pieces:
     """Polynomials between the breakpoints x: c[k, i, ...] is of power K - k in piece i."""
 
     def __init__(self, c: Any, x: Any, extrapolate: Any = True, axis: int = 0) -> None:
-        self.c = c
-        self.x = x
+        self.c = constant(c)
+        self.x = known("PPoly", x)
         self.extrapolate = extrapolate
         self.axis = axis
 
@@ -39,16 +40,16 @@ class Pieces:
         place = np.searchsorted(self.x, x, side="right") - 1
         piece = np.clip(place, 0, len(self.x) - 2)
         trailing = (1,) * (self.c.ndim - 2)
-        t = (x - np.take(self.x, piece)).reshape(x.shape + trailing)
+        t = (x - constant(self.x)[piece]).reshape(x.shape + trailing)
         degree = self.c.shape[0] - 1
         found: Any = 0.0 * t
         for k in range(max(0, degree - nu + 1)):
             factor = math.perm(degree - k, nu)
-            found = found * t + factor * np.take(self.c[k], piece, axis=0)
+            found = found * t + factor * self.c[k][piece]
         if rule is False:
             inside = ((x >= low) & (x <= high)).reshape(x.shape + trailing)
             found = np.where(inside, found, math.nan)
-        axes = range(x.ndim)
+        axes = list(range(x.ndim))
         return np.moveaxis(found, axes, [self.axis + d for d in axes]) if self.axis else found
 
 
@@ -56,26 +57,22 @@ def _pieces_of_spline(spline: Any) -> Pieces:
     """The pieces of a spline of known knots."""
     t, k = spline.t, spline.k
     n = len(t) - k - 1
-    if not holds_tracers([spline.c]) and not k:
-        return Pieces(spline.c[None, :n], t, spline.extrapolate, spline.axis)
-    library = importlib.import_module("scipy.interpolate")
     if holds_tracers([spline.c]):
-        units = library.PPoly.from_spline(library.BSpline(t, np.eye(n), k))
-        c = np.tensordot(units.c, spline.c[:n], axes=(2, 0))
+        c = np.tensordot(_taylor(t, np.eye(n), k), spline.c[:n], axes=(2, 0))
     else:
-        c = library.PPoly.from_spline(spline).c
-    return Pieces(c[:, k:n], t[k : n + 1], spline.extrapolate, spline.axis)
+        c = _taylor(t, spline.c[:n], k)
+    return Pieces(c, t[k : n + 1], spline.extrapolate, spline.axis)
+
+
+def _taylor(t: Any, c: Any, k: int) -> Any:
+    """The coefficients of each piece, by the derivatives at its beginning."""
+    spline = importlib.import_module("scipy.interpolate").BSpline(t, c, k)
+    starts = t[k : len(t) - k - 1]
+    return np.stack([spline(starts, nu=d) / math.factorial(d) for d in range(k, -1, -1)])
 
 
 def _moved(y: Any, axis: int) -> Any:
     return np.moveaxis(y, axis, 0)
-
-
-def _known(name: str, *given: Any) -> None:
-    if holds_tracers(list(given)):
-        raise ArgumentError(
-            f"{name} of traced values needs known places: derivatives in these are not there"
-        )
 
 
 @stands_in("interpolate", "CubicSpline")
@@ -83,7 +80,7 @@ def cubic_spline(
     x: Any, y: Any, axis: int = 0, bc_type: Any = "not-a-knot", extrapolate: Any = None
 ) -> Pieces:
     """The cubic spline through values at known places."""
-    _known("CubicSpline", x, bc_type)
+    x = known("CubicSpline", x)
     rows = _moved(y, axis)
     library = importlib.import_module("scipy.interpolate")
     periodic = bc_type == "periodic"
@@ -101,8 +98,7 @@ def pchip(x: Any, y: Any, axis: int = 0, extrapolate: Any = None) -> Pieces:
     The slope at a place is the weighted harmonic mean of those on both sides, or 0 where they
     differ in sign; at an end, that of a parabola, kept within what leaves it monotone.
     """
-    _known("PchipInterpolator", x)
-    rows, x = _moved(y, axis), np.asarray(x, float)
+    rows, x = _moved(y, axis), known("PchipInterpolator", x)
     wide = (slice(None), *(None,) * (rows.ndim - 1))
     h = np.diff(x)[wide]
     slope = np.diff(rows, axis=0) / h
@@ -140,12 +136,11 @@ def interpolating_spline(
     x: Any, y: Any, k: int = 3, t: Any = None, bc_type: Any = None, axis: int = 0, **options: Any
 ) -> Pieces:
     """The spline of degree k through values at known places."""
-    _known("make_interp_spline", x, t, bc_type)
+    x = known("make_interp_spline", x)
     library = importlib.import_module("scipy.interpolate")
     rows = _moved(y, axis)
     units = library.make_interp_spline(x, np.eye(rows.shape[0]), k, t, bc_type)
     pieces = _pieces_of_spline(units)
-    assert pieces.c.ndim == 3
     return Pieces(np.tensordot(pieces.c, rows, axes=(2, 0)), pieces.x, True, axis % y.ndim)
 
 
@@ -154,8 +149,7 @@ class Spline:
     """A spline of known knots and traced coefficients."""
 
     def __init__(self, t: Any, c: Any, k: int, extrapolate: Any = True, axis: int = 0) -> None:
-        _known("BSpline", t)
-        self.t = np.asarray(t, float)
+        self.t = known("BSpline", t)
         self.c = _moved(c, axis)
         self.k = k
         self.extrapolate = extrapolate
@@ -201,8 +195,7 @@ class Grid:
         fill_value: Any = math.nan,
         **options: Any,
     ) -> None:
-        _known("RegularGridInterpolator", *points)
-        self.points = [np.asarray(p, float) for p in points]
+        self.points = [known("RegularGridInterpolator", p) for p in points]
         self.values = constant(values)
         self.method = method
         self.fill_value = fill_value
@@ -220,7 +213,7 @@ class Grid:
             x = xi[..., d]
             inside = inside & (x >= p[0]) & (x <= p[-1])
             at = np.clip(np.searchsorted(p, x, side="right") - 1, 0, len(p) - 2)
-            t = (x - np.take(p, at)) / np.take(np.diff(p), at)
+            t = (x - constant(p)[at]) / constant(np.diff(p))[at]
             if rule == "nearest":
                 sides.append([(np.where(t <= 0.5, at, at + 1), 1.0)])
             else:
@@ -263,6 +256,10 @@ def _called(build: Callable[[Any], Any]) -> Callable[[Any, str], Callable[..., A
 
 def _of_interp1d(owner: Any) -> Any:
     fill = "extrapolate" if owner._extrapolate else math.nan
+    if owner._kind == "spline":
+        found = _pieces_of_spline(owner._spline)
+        c = found.c.reshape((*found.c.shape[:2], *owner._y_extra_shape))
+        return Pieces(c, found.x, bool(owner._extrapolate), owner._y_axis)
     return interp1d(owner.x, owner.y, owner._kind, owner.axis, fill_value=fill)
 
 

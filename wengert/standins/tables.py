@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from wengert.errors import ArgumentError, TracerConversionError
+
 Function = Callable[..., Any]
 
 FUNCTIONS: dict[tuple[str, str], Function] = {}
@@ -40,3 +44,16 @@ def of_instance(owner: Any, name: str) -> Function | None:
         if found is not None:
             return found(owner, name)
     return None
+
+
+def known(name: str, x: Any) -> Any:
+    """An array whose elements must be known, though it may have been made while tracing."""
+    try:
+        return np.asarray(x, float)
+    except TracerConversionError:
+        found = None  # what is raised here would be taken for NumPy's own and replaced
+    if found is None:
+        raise ArgumentError(
+            f"{name} of traced values needs known places: derivatives in these are not there"
+        )
+    return found
