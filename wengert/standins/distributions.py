@@ -18,6 +18,7 @@ import numpy as np
 from wengert import special
 from wengert.errors import MissingRuleError, TracerConversionError
 from wengert.standins.tables import METHODS
+from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
@@ -147,13 +148,18 @@ def standard(dist: Any, name: str, x: Any, shapes: Sequence[Any]) -> Any:
             continue
         turned = name in ("_ppf", "_isf") and number == 1
         try:
-            return change(formula(1.0 - x if turned else x, *shapes))
+            return change(formula(*map(_whole, (1.0 - x if turned else x, *shapes))))
         except _NOT_TRACED as error:
             failed = failed or error
     raise MissingRuleError(
         f"scipy.stats.{dist.name}.{name.removeprefix('_')} is not available for traced values: "
         "SciPy finds it by compiled code or by a search"
     ) from failed
+
+
+def _whole(x: Any) -> Any:
+    """NumPy's arrays and scalars as traced ones, for formulas that ask for one namespace."""
+    return constant(np.asarray(x)) if isinstance(x, np.ndarray | np.generic) else x
 
 
 def _allowed(dist: Any, shapes: Sequence[Any]) -> Any:
@@ -282,10 +288,8 @@ def _dirichlet(x: Any, alpha: Any) -> Any:
     """The log density, of x along the first axis; the last element may be left out."""
     if x.shape[0] == alpha.shape[0] - 1:
         x = np.concatenate([x, (1.0 - np.sum(x, axis=0))[None]])
-    constant = special.gammaln(np.sum(alpha)) - np.sum(special.gammaln(alpha))
-    return constant + np.sum(
-        special.xlogy((alpha - 1.0).reshape((-1,) + (1,) * (x.ndim - 1)), x), 0
-    )
+    size = special.gammaln(np.sum(alpha)) - np.sum(special.gammaln(alpha))
+    return size + np.sum(special.xlogy((alpha - 1.0).reshape((-1,) + (1,) * (x.ndim - 1)), x), 0)
 
 
 def _densities(log: Callable[..., Any]) -> Callable[[Any, str], Callable[..., Any] | None]:
