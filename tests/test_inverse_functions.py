@@ -40,3 +40,12 @@ def test_values_are_scipys_and_slopes_are_differences(name):
     slope = wg.jvp(f, (x,), (np.ones_like(x),))[1]
     size = np.abs(f(x)).max() + np.abs(expected)
     assert (np.abs(slope - expected) < 1e-6 * size).all()
+
+
+def test_the_normal_distribution_is_flat_far_out_to_any_order():
+    x = np.array([-np.inf, -50.0, 50.0, np.inf])
+    f = sp.ndtr
+    for _ in range(3):
+        f = (lambda g: lambda x: wg.jvp(g, (x,), (np.ones_like(x),))[1])(f)
+        assert (f(x) == 0).all()
+        assert (np.isnan(f(np.array([np.nan])))).all()

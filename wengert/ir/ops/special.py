@@ -20,6 +20,7 @@ from wengert.ir.types import FLOAT64, FLOATS
 
 S = ScalarBuilder
 SQRT_PI = math.sqrt(math.pi)
+FAR = 40.0
 
 
 def _called(
@@ -55,8 +56,12 @@ def _called(
 
 
 def _gauss(x: Value, factor: float) -> Value:
-    """factor * exp(-x^2)."""
-    return (-x * x).exp() * factor
+    """factor * exp(-x^2).
+
+    Beyond FAR it is 0 in every precision, and so are its slopes: x there would give 0 * infinity.
+    """
+    near = x.abs().gt(FAR).select(FAR, x)
+    return (-near * near).exp() * factor
 
 
 def _error_function(name: str, factor: float, doc: str) -> None:
