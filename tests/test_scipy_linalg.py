@@ -17,6 +17,18 @@ TURNING = np.random.default_rng(5).standard_normal((7, 7))  # two pairs of compl
 BANDS = RNG.uniform(size=(3, 4)) + 4.0 * (np.arange(3) == 0)[:, None]
 
 CASES = {
+    "solve_sylvester": (lambda a, q: scipy.linalg.solve_sylvester(a, a.T[:2, :2] + 1.0, q), A, B),
+    "continuous lyapunov": (
+        lambda a: scipy.linalg.solve_continuous_lyapunov(a + 5 * np.eye(4), A),
+        A,
+    ),
+    "discrete lyapunov": (lambda a: scipy.linalg.solve_discrete_lyapunov(0.2 * a, A), A),
+    "eigh_tridiagonal": (
+        lambda d, e: scipy.linalg.eigh_tridiagonal(d, e, eigvals_only=True),
+        *(np.array([1.0, 4.0, 2.0]), np.array([0.3, 0.7])),
+    ),
+    "pinvh": (lambda a: scipy.linalg.pinvh(a), A @ A.T),
+    "expm_frechet": (lambda a: scipy.linalg.expm_frechet(0.3 * a, A)[1], A),
     "upper": (lambda a, b: scipy.linalg.solve_triangular(a, b), A, B),
     "lower": (lambda a, b: scipy.linalg.solve_triangular(a, b, lower=True), A, B),
     "vector": (lambda a, b: scipy.linalg.solve_triangular(a, b, trans="T"), A, B[:, 0]),
@@ -112,7 +124,9 @@ def test_values_are_scipys(name):
     close(wg.jit(f)(*args), f(*args))
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n not in ("conjugate", "expm")])
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if n not in ("conjugate", "expm", "expm_frechet")]
+)
 def test_derivatives(name):
     f, *args = CASES[name]
     check_grads(f, tuple(args), order=1 if name in FIRST_ORDER else 2)

@@ -147,6 +147,15 @@ CASES: dict[str, Case] = {
             (3, "mirror"),
         )
     },
+    "maximum_filter": lambda x: nd.maximum_filter(np.outer(x, x), (2, 3)),
+    "minimum_filter": lambda x: nd.minimum_filter(np.outer(x, x), 3, mode="constant"),
+    "affine_transform": lambda x: nd.affine_transform(
+        IMAGE, np.array([[x[0], 0.3], [-0.1, 0.9]]), x[1:3] + 0.1, (5, 4), order=1
+    ),
+    "affine_transform of lengths": lambda x: nd.affine_transform(
+        IMAGE, x[:2], 0.43, order=1, mode="nearest"
+    ),
+    "shift": lambda x: nd.shift(IMAGE, x[:2] - 0.5),
     "CubicSpline": lambda x: ip.CubicSpline(GRID, x)(x[::-1]),
     **{f"{n} at places": lambda x, n=n: SCIPYS[n](x) for n in SCIPYS},
     "derivative at places": lambda x: SCIPYS["CubicSpline"](x, 1),

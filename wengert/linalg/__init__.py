@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wengert.api.jit import jit
-from wengert.linalg import banded, blocks, eliminations, exponential, roots
+from wengert.linalg import banded, blocks, eliminations, equations, exponential, roots
 from wengert.linalg.spectral import funm_symmetric
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import holds_tracers
@@ -39,6 +39,7 @@ TRACED |= {"expm": exponential.expm, "logm": roots.logm, "sqrtm": roots.sqrtm}
 TRACED |= MATRICES | SPECTRA
 TRACED |= {"lu_factor": eliminations.lu_factor, "lu_solve": eliminations.lu_solve}
 TRACED |= {"solve_banded": banded.solve_banded, "solveh_banded": banded.solveh_banded}
+TRACED |= equations.TRACED_HERE
 
 
 def _scipys(name: str) -> Callable[..., Any]:
@@ -58,6 +59,13 @@ cho_factor = _scipys("cho_factor")
 cho_solve = _scipys("cho_solve")
 cholesky = _scipys("cholesky")
 circulant = _scipys("circulant")
+eigh_tridiagonal = _scipys("eigh_tridiagonal")
+eigvalsh_tridiagonal = _scipys("eigvalsh_tridiagonal")
+expm_frechet = _scipys("expm_frechet")
+pinvh = _scipys("pinvh")
+solve_continuous_lyapunov = _scipys("solve_continuous_lyapunov")
+solve_discrete_lyapunov = _scipys("solve_discrete_lyapunov")
+solve_sylvester = _scipys("solve_sylvester")
 companion = _scipys("companion")
 det = _scipys("det")
 eig = _scipys("eig")
@@ -109,9 +117,12 @@ __all__ = [
     "det",
     "eig",
     "eigh",
+    "eigh_tridiagonal",
     "eigvals",
     "eigvalsh",
+    "eigvalsh_tridiagonal",
     "expm",
+    "expm_frechet",
     "funm_symmetric",
     "hankel",
     "inv",
@@ -123,11 +134,15 @@ __all__ = [
     "matmul_toeplitz",
     "norm",
     "pinv",
+    "pinvh",
     "qr",
     "schur",
     "solve",
     "solve_banded",
     "solve_block_tridiagonal",
+    "solve_continuous_lyapunov",
+    "solve_discrete_lyapunov",
+    "solve_sylvester",
     "solve_toeplitz",
     "solve_triangular",
     "solve_tridiagonal",

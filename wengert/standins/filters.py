@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _spread_out(a: Any, b: Any, boundary: str, fillvalue: float) -> Any:
         raise ArgumentError(f"boundary is 'fill', 'wrap' or 'symm', not {boundary!r}")
     if boundary == "fill":
         return np.pad(a, widths, constant_values=fillvalue)
-    return np.pad(a, widths, mode=modes[boundary])
+    return np.pad(a, widths, mode=cast("Any", modes[boundary]))
 
 
 @stands_in("signal")

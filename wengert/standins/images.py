@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def _around(x: Any, widths: Sequence[tuple[int, int]], mode: str, cval: float) -
         raise ArgumentError(f"mode is one of {', '.join(_BORDERS)}, not {mode!r}")
     if _BORDERS[mode] == "constant":
         return np.pad(x, widths, constant_values=cval)
-    return np.pad(x, widths, mode=_BORDERS[mode])
+    return np.pad(x, widths, mode=cast("Any", _BORDERS[mode]))
 
 
 @stands_in("ndimage")
@@ -335,3 +335,80 @@ def _coefficients(x: Any) -> Any:
         matrix = scipys(np.eye(n), order=3, axis=-1, mode="mirror")
         x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix, -1, axis)
     return x
+
+
+def _extreme(largest: bool) -> Any:
+    join = np.maximum if largest else np.minimum
+
+    def extreme_filter(
+        input: Any,  # noqa: A002
+        size: Any = None,
+        footprint: Any = None,
+        output: Any = None,
+        mode: str = "reflect",
+        cval: float = 0.0,
+        origin: Any = 0,
+    ) -> Any:
+        """The largest or smallest one of the neighbours, axis by axis."""
+        if footprint is not None or size is None:
+            raise ArgumentError("maximum_filter and minimum_filter of traced values take a size")
+        sizes, origins = (np.broadcast_to(x, (input.ndim,)) for x in (size, origin))
+        for axis, (n, at) in enumerate(zip(sizes, origins, strict=True)):
+            before = int(n) // 2 + int(at)
+            widths = [(0, 0)] * input.ndim
+            widths[axis] = (before, int(n) - 1 - before)
+            room = np.moveaxis(_around(input, widths, mode, cval), axis, 0)
+            length = input.shape[axis]
+            found = room[:length]
+            for k in range(1, int(n)):
+                found = join(found, room[k : k + length])
+            input = np.moveaxis(found, 0, axis)  # noqa: A001
+        return input
+
+    return extreme_filter
+
+
+stands_in("ndimage", "maximum_filter")(_extreme(True))
+stands_in("ndimage", "minimum_filter")(_extreme(False))
+
+
+@stands_in("ndimage")
+def affine_transform(
+    input: Any,  # noqa: A002
+    matrix: Any,
+    offset: Any = 0.0,
+    output_shape: Any = None,
+    output: Any = None,
+    order: int = 3,
+    mode: str = "constant",
+    cval: float = 0.0,
+    prefilter: bool = True,
+) -> Any:
+    """The array at matrix @ place + offset for each place of the result."""
+    matrix, offset = asarray(matrix), asarray(offset)
+    n = len(input.shape)
+    if matrix.ndim == 2 and matrix.shape[1] == n + 1:
+        matrix, offset = matrix[:n, :n], matrix[:n, n]
+    shape = input.shape if output_shape is None else tuple(output_shape)
+    grid = np.stack(np.meshgrid(*(np.arange(float(m)) for m in shape), indexing="ij"))
+    scaled = matrix.reshape((n,) + (1,) * n) * grid if matrix.ndim == 1 else None
+    places = np.tensordot(matrix, grid, axes=1) if scaled is None else scaled
+    places = places + (offset * np.ones(n)).reshape((n,) + (1,) * n)
+    return map_coordinates(input, places, None, order, mode, cval, prefilter)
+
+
+@stands_in("ndimage")
+def shift(
+    input: Any,  # noqa: A002
+    shift: Any,
+    output: Any = None,
+    order: int = 3,
+    mode: str = "constant",
+    cval: float = 0.0,
+    prefilter: bool = True,
+) -> Any:
+    """The array moved by so many elements along the axes."""
+    ones = np.ones(len(input.shape))
+    return affine_transform(
+        input, ones, -(asarray(shift) * ones), None, None, order, mode, cval, prefilter
+    )

@@ -20,7 +20,6 @@ from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
 
-@stands_in("interpolate", "PPoly")
 class Pieces:
     """Polynomials between the breakpoints x: c[k, i, ...] is of power K - k in piece i."""
 
@@ -144,7 +143,6 @@ def interpolating_spline(
     return Pieces(np.tensordot(pieces.c, rows, axes=(2, 0)), pieces.x, True, axis % y.ndim)
 
 
-@stands_in("interpolate", "BSpline")
 class Spline:
     """A spline of known knots and traced coefficients."""
 
@@ -233,6 +231,8 @@ class Grid:
         return np.where(inside.reshape(inside.shape + trailing), total, self.fill_value)
 
 
+stands_in("interpolate", "PPoly")(Pieces)
+stands_in("interpolate", "BSpline")(Spline)
 stands_in("interpolate", "RegularGridInterpolator")(Grid)
 
 
