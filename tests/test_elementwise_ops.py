@@ -11,6 +11,7 @@ import pytest
 from op_cases import program_of, run
 from scalar_eval import evaluate_element, evaluate_requirement
 
+import wengert as wg
 from wengert.errors import ArgumentError, DTypeError, ShapeError, VerificationError
 from wengert.ir.builder import Builder
 from wengert.ir.op import REGISTRY
@@ -149,3 +150,15 @@ def test_casts_to_and_from_integers_carry_no_derivative() -> None:
     x = builder.input(F)
     program = builder.finish([x.to(INT64).to(FLOAT64) * 2.0])
     assert jvp(program, [True]).out_active == (False,)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16])
+def test_division_by_a_power_of_two_rounds_down(dtype: type) -> None:
+    x = np.arange(-70, 70).astype(dtype)
+
+    def parts(x: Any) -> tuple[Any, ...]:
+        return tuple(f(x, n) for n in (1, 2, 64, 7) for f in (np.floor_divide, np.remainder))
+
+    for found, expected in zip(wg.jit(parts)(x), parts(x), strict=True):
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)

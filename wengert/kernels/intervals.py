@@ -25,6 +25,16 @@ def _remainder(x: Interval, y: Interval) -> Interval | None:
     return (0, min(x[1], y[1] - 1)) if x[0] >= 0 and y[0] > 0 else None
 
 
+def _masked(x: Interval, y: Interval) -> Interval | None:
+    if y[0] != y[1] or y[0] < 0:
+        return None
+    return (0, min(x[1], y[0]) if x[0] >= 0 else y[0])
+
+
+def _shifted(x: Interval, y: Interval) -> Interval | None:
+    return (x[0] >> y[0], x[1] >> y[0]) if y[0] == y[1] and 0 <= y[0] < 64 else None
+
+
 BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
     ScalarOp.ADD: lambda x, y: (x[0] + y[0], x[1] + y[1]),
     ScalarOp.SUB: lambda x, y: (x[0] - y[1], x[1] - y[0]),
@@ -33,7 +43,20 @@ BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
     ScalarOp.MAX: lambda x, y: (max(x[0], y[0]), max(x[1], y[1])),
     ScalarOp.IDIV: _quotient,
     ScalarOp.IREM: _remainder,
+    ScalarOp.AND: _masked,
+    ScalarOp.SHR: _shifted,
 }
+_BOUNDED_BY_ONE = (ScalarOp.MIN, ScalarOp.MAX, ScalarOp.AND)
+"""Whatever the one operand is, the other bounds these."""
+
+
+def combined(op: ScalarOp, x: Interval | None, y: Interval | None) -> Interval | None:
+    """The bounds of `op` in int64 of operands with these bounds; None if it may overflow."""
+    if op in _BOUNDED_BY_ONE:
+        x, y = x or ANYTHING, y or ANYTHING
+    found = None if x is None or y is None else BOUNDS[op](x, y)
+    inside = found is not None and -(2**63) <= found[0] <= found[1] < 2**63
+    return found if inside else None
 
 
 @dataclass(slots=True)
@@ -60,16 +83,10 @@ class Intervals:
         return self._known[x]
 
     def _bounds(self, x: Expr) -> Interval | None:
-        found: Interval | None = (x.attr, x.attr) if x.is_const else None
-        if not x.is_const:
-            first, second = (self.of(a) for a in x.args)
-            if x.op in (ScalarOp.MIN, ScalarOp.MAX):  # whatever the one is, the other bounds it
-                first, second = first or ANYTHING, second or ANYTHING
-            if first is not None and second is not None:
-                found = BOUNDS[x.op](first, second)
-        if found is not None and not -(2**63) <= found[0] <= found[1] < 2**63:
-            return None
-        return found
+        if x.is_const:
+            return x.attr, x.attr
+        first, second = (self.of(a) for a in x.args)
+        return combined(x.op, first, second)
 
     def fits_int32(self, x: Expr) -> bool:
         """Whether `x` is index arithmetic with values of at most 31 bits and a sign."""

@@ -28,10 +28,10 @@ from wengert.backends.cpu.llvm_scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm_types import constant, memory_type, value_type
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
 from wengert.ir.types import FLOAT64, INT64
+from wengert.kernels.intervals import BOUNDS, Interval, combined
 from wengert.kernels.loops import Buffer, Register
 
 Place = Buffer | Register
-Interval = tuple[int, int]
 _HELD = re.compile(r"%held\d+")
 NOTHING: frozenset[Any] = frozenset()
 # a place that library calls are said to read, so that they stay behind the branches around them
@@ -275,17 +275,14 @@ class Body:
         """The least and greatest value of index arithmetic; None if it may overflow."""
         if x.op is ScalarOp.INDEX:
             return self.ranges.get(x.attr)
-        if x.dtype != INT64 or (x.op not in _BOUNDS and x.op is not ScalarOp.CONST):
+        if x.dtype != INT64 or (x.op not in BOUNDS and x.op is not ScalarOp.CONST):
             return None
         if x not in self._bounds:
-            found: Interval | None = (x.attr, x.attr) if x.is_const else None
-            if not x.is_const:
-                parts = [self.bounds(a) for a in x.args]
-                if parts[0] is not None and parts[1] is not None:
-                    found = _BOUNDS[x.op](parts[0], parts[1])
-            if found is not None and not -(2**63) <= found[0] <= found[1] < 2**63:
-                found = None
-            self._bounds[x] = found
+            if x.is_const:
+                self._bounds[x] = (x.attr, x.attr)
+            else:
+                first, second = (self.bounds(a) for a in x.args)
+                self._bounds[x] = combined(x.op, first, second)
         return self._bounds[x]
 
     # expressions
@@ -468,30 +465,6 @@ def _along(s: ScalarBuilder, offset: Expr, index: Index) -> tuple[Expr, Expr]:
     if first.is_const:
         return s.int(0), offset
     return first, s.add(s.mul(s.index(index), step), const)
-
-
-def _product_bounds(x: Interval, y: Interval) -> Interval:
-    corners = [a * b for a in x for b in y]
-    return min(corners), max(corners)
-
-
-def _quotient_bounds(x: Interval, y: Interval) -> Interval | None:
-    return (x[0] // y[1], x[1] // y[0]) if x[0] >= 0 and y[0] > 0 else None
-
-
-def _remainder_bounds(x: Interval, y: Interval) -> Interval | None:
-    return (0, min(x[1], y[1] - 1)) if x[0] >= 0 and y[0] > 0 else None
-
-
-_BOUNDS: dict[ScalarOp, Callable[[Interval, Interval], Interval | None]] = {
-    ScalarOp.ADD: lambda x, y: (x[0] + y[0], x[1] + y[1]),
-    ScalarOp.SUB: lambda x, y: (x[0] - y[1], x[1] - y[0]),
-    ScalarOp.MUL: _product_bounds,
-    ScalarOp.MIN: lambda x, y: (min(x[0], y[0]), min(x[1], y[1])),
-    ScalarOp.MAX: lambda x, y: (max(x[0], y[0]), max(x[1], y[1])),
-    ScalarOp.IDIV: _quotient_bounds,
-    ScalarOp.IREM: _remainder_bounds,
-}
 
 
 LEAVES: dict[ScalarOp, Callable[[Body, Expr], str]] = {

@@ -228,7 +228,20 @@ def _float_mod(s: S, x: Expr, y: Expr) -> tuple[Expr, Expr, Expr]:
     return rest, moved, s.select(s.eq(y, 0), rest, shifted)
 
 
+def _log2(x: Expr, y: Expr) -> int | None:
+    """k if integers x are divided by a constant y = 2**k other than 1."""
+    power = y.is_const and not x.is_const and x.dtype.kind in "iu" and int(y.attr) > 1
+    return int(y.attr).bit_length() - 1 if power and not y.attr & (y.attr - 1) else None
+
+
+# In two's complement x = q 2**k + r with 0 <= r < 2**k has the bits of r as its lowest k bits and
+# those of q above them, for negative x too: floor(x / 2**k) is a shift, x mod 2**k a mask.
+
+
 def _floordiv(s: S, x: Expr, y: Expr) -> Expr:
+    k = _log2(x, y)
+    if k is not None:
+        return s.shr(x, k)
     if x.dtype.kind == "u":
         return s.idiv(x, y)
     if x.dtype.kind == "i":
@@ -251,6 +264,8 @@ def _below(s: S, rest: Expr, y: Expr) -> Expr:
 def _mod(s: S, x: Expr, y: Expr) -> Expr:
     if kind_of(x.dtype) == "f":
         return _float_mod(s, x, y)[2]
+    if _log2(x, y) is not None:
+        return s.and_(x, int(y.attr) - 1)
     rest = s.irem(x, y)
     return rest if x.dtype.kind == "u" else s.select(_below(s, rest, y), s.add(rest, y), rest)
 
