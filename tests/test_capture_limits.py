@@ -84,16 +84,9 @@ def catches_a_traced_condition(x):
     return y
 
 
-def raises_under_a_traced_condition(x):
-    if x[0] > 0:
-        raise ValueError("positive")  # here
-    return x
-
-
 def test_what_needs_a_concrete_condition_says_so() -> None:
     fails(errors.WengertError, generator_with_a_traced_condition, X, says="generator|yield")
     fails(errors.WengertError, catches_a_traced_condition, X, says="try|raise")
-    fails(errors.WengertError, raises_under_a_traced_condition, X, says="raise|np.where|traced")
 
 
 def fails_an_assertion(x):

@@ -174,3 +174,30 @@ class CompileError(DeviceError):
 
 class LaunchError(DeviceError):
     """A kernel could not be launched, or failed."""
+
+
+_BUILT_IN: dict[str, type[BaseException]] = {
+    e.__name__: e
+    for e in (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError, ArithmeticError)
+}
+_raised: dict[str, type[BaseException]] = {}
+"""The exceptions that `raise` statements of compiled functions raise, by the names they go by."""
+
+
+def named(kind: type[BaseException]) -> str:
+    """The name by which a program raises an exception of the user's; `exception` knows it."""
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    while _raised.setdefault(name, kind) is not kind:
+        name += "'"
+    return name
+
+
+def exception(name: str, message: str) -> BaseException:
+    """An exception by its name: one of ours, one of Python's, or one of `named`."""
+    kind = globals().get(name) or _BUILT_IN.get(name)
+    if kind is not None:
+        return kind(message)
+    found = _raised.get(name, RuntimeError)
+    made = found.__new__(found, message)  # whatever its constructor takes
+    made.args = (message,)
+    return made

@@ -16,7 +16,8 @@ class Info:
     `appended` are lists that a loop's body appends to. `depth` says how many `for` loops stand in
     one another in the body. `lines` has for each part (the branches, or
     the body) the lines where variables are assigned. `stops` are the flags at which a loop ends,
-    `unless` has the flags in `if not flag`. `memo` is what earlier runs have found out.
+    `unless` has the flags in `if not flag`. `raises` says that the part of an `if` for a true
+    condition ends with `raise`. `memo` is what earlier runs have found out.
     """
 
     line: int
@@ -30,4 +31,5 @@ class Info:
     lines: tuple[dict[str, int], ...] = ()
     stops: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    raises: bool = False
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])

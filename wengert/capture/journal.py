@@ -66,6 +66,7 @@ class Journal:
     places: dict[Any, tuple[Location, Any]] = field(default_factory=dict[Any, Any])
     appended: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
     lists: dict[int, Any] = field(default_factory=dict[int, Any])
+    arm: bool = False
     grown: dict[int, tuple[list[Any], int]] | None = None
     """In a part of an `if`: the lists from outside it that it appended to, and their lengths."""
 
@@ -91,7 +92,7 @@ def journaled(arm: bool = False) -> Iterator[Journal]:
 
     `arm` says that the block runs only under a condition known at run time.
     """
-    outer, journal = _stack.top, Journal()
+    outer, journal = _stack.top, Journal(arm=arm)
     _stack.top = journal
     _stack.arms += arm
     try:
@@ -105,6 +106,11 @@ def journaled(arm: bool = False) -> Iterator[Journal]:
 def is_conditional() -> bool:
     """Whether the code that runs is part of a branch on a traced condition."""
     return _stack.arms > 0
+
+
+def in_arm() -> bool:
+    """Whether the innermost region is a part of a branch, and no loop."""
+    return _stack.top is not None and _stack.top.arm
 
 
 def active() -> Journal | None:

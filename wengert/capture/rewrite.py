@@ -39,6 +39,7 @@ from wengert.capture.rewrite_syntax import (
     appended_to,
     assigned_by,
     assigned_inside,
+    called_name,
     compounds,
     is_head,
     is_simple,
@@ -316,9 +317,11 @@ class Rewriter(Expressions):
         return out
 
     def _raise(self, s: ast.Raise) -> Any:
-        s.exc, s.cause = self.expr(s.exc), self.expr(s.cause)
         if s.exc is not None:
-            s.exc = placed(runtime("raising", s.exc), s)
+            wrap = thunk if movable(s) else lambda error: error
+            kind = self.visit(called_name(s.exc))
+            s.exc = placed(runtime("raising", wrap(self.visit(s.exc)), kind), s)
+        s.cause = self.expr(s.cause)
         return s
 
     def _assert(self, s: ast.Assert) -> Any:
@@ -339,6 +342,8 @@ class Rewriter(Expressions):
     def _try(self, s: Any) -> Any:
         before = set(self.assigned)
         s.body = self.block(s.body)
+        if s.handlers:
+            s.body = [placed(ast.With([ast.withitem(runtime("guarded"))], s.body), s)]
         for handler in s.handlers:
             self.assigned = set(before)
             handler.type = self.expr(handler.type)
@@ -370,7 +375,9 @@ class Rewriter(Expressions):
         before = set(self.assigned)
         names = stored([*s.body, *s.orelse])
         lines = (lines_of(s.orelse), lines_of(s.body))
-        info = self._info(s, names, lines=lines, unless=tuple(self.exits.guards.get(s, ())))
+        raises = bool(s.body) and isinstance(s.body[-1], ast.Raise)
+        unless = tuple(self.exits.guards.get(s, ()))
+        info = self._info(s, names, lines=lines, unless=unless, raises=raises)
         body = self.block(s.body)
         after_body, self.assigned = self.assigned, set(before)
         orelse = self.block(s.orelse)

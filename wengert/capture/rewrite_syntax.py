@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -34,6 +35,13 @@ def placed(node: Any, at: ast.AST) -> Any:
     if not hasattr(node, "lineno"):
         ast.copy_location(node, at)
     return ast.fix_missing_locations(node)
+
+
+def called_name(x: ast.expr) -> ast.expr:
+    """A copy of the name of what an expression calls, or None as an expression."""
+    called = x.func if isinstance(x, ast.Call) else None
+    is_name = isinstance(called, (ast.Name, ast.Attribute))
+    return copy.deepcopy(called) if is_name else ast.copy_location(ast.Constant(None), x)
 
 
 def is_head(s: ast.stmt) -> bool:

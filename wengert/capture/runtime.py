@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
-from wengert.capture.journal import active, changes, changes_structure, is_conditional, made
+from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.lists import append
 from wengert.capture.ordering import item_at
+from wengert.capture.raises import guarded, raising
 from wengert.capture.runtime_calls import call
 from wengert.capture.undefined import Undefined, undefined
 from wengert.errors import CaptureError, MutationError, WengertError, located
@@ -273,20 +274,8 @@ class Runtime:
             text = message()
             raise AssertionError(text) if text is not None else AssertionError
 
-    @staticmethod
-    def raising(error: Any) -> Any:
-        """The error of `raise error`, which compiled code cannot do under a traced condition."""
-        if is_conditional():
-            name = error.__name__ if isinstance(error, type) else type(error).__name__
-            raise located(
-                CaptureError(
-                    f"{name} would be raised under a condition that is known only at run time, "
-                    "which compiled code cannot do; return a flag, or check the arguments before "
-                    "the compiled function"
-                ),
-                user_location(),
-            )
-        return error
+    raising = staticmethod(raising)
+    guarded = staticmethod(guarded)
 
 
 def _check_key(x: Any, index: Any) -> None:

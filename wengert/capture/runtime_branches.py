@@ -18,6 +18,7 @@ from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled
 from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
+from wengert.capture.raises import Raised, require
 from wengert.capture.undefined import Maybe
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
@@ -36,18 +37,17 @@ def run_branch(
     open_trace(condition)
     index = truth_index(condition)
     variables = Variables(info, get, set_)
-    while True:
-        before, count = variables.read(), len(variables.places)
-        parts: list[tuple[Arm, dict[int, Growth]]] = []
-        for part in (other, then):
-            if len(variables.places) == count:
-                parts.append(_arm(part, variables, before))
-        if len(variables.places) == count:
-            break  # otherwise objects are changed: they are variables from now on
-    arms = [arm for arm, _ in parts]
+    parts = (other, then)
+    try:
+        traced = _arms(parts, (1, 0) if info.raises else (0, 1), variables)
+    except _PartRaises as found:
+        require(index.ne(found.part), found.raised)
+        parts[1 - found.part]()
+        return
+    arms = [arm for arm, _ in traced]
     _resolve(arms[0], info.unless)
-    grown = same_growth([added for _, added in parts], info.line)
-    for arm, added in parts:
+    grown = same_growth([added for _, added in traced], info.line)
+    for arm, added in traced:
         _extend(arm, [x for target, _ in grown for x in added[id(target)].added])
     names = [_label(n) for n in variables.names]
     names += [f"what a list is given in line {info.line}" for _, n in grown for _ in range(n)]
@@ -68,6 +68,31 @@ def run_branch(
     for target, n in grown:
         for _ in range(n):
             append(target, next(more))
+
+
+class _PartRaises(Exception):
+    """One part of an `if` or of a conditional expression raises an error."""
+
+    def __init__(self, part: int, raised: Raised) -> None:
+        self.part, self.raised = part, raised
+
+
+def _arms(
+    parts: Sequence[Thunk], order: Sequence[int], variables: Variables
+) -> list[tuple[Arm, dict[int, Growth]]]:
+    """Traces the parts of an `if`, in this order."""
+    while True:
+        before, count = variables.read(), len(variables.places)
+        found: dict[int, tuple[Arm, dict[int, Growth]]] = {}
+        for k in order:
+            if len(variables.places) == count:
+                try:
+                    found[k] = _arm(parts[k], variables, before)
+                except Raised as raised:
+                    raise _PartRaises(k, raised) from None
+        if len(variables.places) == count:
+            return [found[k] for k in range(len(parts))]
+        # otherwise objects are changed: they are variables from now on
 
 
 def _extend(arm: Arm, values: Sequence[Any]) -> None:
@@ -113,7 +138,13 @@ def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
     if not isinstance(condition, Tracer):
         return then() if condition else other()
     index = truth_index(condition)
-    arms = [_part(other), _part(then)]
+    parts, arms = (other, then), list[Any]()
+    for k, part in enumerate(parts):
+        try:
+            arms.append(_part(part))
+        except Raised as raised:
+            require(index.ne(k), raised)
+            return parts[1 - k]()
     labels = Labels(
         ("the value of a conditional expression",),
         ("if its condition is false", "if its condition is true"),

@@ -10,17 +10,11 @@ from wengert.world import caught
 WAITING = "{waiting}"
 """The message of a failure whose own exception waits in `wengert.world`."""
 
-_BUILT_IN: dict[str, type[Exception]] = {
-    e.__name__: e
-    for e in (IndexError, ValueError, TypeError, ZeroDivisionError, OverflowError, ArithmeticError)
-}
-
 
 def failed(failure: Failure, value: int) -> BaseException:
     """The exception of a check that `value` did not pass; it names the line of the user's code."""
     if failure.message == WAITING:
         raised = caught()
         return located(raised, failure.location) if isinstance(raised, WengertError) else raised
-    kind = getattr(errors, failure.error, None) or _BUILT_IN.get(failure.error, RuntimeError)
-    message = failure.message.replace("{value}", str(value))
-    return kind(message + errors.at(failure.location))
+    message = failure.message.replace("{value}", str(value)) + errors.at(failure.location)
+    return errors.exception(failure.error, message.removeprefix(" "))

@@ -1,4 +1,4 @@
-"""require: a condition that must hold when the program runs (`assert`)."""
+"""require: a condition that must hold when the program runs (`assert`, `raise` in a branch)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _infer(condition: TensorType, *, message: str, error: str = ASSERTION) -> tu
 
 def _evaluate(condition: Array, *, message: str, error: str = ASSERTION) -> Array:
     if not np.all(condition):
-        raise getattr(errors, error)(message)
+        raise errors.exception(error, message)
     return np.array(condition)
 
 
