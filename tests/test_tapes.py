@@ -117,3 +117,22 @@ def test_random_triangles_have_the_gradient_of_the_complex_step(seed: int) -> No
     np.testing.assert_allclose(wg.grad(fun)(a), expected, rtol=1e-9, atol=1e-11)
     if seed % 6 == 0:
         np.testing.assert_allclose(wg.jit(wg.grad(fun))(a), expected, rtol=1e-9, atol=1e-11)
+
+
+def test_the_cotangent_of_scattered_sums_is_changed_in_place() -> None:
+    """One that each turn copied, or marked the last writers in, took arrays of its size more."""
+
+    def assembled(v: Any, places: Any) -> Any:
+        a = np.zeros((60, 60))
+        for t in places:
+            a[np.ix_(t, t)] += np.outer(v[t], v[t])
+        return np.sum(a * a)
+
+    rng = np.random.default_rng(0)
+    v, places = rng.random(60), rng.integers(0, 60, (20, 3))
+    places[0] = [5, 5, 7]
+    slope = wg.jit(wg.grad(assembled))
+    assert memory(wg.grad(assembled), v, places) < 2 * 60 * 60 * 8
+    shift = rng.random(60)
+    expected = (assembled(v + 1e-6 * shift, places) - assembled(v - 1e-6 * shift, places)) / 2e-6
+    np.testing.assert_allclose(slope(v, places) @ shift, expected, rtol=1e-6)

@@ -7,6 +7,7 @@ indices and fails on those that are out of bounds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -245,30 +246,46 @@ def _set_transpose(cotangents: Sequence[Value], inputs: Sequence[Any]) -> list[V
     """x keeps what was not overwritten; an update has what it wrote, if no later one did too."""
     ct, x, updates, indices = cotangents[0], inputs[0], inputs[1], inputs[2:]
     x_bar = updates_bar = None
-    if isinstance(x, Linear):
-        zeros = ct.builder.zeros(TensorType(ct.dtype, updates.type.shape))
-        x_bar = ct.scatter_set(zeros, *indices)
-    if isinstance(updates, Linear):
+    if isinstance(updates, Linear):  # before x_bar, which may then take over the memory of ct
         updates_bar = ct.gather(*indices)
         if indices[0].type.size > 1:
             last = _is_last(ct.shape[: len(indices)], indices)
             mask = last.broadcast(shape=updates_bar.shape, dims=tuple(range(last.ndim)))
             updates_bar = mask.select(updates_bar, 0)
+    if isinstance(x, Linear):
+        zeros = ct.builder.zeros(TensorType(ct.dtype, updates.type.shape))
+        x_bar = ct.scatter_set(zeros, *indices)
     return [x_bar, updates_bar, *(None for _ in indices)]
 
 
 def _is_last(shape: Shape, indices: Sequence[Value]) -> Value:
     """Whether each write, in row-major order, is the last to its place in an array of `shape`.
 
-    Each writes its own number there, and those that then read another one were overwritten.
+    Few writes are compared with one another. Of many, each writes its own number there, and those
+    that then read another one were overwritten; but that takes an array of the whole shape.
     """
     target = indices[0].type
     builder = indices[0].builder
+    if target.size**2 <= math.prod(shape):
+        return _unmatched_later(indices).reshape(shape=target.shape)
     own = iota(builder, (target.size,), 0)
     if target.shape != own.shape:
         own = own.reshape(shape=target.shape)
     board = builder.zeros(TensorType(INT64, shape)).scatter_set(own, *indices)
     return board.gather(*indices).eq(own)
+
+
+def _unmatched_later(indices: Sequence[Value]) -> Value:
+    """Whether no later one of these places is the same, for each of them in row-major order."""
+    count = indices[0].type.size
+    square = (count, count)
+    earlier, later = (iota(indices[0].builder, square, axis) for axis in (0, 1))
+    same = earlier.lt(later)
+    for index in indices:
+        flat = index.reshape(shape=(count,))
+        here, there = (flat.broadcast(shape=square, dims=(axis,)) for axis in (0, 1))
+        same = same.bitand(here.eq(there))
+    return same.reduce_or(axes=(1,)).bitnot()
 
 
 scatter_set = register(
