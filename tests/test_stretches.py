@@ -173,3 +173,34 @@ def test_slices_of_integers_stay_integers() -> None:
 
     with pytest.raises(DTypeError, match="cannot cast"):
         wg.jit(f)(COLUMNS.copy(), np.int64(2))
+
+
+def strided(x, a, b, s):
+    x[a:b:s] += 1.0
+    x[b::s] *= 2.0
+    x[a : b + 1 : s] = x[a:b:s].max()
+    y = x[a : b - 1 : 3]
+    return x[a:b:s].sum(), x[a:b:s] @ x[a + 1 : b + 1 : s], x[::s].mean(), y[-1], len(y)
+
+
+@pytest.mark.parametrize(("a", "b", "s"), [(3, 23, 4), (3, 5, 9), (-30, -3, 1)])
+def test_slices_whose_step_depends_on_data(a: int, b: int, s: int) -> None:
+    x = np.random.default_rng(0).random(40)
+    mine, expected = x.copy(), x.copy()
+    found = wg.jit(strided)(mine, *map(np.int64, (a, b, s)))
+    np.testing.assert_allclose(found, strided(expected, a, b, s), rtol=1e-12)
+    np.testing.assert_array_equal(mine, expected)
+
+
+def test_a_sieve_and_a_step_backwards() -> None:
+    def sieve(n):
+        prime = np.ones(n + 1, dtype=bool)
+        prime[:2] = False
+        for i in range(2, 40):
+            if prime[i]:
+                prime[i * i :: i] = False
+        return prime.sum()
+
+    assert wg.jit(sieve)(1600) == sieve(1600)
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        wg.jit(lambda x, s: x[::s].sum())(np.ones(4), np.int64(-1))

@@ -267,7 +267,7 @@ def _slice(entry: slice, n: int, axis: int) -> Whole:
         return Whole(start, len(range(start, stop, step)), step)
     step = 1 if parts[2] is None else parts[2]
     if isinstance(step, Tracer | Dim):
-        raise _unknown("the step of a slice must be known")
+        raise UnknownLengthError(entry, n, axis)
     if step == 0:
         raise ValueError("slice step cannot be zero")
     return _moving(entry, parts[0], parts[1], step, n, axis)

@@ -1,4 +1,4 @@
-"""x[a:b] whose length depends on data: rows of sparse matrices, segments of lists of lists.
+"""x[a:b:s] whose length depends on data: rows of sparse matrices, segments of lists of lists.
 
 Such a slice is kept as its ends and what its element at a place is. Functions of elements make
 another stretch of that. Sums and their kin are loops over the places from a to b, and so is an
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
 
-from wengert.errors import DTypeError, ShapeError, TracerConversionError, at
+from wengert.errors import ArgumentError, DTypeError, ShapeError, TracerConversionError, at
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
@@ -31,6 +32,7 @@ from wengert.tracer.mutation import write
 from wengert.tracer.stack import open_trace, opened, user_location
 from wengert.tracer.tables import UFUNCS
 
+BACKWARDS = "the step of a slice that is known only at run time must be 1 or more"
 UNEQUAL = "operands could not be broadcast together: slices of different lengths"
 
 Element = Callable[[Any], Any]
@@ -221,19 +223,36 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
         return enter(_product, self, other)
 
 
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """What a slice is a view of: `array` at the index (*before, k, *after)."""
+    """What a slice is a view of: `array` at the index (*before, place, *after).
 
-    def __init__(self, array: Tracer, before: tuple[Any, ...], after: tuple[Any, ...]) -> None:
-        self.array, self.before, self.after = array, before, after
+    The place of the element k is k, or first + k * step if `walk` has these two.
+    """
+
+    array: Tracer
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
+    walk: tuple[Tracer, Tracer] | None = None
+
+    def place(self, k: Any) -> Any:
+        """The index of the element k."""
+        place = k if self.walk is None else self.walk[0] + k * self.walk[1]
+        return (*self.before, place, *self.after)
 
     def element(self, k: Any) -> Any:
         """The element k."""
-        return self.array[(*self.before, k, *self.after)]
+        return self.array[self.place(k)]
 
     def frozen(self) -> Origin:
         """The same of an array that nothing changes."""
-        return Origin(wrapped(materialise(self.array)), self.before, self.after)
+        return replace(self, array=wrapped(materialise(self.array)))
+
+    def is_view_of(self, other: Origin) -> bool:
+        """Whether the element k is the same element as that of the other one."""
+        if self.array is not other.array or self.walk is None or other.walk is None:
+            return self.array is other.array and self.walk is other.walk
+        return all(map(_same, self.walk, other.walk))
 
 
 def _same(x: Tracer, y: Tracer) -> bool:
@@ -251,12 +270,27 @@ def stretch_of(x: Tracer, index: Any, error: UnknownLengthError) -> Stretch:
     if place < 0 or not all(map(_is_number, before)) or not all(map(_is_basic, after)):
         raise error
     n, part = error.length, error.entry
-    if type(n) is Dim or part.step not in (None, 1):
+    plain = part.step is None or (isinstance(part.step, int) and part.step == 1)
+    if type(n) is Dim or not (plain or isinstance(part.step, Tracer) or part.step > 1):
         raise error
-    start = 0 if part.start is None else part.start
-    stop = n if part.stop is None else part.stop
-    origin = Origin(x, before, after)
-    return Stretch(_end(start, n, error), _end(stop, n, error), origin.element, origin)
+    first = _end(0 if part.start is None else part.start, n, error)
+    last = _end(n if part.stop is None else part.stop, n, error)
+    if plain:
+        origin = Origin(x, before, after)
+        return Stretch(first, last, origin.element, origin)
+    step = _positive(part.step)
+    count = (np.maximum(last - first, 0) + (step - 1)) // step
+    origin = Origin(x, before, after, (first, step))
+    none = wrap(open_trace().builder.literal(0, INT64))
+    return Stretch(none, count, origin.element, origin)
+
+
+def _positive(step: Any) -> Tracer:
+    """A step that is checked to go forwards where that is known at run time only."""
+    value = materialise(step, INT64)
+    if isinstance(step, Tracer):
+        value.gt(0).require(message=BACKWARDS, error=ArgumentError.__name__)
+    return wrap(value)
 
 
 def _is_number(entry: Any) -> bool:
@@ -285,7 +319,7 @@ def assign_stretch(target: Stretch, value: Any) -> None:
     if origin is None:
         refuse_length("an assignment to elements that were computed")
     if isinstance(value, Stretch) and value.origin is not None:
-        own = value.origin.array is origin.array
+        own = value.origin.is_view_of(origin)
         if own and _same(value.start, target.start) and _same(value.stop, target.stop):
             return  # what `x[a:b] += y` ends with
     new = _new(target, value)
@@ -312,8 +346,7 @@ def _new(target: Stretch, value: Any) -> Element:
 def _store(target: Stretch, new: Callable[[Any, Any], Any]) -> None:
     origin = target.origin
     assert origin is not None
-    place: Element = lambda k: (*origin.before, k, *origin.after)  # noqa: E731
-    _stored(target, origin.array, place, new)
+    _stored(target, origin.array, origin.place, new)
 
 
 def _stored(target: Stretch, array: Tracer, place: Element, new: Any) -> None:
