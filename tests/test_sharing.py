@@ -398,3 +398,30 @@ def test_rows_of_later_turns_are_read_in_a_loop_that_writes_all(backend: str) ->
     changed = [x.copy() for x in plain]
     assert wg.jit(f, backend=backend)(*changed) == f(*plain)
     np.testing.assert_array_equal(changed, plain)
+
+
+def changes_and_replaces_until(x: Any, limit: float, turns: int) -> Any:
+    table, count = x * 1.0, 0
+    for _ in range(turns):
+        if np.sum(table) > limit:
+            break
+        table[-1] = table[0] * 1.5
+        if table[0] < 3:
+            for j in range(1, 4):
+                table[j] = 0.5 * (table[0] + table[j])
+        table = np.take(table, np.argsort(-table))
+        count += 1
+    return table, count
+
+
+@pytest.mark.parametrize("turns", [5, 30])
+def test_an_array_that_a_loop_with_break_changes_and_replaces(turns: int) -> None:
+    """The first turn changes an array from outside, the others one of the loop: it is taken out."""
+    compiled = wg.jit(lambda x, limit: changes_and_replaces_until(x, limit, turns))
+    x = np.array([1.0, 2.0, 0.5, 0.7])
+    for limit in (4.0, 7.0, 50.0, 1e6):
+        found, expected = compiled(x, limit), changes_and_replaces_until(x, limit, turns)
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-13)
+        assert found[1] == expected[1]
+    text = str(compiled.lower(x, 50.0).ir)
+    assert text.count("while_loop") == 1

@@ -51,6 +51,10 @@ class Turn:
         return self.trace, inputs, outputs, self.symbol
 
 
+def none_to_set(state: Any) -> None:
+    """Gives no variables values."""
+
+
 @dataclass(slots=True)
 class For:
     """A `for` loop that is being captured: where it starts, and how to run its body."""
@@ -64,6 +68,7 @@ class For:
     first: int = 0
     rebound: set[str] = field(default_factory=set[str])
     collects: bool = False
+    set_: Callable[[Any], None] = none_to_set
 
     @property
     def count(self) -> Any:

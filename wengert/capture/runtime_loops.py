@@ -17,10 +17,11 @@ from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
-from wengert.capture.loop_turn import For, Get, Turn, check_lengths, trace_turn
+from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
+from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
 from wengert.capture.short_loops import FEWEST_TURNS, is_much, is_short, may_multiply
 from wengert.dump import note
@@ -62,7 +63,7 @@ def run_for(
         python_for(iter(iterable), body, stop, info, get, set_)
         return
     count = items.count
-    loop = For(info, items, body, Variables(info, get, set_), get, stop)
+    loop = For(info, items, body, Variables(info, get, set_), get, stop, set_=set_)
     if type(count) is not int:
         try:
             _capture_for(loop, None)
@@ -71,7 +72,14 @@ def run_for(
         return
     if may_multiply(info, count) and _attempt(loop, count) == "captured":
         return
-    while count - loop.first >= FEWEST_TURNS:
+    _run_turns(loop, count)
+
+
+def _run_turns(loop: For, count: int) -> None:
+    """Runs a loop of a known number of turns from turn `loop.first` on."""
+    items = loop.items
+    fewest = 1 if loop.first and loop.stop is not None else FEWEST_TURNS
+    while count - loop.first >= fewest:
         found = _attempt(loop, count)
         if found == "captured":
             return
@@ -79,8 +87,24 @@ def run_for(
             break
         loop.body(items.at(loop.first))
         loop.first += 1
+        stopped = False if loop.stop is None else loop.stop()
+        if isinstance(stopped, Tracer):
+            _run_unless(stopped, loop, count, loop.first)
+            return
+        if stopped:
+            return
     rest = (items.at(k) for k in range(loop.first, count))
-    python_for(rest, body, stop, info, get, set_)
+    python_for(rest, loop.body, loop.stop, loop.info, loop.get, loop.set_)
+
+
+def _run_unless(stopped: Tracer, loop: For, count: int, first: int) -> None:
+    """The other turns of a loop that its first ones may have left."""
+
+    def others() -> None:
+        loop.first = first
+        _run_turns(loop, count)
+
+    run_branch(loop.info, stopped, lambda: None, others, loop.get, loop.set_)
 
 
 def _attempt(loop: For, count: int) -> str:
@@ -94,7 +118,7 @@ def _attempt(loop: For, count: int) -> str:
     except (Unstable, UndefinedVariableError, SharedArrayError) as unstable:
         error = unstable.error if isinstance(unstable, Unstable) else unstable
         note(2, f"line {info.line}: {error}")
-        if loop.first < MOST_PEELED and loop.stop is None:
+        if loop.first < MOST_PEELED:
             return "turn"
     except (TypeError, ValueError) as found:
         if not _needs_python(found):
@@ -106,7 +130,7 @@ def _attempt(loop: For, count: int) -> str:
 
 def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> bool:
     """Captures the loop of a comprehension, where that is worth it."""
-    loop = For(info, items, body, Variables(info, get, _none_to_set), get, None, collects=True)
+    loop = For(info, items, body, Variables(info, get, none_to_set), get, None, collects=True)
     try:
         _capture_for(loop, items.count)
     except (Plain, Unstable, UndefinedVariableError):
@@ -116,10 +140,6 @@ def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> b
             raise
         return False
     return True
-
-
-def _none_to_set(state: Any) -> None:
-    pass
 
 
 def _needs_python(error: Exception) -> bool:
