@@ -174,3 +174,14 @@ def test_strips_mean_the_same_to_the_interpreter():
         return interpret(lowered.loops, [a, b], lowered.constants)
 
     check_systems(solve, 150, 203, np.float64)
+
+
+def test_a_solution_does_not_take_the_place_of_its_matrix():
+    """Strips are chosen by a condition, inside which a call reads a matrix for the last time."""
+    rng = np.random.default_rng(0)
+    a, b = 0.1 * rng.standard_normal((200, 200)) + 2 * np.eye(200), rng.standard_normal((200, 200))
+
+    def fun(a, b):
+        return scipy.linalg.solve_triangular(a + a, b + b, lower=True) @ b
+
+    np.testing.assert_allclose(wg.jit(fun)(a, b), fun(a, b), rtol=1e-10, atol=1e-10)

@@ -30,6 +30,8 @@ def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
         return False
     if any(isinstance(st, While) for st in walk(kernel.body)):
         return False
+    if any(isinstance(st, Call) and _reads(st, dying) for st in walk(kernel.body)):
+        return False  # also where a condition chooses between calls
     if sum(isinstance(st, Store) and st.buffer is new for st in walk(kernel.body)) > 1:
         return False  # zeros that are stored first would be all that is left to read
     inside = [st for st in walk(kernel.body) if isinstance(st, If)]
@@ -40,6 +42,10 @@ def may_take_over(kernel: Kernel, dying: Buffer, new: Buffer) -> bool:
     if not _stored_once(kernel.body, new, ()):
         return False
     return all(_in_step(body, dying, new) for body in _bodies(kernel.body))
+
+
+def _reads(call: Call, buffer: Buffer) -> bool:
+    return any(x.buffer is buffer for x in call.matrices[1:])
 
 
 def _periodic(body: Sequence[Stmt], dying: Buffer, new: Buffer) -> bool:
@@ -90,8 +96,6 @@ def _in_step(body: Sequence[Stmt], dying: Buffer, new: Buffer) -> bool:
     stored: Expr | None = None
     pending: set[Expr] = set()
     for statement in body:
-        if isinstance(statement, Call) and any(x.buffer is dying for x in statement.matrices[1:]):
-            return False
         if isinstance(statement, Communicate) and dying in statement.sources:
             return False
         if not isinstance(statement, Loop | Store) and _offsets((statement,), dying):
