@@ -64,8 +64,7 @@ def _read_again(body: Sequence[Stmt]) -> dict[Buffer, None]:
     """The arrays of the caller's that a loop in a kernel reads in each of its turns, in order."""
     found: dict[Buffer, None] = {}
     for loop in body:
-        many = isinstance(loop, Loop) and loop.kind is not Kind.PARALLEL and _turns(loop) >= TURNS
-        if many:
+        if isinstance(loop, Loop) and loop.kind is not Kind.PARALLEL and _turns(loop) >= TURNS:
             found.update(dict.fromkeys(_same_in_turns(loop.body, loop.index, ())))
     return found
 

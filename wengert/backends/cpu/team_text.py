@@ -1,9 +1,9 @@
 """The team: threads that wait for parallel loops in a hurry, in LLVM text, for Linux on x86-64.
 
 Handing a loop to Numba's pool takes some 5 microseconds more than it must, which a step of a small
-network does ten times. The threads of the team look for the next loop for a while after each one, so
-that a program with many short loops finds them awake: they begin within one microsecond. After that
-while they sleep in the kernel (U. Drepper, "Futexes Are Tricky", 2011).
+network does ten times. The threads of the team look for the next loop for a while after each one,
+so that a program with many short loops finds them awake: they begin within one microsecond. After
+that while they sleep in the kernel (U. Drepper, "Futexes Are Tricky", 2011).
 
 One loop at a time is the team's. Who finds it busy, as loops in loops and programs that run at the
 same time do, takes the pool.
