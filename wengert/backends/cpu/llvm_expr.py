@@ -121,7 +121,7 @@ class Body:
         self._count = 0
         self._reads: dict[Expr, frozenset[Place]] = {}
         self._bounds: dict[Expr, Interval | None] = {}
-        self.is_quick = True  # whether little is lost if LLVM does not look at the code as a whole
+        self.is_quick = module.target.masks  # little is lost if LLVM does not see it as a whole
         self.held: dict[tuple[str, str], str] = {}  # names of constants, by type and value
         self.steps: dict[tuple[Expr, Index], tuple[int | None]] = {}
         self._along: dict[tuple[Expr, Index], tuple[Expr, Expr]] = {}
