@@ -77,9 +77,6 @@ class Lanes:
     def helper(self, name: str, text: str) -> None:
         self.body.helper(name, text)
 
-    def hold(self, kind: str, literal: str) -> str:
-        return self.body.hold(kind, literal)
-
     def at_byte(self, offset: Expr) -> bool:
         return llvm_bits.begins_at_byte(offset, self.around.index, self.around.start)
 
@@ -147,6 +144,9 @@ class Lanes:
                 return self._select(condition, values[0], values[1], x.dtype)
             case ScalarOp.SELECT if x.args[0].op is ScalarOp.EQ and _is_zero(x.args[1]):
                 return self._unless_equal(x)
+            case ScalarOp.LOOKUP:
+                self.body.is_quick = False  # tables stay in registers only if LLVM sees the loop
+                return emit_op(self, x, [self._known[a] for a in x.args])
             case _ if x.op in MATHS:
                 return self._known[self.body.module.expansion(x)]
             case _:

@@ -46,10 +46,6 @@ class Emitter(Protocol):
         """Define a function of this module once."""
         ...
 
-    def hold(self, kind: str, literal: str) -> str:
-        """The name of a vector constant."""
-        ...
-
     def is_index(self, x: Expr) -> bool:
         """Whether `x` is arithmetic on loop indices, which cannot overflow."""
         ...

@@ -40,10 +40,6 @@ class Emitter(Protocol):
         """Define a function or constant of this module once."""
         ...
 
-    def hold(self, kind: str, literal: str) -> str:
-        """The name of a vector constant."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
@@ -101,7 +97,7 @@ def lookup(e: Emitter, x: Expr, args: list[str]) -> str:
     whole, bits = _Whole(x.dtype), _Whole(index)
     places, kind = f"{bits.kind} {_padded(e, args[0], index)}", whole.kind
     halves = [table[k : k + whole.lanes] for k in range(0, len(table), whole.lanes)]
-    vectors = [f"{kind} {e.hold(kind, _literal(half, x.dtype))}" for half in halves]
+    vectors = [f"{kind} {_literal(half, x.dtype)}" for half in halves]
     if len(vectors) == 1:
         name = f"@llvm.x86.avx512.permvar.{'sf' if x.dtype.itemsize == 4 else 'df'}.512"
         e.intrinsic(name, kind, f"{kind}, {bits.kind}")
