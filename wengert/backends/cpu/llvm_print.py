@@ -23,7 +23,7 @@ from wengert.backends.cpu.llvm_lapack import print_factorisation
 from wengert.backends.cpu.llvm_ops import emit_op
 from wengert.backends.cpu.llvm_parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm_sort import print_selection, print_sort
-from wengert.backends.cpu.llvm_stretch import print_stretch, stretch
+from wengert.backends.cpu.llvm_stretch import print_stretch
 from wengert.backends.cpu.llvm_transpose import print_transposition, transposition
 from wengert.backends.cpu.llvm_types import memory_type, value_type
 from wengert.backends.cpu.llvm_vector_loop import VectorLoop
@@ -235,9 +235,7 @@ class KernelPrinter:
         if copy is not None:
             print_transposition(body, copy)
             return
-        filled = stretch(body, stmt)
-        if filled is not None:
-            print_stretch(body, stmt, filled)
+        if print_stretch(body, stmt):
             return
         start, stop = body.bounds(stmt.start), body.bounds(stmt.stop)
         if start is not None and stop is not None and stop[1] <= start[0]:

@@ -49,8 +49,11 @@ def stretch(body: Body, loop: Loop) -> Stretch | None:
     return Stretch(store.buffer, store.offset, (value.attr, value.args[0]), nbytes)
 
 
-def print_stretch(body: Body, loop: Loop, found: Stretch) -> None:
-    """Prints the call for such a loop."""
+def print_stretch(body: Body, loop: Loop) -> bool:
+    """Prints the call for such a loop; says whether it is one."""
+    found = stretch(body, loop)
+    if found is None:
+        return False
     with body.at(loop.index, body.value(loop.start)):
         to = body.address(found.buffer, body.value(found.offset))
         if found.source is None:
@@ -62,3 +65,4 @@ def print_stretch(body: Body, loop: Loop, found: Stretch) -> None:
         body.module.declare(name, "void", parameters)
         body.line(f"call void {name}(ptr {to}, {given}, i64 {found.nbytes}, i1 false)")
     body.forget((body.place(found.buffer),))
+    return True
