@@ -75,7 +75,7 @@ def test_kernels_of_both_kinds_are_never_in_one_text() -> None:
         assert "@wengert_plan = constant" in units[0]
         for unit in units:
             kinds = {group.head for group in program.groups if group.text in unit}
-            assert len(kinds) == 1 and unit.startswith(*kinds)
+            assert len(kinds) == 1 and all(map(unit.startswith, kinds))
             assert {kind != "" for kind in kinds} == {unit.startswith(SETTLED)}
 
 

@@ -44,7 +44,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def outputs(lowered: Any, units: list[str]) -> list[np.ndarray]:
+def outputs(lowered: Any, units: list[str]) -> tuple[Any, ...]:
     """What texts compute that are compiled as they are."""
     addresses, code = load(machine.object_codes(units), [PLAN], resolve)
     one = lowered.executable
