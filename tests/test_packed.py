@@ -179,6 +179,49 @@ def test_rows_that_threads_share_are_not_packed(monkeypatch: pytest.MonkeyPatch)
     assert bits(packing.packed(rows_of_bits(40, 64, Kind.SERIAL, turned=True))) == 0
 
 
+@pytest.mark.parametrize(
+    ("first", "last"), [(0, 5), (6, 11), (3, 8), (5, 20), (7, 64), (1, 60), (9, 16)]
+)
+def test_two_arrays_that_begin_at_different_bits(
+    first: int, last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One loop fills them from the middle of a byte on; what stood there before stays."""
+    monkeypatch.setattr(packing, "LARGE", 1)
+    x, y = buffer("f8", 64 * 64), buffer("f8", 64 * 64, Space.OUTPUT)
+    one, two = buffer("?", 64 * 64, Space.TEMP), buffer("?", 64 * 64, Space.TEMP)
+
+    def rows(cell: Any, first: int, last: int) -> Loop:
+        def row(i: Any) -> Sequence[Any]:
+            body = lambda j: cell(S.mul(i, 64), j)  # noqa: E731
+            return [loop(last, body, Kind.FREE, first)]
+
+        return loop(64, row)
+
+    def fill(row: Any, j: Any) -> Sequence[Any]:
+        at = S.add(row, j)
+        return [Store(b, at, S.lt(S.const(0.0, "f8"), S.load(x, at))) for b in (one, two)]
+
+    def again(row: Any, j: Any) -> Sequence[Any]:
+        at, other = S.add(row, j), S.add(row, S.add(j, -first))
+        return [
+            Store(one, at, S.lt(S.const(1.0, "f8"), S.load(x, at))),
+            Store(two, other, S.lt(S.const(-1.0, "f8"), S.load(x, at))),
+        ]
+
+    def use(row: Any, j: Any) -> Sequence[Any]:
+        at = S.add(row, j)
+        parts = [S.select(S.load(b, at), S.const(v, "f8"), S.const(0.0, "f8")) for b, v in found]
+        return [Store(y, at, S.add(*parts))]
+
+    found = [(one, 1.0), (two, 2.0)]
+    steps = [rows(fill, 0, 64), rows(again, first, last), rows(use, 0, 64)]
+    kernels = [Kernel(f"k{k}", (step,)) for k, step in enumerate(steps)]
+    made = program(kernels, [x], [y], offsets={one: 0, two: 64 * 64})
+    assert bits(packing.packed(made)) == (2 if first == 0 else 1)
+    values = np.random.default_rng(first).standard_normal(64 * 64)
+    np.testing.assert_array_equal(executable(made)(values)[0], interpret(made, [values])[0])
+
+
 def looks_first(made: LoopProgram) -> int:
     """How many rows of truth values are looked at before what they decide on."""
     loops = [st for k in made.steps for st in walk(k.body) if isinstance(st, Loop)]

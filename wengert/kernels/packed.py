@@ -54,7 +54,8 @@ def packed(program: LoopProgram) -> LoopProgram:
         return program
     accesses = list(_accesses(program.steps, {}))
     large -= _whole(program.steps)
-    packings = {b: x for b in large if (x := _packing(b, accesses)) is not None}
+    found = {b: x for b in program.offsets if b in large and (x := _packing(b, accesses))}
+    packings = _in_step(found, accesses)
     if not packings:
         return program
     steps = _repacked(ScalarBuilder(), program.steps, packings)
@@ -74,7 +75,7 @@ class _Access:
     @property
     def loop(self) -> Loop | None:
         """The innermost loop around, if it has no other in it."""
-        loop = next(reversed(self.around.values()), None)
+        loop = [*self.around.values()][-1] if self.around else None
         if loop is None or any(isinstance(st, Loop | While) for st in walk(loop.body)):
             return None
         return loop
@@ -144,6 +145,20 @@ def _packing(buffer: Buffer, accesses: Sequence[_Access]) -> _Packing | None:
     # stores at several places would begin at different bits of a byte
     places = [[found[x.offset][1] for x in own if x.is_store and x.loop is y] for y in loops]
     return _Packing(length, found) if all(x == y[0] for y in places for x in y) else None
+
+
+def _in_step(
+    packings: Mapping[Buffer, _Packing], accesses: Sequence[_Access]
+) -> dict[Buffer, _Packing]:
+    """Those arrays that begin at the same bit of a byte, where one loop fills several."""
+    begins: dict[Loop, Affine] = {}
+    found = dict(packings)
+    for x in accesses:
+        if x.is_store and x.buffer in found and (loop := x.loop) is not None:
+            place = packings[x.buffer].parts[x.offset][1]
+            if begins.setdefault(loop, place) != place:
+                del found[x.buffer]
+    return found
 
 
 def _other_steps(x: _Access) -> Iterator[int]:

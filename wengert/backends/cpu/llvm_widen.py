@@ -139,6 +139,10 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
+    if (
+        filled is not None and lanes < llvm_bits.BYTE
+    ):  # these may begin in one byte and end in the next
+        return None
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
     pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
     unmasked = written and walk.size * pieces <= FEW_MORE
