@@ -341,9 +341,9 @@ class KernelPrinter:
     def _store(self, stmt: Store) -> None:
         body = self.body
         offset, value = body.value(stmt.offset), body.value(stmt.value)
+        body.forget((body.place(stmt.buffer),))
         if stmt.buffer.packed:
             llvm_bits.write_one(body, body.pointers[stmt.buffer], offset, value)
-            body.forget((body.place(stmt.buffer),))
             return
         if stmt.buffer.dtype.kind == "b":
             value = body.op(f"zext i1 {value} to i8")
@@ -351,7 +351,6 @@ class KernelPrinter:
         kind = memory_type(stmt.buffer.dtype)
         mark = f"{stmt.buffer.dtype.itemsize}{body.scopes[-1].group}"
         body.line(f"store {kind} {value}, ptr {address}, align {mark}")
-        body.forget((body.place(stmt.buffer),))
 
     def _declare(self, stmt: Declare) -> None:
         name = self.body.registers[stmt.register] = self.body.fresh("%r")
