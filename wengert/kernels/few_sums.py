@@ -14,7 +14,7 @@ Gradients in a few parameters are of this kind. `y` may be used for nothing else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
@@ -118,6 +118,6 @@ def _alone(body: Sequence[Stmt], buffer: Buffer, stores: Sequence[Store]) -> boo
     return True
 
 
-def _at(s: ScalarBuilder, index: Index, turn: int):
+def _at(s: ScalarBuilder, index: Index, turn: int) -> Callable[[Expr], Expr | None]:
     own, value = s.index(index), s.int(turn)
     return lambda expr: expr if index not in expr.indices else value if expr is own else None

@@ -13,7 +13,7 @@ Loops that would not be vectors alike stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
@@ -105,7 +105,7 @@ def _joined(s: ScalarBuilder, first: Loop, second: Loop) -> Loop | None:
     return replace(first, body=body)
 
 
-def _renamed(s: ScalarBuilder, old: Index, new: Index):
+def _renamed(s: ScalarBuilder, old: Index, new: Index) -> Callable[[Expr], Expr | None]:
     own, other = s.index(old), s.index(new)
     return lambda expr: expr if old not in expr.indices else other if expr is own else None
 
