@@ -50,12 +50,12 @@ def raising(make: Any, kind: Any) -> Any:
     if not is_conditional():
         return make() if callable(make) else make
     try:
-        error = make() if callable(make) else make
+        error: Any = make() if callable(make) else make
     except (WengertError, TypeError, ValueError):
         if kind is None:
             raise
         error = kind  # the message shows traced values, whose numbers are not known yet
-    found = error if isinstance(error, type) else type(error)
+    found: Any = error if isinstance(error, type) else type(error)
     if _handlers.count or not in_arm() or not issubclass(found, BaseException):
         raise located(
             CaptureError(
@@ -65,7 +65,7 @@ def raising(make: Any, kind: Any) -> Any:
             ),
             user_location(),
         )
-    args = () if error is found else error.args
+    args: tuple[Any, ...] = () if error is found else error.args
     message = "" if not args else str(args[0] if len(args) == 1 else error)
     raise Raised(named(found), message, user_location())
 

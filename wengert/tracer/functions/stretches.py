@@ -270,15 +270,16 @@ def stretch_of(x: Tracer, index: Any, error: UnknownLengthError) -> Stretch:
     if place < 0 or not all(map(_is_number, before)) or not all(map(_is_basic, after)):
         raise error
     n, part = error.length, error.entry
-    plain = part.step is None or (isinstance(part.step, int) and part.step == 1)
-    if type(n) is Dim or not (plain or isinstance(part.step, Tracer) or part.step > 1):
+    step: Any = 1 if part.step is None else part.step
+    plain = not isinstance(step, Tracer) and step == 1
+    if type(n) is Dim or not (isinstance(step, Tracer) or step >= 1):
         raise error
     first = _end(0 if part.start is None else part.start, n, error)
     last = _end(n if part.stop is None else part.stop, n, error)
     if plain:
         origin = Origin(x, before, after)
         return Stretch(first, last, origin.element, origin)
-    step = _positive(part.step)
+    step = _positive(step)
     count = (np.maximum(last - first, 0) + (step - 1)) // step
     origin = Origin(x, before, after, (first, step))
     none = wrap(open_trace().builder.literal(0, INT64))
