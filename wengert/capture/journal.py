@@ -40,7 +40,9 @@ class Location:
     def get(self) -> Any:
         """The value there; `Undefined` if there is none."""
         try:
-            return getattr(self.owner, self.key) if self.is_attribute else self.owner[self.key]
+            if self.is_attribute:
+                return getattr(self.owner, self.key)
+            return _container(self.owner).__getitem__(self.owner, self.key)
         except (AttributeError, LookupError, ValueError):
             return Undefined(str(self))
 
@@ -51,11 +53,17 @@ class Location:
                 if self.is_attribute:
                     delattr(self.owner, self.key)
                 else:
-                    del self.owner[self.key]
+                    _container(self.owner).__delitem__(self.owner, self.key)
         elif self.is_attribute:
-            object.__setattr__(self.owner, self.key, value)
+            plain = type if isinstance(self.owner, type) else object
+            plain.__setattr__(self.owner, self.key, value)
         else:
-            self.owner[self.key] = value
+            _container(self.owner).__setitem__(self.owner, self.key, value)
+
+
+def _container(owner: Any) -> Any:
+    """The class whose methods get and set items, without those of a class derived from it."""
+    return next((kind for kind in (dict, list) if isinstance(owner, kind)), type(owner))
 
 
 @dataclass(slots=True)
@@ -67,6 +75,8 @@ class Journal:
     appended: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
     lists: dict[int, Any] = field(default_factory=dict[int, Any])
     arm: bool = False
+    looked: dict[int, Any] = field(default_factory=dict[int, Any])
+    """Objects of which it was asked what they have."""
     grown: dict[int, tuple[list[Any], int]] | None = None
     """In a part of an `if`: the lists from outside it that it appended to, and their lengths."""
 
@@ -100,6 +110,8 @@ def journaled(arm: bool = False) -> Iterator[Journal]:
     finally:
         _stack.arms -= arm
         _stack.top = outer
+        if outer is not None:
+            outer.looked.update(journal.looked)
         journal.undo()
 
 
@@ -134,6 +146,12 @@ def changes(owner: Any, key: Any, is_attribute: bool) -> None:
     place = Location(owner, key, is_attribute)
     if place.identity not in journal.places:
         journal.places[place.identity] = (place, place.get())
+
+
+def looks(owner: Any) -> None:
+    """To be called before it is asked which keys or attributes an object has."""
+    if _stack.top is not None:
+        _stack.top.looked[id(owner)] = owner
 
 
 def changes_structure(owner: Any, what: str) -> None:

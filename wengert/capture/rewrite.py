@@ -24,6 +24,7 @@ from wengert.capture.exits import RESULT, Exits
 from wengert.capture.info import Info
 from wengert.capture.names import Liveness, depth_of_loops, stored, walk_scope
 from wengert.capture.rewrite_expressions import (
+    OPERATORS,
     Expressions,
     index_of,
     is_plain,
@@ -41,6 +42,7 @@ from wengert.capture.rewrite_syntax import (
     assigned_inside,
     called_name,
     compounds,
+    getter,
     is_head,
     is_simple,
     lines_of,
@@ -49,14 +51,9 @@ from wengert.capture.rewrite_syntax import (
     only_updated,
     placed,
     reads,
+    setter,
     with_simple_tests,
 )
-
-_OPERATORS = {
-    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
-    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
-    ast.LShift: "<<", ast.RShift: ">>",
-}  # fmt: skip
 
 
 class Rewriter(Expressions):
@@ -129,7 +126,8 @@ class Rewriter(Expressions):
 
     def plain(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """A generator or coroutine: its control flow stays Python's."""
-        return [super(Rewriter, self).visit(s) for s in body]
+        whole: Any = self.generic_visit(ast.Module(body, []))
+        return whole.body
 
     def visit_If(self, node: Any) -> Any:
         """A branch or loop of a generator."""
@@ -138,6 +136,13 @@ class Rewriter(Expressions):
         return placed(node, node)
 
     visit_While = visit_If
+
+    def visit_Assign(self, node: Any) -> Any:
+        """What a generator stores in objects is noted too."""
+        made = self.statement(node)
+        return [placed(s, node) for s in made] if isinstance(made, list) else placed(made, node)
+
+    visit_AugAssign = visit_AnnAssign = visit_Assign
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """A nested function."""
@@ -163,7 +168,13 @@ class Rewriter(Expressions):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
-        """Left alone: its methods are rewritten when they are called."""
+        """A class of the function: its methods are, the rest of its body is Python's."""
+        for s in node.body:
+            if isinstance(s, ast.FunctionDef):
+                inner = Rewriter(self.infos, node.name, self.bound)
+                s.body = inner.nested(s, frozenset())
+            elif isinstance(s, ast.ClassDef):
+                self.visit_ClassDef(s)
         self.assigned.add(node.name)
         return node
 
@@ -272,7 +283,7 @@ class Rewriter(Expressions):
         return self._assign(placed(ast.Assign([s.target], s.value), s))
 
     def _augassign(self, s: ast.AugAssign) -> Any:
-        symbol = number(_OPERATORS[type(s.op)])
+        symbol = number(OPERATORS[type(s.op)])
         target = s.target
         if isinstance(target, ast.Name):
             read = self.visit(ast.copy_location(ast.Name(target.id, ast.Load()), target))
@@ -320,21 +331,25 @@ class Rewriter(Expressions):
         if s.exc is not None:
             wrap = thunk if movable(s) else lambda error: error
             kind = self.visit(called_name(s.exc))
-            s.exc = placed(runtime("raising", wrap(self.visit(s.exc)), kind), s)
+            with self.telling():
+                made = wrap(self.visit(s.exc))
+            s.exc = placed(runtime("raising", made, kind), s)
         s.cause = self.expr(s.cause)
         return s
 
     def _assert(self, s: ast.Assert) -> Any:
         if not movable(s):
             return s
-        message = thunk(self.expr(s.msg) or ast.Constant(None))
+        with self.telling():
+            message = thunk(self.expr(s.msg) or ast.Constant(None))
         return ast.Expr(runtime("assert_", self.visit(s.test), message))
 
     # parts of Python's own compound statements
 
     def _with(self, s: Any) -> Any:
         for item in s.items:
-            item.context_expr = self.visit(item.context_expr)
+            place = item.context_expr
+            item.context_expr = ast.copy_location(runtime("managed", self.visit(place)), place)
         self.assigned.update(stored(s.items))
         s.body = self.block(s.body)
         return s
@@ -484,16 +499,10 @@ class Rewriter(Expressions):
 
     def _accessors(self, info: Info) -> tuple[str, str]:
         """Functions that read and set the variables, lists that are appended to at the end."""
-        count = len(self.infos)
-        get, set_ = f"_wg_get{count}", f"_wg_set{count}"
-        reads: list[ast.expr] = [name_of(n) for n in info.names]
-        reads += [name_of(n) for n in info.appended]
-        targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in info.names]
+        get, set_ = f"_wg_get{len(self.infos)}", f"_wg_set{len(self.infos)}"
         declared = self._declared(info)
-        self._pending.append(local_function(get, [], [*declared, ast.Return(tuple_of(reads))]))
-        assign = ast.Assign([tuple_of(targets, ast.Store())], name_of("_wg_state"))
-        body: list[ast.stmt] = [*declared, assign] if targets else [ast.Pass()]
-        self._pending.append(local_function(set_, ["_wg_state"], body))
+        self._pending.append(getter(get, [*info.names, *info.appended], declared))
+        self._pending.append(setter(set_, info.names, declared))
         return get, set_
 
     def _flush(self, more: list[ast.stmt]) -> list[ast.stmt]:

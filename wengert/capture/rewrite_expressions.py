@@ -1,9 +1,10 @@
-"""Rewrites expressions: calls, and/or/not, comparisons, conditionals, reads of items."""
+"""Rewrites expressions: calls, operators, conditions, reads of items and attributes, texts."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from wengert.capture.names import stored, walk_scope
@@ -23,6 +24,15 @@ _LEFT_ALONE = frozenset(
         "print",
     ]
 )
+_TELLING = frozenset(
+    ["print", "debug", "info", "warning", "error", "critical", "exception", "log", "warn", "write"]
+)
+"""Calls of these have texts for people to read as arguments."""
+OPERATORS = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%",
+    ast.Pow: "**", ast.MatMult: "@", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+    ast.LShift: "<<", ast.RShift: ">>",
+}  # fmt: skip
 _PLAIN_TESTS = (ast.Is, ast.IsNot)
 _UNSAFE = (ast.Call, ast.Subscript, ast.Div, ast.FloorDiv, ast.Mod, ast.Attribute, ast.Pow)
 
@@ -65,6 +75,7 @@ class Expressions(ast.NodeTransformer):
         self.unsure: frozenset[str] = frozenset()
         self.assigned: set[str] = set()
         self.shared: list[str] = []  # variables that nested functions assign
+        self.tells = False  # whether what is rewritten is only for people to read
 
     def expr(self, node: Any) -> Any:
         """The rewritten form; None for None."""
@@ -87,15 +98,33 @@ class Expressions(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """Private names only."""
+        """`x.name`, which may call a function of the user's."""
+        node = self._named(node)
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        return ast.copy_location(runtime("attribute", node.value, number(node.attr)), node)
+
+    def _named(self, node: ast.Attribute) -> ast.Attribute:
         node.attr = self.mangled(node.attr)
-        return self.generic_visit(node)  # pyright: ignore[reportReturnType]
+        self.generic_visit(node)
+        return node
+
+    def visit_MatchValue(self, node: Any) -> Any:
+        """Names in patterns are no expressions."""
+        return node
+
+    visit_MatchMapping = visit_MatchClass = visit_MatchValue
 
     # calls
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """`f(x)` becomes `call(f)(x)`."""
-        if isinstance(node.func, ast.Name) and node.func.id in _LEFT_ALONE:
+        if isinstance(node.func, (ast.Name, ast.Attribute)) and not self.tells:
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if name in _TELLING:
+                with self.telling():
+                    return self.visit_Call(node)
+        if isinstance(node.func, ast.Name) and self._is_left_alone(node.func.id):
             if node.func.id == "super" and not node.args and self.first_parameter:
                 names = ("__class__", self.first_parameter)
                 node.args = [ast.Name(n, ast.Load()) for n in names]
@@ -106,9 +135,38 @@ class Expressions(ast.NodeTransformer):
             return node
         if _is_filtered_sum(node):
             node = _pairs(node)
-        self.generic_visit(node)
+        place = node.func
+        if isinstance(place, ast.Attribute) and place.attr == "format" and self.tells:
+            return self.generic_visit(node)  # pyright: ignore[reportReturnType]
+        if isinstance(place, ast.Attribute):  # methods are not looked up by functions of the user
+            place = self._named(place)
+            node.args = [self.visit(a) for a in node.args]
+            node.keywords = [self.visit(k) for k in node.keywords]
+        else:
+            self.generic_visit(node)
         place = node.func
         node.func = ast.copy_location(runtime("call", node.func), place)
+        return node
+
+    def _is_left_alone(self, name: str) -> bool:
+        return name in _LEFT_ALONE or (self.tells and name in ("str", "repr", "format"))
+
+    # texts
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Within the block, texts are for people: traced values are shown by their types."""
+        before, self.tells = self.tells, True
+        try:
+            yield
+        finally:
+            self.tells = before
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.expr:
+        """A value in an f-string, of which something may depend."""
+        self.generic_visit(node)
+        if not self.tells:
+            node.value = ast.copy_location(runtime("shown", node.value), node.value)
         return node
 
     # truth
@@ -132,7 +190,21 @@ class Expressions(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.op, ast.Not):
             return ast.copy_location(runtime("not_", node.operand), node)
-        return node
+        if isinstance(node.operand, ast.Constant):
+            return node
+        made = runtime("unary", number(type(node.op).__name__), node.operand)
+        return ast.copy_location(made, node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """`a + b`"""
+        self.generic_visit(node)
+        if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
+            return node
+        is_text = isinstance(node.left, (ast.Constant, ast.JoinedStr))
+        if is_text and isinstance(node.op, ast.Mod) and not self.tells:
+            node.right = ast.copy_location(runtime("shown", node.right), node.right)
+        symbol = number(OPERATORS[type(node.op)])
+        return ast.copy_location(runtime("binary", symbol, node.left, node.right), node)
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         """`a if c else b`"""
@@ -143,14 +215,18 @@ class Expressions(ast.NodeTransformer):
         return ast.copy_location(made, node)
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Chains, and `in`; a single comparison stays."""
+        """Comparisons, chains of them, and `in`."""
         self.generic_visit(node)
         if len(node.ops) == 1:
             if isinstance(node.ops[0], (ast.In, ast.NotIn)):
                 name = "in_" if isinstance(node.ops[0], ast.In) else "not_in"
                 made = runtime(name, node.left, node.comparators[0])
                 return ast.copy_location(made, node)
-            return node
+            if isinstance(node.ops[0], _PLAIN_TESTS):
+                return node
+            name = number(type(node.ops[0]).__name__)
+            made = runtime("compared", name, node.left, node.comparators[0])
+            return ast.copy_location(made, node)
         if not all(map(movable, node.comparators)):
             return node
         parts: list[ast.expr] = []
@@ -163,8 +239,10 @@ class Expressions(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """`x[i]`, unless i is written out."""
         self.generic_visit(node)
-        if not isinstance(node.ctx, ast.Load) or _is_written_out(node.slice):
+        if not isinstance(node.ctx, ast.Load):
             return node
+        if _is_written_out(node.slice):
+            return ast.copy_location(runtime("item", node.value, index_of(node.slice)), node)
         return ast.copy_location(runtime("getitem", node.value, index_of(node.slice)), node)
 
     def _made(self, node: ast.AST) -> ast.expr:

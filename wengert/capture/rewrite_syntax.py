@@ -30,6 +30,19 @@ def local_function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast
     return ast.FunctionDef(name, args, body, [])
 
 
+def getter(name: str, names: Sequence[str], declared: list[ast.stmt]) -> ast.stmt:
+    """A local function that gives the values of variables."""
+    return local_function(name, [], [*declared, ast.Return(tuple_of([*map(name_of, names)]))])
+
+
+def setter(name: str, names: Sequence[str], declared: list[ast.stmt]) -> ast.stmt:
+    """A local function that gives variables values."""
+    targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in names]
+    assign = ast.Assign([tuple_of(targets, ast.Store())], name_of("_wg_state"))
+    body: list[ast.stmt] = [*declared, assign] if targets else [ast.Pass()]
+    return local_function(name, ["_wg_state"], body)
+
+
 def placed(node: Any, at: ast.AST) -> Any:
     """`node` with the place of another one, where it has none of its own."""
     if not hasattr(node, "lineno"):

@@ -5,7 +5,6 @@ One `Runtime` belongs to each rewritten function, and knows its loops and branch
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,11 +13,24 @@ import numpy as np
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.lists import append
+from wengert.capture.objects import (
+    Managed,
+    attribute,
+    augmented,
+    binary,
+    compared,
+    item,
+    set_attribute,
+    special,
+    truth,
+    unary,
+)
 from wengert.capture.ordering import item_at
 from wengert.capture.raises import guarded, raising
 from wengert.capture.runtime_calls import call
+from wengert.capture.texts import shown
 from wengert.capture.undefined import Undefined, undefined
-from wengert.errors import CaptureError, MutationError, WengertError, located
+from wengert.errors import CaptureError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
@@ -47,29 +59,13 @@ def _require(test: Tracer, message: Thunk) -> None:
     holds.require(message="the assertion does not hold" if text is None else str(text))
 
 
-_IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.iadd,
-    "-": operator.isub,
-    "*": operator.imul,
-    "/": operator.itruediv,
-    "//": operator.ifloordiv,
-    "%": operator.imod,
-    "**": operator.ipow,
-    "@": operator.imatmul,
-    "&": operator.iand,
-    "|": operator.ior,
-    "^": operator.ixor,
-    "<<": operator.ilshift,
-    ">>": operator.irshift,
-}
-
-
 def concrete(x: Any) -> Any:
     """A condition, with its value if it is an array whose elements are known."""
     if isinstance(x, Tracer):
         elements = known(x)
         return x if elements is None else elements
-    return x
+    found = truth(x)
+    return concrete(found) if isinstance(found, Tracer) else found
 
 
 class Runtime:
@@ -131,7 +127,14 @@ class Runtime:
 
     call = staticmethod(call)
     made = staticmethod(made)
-    append = staticmethod(append)
+    binary = staticmethod(binary)
+    compared = staticmethod(compared)
+    unary = staticmethod(unary)
+    attribute = staticmethod(attribute)
+    item = staticmethod(item)
+    shown = staticmethod(shown)
+    setattr = staticmethod(set_attribute)
+    managed = Managed
     slice = slice
     chain = staticmethod(runtime_branches.chain)
     in_ = staticmethod(runtime_branches.in_)
@@ -183,8 +186,19 @@ class Runtime:
     # items and attributes
 
     @staticmethod
+    def append(x: Any, value: Any) -> None:
+        """`x.append(value)`"""
+        if type(x) is list:
+            append(x, value)
+        else:
+            call(x.append)(value)
+
+    @staticmethod
     def getitem(x: Any, index: Any) -> Any:
         """`x[index]`"""
+        method = special(x, "__getitem__")
+        if method is not None:
+            return method(index)
         if isinstance(x, np.ndarray) and _holds_tracer(index):
             return enter(_lifted, x)[index]
         if is_joining(x) and _holds_tracer(index):
@@ -196,6 +210,10 @@ class Runtime:
     @staticmethod
     def setitem(x: Any, index: Any, value: Any) -> None:
         """`x[index] = value`"""
+        method = special(x, "__setitem__")
+        if method is not None:
+            method(index, value)
+            return
         if isinstance(x, (list, dict)):
             _check_key(x, index)
             changes(x, index, False)
@@ -206,23 +224,12 @@ class Runtime:
     @staticmethod
     def delitem(x: Any, index: Any) -> None:
         """`del x[index]`"""
+        method = special(x, "__delitem__")
+        if method is not None:
+            method(index)
+            return
         changes_structure(x, "del x[i]")
         del x[index]
-
-    @staticmethod
-    def setattr(x: Any, name: str, value: Any) -> None:
-        """`x.name = value`"""
-        if not isinstance(x, Tracer):
-            changes(x, name, True)
-        elif name in ("shape", "dtype", "strides"):
-            raise located(
-                MutationError(
-                    f"x.{name} = ... would change what an array is, which in a traced function "
-                    "has one type; write x = x.reshape(shape) or x = x.astype(dtype)"
-                ),
-                user_location(),
-            )
-        setattr(x, name, value)
 
     @staticmethod
     def augment(symbol: str, x: Any, value: Any) -> Any:
@@ -231,7 +238,7 @@ class Runtime:
             enter(refuse_constant, x, f"x {symbol}= v")
         elif isinstance(x, (list, set, dict)):
             changes_structure(x, f"{symbol}=")
-        return _IN_PLACE[symbol](x, value)
+        return augmented(symbol, x, value)
 
     @staticmethod
     def augment_item(symbol: str, x: Any, index: Any, value: Any) -> None:
@@ -245,7 +252,7 @@ class Runtime:
     @staticmethod
     def augment_attribute(symbol: str, x: Any, name: str, value: Any) -> None:
         """`x.name op= value`"""
-        Runtime.setattr(x, name, Runtime.augment(symbol, getattr(x, name), value))
+        Runtime.setattr(x, name, Runtime.augment(symbol, attribute(x, name), value))
 
     # statements
 

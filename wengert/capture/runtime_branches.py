@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,15 @@ import numpy as np
 from wengert.capture.branching import Arm, Labels, branch, trace_arm, truth_index
 from wengert.capture.exits import RESULT
 from wengert.capture.info import Info
-from wengert.capture.journal import changes, journaled
+from wengert.capture.journal import changes, journaled, looks
 from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
+from wengert.capture.objects import compared, special, truth
 from wengert.capture.raises import Raised, require
-from wengert.capture.undefined import Maybe
+from wengert.capture.undefined import Maybe, Undefined
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
-from wengert.tracer.stack import open_trace
+from wengert.tracer.stack import open_trace, user_location
 
 Thunk = Callable[[], Any]
 
@@ -110,7 +112,9 @@ def _resolve(arm: Arm, flags: Sequence[str]) -> None:
 
 
 def _label(name: str) -> str:
-    return "the result of the function" if name == RESULT else f"'{name}'"
+    if name == RESULT:
+        return "the result of the function"
+    return name if name == _VALUE else f"'{name}'"
 
 
 def _arm(part: Thunk, variables: Variables, before: list[Any]) -> tuple[Arm, dict[int, Growth]]:
@@ -139,28 +143,55 @@ def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
         return then() if condition else other()
     index = truth_index(condition)
     parts, arms = (other, then), list[Any]()
+    acts = False
     for k, part in enumerate(parts):
         try:
-            arms.append(_part(part))
+            arm, changed = _part(part)
         except Raised as raised:
             require(index.ne(k), raised)
             return parts[1 - k]()
+        arms.append(arm)
+        acts |= changed
+    if acts:
+        return _choose_and_change(condition, then, other)
     labels = Labels(
-        ("the value of a conditional expression",),
+        (_VALUE,),
         ("if its condition is false", "if its condition is true"),
     )
     return branch(index, arms, labels)[0]
 
 
-def _part(thunk: Thunk) -> Any:
-    with journaled(arm=True):
-        return trace_arm(lambda: [thunk()], "a conditional expression")
+_VALUE = "the value of a conditional expression"
+
+
+def _choose_and_change(condition: Tracer, then: Thunk, other: Thunk) -> Any:
+    """The same, where the parts change objects: these are results of the branch too."""
+    found: list[Any] = [Undefined(_VALUE)]
+
+    def part(thunk: Thunk) -> Thunk:
+        return lambda: found.__setitem__(0, thunk())
+
+    location = user_location()
+    info = Info(location.line if location else 0, (_VALUE,), after=frozenset({_VALUE}))
+    set_: Callable[[Any], None] = lambda state: found.__setitem__(0, state[0])  # noqa: E731
+    run_branch(info, condition, part(then), part(other), lambda: (found[0],), set_)
+    return found[0]
+
+
+def _part(thunk: Thunk) -> tuple[Arm, bool]:
+    """One part, and whether it changes objects."""
+    with journaled(arm=True) as journal:
+        arm = trace_arm(lambda: [thunk()], "a conditional expression")
+        return arm, bool(journal.places)
 
 
 def and_(left: Any, right: Thunk, safe: bool) -> Any:
     """`left and right()`; right is evaluated at once if that is `safe`."""
     if not isinstance(left, Tracer):
-        return left and right()
+        holds = truth(left)
+        if not isinstance(holds, Tracer):
+            return right() if holds else left
+        left = holds
     if safe:
         value = right()
         return _both(np.logical_and, left, value, lambda: choose(left, lambda: value, lambda: left))
@@ -170,7 +201,10 @@ def and_(left: Any, right: Thunk, safe: bool) -> Any:
 def or_(left: Any, right: Thunk, safe: bool) -> Any:
     """`left or right()`"""
     if not isinstance(left, Tracer):
-        return left or right()
+        holds = truth(left)
+        if not isinstance(holds, Tracer):
+            return left if holds else right()
+        left = holds
     if safe:
         value = right()
         return _both(np.logical_or, left, value, lambda: choose(left, lambda: left, lambda: value))
@@ -200,12 +234,7 @@ def not_(x: Any) -> Any:
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "Eq": operator.eq,
-    "NotEq": operator.ne,
-    "Lt": operator.lt,
-    "LtE": operator.le,
-    "Gt": operator.gt,
-    "GtE": operator.ge,
+    **{name: partial(compared, name) for name in ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")},
     "Is": operator.is_,
     "IsNot": operator.is_not,
     "In": lambda x, items: in_(x, items),
@@ -224,6 +253,11 @@ def chain(left: Any, *parts: Any) -> Any:
 
 def in_(x: Any, items: Any) -> Any:
     """`x in items`"""
+    method = special(items, "__contains__")
+    if method is not None:
+        return method(x)
+    if isinstance(items, dict):
+        looks(items)
     if isinstance(items, Tracer):
         return np.any(items == x)
     if isinstance(x, Tracer) and isinstance(items, (list, tuple, set, frozenset, range)):

@@ -6,6 +6,7 @@ make arrays by those of the tracer, and the user's functions by their rewritten 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import itertools
@@ -19,8 +20,18 @@ import numpy as np
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
-from wengert.capture.journal import active, advances, changes_structure, made
+from wengert.capture.journal import active, advances, changes, changes_structure, looks, made
 from wengert.capture.lists import assembled
+from wengert.capture.objects import (
+    attribute,
+    has_attribute,
+    iterator,
+    set_attribute,
+    set_plainly,
+    special,
+    through,
+    truth,
+)
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.sequences import (
     Enumerate,
@@ -32,6 +43,7 @@ from wengert.capture.sequences import (
     places,
     sequence,
 )
+from wengert.capture.texts import from_shown
 from wengert.errors import CaptureError, MutationError, located
 from wengert.ir.floats import BFLOAT16
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
@@ -113,13 +125,39 @@ def _reversed(items: Any) -> Any:
 
 def _iter(*args: Any) -> Any:
     """`iter`"""
-    return made(iter(*args))
+    return made(iterator(*args) if len(args) == 1 else iter(*args))
 
 
 def _next(items: Any, *default: Any) -> Any:
     """`next`, which a compiled loop would call once for all of its turns"""
-    advances(items, "next()")
-    return next(items, *default)
+    method = special(items, "__next__")
+    if method is None:
+        advances(items, "next()")
+        return next(items, *default)
+    try:
+        return method()
+    except StopIteration:
+        if not default:
+            raise
+        return default[0]
+
+
+def _length(x: Any) -> Any:
+    """`len`"""
+    if isinstance(x, dict):
+        looks(x)
+    return BUILTINS[len](x)
+
+
+def _collecting(function: Function) -> Function:
+    """`list` and its kin, which run over their argument."""
+
+    def collected(*args: Any, **options: Any) -> Any:
+        if args and special(args[0], "__iter__") is not None:
+            args = (iterator(args[0]), *args[1:])
+        return function(*args, **options)
+
+    return collected
 
 
 def _ndindex(*shape: Any) -> Any:
@@ -219,6 +257,17 @@ def _accumulate(items: Any, func: Any = None, *, initial: Any = None) -> Any:
 
 TABLE: dict[Any, Function] = {
     **BUILTINS,
+    **{f: through(f"__{f.__name__}__", BUILTINS[f]) for f in (abs, round, float, int, complex)},
+    len: through("__len__", _length),
+    **{f: from_shown(f) for f in (str, repr, format)},
+    hasattr: has_attribute,
+    list: _collecting(list),
+    tuple: _collecting(tuple),
+    sum: _collecting(BUILTINS[sum]),
+    bool: lambda *x: BUILTINS[bool](*map(truth, x)),
+    getattr: attribute,
+    setattr: set_attribute,
+    object.__setattr__: set_plainly,
     np.ndindex: _ndindex,
     range: _range,
     enumerate: _enumerate,
@@ -260,8 +309,13 @@ INSTANCES: dict[type, Callable[[Any], Function]] = {}
 _LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
 _LENGTHENING += ("appendleft", "extendleft", "popleft", "rotate")
+_NOTED = {"__setattr__": True, "__setitem__": False}
+"""Methods of Python's classes, and whether they store attributes."""
+_LOOKING = ("get", "keys", "values", "items", "copy")
 _ADVANCING = ("read", "read1", "readline", "readlines", "send")
 _ARRAY_CHANGES = ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap")
+_MANAGING = contextlib.contextmanager(lambda: iter(())).__code__
+"""The code of functions that are decorated with contextmanager."""
 _DISPATCHED = type(np.sum)
 """The type of functions of NumPy that are written in Python."""
 _BUILTIN = (types.BuiltinFunctionType, types.BuiltinMethodType)
@@ -277,6 +331,8 @@ def call(f: Any) -> Any:
             found = CREATION.get(f) or TABLE.get(f)
             if found is not None:
                 return found
+            if f.__code__ is _MANAGING:
+                return contextlib.contextmanager(converted(vars(f)["__wrapped__"]))
         return _rewritten(f)
     if kind in _BUILTIN:
         return _builtin(f)
@@ -291,8 +347,12 @@ def call(f: Any) -> Any:
         return found
     if kind is np.ufunc or kind is _DISPATCHED:
         return f if current() is None else tracking(f)
-    if isinstance(f, type):
-        return _class(f)
+    return _class(f) if isinstance(f, type) else _object(f)
+
+
+def _object(f: Any) -> Any:
+    if type(f) is types.MethodWrapperType and f.__name__ in _NOTED:
+        return _noted(f)
     return _rewritten(f)
 
 
@@ -316,6 +376,10 @@ def _builtin(f: Any) -> Any:
     lengthens = isinstance(owner, (list, dict, set, deque)) and f.__name__ in _LENGTHENING
     if lengthens and active() is not None:
         changes_structure(owner, f".{f.__name__}()")
+    if isinstance(owner, dict) and f.__name__ in _LOOKING:
+        looks(owner)
+    if type(owner) is str and f.__name__ == "format":
+        return from_shown(f)
     if type(owner) is list and f.__name__ == "sort" and current() is not None:
         return ordering.sorting_of(owner, call)
     return f
@@ -350,6 +414,16 @@ def _array_method(f: Any, owner: Any) -> Any:
     return method
 
 
+def _noted(f: Any) -> Any:
+    """`super().__setattr__` and `super().__setitem__`, of which the journal has to know."""
+
+    def stored(key: Any, value: Any) -> None:
+        changes(f.__self__, key, _NOTED[f.__name__])
+        f(key, value)
+
+    return stored
+
+
 def _class(f: Any) -> Any:
     """A class: what it makes is new, and its `__init__` is rewritten."""
     if issubclass(f, np.generic) and f.__name__ == BFLOAT16:
@@ -372,7 +446,7 @@ def _class(f: Any) -> Any:
 
 def _has_own_init(f: Any) -> bool:
     return (
-        type(f) is type
+        type(f).__call__ is type.__call__
         and isinstance(f.__init__, types.FunctionType)
         and f.__new__ is object.__new__
     )

@@ -15,15 +15,17 @@ from wengert.capture.branching import truth_index, value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
-from wengert.capture.journal import changes, journaled
+from wengert.capture.journal import Journal, changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable
+from wengert.capture.objects import iterator
 from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
 from wengert.capture.short_loops import FEWEST_TURNS, is_much, is_short, may_multiply
+from wengert.capture.undefined import Undefined
 from wengert.dump import note
 from wengert.errors import (
     CaptureError,
@@ -31,6 +33,7 @@ from wengert.errors import (
     TracerConversionError,
     UndefinedVariableError,
     WengertError,
+    located,
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
@@ -60,7 +63,7 @@ def run_for(
     """Runs a `for` loop."""
     items = sequence(iterable) if current() is not None else None
     if items is None:
-        python_for(iter(iterable), body, stop, info, get, set_)
+        python_for(iterator(iterable), body, stop, info, get, set_)
         return
     count = items.count
     loop = For(info, items, body, Variables(info, get, set_), get, stop, set_=set_)
@@ -222,6 +225,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
         finally:  # the journal gives places back what they held when the turn began
             loop.variables.write(before)
         if loop.variables.add(journal):
+            _check_looks(loop.variables, journal)
             return None
         if forget_changed(turn.trace):
             continue
@@ -241,6 +245,17 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
                 check_lengths(loop, state, before, turn)
             return turn
     raise CaptureError("the dtypes of the state of a loop do not become stable")
+
+
+def _check_looks(variables: Variables, journal: Journal) -> None:
+    """Raises Unstable if a turn asks what an object has, and gives it more: later turns differ."""
+    for place in variables.places:
+        if id(place.owner) in journal.looked and isinstance(place.get(), Undefined):
+            error = CaptureError(
+                f"a turn of the loop makes {place} and asks what the {type(place.owner).__name__} "
+                "has, so that the first turn differs from later ones; make it before the loop"
+            )
+            raise Unstable(located(error, user_location()))
 
 
 def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int | None) -> None:
