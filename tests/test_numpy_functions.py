@@ -341,7 +341,12 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.insert(x, 1, [1.5, 2], axis=0), (M[:, :2],)),
         (lambda x: np.choose(x, [x * 2, 10, 20], mode="clip"), (I3,)),
         (np.angle, (M,)), (lambda x: np.angle(x, deg=True), (M,)), (np.amax, (M,)),
-        (lambda x: np.amin(x, axis=0), (M,)),
+        (lambda x: np.amin(x, axis=0), (M,)), (lambda x: np.angle(x, deg=True), (np.uint8([1, 2]),)),
+        (lambda x: np.histogram(x, bins=[-1, 0, 1]), (M,)),
+        (lambda x: (np.nan_to_num(x, copy=False), x + 1), (NAN,)),
+        (lambda x: np.geomspace(x, 100, 3), (np.uint8([1, 2]),)),
+        (lambda x: np.geomspace(-1.0, x, 4, axis=-1), (-np.abs(M) - 1,)),
+        (lambda x: np.geomspace(1.0, x, 3, endpoint=False), (np.float32([2, 3.3, np.inf]),)),
     ],
     "covariance": [
         (np.cov, (M,)), (lambda x: np.cov(x, rowvar=False), (M,)), (lambda x: np.cov(x, bias=True), (M,)),

@@ -18,6 +18,7 @@ from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.floats import finfo, is_half, kind_of
 from wengert.ir.types import BOOL, FLOAT64, supported_dtype
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -235,10 +236,18 @@ def fix(x: Any, out: Any = None) -> Any:
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """NaN and infinities replaced by numbers."""
+    """NaN and infinities replaced by numbers; in the array itself without `copy`."""
+    found = _without_nan(x, nan, posinf, neginf)
+    if not copy and isinstance(x, Tracer) and x.mutable:
+        x[...] = found
+        return x
+    return found
+
+
+def _without_nan(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     value = materialise(x)
     if value.type.is_complex:
-        parts = (nan_to_num(p, copy, nan, posinf, neginf) for p in (value.real(), value.imag()))
+        parts = (_without_nan(p, nan, posinf, neginf) for p in (value.real(), value.imag()))
         re, im = map(materialise, parts)
         return wrapped(re.complex(im))
     if kind_of(value.dtype) != "f":

@@ -115,7 +115,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     if value.type.is_complex:
         found = value.imag().atan2(value.real())
     else:
-        found = value.full_like(0).atan2(value)
+        found = call(np.arctan2, 0, z)
     return wrapped(found.mul(180 / np.pi) if deg else found)
 
 

@@ -60,7 +60,7 @@ def _edges(x: Any, bins: Any, limits: Any) -> Any:
         )
     given = operand(bins)
     if given.ndim == 1:
-        return bins
+        return np.asarray(bins) if given.known else bins
     count = integer(bins, "bins")
     if count < 1:
         raise ArgumentError("`bins` must be positive, when an integer")

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
-from wengert.ir.builder import Value
-from wengert.ir.types import Dim, DType, Shape, real_dtype, supported_dtype
+from wengert.ir.types import FLOAT64, Dim, DType, Shape, real_dtype, supported_dtype
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
     broadcast,
@@ -231,18 +230,20 @@ def arange(*args: Any, dtype: Any = None, **options: Any) -> Any:
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Numbers evenly spaced on a log scale, between positive or complex traced ends."""
-    kind = result_type(operand(start), operand(stop))
-    if kind.kind == "c":  # a spiral, from the positive number that start is turned to
-        turn = call(np.sign, materialise(start, np.complex128))
-        low, high = call(np.divide, start, turn), call(np.divide, stop, turn)
-        straight = _between(low, high, num, endpoint, axis)
-        found = call(np.multiply, straight, expand(turn, normal_axis(axis, turn.ndim + 1)))
-        return wrapped(found if dtype is None else found.to(supported_dtype(dtype)))
-    result = _between(start, stop, num, endpoint, axis)
-    return wrapped(result if dtype is None else result.to(supported_dtype(dtype)))
+    """Numbers evenly spaced on a log scale; all are turned to where start is positive."""
+    kind = np.result_type(_wide(start), _wide(stop))
+    ends = [call(np.multiply, materialise(end, kind), 1) for end in (start, stop)]
+    turn = call(np.sign, ends[0])
+    both = np.broadcast_arrays(*map(wrapped, ends))
+    low, high = (wrapped(call(np.divide, end, turn)) for end in both)
+    logs = wrapped(linspace(np.log10(low), np.log10(high), num, endpoint))
+    inner = np.power(10.0, logs[1 : num - 1 if endpoint else num])
+    found = np.concatenate([low[None], inner, high[None]][: 3 if endpoint else 2])[:num]
+    found = np.moveaxis(found * wrapped(turn), 0, axis)
+    return found if dtype is None else found.astype(supported_dtype(dtype))
 
 
-def _between(start: Any, stop: Any, num: int, endpoint: bool, axis: int) -> Value:
-    logs = linspace(call(np.log10, start), call(np.log10, stop), num, endpoint, axis=axis)
-    return call(np.power, 10.0, logs)
+def _wide(end: Any) -> DType:
+    """The dtype of an end as an array of at least floats."""
+    given = operand(end).dtype if isinstance(end, Tracer) else np.asarray(end).dtype
+    return given if given.kind in "fc" else FLOAT64

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, InputTypeError, ShapeError
+from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
@@ -134,6 +134,8 @@ def identity(name: str, dtype: DType) -> Any:
             return not low
         if kind_of(dtype) == "f":
             return -np.inf if low else np.inf
+        if kind_of(dtype) == "c":
+            raise DTypeError(f"{name} compares {dtype}, and complex numbers have no order")
         limits = np.iinfo(dtype)
         return int(limits.min if low else limits.max)
     return {"multiply": 1, "logical_and": True, "logical_or": False, "logical_xor": False}.get(
