@@ -231,7 +231,10 @@ def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
     """Numbers evenly spaced on a log scale; all are turned to where start is positive."""
-    kind = np.result_type(_wide(start), _wide(stop))
+    dtypes = [
+        operand(x).dtype if isinstance(x, Tracer) else np.asarray(x).dtype for x in (start, stop)
+    ]
+    kind = np.result_type(*dtypes, np.float32, FLOAT64 if dtype is None else dtype)
     ends = [call(np.multiply, materialise(end, kind), 1) for end in (start, stop)]
     turn = call(np.sign, ends[0])
     both = np.broadcast_arrays(*map(wrapped, ends))
@@ -241,9 +244,3 @@ def geomspace(
     found = np.concatenate([low[None], inner, high[None]][: 3 if endpoint else 2])[:num]
     found = np.moveaxis(found * wrapped(turn), 0, axis)
     return found if dtype is None else found.astype(supported_dtype(dtype))
-
-
-def _wide(end: Any) -> DType:
-    """The dtype of an end as an array of at least floats."""
-    given = operand(end).dtype if isinstance(end, Tracer) else np.asarray(end).dtype
-    return given if given.kind in "fc" else FLOAT64
