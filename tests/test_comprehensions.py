@@ -226,3 +226,74 @@ def test_ndindex(f: Any) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
     if f is not places_one_by_one:
         assert "for_loop" in str(wg.jit(f).lower(x).ir)
+
+
+# sums of generators
+
+
+def sums_in_one_another(x):
+    pairs = sum(np.cos(a - b) for a in x for b in x)
+    return pairs, sum((x[i] - x[j]) ** 2 for i in range(len(x)) for j in range(i))
+
+
+def sums_of_sums(x):
+    return sum(sum(v * w for v in x) for w in x), sum(sum(v * k for v in x) for k in range(3))
+
+
+def filtered_sums(x):
+    both = sum(v for v in x if v > 0 if v < 1)
+    return (
+        both,
+        sum([v * 2 for v in x if v < 0]),
+        len([v for v in x if v > 0]),
+        sum(v > 0 for v in x),
+    )
+
+
+def sums_of_rows(x):
+    a = x.reshape(-1, 4)
+    return (
+        sum(r * i for i, r in enumerate(a)),
+        sum(a[:, j] for j in range(4)),
+        sum(r for r in a[:0]),
+    )
+
+
+def sums_that_act(x):
+    count = 0
+
+    def numbered(v):
+        nonlocal count
+        count = count + 1
+        return v * count
+
+    return sum(numbered(v) for v in x), count, sum(2 for _ in range(9)), sum([])
+
+
+def other_functions_called_sum(x):
+    def sum(terms):  # noqa: A001
+        return list(terms)[1]
+
+    return sum(v * 2 for v in x)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(sums_in_one_another, sums_of_sums, filtered_sums),
+        *(sums_of_rows, sums_that_act, other_functions_called_sum),
+    ],
+    ids=lambda f: f.__name__,
+)
+def test_sums(f: Any) -> None:
+    x = np.linspace(-1.0, 2.0, 24)
+    found, wanted = wg.jit(f, backend="reference")(x), f(x)
+    for a, b in zip(wg.tree_leaves(found), wg.tree_leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_sums_of_many_terms_are_loops() -> None:
+    def energy(x: Any) -> Any:
+        return sum((a - b) ** 2 for a in x for b in x if a > b)
+
+    assert str(wg.jit(energy).lower(np.arange(200.0)).ir).count("\n") < 60

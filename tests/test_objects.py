@@ -217,7 +217,7 @@ def texts(x: float, n: int) -> Any:
     for i in range(n):
         d[f"k{i}"] = x * i
         d["m%d" % i] = x  # noqa: UP031
-        d["n{}".format(i)] = t  # noqa: UP032
+        d["n{}".format(i)] = t
         t = t + len(str(i)) * x
         assert t >= 0, f"{t} is negative"
     return t, d["k3"], d["n5"], len(d)

@@ -133,8 +133,8 @@ class Expressions(ast.NodeTransformer):
                 for keyword in node.keywords:
                     keyword.value = self.visit(keyword.value)
             return node
-        if _is_filtered_sum(node):
-            node = _pairs(node)
+        if _is_sum(node):
+            return self._total(node)
         place = node.func
         if isinstance(place, ast.Attribute) and place.attr == "format" and self.tells:
             return self.generic_visit(node)  # pyright: ignore[reportReturnType]
@@ -147,6 +147,28 @@ class Expressions(ast.NodeTransformer):
         place = node.func
         node.func = ast.copy_location(runtime("call", node.func), place)
         return node
+
+    def _total(self, node: ast.Call) -> ast.expr:
+        """`sum(x for v in items)`"""
+        given: Any = node.args[0]
+        walk = _function(["_wg_sum"], self._terms(given.generators, given.elt))
+        made = runtime("total", node.func, walk, number(node.lineno))
+        return ast.copy_location(made, node)
+
+    def _terms(self, loops: list[ast.comprehension], term: ast.expr) -> ast.expr:
+        """Adds a term for each turn of loops in one another."""
+        if not loops:
+            return _of_sum("add", self.visit(term))
+        loop, *inner = loops
+        items = self.visit(loop.iter)
+        names = [self.mangled(n) for n in _target_names(loop.target)]
+        before, self.assigned = self.assigned, self.assigned | set(names)
+        made = self._terms(inner, term)
+        for test in reversed(loop.ifs):
+            made = _of_sum("when", self.visit(test), thunk(made))
+        self.assigned = before
+        spread = number(isinstance(loop.target, ast.Tuple))
+        return _of_sum("each", items, _function(names, made), spread, number(len(inner)))
 
     def _is_left_alone(self, name: str) -> bool:
         return name in _LEFT_ALONE or (self.tells and name in ("str", "repr", "format"))
@@ -292,6 +314,16 @@ class Expressions(ast.NodeTransformer):
         return args
 
 
+def _of_sum(name: str, *args: ast.expr) -> ast.expr:
+    """A call of a method of the sum that is being made."""
+    return ast.Call(ast.Attribute(ast.Name("_wg_sum", ast.Load()), name, ast.Load()), [*args], [])
+
+
+def _function(names: Sequence[str], body: ast.expr) -> ast.Lambda:
+    """`lambda a, b: body`"""
+    return ast.Lambda(ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []), body)
+
+
 def _is_simple(node: ast.ListComp) -> bool:
     """Whether a comprehension means the same as calls of a function of its items."""
     loop = node.generators[0]
@@ -302,28 +334,25 @@ def _is_simple(node: ast.ListComp) -> bool:
     return plain and len(distinct) == len(names) and movable(node)
 
 
-def _is_filtered_sum(node: ast.Call) -> bool:
-    """`sum(x for v in items if c)`, which can be compiled: what is left out counts as 0."""
-    if not isinstance(node.func, ast.Name) or node.func.id != "sum" or len(node.args) != 1:
+def _is_sum(node: ast.Call) -> bool:
+    """Whether a call is `sum` of a generator or comprehension, or `len` of a filtered one."""
+    if not isinstance(node.func, ast.Name) or node.keywords or len(node.args) != 1:
         return False
     given = node.args[0]
-    if node.keywords or not isinstance(given, ast.GeneratorExp) or len(given.generators) != 1:
+    if not isinstance(given, (ast.GeneratorExp, ast.ListComp)) or not movable(given):
         return False
-    return bool(given.generators[0].ifs) and movable(given)
+    if any(loop.is_async or not _target_names(loop.target) for loop in given.generators):
+        return False
+    filtered = any(loop.ifs for loop in given.generators)
+    is_length = node.func.id == "len" and isinstance(given, ast.ListComp) and filtered
+    return node.func.id == "sum" or is_length
 
 
-def _pairs(node: ast.Call) -> ast.Call:
-    """The sum of `(c, lambda: x) for v in items`."""
-    given = node.args[0]
-    assert isinstance(given, ast.GeneratorExp)
-    (loop,) = given.generators
-    tests = loop.ifs
-    test = tests[0] if len(tests) == 1 else ast.copy_location(ast.BoolOp(ast.And(), tests), given)
-    pair = ast.Tuple([test, thunk(given.elt)], ast.Load())
-    inner = ast.comprehension(loop.target, loop.iter, [], loop.is_async)
-    pairs = ast.copy_location(ast.GeneratorExp(ast.copy_location(pair, given.elt), [inner]), given)
-    made = ast.Attribute(ast.Name(RUNTIME, ast.Load()), "filtered", ast.Load())
-    return ast.copy_location(ast.Call(made, [node.func, pairs], []), node)
+def _target_names(target: ast.expr) -> list[str]:
+    """The names of a target that can be parameters of a function; none if it cannot."""
+    parts = target.elts if isinstance(target, ast.Tuple) else [target]
+    names = [n.id for n in parts if isinstance(n, ast.Name)]
+    return names if len(set(names)) == len(parts) else []
 
 
 def _all_arguments(args: ast.arguments) -> list[ast.arg]:

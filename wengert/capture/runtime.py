@@ -5,7 +5,7 @@ One `Runtime` belongs to each rewritten function, and knows its loops and branch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from wengert.capture.objects import (
 from wengert.capture.ordering import item_at
 from wengert.capture.raises import guarded, raising
 from wengert.capture.runtime_calls import call
+from wengert.capture.sums import total
 from wengert.capture.texts import shown
 from wengert.capture.undefined import Undefined, undefined
 from wengert.errors import CaptureError, WengertError, located
@@ -128,6 +129,7 @@ class Runtime:
     call = staticmethod(call)
     made = staticmethod(made)
     binary = staticmethod(binary)
+    total = staticmethod(total)
     compared = staticmethod(compared)
     unary = staticmethod(unary)
     attribute = staticmethod(attribute)
@@ -154,16 +156,6 @@ class Runtime:
     def or_(left: Any, right: Thunk, safe: bool) -> Any:
         """`left or right()`"""
         return runtime_branches.or_(concrete(left), right, safe)
-
-    @staticmethod
-    def filtered(function: Any, pairs: Iterable[tuple[Any, Thunk]]) -> Any:
-        """`sum(value() for test, value in pairs if test)`"""
-        chosen = (
-            runtime_branches.choose(test, value, lambda: 0) if isinstance(test, Tracer) else value()
-            for test, value in ((concrete(test), value) for test, value in pairs)
-            if isinstance(test, Tracer) or test
-        )
-        return call(function)(chosen)
 
     @staticmethod
     def not_(x: Any) -> Any:
