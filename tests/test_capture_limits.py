@@ -11,6 +11,8 @@ from failing_calls import X, fails, line_of
 
 import wengert as wg
 from wengert import errors
+from wengert.capture import runtime_loops, short_loops
+from wengert.errors import TracerConversionError
 
 # what is not captured
 
@@ -280,3 +282,31 @@ def asserts_in_an_arm(x):
 def test_an_assertion_that_is_all_a_branch_does() -> None:
     np.testing.assert_array_equal(wg.jit(asserts_in_an_arm)(X), X)
     fails(AssertionError, asserts_in_an_arm, np.array([1.0, -1.0]), says="alone", line="# here")
+
+
+@pytest.mark.parametrize("f", [lambda x: sum(v for v in x), lambda x: [v * 2 for v in x][0]])
+def test_errors_after_emission_are_not_reasons_to_run_in_python(
+    f: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: Any) -> None:
+        raise TypeError("a fault of the emission")
+
+    monkeypatch.setattr(runtime_loops, "settle_buffers", fails)
+    monkeypatch.setattr(short_loops, "MOST_EQUATIONS", 0)
+    with pytest.raises(TypeError, match="a fault of the emission"):
+        wg.jit(f)(np.arange(9.0))
+
+
+def test_errors_after_the_emission_of_a_while_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: Any) -> None:
+        raise ValueError("a fault") from TracerConversionError("it needs Python")
+
+    def halved(x: Any) -> Any:
+        k = 0
+        while k < 40:
+            x, k = x * 0.5, k + 1
+        return x
+
+    monkeypatch.setattr(runtime_loops, "settle_buffers", fails)
+    with pytest.raises(ValueError, match="a fault"):
+        wg.jit(halved)(np.arange(9.0))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from wengert.errors import WengertError
 
 
@@ -18,3 +21,31 @@ class Unstable(Exception):
 
 class Rebound(Exception):
     """A variable that was thought to be updated in place gets another array: trace it again."""
+
+
+class HalfDone(Exception):
+    """An error after the enclosing trace was changed: Python cannot run the loop in its place."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def final() -> Iterator[None]:
+    """Errors within the block are not taken for reasons to run the loop in Python."""
+    try:
+        yield
+    except HalfDone:
+        raise
+    except Exception as error:
+        raise HalfDone(error) from error
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Around all attempts: errors that ended one for good are raised as they were."""
+    try:
+        yield
+    except HalfDone as failed:
+        raise failed.error from None

@@ -18,7 +18,7 @@ from wengert.capture.info import Info
 from wengert.capture.journal import Journal, changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
-from wengert.capture.loop_unstable import Rebound, Unstable
+from wengert.capture.loop_unstable import Rebound, Unstable, explained, final
 from wengert.capture.objects import iterator
 from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
@@ -57,6 +57,7 @@ class Plain(Exception):
     """A loop that depends on nothing traced: Python runs it."""
 
 
+@explained()
 def run_for(
     info: Info, iterable: Any, body: Callable[[Any], None], get: Get, set_: Set, stop: Any
 ) -> None:
@@ -131,6 +132,7 @@ def _attempt(loop: For, count: int) -> str:
     return "plain"
 
 
+@explained()
 def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> bool:
     """Captures the loop of a comprehension, where that is worth it."""
     loop = For(info, items, body, Variables(info, get, none_to_set), get, None, collects=True)
@@ -279,18 +281,19 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
         outputs += more[1]
         operands += more[2]
     turns = most_turns(start, stop) if count is None else count - loop.first
-    if isinstance(turn.stop, Tracer):
-        found = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
-    else:
-        found = emit_for(
-            parent, here, turn.index, inputs, outputs, operands,
-            start=first, stop=last, symbol=turn.symbol, reverse=down, turns=turns,
-        )  # fmt: skip
-    width = len(state.slots) + len(state.last)
-    results = wrapped(found[:width], [*state.slots, *state.last])
-    leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, exact)
-    _finish(loop.variables, state, leaves, turn)
-    turn.lists.close(found[width:], after, leaves)
+    with final():
+        if isinstance(turn.stop, Tracer):
+            found = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
+        else:
+            found = emit_for(
+                parent, here, turn.index, inputs, outputs, operands,
+                start=first, stop=last, symbol=turn.symbol, reverse=down, turns=turns,
+            )  # fmt: skip
+        width = len(state.slots) + len(state.last)
+        results = wrapped(found[:width], [*state.slots, *state.last])
+        leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, exact)
+        _finish(loop.variables, state, leaves, turn)
+        turn.lists.close(found[width:], after, leaves)
 
 
 def _finish(variables: Variables, state: LoopState, leaves: list[Any], turn: Turn) -> None:
@@ -339,6 +342,7 @@ def _emit_leaving(
 # while
 
 
+@explained()
 def run_while(
     info: Info, test: Callable[[], Any], body: Callable[[], None], get: Get, set_: Set
 ) -> None:
@@ -432,12 +436,13 @@ def _while(
     outputs = state.outputs(here, after)
     inputs = [*turn.inputs, *state.inputs_of_last(here)]
     test_inputs += state.inputs_of_last(where)
-    found = emit_while(
-        parent, (where, test_inputs, going), (here, inputs, outputs), state.operands()
-    )
-    results = wrapped(found, [*state.slots, *state.last])
-    leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, None)
-    _finish(variables, state, leaves, turn)
+    with final():
+        found = emit_while(
+            parent, (where, test_inputs, going), (here, inputs, outputs), state.operands()
+        )
+        results = wrapped(found, [*state.slots, *state.last])
+        leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, None)
+        _finish(variables, state, leaves, turn)
 
 
 def _condition(
