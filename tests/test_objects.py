@@ -103,7 +103,7 @@ class State:
 
 @program
 def operators(x: float, n: int) -> Any:
-    s, t = State(x), 0.0
+    t, s = 0.0, State(x)
     for _ in range(n):
         s += 0.1
         t = t + (s + 1.0) + (2.0 + s)
@@ -116,7 +116,7 @@ def operators(x: float, n: int) -> Any:
 
 @program
 def items(x: float, n: int) -> Any:
-    s, t = State(x), 0.0
+    t, s = 0.0, State(x)
     for i in range(n):
         s[1] = x * i
         t = t + s[1] + s[i % 2 * 0]
@@ -126,7 +126,7 @@ def items(x: float, n: int) -> Any:
 
 @program
 def properties(x: float, n: int) -> Any:
-    s, t = State(x), 0.0
+    t, s = 0.0, State(x)
     for i in range(n):
         t = t + s.double + s.twice
         s.double = t * 0.1
@@ -157,7 +157,7 @@ def scaled(box: dict[str, Any], k: float) -> Iterator[Any]:
 
 @program
 def truth(x: float, n: int) -> Any:
-    s, t = State(x), 0.0
+    t, s = 0.0, State(x)
     while s:
         s.v = s.v * 1.1
         t += n
@@ -197,7 +197,8 @@ def local_classes(x: float, n: int) -> Any:
 def keys_that_come_to_be(x: float, n: int) -> Any:
     d: dict[str, Any] = {}
     e: dict[str, Any] = {}
-    s, t = State(x), 0.0
+    s: Any = State(x)
+    t = 0.0
     for _ in range(n):
         d["a"] = d.get("a", 0.0) + x
         if "b" not in e:
@@ -255,7 +256,8 @@ class Noting:
 
 @program
 def stored_by_methods(x: float, n: int) -> Any:
-    d, s, t = Doubling(), Noting(x), 0.0
+    s: Any = Noting(x)
+    d, t = Doubling(), 0.0
     d["a"] = x
     for _ in range(n):
         d["a"] = d["a"] * 0.3

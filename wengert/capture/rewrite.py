@@ -220,9 +220,8 @@ class Rewriter(Expressions):
         return out
 
     def _mangle(self, target: ast.expr) -> None:
-        for n in ast.walk(target):
-            if isinstance(n, ast.Name):
-                n.id = self.mangled(n.id)
+        for n in (n for n in ast.walk(target) if isinstance(n, ast.Name)):
+            n.id = self.mangled(n.id)
 
     def temporary(self) -> str:
         """A new name for a value that is used at once."""
