@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 from wengert.errors import WengertError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Unstable(Exception):
@@ -42,10 +47,14 @@ def final() -> Iterator[None]:
         raise HalfDone(error) from error
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Around all attempts: errors that ended one for good are raised as they were."""
-    try:
-        yield
-    except HalfDone as failed:
-        raise failed.error from None
+def explained(attempt: Callable[P, R]) -> Callable[P, R]:
+    """Of a function that attempts: errors that ended it for good are raised as they were."""
+
+    @functools.wraps(attempt)
+    def explained_attempt(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return attempt(*args, **options)
+        except HalfDone as failed:
+            raise failed.error from None
+
+    return explained_attempt

@@ -57,7 +57,7 @@ class Plain(Exception):
     """A loop that depends on nothing traced: Python runs it."""
 
 
-@explained()
+@explained
 def run_for(
     info: Info, iterable: Any, body: Callable[[Any], None], get: Get, set_: Set, stop: Any
 ) -> None:
@@ -132,7 +132,7 @@ def _attempt(loop: For, count: int) -> str:
     return "plain"
 
 
-@explained()
+@explained
 def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> bool:
     """Captures the loop of a comprehension, where that is worth it."""
     loop = For(info, items, body, Variables(info, get, none_to_set), get, None, collects=True)
@@ -342,7 +342,7 @@ def _emit_leaving(
 # while
 
 
-@explained()
+@explained
 def run_while(
     info: Info, test: Callable[[], Any], body: Callable[[], None], get: Get, set_: Set
 ) -> None:
