@@ -37,6 +37,7 @@ from wengert.capture.rewrite_expressions import (
     tuple_of,
 )
 from wengert.capture.rewrite_syntax import (
+    any_set,
     appended_to,
     assigned_by,
     assigned_inside,
@@ -347,8 +348,7 @@ class Rewriter(Expressions):
 
     def _with(self, s: Any) -> Any:
         for item in s.items:
-            place = item.context_expr
-            item.context_expr = ast.copy_location(runtime("managed", self.visit(place)), place)
+            item.context_expr = placed(runtime("managed", self.visit(item.context_expr)), s)
         self.assigned.update(stored(s.items))
         s.body = self.block(s.body)
         return s
@@ -422,20 +422,12 @@ class Rewriter(Expressions):
         turn = self._local("body", info, body, ["_wg_item"])
         get, set_ = self._accessors(info)
         call = runtime(
-            "for_", key, iterable, name_of(turn), name_of(get), name_of(set_), self._stop(stops)
+            "for_", key, iterable, name_of(turn), name_of(get), name_of(set_), any_set(stops)
         )
         out = self._flush([ast.Expr(call)])
         if s.orelse:  # it was never left: there is no break
             out += self.block(s.orelse)
         return out
-
-    def _stop(self, stops: list[str]) -> ast.expr:
-        if not stops:
-            return ast.Constant(None)
-        test: ast.expr = name_of(stops[-1])
-        for name in stops[-2::-1]:
-            test = runtime("or_", name_of(name), thunk(test), number(True))
-        return thunk(test)
 
     def _while(self, s: ast.While) -> Any:
         before = set(self.assigned)

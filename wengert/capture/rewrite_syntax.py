@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from wengert.capture.names import stored, walk_scope
-from wengert.capture.rewrite_expressions import movable, tuple_of
+from wengert.capture.rewrite_expressions import movable, number, runtime, thunk, tuple_of
 
 
 def name_of(name: str) -> ast.expr:
@@ -41,6 +41,16 @@ def setter(name: str, names: Sequence[str], declared: list[ast.stmt]) -> ast.stm
     assign = ast.Assign([tuple_of(targets, ast.Store())], name_of("_wg_state"))
     body: list[ast.stmt] = [*declared, assign] if targets else [ast.Pass()]
     return local_function(name, ["_wg_state"], body)
+
+
+def any_set(flags: Sequence[str]) -> ast.expr:
+    """A function that says whether one of the flags of a loop is set; None if there are none."""
+    if not flags:
+        return ast.Constant(None)
+    test: ast.expr = name_of(flags[-1])
+    for name in flags[-2::-1]:
+        test = runtime("or_", name_of(name), thunk(test), number(True))
+    return thunk(test)
 
 
 def placed(node: Any, at: ast.AST) -> Any:
