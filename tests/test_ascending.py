@@ -11,10 +11,10 @@ import pytest
 import wengert as wg
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.scalar import ScalarOp, affine
+from wengert.kernels.expressions import nodes
 from wengert.kernels.interpret import interpret
 from wengert.kernels.loops import Kind, Loop
 from wengert.kernels.lower import lower
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, walk
 
 N = 18

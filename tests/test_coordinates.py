@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.kernels.coordinates import lengths
+from wengert.kernels.staging.coordinates import lengths
 
 N = 700
 Program = Callable[[Any, Any], Any]

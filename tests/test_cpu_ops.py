@@ -12,8 +12,8 @@ import pytest
 import scipy.special
 from cpu_programs import S, executable
 
-from wengert.backends.cpu.llvm_expr import LEAVES
-from wengert.backends.cpu.llvm_ops import RULES
+from wengert.backends.cpu.llvm.expr import LEAVES
+from wengert.backends.cpu.llvm.ops import RULES
 from wengert.ir.scalar import MATHS, Expr, ScalarOp
 
 FLOATS = ["f2", "f4", "f8"]

@@ -1,4 +1,4 @@
-"""The team of threads that waits for parallel loops (`backends/cpu/team_text.py`)."""
+"""The team of threads that waits for parallel loops (`backends/cpu/routines/team_text.py`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from cpu_programs import executable
 
 from wengert.backends.cpu import threads
+from wengert.backends.cpu.routines.team_text import ASLEEP, BUSY, DOOR, SHUT, SUPPORTED, TEAM_THREAD
 from wengert.backends.cpu.support import resolve
-from wengert.backends.cpu.team_text import ASLEEP, BUSY, DOOR, SHUT, SUPPORTED, TEAM_THREAD
 
 TESTS = Path(__file__).parent
 SIZE = 16 * 1000

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backends.cpu import alike, machine
+from wengert.backends.cpu import machine
 from wengert.backends.cpu.executable import Executable
-from wengert.backends.cpu.llvm_program import SETTLED
+from wengert.backends.cpu.llvm import alike
+from wengert.backends.cpu.llvm.program import SETTLED
 from wengert.backends.cpu.load import _load_by_llvm, load
-from wengert.backends.cpu.runtime_text import PLAN
+from wengert.backends.cpu.routines.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
 
 R = np.random.default_rng(0)

@@ -15,7 +15,7 @@ import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.versions import constant_length, in_equal_chunks, in_two_versions
 from wengert.ir.scalar import Expr, Index
-from wengert.kernels.inplace import may_take_over
+from wengert.kernels.buffers.inplace import may_take_over
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,

@@ -18,11 +18,11 @@ from wengert.ir.program import Program
 from wengert.ir.scalar import ScalarOp
 from wengert.ir.transforms.transpose import vjp
 from wengert.ir.types import TensorType
-from wengert.kernels import schedule
+from wengert.kernels.expressions import nodes
 from wengert.kernels.interpret import CheckFailed, interpret
 from wengert.kernels.loops import Accumulate, Kernel, Kind, Loop, Space, Store
 from wengert.kernels.lower import Lowered, lower
-from wengert.kernels.stages import nodes
+from wengert.kernels.scheduling import schedule
 from wengert.kernels.statements import buffers, expressions, walk
 from wengert.kernels.text import to_text
 from wengert.kernels.verify import verify

@@ -11,8 +11,9 @@ from cpu_programs import S, buffer, loop, program
 
 import wengert as wg
 from wengert import errors
-from wengert.backends.cpu import launches, threads
-from wengert.backends.cpu.launches import Access, Memory, joined
+from wengert.backends.cpu import threads
+from wengert.backends.cpu.llvm import launches
+from wengert.backends.cpu.llvm.launches import Access, Memory, joined
 from wengert.kernels.loops import Buffer, Kernel, Kind, Space, Store
 
 

@@ -14,9 +14,9 @@ from benchmarks.loops.lorenz import short_lorenz
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.scalar import Expr, affine
 from wengert.kernels.interpret import interpret
-from wengert.kernels.layout import along_inner_loops
 from wengert.kernels.loops import Kernel, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.lower import lower
+from wengert.kernels.scheduling.layout import along_inner_loops
 from wengert.kernels.statements import walk
 from wengert.kernels.verify import verify
 

@@ -1,4 +1,4 @@
-"""Copies of what loops of the program read in each turn (`kernels/lines.py`)."""
+"""Copies of what loops of the program read in each turn (`kernels/scheduling/lines.py`)."""
 
 from __future__ import annotations
 

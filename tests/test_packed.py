@@ -13,7 +13,7 @@ import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.types import BOOL
-from wengert.kernels import packed as packing
+from wengert.kernels.buffers import packed as packing
 from wengert.kernels.interpret import interpret
 from wengert.kernels.loops import Accumulate, If, Kernel, Kind, Loop, LoopProgram, Space, Store
 from wengert.kernels.lower import Lowered, lower

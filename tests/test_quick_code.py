@@ -11,9 +11,9 @@ import pytest
 import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.executable import Executable
-from wengert.backends.cpu.llvm_program import QUICK, SETTLED
+from wengert.backends.cpu.llvm.program import QUICK, SETTLED
 from wengert.backends.cpu.load import load
-from wengert.backends.cpu.runtime_text import PLAN
+from wengert.backends.cpu.routines.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
 
 R = np.random.default_rng(3)

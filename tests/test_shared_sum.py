@@ -10,7 +10,7 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from wengert.backends.cpu.shared_sum_text import CELLS, SLOTS
+from wengert.backends.cpu.routines.shared_sum_text import CELLS, SLOTS
 from wengert.distributed.setup import leave
 from wengert.distributed.shared import SharedMemory
 from wengert.errors import DistributedError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backends.cpu import lane_eigen, small_eigen
-from wengert.kernels.library import SMALL
+from wengert.backends.cpu.routines import lane_eigen, small_eigen
+from wengert.kernels.staging.library import SMALL
 
 COUNT = 200
 native = wg.jit(np.linalg.eigh)

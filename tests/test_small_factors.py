@@ -8,14 +8,15 @@ import pytest
 import scipy.linalg
 
 import wengert as wg
-from wengert.backends.cpu import libraries, machine, small_factors
-from wengert.backends.cpu.llvm_library import emit_object
+from wengert.backends.cpu import libraries, machine
+from wengert.backends.cpu.llvm.library import emit_object
 from wengert.backends.cpu.load import load
+from wengert.backends.cpu.routines import small_factors
 from wengert.ir.passes.pipeline import real_pipeline
 from wengert.kernels.interpret import interpret
-from wengert.kernels.library import SMALL
 from wengert.kernels.loops import If
 from wengert.kernels.lower import lower
+from wengert.kernels.staging.library import SMALL
 from wengert.kernels.statements import walk
 
 native_cholesky = wg.jit(np.linalg.cholesky)

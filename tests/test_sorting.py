@@ -13,7 +13,8 @@ from op_cases import assert_close
 from test_mutation import alike
 
 import wengert as wg
-from wengert.backends.cpu import merge_text, radix, support
+from wengert.backends.cpu import support
+from wengert.backends.cpu.routines import merge_text, radix
 from wengert.ir.builder import Builder
 from wengert.ir.op import REGISTRY
 from wengert.ir.types import type_of

@@ -8,9 +8,10 @@ import pytest
 import wengert as wg
 from wengert.api.compilation import lower_program
 from wengert.ir.evaluate import evaluate
-from wengert.kernels import gemm, schedule
 from wengert.kernels.interpret import interpret
 from wengert.kernels.loops import LoopProgram, Space
+from wengert.kernels.scheduling import schedule
+from wengert.kernels.staging import gemm
 from wengert.kernels.statements import buffers
 from wengert.kernels.verify import verify
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.kernels.inward import TURNS, WIDE
+from wengert.kernels.scheduling.inward import TURNS, WIDE
 
 RNG = np.random.default_rng(3)
 

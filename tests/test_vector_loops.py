@@ -10,7 +10,7 @@ import pytest
 
 import wengert as wg
 from wengert.backends.cpu import machine
-from wengert.backends.cpu.llvm_program import SETTLED
+from wengert.backends.cpu.llvm.program import SETTLED
 
 R = np.random.default_rng(7)
 ROWS = 600  # enough for chunks, in which rows are not too short to be worth vectors

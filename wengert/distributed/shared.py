@@ -1,8 +1,8 @@
 """Sums over the processes of one machine, through memory that they share.
 
 MPI libraries move a message between two processes of a machine by copying it through small cells;
-here each process reads what the others have put down. `backends/cpu/shared_sum_text.py` has the
-algorithm, MPI gives the memory.
+here each process reads what the others have put down. `backends/cpu/routines/shared_sum_text.py`
+has the algorithm, MPI gives the memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import shared_sum_text, support
+from wengert.backends.cpu import support
+from wengert.backends.cpu.routines import shared_sum_text
 from wengert.errors import DistributedError
 from wengert.ir.types import DType
 

@@ -16,20 +16,15 @@ from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.passes.spectra import values_alone
 from wengert.ir.program import Program
 from wengert.ir.scalar import Expr, ScalarBuilder
-from wengert.kernels.ascending import ascending
-from wengert.kernels.block import Block, Context, Inputs
-from wengert.kernels.build import build
-from wengert.kernels.choices import choices_as_values
-from wengert.kernels.direct import written_at_once
-from wengert.kernels.donate import in_donated
-from wengert.kernels.emit import Emitter, Nest
+from wengert.kernels.buffers.donate import in_donated
+from wengert.kernels.buffers.memory import arena
+from wengert.kernels.expressions import nodes
+from wengert.kernels.fusion.emit import Emitter, Nest
+from wengert.kernels.fusion.nest import Node, nest
 from wengert.kernels.grid.epilogue import with_epilogues
 from wengert.kernels.grid.halves import with_half_products
 from wengert.kernels.grid.place import place
 from wengert.kernels.grid.turns import count_uses
-from wengert.kernels.idle import idle_rows
-from wengert.kernels.layout import along_inner_loops
-from wengert.kernels.lines import in_whole_lines
 from wengert.kernels.loops import (
     Assign,
     Buffer,
@@ -42,21 +37,27 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.meeting import around_meetings
-from wengert.kernels.memory import arena
-from wengert.kernels.neighbours import neighbours_joined
-from wengert.kernels.nest import Node, nest
-from wengert.kernels.overlap import overlapped
 from wengert.kernels.recursion import deep_recursion
-from wengert.kernels.schedule import inner, schedule
-from wengert.kernels.segments import too_large
+from wengert.kernels.scheduling.layout import along_inner_loops
+from wengert.kernels.scheduling.lines import in_whole_lines
+from wengert.kernels.scheduling.overlap import overlapped
+from wengert.kernels.scheduling.schedule import inner, schedule
+from wengert.kernels.scheduling.strips import in_strips
+from wengert.kernels.scheduling.unroll import unroll
 from wengert.kernels.skew.fronts import wavefronts
-from wengert.kernels.stages import StageKind, nodes
-from wengert.kernels.standing import standing_sums
+from wengert.kernels.staging.block import Block, Context, Inputs
+from wengert.kernels.staging.build import build
+from wengert.kernels.staging.segments import too_large
+from wengert.kernels.staging.stages import StageKind
 from wengert.kernels.statements import expressions, in_turn
-from wengert.kernels.strips import in_strips
-from wengert.kernels.turn_scalars import index_scalars, turn_scalars
-from wengert.kernels.unroll import unroll
+from wengert.kernels.turns.ascending import ascending
+from wengert.kernels.turns.choices import choices_as_values
+from wengert.kernels.turns.direct import written_at_once
+from wengert.kernels.turns.idle import idle_rows
+from wengert.kernels.turns.meeting import around_meetings
+from wengert.kernels.turns.neighbours import neighbours_joined
+from wengert.kernels.turns.standing import standing_sums
+from wengert.kernels.turns.turn_scalars import index_scalars, turn_scalars
 from wengert.kernels.verify import verify
 
 # Stages that bring their statements with them.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -27,8 +28,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.stages import nodes
 
 
 def map_statements(

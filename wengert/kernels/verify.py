@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from wengert.errors import VerificationError
 from wengert.ir.scalar import Expr, Index, ScalarOp, affine
 from wengert.ir.types import BOOL, INT64
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -30,7 +31,6 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.recursion import deep_recursion
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import buffers, own_expressions
 
 

@@ -15,7 +15,7 @@ from wengert.backends.cpu import freed_memory
 from wengert.backends.cpu.entry import fast_entry, worth_releasing
 from wengert.backends.cpu.executable import Executable, Signature
 from wengert.backends.cpu.load import load
-from wengert.backends.cpu.runtime_text import PLAN
+from wengert.backends.cpu.routines.runtime_text import PLAN
 from wengert.backends.cpu.support import resolve
 from wengert.config import config
 from wengert.errors import Location

@@ -14,7 +14,7 @@ another, each as long as its dimensions require.
 
 from __future__ import annotations
 
-from wengert.backends.cpu.runtime_text import INTERRUPTED, MAIN
+from wengert.backends.cpu.routines.runtime_text import INTERRUPTED, MAIN
 
 ENTRY = "wengert_entry"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert import errors
-from wengert.backends.cpu.runtime_text import MAIN
+from wengert.backends.cpu.routines.runtime_text import MAIN
 from wengert.backends.cpu.support import resolve
 from wengert.ir.types import TensorType
 from wengert.kernels.failed import failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wengert.ir.scalar import Expr, ScalarOp, affine
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import (
     Buffer,
     Call,
@@ -19,7 +20,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, own_expressions, walk
 
 NEAR = 4  # elements

@@ -14,9 +14,9 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from wengert.backends.cpu.kernel_facts import work
-from wengert.backends.cpu.llvm_expr import Target
-from wengert.backends.cpu.llvm_library import emit_object, run_passes
-from wengert.backends.cpu.llvm_program import (
+from wengert.backends.cpu.llvm.expr import Target
+from wengert.backends.cpu.llvm.library import emit_object, run_passes
+from wengert.backends.cpu.llvm.program import (
     LEAST_LOT,
     QUICK,
     SETTLED,
@@ -26,9 +26,9 @@ from wengert.backends.cpu.llvm_program import (
 )
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
+from wengert.kernels.buffers.packed import packed
 from wengert.kernels.loops import LoopProgram
 from wengert.kernels.maths import expand
-from wengert.kernels.packed import packed
 
 __all__ = [
     "LOCK",

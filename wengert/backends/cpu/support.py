@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from wengert.backends import cache
-from wengert.backends.cpu import (
+from wengert.backends.cpu import libraries, threads
+from wengert.backends.cpu.llvm import transpose as llvm_transpose
+from wengert.backends.cpu.load import load
+from wengert.backends.cpu.routines import (
     gemm_text,
-    libraries,
-    llvm_transpose,
     merge_text,
     radix,
     rank_text,
@@ -22,11 +23,9 @@ from wengert.backends.cpu import (
     shared_sum_text,
     small_eigen,
     small_factors,
-    threads,
 )
-from wengert.backends.cpu.load import load
-from wengert.backends.cpu.runtime_text import DECLARATIONS, RUNTIME_TEXT
-from wengert.backends.cpu.team_text import SUPPORTED, TEAM_THREAD
+from wengert.backends.cpu.routines.runtime_text import DECLARATIONS, RUNTIME_TEXT
+from wengert.backends.cpu.routines.team_text import SUPPORTED, TEAM_THREAD
 from wengert.config import config
 
 

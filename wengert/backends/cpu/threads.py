@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from wengert.backends.cpu.team_text import BUSY, DOOR, SHUT
+from wengert.backends.cpu.routines.team_text import BUSY, DOOR, SHUT
 from wengert.config import config
 
 # the pool's parallel loop, its thread count, the idle arena and its size, BLAS's threads, the team

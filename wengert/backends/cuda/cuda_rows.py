@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from wengert.backends.cuda.vectors import Vectors, find_vectors, narrowed
 from wengert.ir.scalar import Expr, ScalarOp
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store, While
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import changed, own_expressions, walk
 
 # 32-bit registers per thread for what is kept, and turns per thread for which loops are unrolled.

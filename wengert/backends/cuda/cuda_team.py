@@ -16,6 +16,7 @@ from wengert.backends.cuda.cuda_thread import Thread, changes, index_type
 from wengert.backends.cuda.cuda_types import constant, exchanged_type, value_type
 from wengert.backends.cuda.cuda_vectors import Kept, print_lane, print_vector
 from wengert.kernels.combine import identity
+from wengert.kernels.expressions import loaded
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -30,7 +31,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import loaded
 from wengert.kernels.statements import buffers, changed, expressions, own_expressions, walk
 
 

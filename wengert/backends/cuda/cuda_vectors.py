@@ -9,8 +9,8 @@ from wengert.backends.cuda.cuda_thread import Thread
 from wengert.backends.cuda.cuda_types import memory_type
 from wengert.backends.cuda.vectors import Vectors
 from wengert.ir.scalar import Expr, Index
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import Buffer, Stmt, Store
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import Accumulate, Assign, Check, Declare, Stmt, Store
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions
 
 VECTOR_BYTES = 16

@@ -4,8 +4,8 @@
 
 As a value of its own the new `y` would be another array than the old one, and the loop would go to
 and fro between the two. As an update, which `x[...] += ` of a part is anyway, it stays where it is,
-and turns that meet in such sums alone may run on the threads (`kernels/summed.py`). It is a matter
-of memory, so it is done when a program is lowered for the CPU.
+and turns that meet in such sums alone may run on the threads (`kernels/scheduling/summed.py`). It
+is a matter of memory, so it is done when a program is lowered for the CPU.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
 from wengert.ir.types import FLOAT32, FLOAT64, DType
 from wengert.kernels.activation import ACTIVATIONS
+from wengert.kernels.expressions import nodes
 from wengert.kernels.grid.turns import Uses
 from wengert.kernels.interpret import FUNCTIONS
 from wengert.kernels.loops import Buffer, Epilogue, Gemm, Kernel, Kind, Loop, Space, Store
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import map_inner_kernels
 
 Array = np.ndarray[Any, Any]

@@ -27,6 +27,7 @@ from math import gcd, prod
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import INT64
 from wengert.kernels.combine import combined, identity
+from wengert.kernels.expressions import nodes
 from wengert.kernels.grid.nests import extents, flat, one_loop
 from wengert.kernels.grid.registers import added
 from wengert.kernels.grid.turns import Linear, linear
@@ -48,7 +49,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import buffers, changed, expressions
 
 # Fewer turns than this are left to one team.

@@ -14,8 +14,8 @@ from wengert.ir.forms import Contraction
 from wengert.ir.passes.cleanup import dce
 from wengert.ir.program import Atom, Eqn, Program
 from wengert.ir.types import FLOAT32
-from wengert.kernels.gemm import is_call
-from wengert.kernels.homes import form_of
+from wengert.kernels.staging.gemm import is_call
+from wengert.kernels.staging.homes import form_of
 
 
 def with_half_products(program: Program) -> Program:

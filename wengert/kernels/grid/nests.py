@@ -9,6 +9,7 @@ from math import prod
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
+from wengert.kernels.expressions import Rewriter, from_affine, loaded
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
 from wengert.kernels.loops import (
     Accumulate,
@@ -21,8 +22,6 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.rebuild import Rewriter, from_affine
-from wengert.kernels.stages import loaded
 from wengert.kernels.statements import buffers, map_statements, renamed, walk
 
 

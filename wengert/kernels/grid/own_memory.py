@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.expressions import Rewriter
 from wengert.kernels.grid.nests import extent, replaced
 from wengert.kernels.grid.turns import PRIVATE_BYTES, Order, Uses, classify, count_uses
 from wengert.kernels.loops import Buffer, Loop, Space, Stmt, Store
-from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.statements import map_statements, walk
 
 # So many threads, and teams, keep a large device busy; fewer have no more than so much memory.

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.combine import identity
+from wengert.kernels.expressions import Rewriter
 from wengert.kernels.grid.nests import extent, replaced
 from wengert.kernels.grid.registers import added
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
 from wengert.kernels.loops import Accumulate, Buffer, Declare, Loop, Register, Space, Stmt, Store
-from wengert.kernels.rebuild import Rewriter
 from wengert.kernels.statements import map_statements, walk
 
 # Two teams for each processor of a large device, and more where rows are shorter than so many

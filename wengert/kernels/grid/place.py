@@ -21,6 +21,7 @@ from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64
+from wengert.kernels.expressions import nodes
 from wengert.kernels.grid.grouped import as_updates, grouped
 from wengert.kernels.grid.nests import (
     Sum,
@@ -59,7 +60,6 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import expressions, own_expressions, renamed, walk
 
 # A team has a thread for each of these many turns, and sizes between these.

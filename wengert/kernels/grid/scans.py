@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.nests import is_rectangular, perfect
 from wengert.kernels.loops import Assign, Declare, If, Loop, Register, Stmt, Store, While
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions
 
 

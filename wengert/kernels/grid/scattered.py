@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.combine import identity
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.nests import extent, replaced
 from wengert.kernels.grid.registers import added
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
@@ -31,8 +32,6 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import map_statements, walk
 
 # So many chunks keep a large device busy; fewer than these are not worth their parts.

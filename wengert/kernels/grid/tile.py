@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from math import prod
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.nests import extents, flat, replaced
 from wengert.kernels.loops import Buffer, Declare, If, Kind, Loop, Space, Stmt, Store
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import changed, expressions, map_statements
 
 SIDE = 32

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import gcd
 
 from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.kernels.expressions import loaded, nodes
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -31,7 +32,6 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.stages import loaded, nodes
 from wengert.kernels.statements import own_expressions, walk
 
 # A thread's own copies of the temporaries of a turn take at most this many bytes.

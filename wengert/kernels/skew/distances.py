@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wengert.ir.scalar import Affine, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.bounds import Around, differ
+from wengert.kernels.expressions import nodes
 from wengert.kernels.loops import Buffer, Loop, Stmt, Store
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import own_expressions, walk
-from wengert.kernels.turn import added
+from wengert.kernels.turns.bounds import Around, differ
+from wengert.kernels.turns.turn import added
 
 _MANY = 16
 """More solutions than this are not enumerated."""

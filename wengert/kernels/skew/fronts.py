@@ -6,22 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wengert.ir.scalar import MATHS, Affine, Index, ScalarBuilder, ScalarOp
-from wengert.kernels.bounds import Around
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.turns import Uses, count_uses
 from wengert.kernels.loops import Buffer, Kernel, Kind, Loop, Space, Stmt, Store
-from wengert.kernels.meeting import split_at_meeting
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.scalar_maths import in_lanes
+from wengert.kernels.scheduling.scalar_maths import in_lanes
 from wengert.kernels.skew.distances import Box, accesses
 from wengert.kernels.skew.hyperplane import Hyperplane, hyperplane
 from wengert.kernels.skew.layout import Diagonals, diagonals
 from wengert.kernels.skew.perfect import perfect, replaced
 from wengert.kernels.skew.rows import Rows, around_rows, rows
 from wengert.kernels.skew.tables import relaid
-from wengert.kernels.stages import nodes
-from wengert.kernels.standing import kept
 from wengert.kernels.statements import expressions, map_loops, map_statements, walk
-from wengert.kernels.turn import added
+from wengert.kernels.turns.bounds import Around
+from wengert.kernels.turns.meeting import split_at_meeting
+from wengert.kernels.turns.standing import kept
+from wengert.kernels.turns.turn import added
 
 SHORT = 16
 """Diagonals of fewer cells are not worth it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wengert.ir.scalar import ScalarBuilder
 from wengert.kernels.loops import Stmt, Store
 from wengert.kernels.skew.distances import Access, Box, Conflict, accesses, conflict, pairs
-from wengert.kernels.turn import own_scalars
+from wengert.kernels.turns.turn import own_scalars
 
 FACTORS = ((1, 1), (2, 1), (1, 2), (3, 1), (1, 3))
 """What is tried for (a, b), the least number of diagonals first."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from math import gcd
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
-from wengert.kernels.bounds import plus
+from wengert.kernels.expressions import from_affine
 from wengert.kernels.intervals import Interval
 from wengert.kernels.loops import Buffer, Space
-from wengert.kernels.rebuild import from_affine
 from wengert.kernels.skew.distances import Access, Box
 from wengert.kernels.skew.hyperplane import Hyperplane
+from wengert.kernels.turns.bounds import plus
 
 GROWTH = 3
 """A table takes at most so many times its memory."""

@@ -16,14 +16,13 @@ from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
-from wengert.kernels.bounds import plus
+from wengert.kernels.expressions import Rewriter, from_affine, nodes
 from wengert.kernels.grid.turns import Uses, count_uses
 from wengert.kernels.loops import Buffer, If, Kind, Loop, Space, Stmt, Store
-from wengert.kernels.rebuild import Rewriter, from_affine
 from wengert.kernels.skew.distances import Access, Box, accesses, conflict
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import buffers, expressions, map_statements, walk
-from wengert.kernels.turn import own_scalars
+from wengert.kernels.turns.bounds import plus
+from wengert.kernels.turns.turn import own_scalars
 
 _MANY = 64
 """Nests with more statements than this are left alone."""

@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import INT64
-from wengert.kernels.bounds import differ
+from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.turns import Uses, count_uses
 from wengert.kernels.loops import Buffer, Kind, Loop, Space, Stmt, Store
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.scalar_maths import in_lanes
+from wengert.kernels.scheduling.scalar_maths import in_lanes
 from wengert.kernels.skew.distances import Access, Box, accesses
-from wengert.kernels.stages import nodes
 from wengert.kernels.statements import map_statements, walk
+from wengert.kernels.turns.bounds import differ
 
 
 @dataclass(frozen=True, slots=True)

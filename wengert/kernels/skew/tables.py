@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
+from wengert.kernels.expressions import Rewriter
 from wengert.kernels.intervals import Intervals
 from wengert.kernels.loops import (
     Buffer,
@@ -20,8 +21,7 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.rebuild import Rewriter
-from wengert.kernels.schedule import MAX_CHUNKS
+from wengert.kernels.scheduling.schedule import MAX_CHUNKS
 from wengert.kernels.skew.layout import Diagonals, renewed
 from wengert.kernels.statements import buffers, map_statements, walk
 

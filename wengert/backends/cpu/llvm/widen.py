@@ -1,0 +1,348 @@
+"""Which innermost loops are written as vectors, and how.
+
+LLVM's vectoriser finds the vectors of a loop by itself, but the passes around it take as long as
+all the rest of a compilation: they look for what the printer knows. A loop over neighbouring
+elements, whose turns meet in nothing but sums, needs no search: each operation becomes the same one
+of vectors. All other loops are written one number at a time and left to LLVM, and so are all loops
+for machines without masks, on which the elements left over would need a loop of their own.
+
+A loop qualifies if
+- its body is straight: stores, registers of its own, and sums (or products, extremes) into others,
+  which it does not read;
+- what it reads and writes in arrays moves by steps for which `llvm/access.py` has accesses, or it
+  stands still and is only read;
+- an array that it writes is read and written in one place alone, that of the same turn, unless it
+  is proved that turns do not meet (Kind.FREE);
+- the operations have a vector instruction: no library calls, no remainders, no halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeGuard
+
+from wengert.backends.cpu.llvm import bits as llvm_bits
+from wengert.backends.cpu.llvm.access import (
+    is_gathered,
+    is_pair,
+    is_read,
+    is_written,
+    step_of,
+)
+from wengert.backends.cpu.llvm.expr import Body, Place
+from wengert.backends.cpu.llvm.hints import LONG_BODY, LONG_LOOP
+from wengert.backends.cpu.llvm.ops import RULES
+from wengert.backends.cpu.versions import constant_length
+from wengert.ir.floats import is_half, kind_of
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, affine
+from wengert.ir.types import BOOL, DType
+from wengert.kernels.loops import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Declare,
+    Kind,
+    Loop,
+    Register,
+    Space,
+    Stmt,
+    Store,
+)
+
+VECTOR = 64  # bytes
+# Sums of few operations are made in so many vectors side by side, since each addition waits for the
+# one before; long bodies are run for two vectors at a time (see `llvm_hints`).
+SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
+# Turns left over are done by shorter vectors if these have so many operations together. What a
+# masked vector stores cannot be read soon after, before it has arrived in memory.
+FEW_MORE = 60
+# Small local arrays are taken apart into registers where loops over them are written out, and stay
+# vectors in registers where they are whole ones.
+SMALL = 16
+LEAST = 2  # vectors, for a loop whose length is known only at run time
+# Processors fetch ahead of loops by themselves, but on this side of the next page (of 4096 bytes)
+# alone, and not well for many arrays at once. Where a loop reads so many arrays of so many bytes,
+# too large together for a core's own cache, the program asks for what comes: Adam's update of 100
+# arrays of 400 KB, which reads four at once, then takes 3.6 ms instead of 4.8.
+MANY_STREAMS, LARGE, TOO_LARGE = 3, 1 << 18, 1 << 20
+
+# Loops of at least so many turns of at most so many operations are as fast if LLVM makes their code
+# instruction by instruction: what it does better otherwise is around them, and in long bodies.
+QUICK_TURNS, QUICK_SIZE = 8, 20
+
+_WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM}
+
+
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """How a loop is written: vectors of so many `lanes`, so many `copies` of the body a turn.
+
+    `length` is the number of turns of the loop as it was, if it is known. `combines` has the
+    registers that all turns change, `own` those that belong to one turn. `size` is the number of
+    operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
+    leave over is done by shorter ones. `streams` are arrays to fetch ahead. `filled` is the place
+    of one of the stores into packed arrays, if there are any: they all begin at the same bit of a
+    byte.
+    """
+
+    lanes: int
+    copies: int
+    length: int | None
+    combines: dict[Register, str]
+    own: frozenset[Register]
+    size: int
+    unmasked: bool = False
+    streams: frozenset[Buffer] = frozenset()
+    filled: Expr | None = None
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether nearly all the time goes into few operations, over and over."""
+        turns = (self.length or 0) // (self.lanes * self.copies)
+        return turns >= QUICK_TURNS and self.size <= QUICK_SIZE
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether turns left over by whole vectors are done by shorter ones, and not by masking."""
+        number = (self.length or 0) % self.lanes
+        return self.size * number.bit_count() <= FEW_MORE
+
+
+def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None:
+    """How to write a loop that changes those places with vectors, or None if it is left to LLVM."""
+    if loop.kind not in (Kind.SERIAL, Kind.FREE) or not body.module.target.masks:
+        return None
+    registers = _registers(loop.body)
+    if registers is None:
+        return None
+    own, combines = registers
+    walk = _Walk(body, loop, changed, own)
+    walk.paired = {
+        id(st)
+        for first, second in pairwise(loop.body)
+        if is_pair(loop.index, first, second) and not _feeds(body, first, second)
+        for st in (first, second)
+    }
+    if not all(map(walk.statement, loop.body)):
+        return None
+    length = walk.length
+    lanes = _lanes(walk.widest, length, walk.is_of_truths)
+    if walk.has_bits and lanes is not None and not walk.is_of_bytes:
+        lanes = min(lanes, llvm_bits.MOST_LANES)
+    if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
+        return None
+    if length is not None and length <= SMALL and length % lanes and walk.is_local:
+        return None
+    copies = _copies(walk.size, combines, loop)
+    while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
+        copies //= 2
+    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
+    if (
+        filled is not None and lanes < llvm_bits.BYTE
+    ):  # these may begin in one byte and end in the next
+        return None
+    written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
+    pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
+    unmasked = written and walk.size * pieces <= FEW_MORE
+    if written and not unmasked and not walk.is_free:
+        return None
+    ahead = walk.streams()
+    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, ahead, filled)
+
+
+def _fills_bits(stmt: Stmt) -> TypeGuard[Store]:
+    return isinstance(stmt, Store) and stmt.buffer.packed
+
+
+def _registers(
+    body: tuple[Stmt, ...],
+) -> tuple[frozenset[Register], dict[Register, str]] | None:
+    """The registers of a turn, and the others that it changes with how; None for other bodies."""
+    own: set[Register] = set()
+    combines: dict[Register, str] = {}
+    for stmt in body:
+        match stmt:
+            case Store():
+                pass
+            case Declare():
+                own.add(stmt.register)
+            case Assign():
+                if stmt.register not in own:
+                    return None
+            case Accumulate():
+                known = combines.setdefault(stmt.register, stmt.combine)
+                if stmt.register in own:
+                    del combines[stmt.register]
+                elif known != stmt.combine:
+                    return None
+            case _:
+                return None
+    return frozenset(own), combines
+
+
+def _lanes(widest: int, length: int | None, is_of_truths: bool) -> int | None:
+    """How many numbers a vector has: a power of 2, not more than turns."""
+    if (widest < 4 and not is_of_truths) or (length is not None and length < 2):
+        return None
+    most = VECTOR // widest
+    return most if length is None or length >= most else 1 << (length.bit_length() - 1)
+
+
+def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
+    if size <= FEW_OPERATIONS and any(kind_of(r.dtype) == "f" for r in combines):
+        return SIDE_BY_SIDE
+    return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
+
+
+def _feeds(body: Body, first: Stmt, second: Stmt) -> bool:
+    """Whether a store may be read by the value of the next one."""
+    assert isinstance(first, Store) and isinstance(second, Store)
+    return body.place(first.buffer) in body.reads(second.value)
+
+
+def _just_written(body: Body, places: Iterable[Place]) -> bool:
+    """Whether the loops around write to an array that the loop reads or writes.
+
+    An element that has just been written on its own is still on its way to memory, and a vector
+    that has it as one of its lanes waits until it is there; so does a read of what was masked. What
+    was written last is among the turns left over, for most lengths: these are then not masked.
+    """
+    return any(place in scope.mutated for scope in body.scopes for place in places)
+
+
+def _too_many(turns: int, length: int, size: int) -> bool:
+    """Whether vectors for so many turns side by side leave over too much, or are never full."""
+    return length < turns or (size > LONG_BODY and length % turns != 0)
+
+
+class _Walk:
+    """Looks at all that a loop computes anew in each turn."""
+
+    def __init__(
+        self, body: Body, loop: Loop, changed: frozenset[Place], own: frozenset[Register]
+    ) -> None:
+        self.body, self.index, self.changed, self.own = body, loop.index, changed, own
+        self.start = loop.start
+        self.is_free = loop.kind is Kind.FREE
+        self.length = constant_length(body.module.builder, loop)
+        self.stored: dict[Place, tuple[Buffer, Expr]] = {}
+        self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
+        self.seen: set[Expr] = set()
+        self.paired: set[int] = set()  # stores of pairs, by identity
+        self.widest = 0
+        self.size = 0
+        self.is_of_truths = True  # whether it knows nothing else
+        self.has_bits = False
+        self.is_of_bytes = True  # whether vectors of bits begin with whole bytes
+        self.is_local = False  # whether it uses an array that could be in registers
+
+    def statement(self, stmt: Stmt) -> bool:
+        """Whether it can be one of vectors."""
+        if isinstance(stmt, Store):
+            at = (stmt.buffer, stmt.offset)
+            place = self.body.place(stmt.buffer)
+            alone = self._apart(self.stored.setdefault(place, at), at)
+            met = all(self._apart(at, other) for other in self.loaded.get(place, ()))
+            step = self._step(*at)
+            along = is_written(step) or id(stmt) in self.paired
+            written = along and self._holds(stmt.buffer.dtype) and self._is_in_bits(at, step)
+            return alone and met and written and self._values(stmt.value)
+        if isinstance(stmt, Declare):
+            return self._holds(stmt.register.dtype) and self._values(stmt.init)
+        if isinstance(stmt, Assign | Accumulate):
+            return self._holds(stmt.register.dtype) and self._values(stmt.value)
+        return False
+
+    def _apart(self, x: tuple[Buffer, Expr], y: tuple[Buffer, Expr]) -> bool:
+        """Whether two accesses of an array that is written meet in no turns but the same one."""
+        pointers = self.body.pointers
+        alike = x[0].dtype == y[0].dtype and pointers[x[0]] == pointers[y[0]]
+        if self.is_free or (alike and x[1] is y[1]):
+            return True
+        first, second = affine(x[1]), affine(y[1])
+        if not alike or first is None or second is None or first.terms != second.terms:
+            return False
+        step, between = first.terms.get(self.index, 0), abs(first.const - second.const)
+        if step == 0:
+            return False
+        turns = between // abs(step)  # after which one access would come to where the other was
+        return between % step != 0 or (self.length is not None and turns >= self.length)
+
+    def _step(self, buffer: Buffer, offset: Expr) -> int | None:
+        """By how many elements an access moves in a turn, if that is known."""
+        self.is_local |= buffer.space is Space.LOCAL and buffer.size <= SMALL
+        return step_of(self.body, self.index, offset)
+
+    def _holds(self, dtype: DType) -> bool:
+        self.widest = max(self.widest, dtype.itemsize)
+        self.is_of_truths &= dtype == BOOL
+        return not is_half(dtype)
+
+    def _values(self, x: Expr) -> bool:
+        return all(map(self._node, self._varying(x)))
+
+    def _varying(self, x: Expr) -> Iterator[Expr]:
+        """The nodes of an expression that may differ from turn to turn."""
+        stack = [x]
+        while stack:
+            node = stack.pop()
+            if node in self.seen or not varies(self.body, node, self.index, self.changed):
+                continue
+            self.seen.add(node)
+            yield node
+            if node.op is not ScalarOp.LOAD:
+                stack.extend(self.body.operands(node))
+
+    def streams(self) -> frozenset[Buffer]:
+        """The arrays that are to be fetched ahead, if any: those that are read at one place."""
+        reads = [at[0] for at in self.loaded.values() if len(at) == 1]
+        large = [(b, x) for b, x in reads if b.nbytes >= LARGE and not b.packed]
+        found = {b for b, x in large if self._step(b, x) == 1}
+        many = len(found) >= MANY_STREAMS and sum(b.nbytes for b in found) >= TOO_LARGE
+        return frozenset(found) if many else frozenset()
+
+    def _node(self, x: Expr) -> bool:
+        self.size += x.op not in MATHS
+        self.is_of_truths &= x.dtype == BOOL
+        match x.op:
+            case ScalarOp.LOAD:
+                return self._load(x)
+            case ScalarOp.REGISTER:
+                return x.attr in self.own
+            case ScalarOp.INDEX:
+                return True
+            case ScalarOp.GUARD:
+                return not self.body.reads(x.args[1])
+            case ScalarOp.CALL:
+                return False
+            case _:
+                return (x.op in MATHS or x.op in _WIDE) and not any(
+                    is_half(e.dtype) for e in (x, *x.args)
+                )
+
+    def _load(self, x: Expr) -> bool:
+        place, at = self.body.place(x.attr), (x.attr, x.args[0])
+        self.loaded.setdefault(place, []).append(at)
+        alone = place not in self.stored or self._apart(self.stored[place], at)
+        step = self._step(*at)
+        if not alone or not self._holds(x.attr.dtype):
+            return False
+        if self.index not in x.args[0].indices:
+            return self.is_free
+        if is_gathered(step) and not self._values(x.args[0]):
+            return False
+        return is_read(step, x.attr.dtype) and self._is_in_bits(at, step)
+
+    def _is_in_bits(self, at: tuple[Buffer, Expr], step: int | None) -> bool:
+        """Whether an access is of an array of whole elements, or goes along one of bits."""
+        if at[0].packed:
+            self.has_bits = True
+            self.is_of_bytes &= llvm_bits.begins_at_byte(at[1], self.index, self.start)
+        return not at[0].packed or step == 1
+
+
+def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
+    """Whether a value may differ between the turns of the loop over `index`."""
+    return index in x.indices or not body.reads(x).isdisjoint(changed)

@@ -1,0 +1,1 @@
+"""Routines that all programs share, as LLVM text: compiled once and kept."""

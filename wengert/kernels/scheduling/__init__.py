@@ -1,0 +1,1 @@
+"""How loop nests run: collapsed, tiled, split, spread over threads, unrolled."""

@@ -1,0 +1,1 @@
+"""From programs to stages: what is stored, and the loops that compute it."""

@@ -1,0 +1,1 @@
+"""Innermost loops whose turns depend on one another, made fit for vectors."""

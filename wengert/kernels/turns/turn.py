@@ -1,0 +1,136 @@
+"""What one turn of an innermost loop does to memory: what it writes, and what it adds to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
+from wengert.ir.types import FLOAT32, FLOAT64
+from wengert.kernels.expressions import loaded, nodes
+from wengert.kernels.loops import Buffer, If, Loop, Stmt, Store
+from wengert.kernels.statements import own_expressions, walk
+
+_DTYPES = (FLOAT32, FLOAT64)
+_MANY = 24
+"""Loops with more statements than this are left alone."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """An element that is the same in all turns and is added to, and what each store adds."""
+
+    buffer: Buffer
+    offset: Expr
+    place: Affine
+    added: dict[Store, Expr] = field(default_factory=dict[Store, Expr])
+
+
+@dataclass(slots=True)
+class Turn:
+    """The accesses of a turn to arrays that the loop writes, by array.
+
+    `writes` are those whose place moves with the turns; what stands still is a sum, or only read.
+    """
+
+    loop: Loop
+    sums: list[Sum] = field(default_factory=list[Sum])
+    writes: dict[Buffer, list[Affine]] = field(default_factory=dict[Buffer, list[Affine]])
+    moving: dict[Buffer, list[Affine]] = field(default_factory=dict[Buffer, list[Affine]])
+    still: dict[Expr, Affine] = field(default_factory=dict[Expr, Affine])
+    calls: bool = False
+
+
+def simple_turn(s: ScalarBuilder, loop: Loop) -> Turn | None:
+    """The turn of a loop of stores and choices between them, if all their places are affine."""
+    statements = list(walk(loop.body))
+    stores = [st for st in statements if isinstance(st, Store)]
+    if len(statements) > _MANY or not all(isinstance(st, Store | If) for st in statements):
+        return None
+    changed = {st.buffer for st in stores} - own_scalars(loop.body)
+    turn = Turn(loop)
+    for store in stores:
+        if store.buffer in changed and not _enter_store(s, turn, store):
+            return None
+    exprs: list[Expr] = []
+    sums = {store: value for each in turn.sums for store, value in each.added.items()}
+    for statement in statements:
+        if isinstance(statement, Store) and statement in sums:
+            exprs += [statement.offset, sums[statement]]
+        else:
+            exprs += own_expressions(statement)
+    for node in nodes(exprs):
+        turn.calls = turn.calls or node.op is ScalarOp.CALL
+        if node.op is ScalarOp.LOAD and node.attr in changed:
+            place = affine(node.args[0])
+            if place is None:
+                return None
+            if loop.index in place.terms:
+                turn.moving.setdefault(node.attr, []).append(place)
+            else:
+                turn.still[node] = place
+    return turn
+
+
+def _enter_store(s: ScalarBuilder, turn: Turn, store: Store) -> bool:
+    place = affine(store.offset)
+    if place is None:
+        return False
+    if turn.loop.index in place.terms:
+        turn.writes.setdefault(store.buffer, []).append(place)
+        return True
+    value = added(s, store)
+    if value is None or store.buffer.dtype not in _DTYPES:
+        return False
+    for each in turn.sums:
+        if each.buffer is store.buffer and each.offset is store.offset:
+            each.added[store] = value
+            return True
+    turn.sums.append(Sum(store.buffer, store.offset, place, {store: value}))
+    return True
+
+
+def own_scalars(body: Sequence[Stmt]) -> set[Buffer]:
+    """Scalars that a turn writes before it reads them."""
+    written = {st.buffer for st in walk(body) if isinstance(st, Store) and st.buffer.size == 1}
+    return written - set(_before_written(body, set()))
+
+
+def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buffer]:
+    """The buffers that statements read, and that are not among those written surely before."""
+    for statement in body:
+        yield from loaded(own_expressions(statement)) - written
+        if isinstance(statement, If):
+            yield from _before_written(statement.then, set(written))
+            yield from _before_written(statement.otherwise, set(written))
+        elif isinstance(statement, Store):
+            written.add(statement.buffer)
+
+
+def terms_added(store: Store) -> list[Expr] | None:
+    """What x[e] = x[e] + ... adds or takes away, the last one first; None for other forms."""
+    terms: list[Expr] = []
+    value = store.value
+    while value.op in (ScalarOp.ADD, ScalarOp.SUB):
+        terms.append(value.args[1])
+        value = value.args[0]
+    is_old = value.op is ScalarOp.LOAD and value.attr is store.buffer
+    return terms if terms and is_old and value.args[0] is store.offset else None
+
+
+def added(s: ScalarBuilder, store: Store) -> Expr | None:
+    """The x of x[e] = x[e] + x; None for other forms."""
+    terms: list[Expr] = []
+    value = store.value
+    while value.op in (ScalarOp.ADD, ScalarOp.SUB):
+        left, right = value.args
+        terms.append(right if value.op is ScalarOp.ADD else s.neg(right))
+        value = left
+    if not terms or value.op is not ScalarOp.LOAD:
+        return None
+    if value.attr is not store.buffer or value.args[0] is not store.offset:
+        return None
+    total = terms.pop()
+    while terms:
+        total = s.add(total, terms.pop())
+    return total
