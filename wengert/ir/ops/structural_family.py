@@ -54,13 +54,6 @@ def linear_unary(
     def pull(cotangents: Sequence[Value], inputs: Sequence[Any], **given: Any) -> list[Value]:
         return [transpose(cotangents[0], inputs[0].type, **given)]
 
-    def pull_onto(
-        cotangents: Sequence[Value], inputs: Sequence[Any], *, seeds: Sequence[Any], **given: Any
-    ) -> list[Value]:
-        if onto is None or seeds[0] is None:
-            return pull(cotangents, inputs, **given)
-        return [onto(cotangents[0], seeds[0], **given)]
-
     return register(
         Op(
             name=name,
@@ -70,7 +63,7 @@ def linear_unary(
             evaluate=evaluate,
             jvp=jvp,
             linear=linear_in_all,
-            transpose=pull if onto is None else pull_onto,
+            transpose=pull if onto is None else _pull_onto(pull, onto),
             accumulates=onto is not None,
             batch=batch_unary(name, batched_params),
             element=element,
@@ -82,6 +75,21 @@ def linear_unary(
             doc=doc,
         )
     )
+
+
+def _pull_onto(
+    pull: Callable[..., list[Value]], onto: Callable[..., Value]
+) -> Callable[..., list[Value]]:
+    """A transpose that gives the cotangent on top of a seed, if there is one."""
+
+    def pull_onto(
+        cotangents: Sequence[Value], inputs: Sequence[Any], *, seeds: Sequence[Any], **given: Any
+    ) -> list[Value]:
+        if seeds[0] is None:
+            return pull(cotangents, inputs, **given)
+        return [onto(cotangents[0], seeds[0], **given)]
+
+    return pull_onto
 
 
 def batch_unary(name: str, batched_params: Callable[..., Params]) -> Callable[..., Batched]:

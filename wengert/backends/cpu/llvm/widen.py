@@ -139,9 +139,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
-    if (
-        filled is not None and lanes < llvm_bits.BYTE
-    ):  # these may begin in one byte and end in the next
+    if filled is not None and lanes < llvm_bits.BYTE:  # would begin in one byte, end in the next
         return None
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
     pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
@@ -184,7 +182,7 @@ def _registers(
 
 def _lanes(widest: int, length: int | None, is_of_truths: bool) -> int | None:
     """How many numbers a vector has: a power of 2, not more than turns."""
-    if (widest < 4 and not is_of_truths) or (length is not None and length < 2):
+    if widest < (1 if is_of_truths else 4) or (length is not None and length < 2):
         return None
     most = VECTOR // widest
     return most if length is None or length >= most else 1 << (length.bit_length() - 1)
