@@ -138,6 +138,7 @@ def test_text_and_types(seed: int) -> None:
     assert to_text(parse(to_text(program))) == to_text(program)
 
 
+@pytest.mark.slow
 @seeds
 def test_real_arithmetic_gives_what_numpy_gives(seed: int) -> None:
     program, args = drawn(seed)

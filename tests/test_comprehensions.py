@@ -117,6 +117,7 @@ def test_much_is_a_loop(f: Any) -> None:
     assert text.count(" sin[") + text.count(" exp[") + text.count("reduce_sum") < 40
 
 
+@pytest.mark.slow
 def test_derivatives() -> None:
     def loss(x: Any) -> Any:
         return np.sum(np.sin(distances(x, Y))) + np.sum(rows(x, Y) ** 2)

@@ -211,6 +211,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_results_in_memory_that_was_freed() -> None:
     """Results of 6 MB in each call take no new pages once there are some."""

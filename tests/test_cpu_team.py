@@ -77,6 +77,7 @@ def test_loops_that_find_the_team_busy_take_the_pool() -> None:
         threads.RUNTIME[BUSY] = 0
 
 
+@pytest.mark.slow
 def test_chunks_are_done_once_each_by_teams_of_any_size() -> None:
     """More threads than cores: loops end although most of the team come late."""
     code = """

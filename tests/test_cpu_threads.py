@@ -121,6 +121,7 @@ def test_arenas_of_different_sizes_in_turn() -> None:
         np.testing.assert_array_equal(_through_an_arena(n)(x)[0], 4 * x)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 def test_forked_child_runs_on_one_thread() -> None:
     code = """

@@ -105,6 +105,7 @@ def test_data_parallel_gradients(stand_in: list[fake_cupy.Gpu]) -> None:
         np.testing.assert_allclose(own[1], grad)
 
 
+@pytest.mark.slow
 def test_one_process_needs_no_nccl() -> None:
     x = RNG.standard_normal((1, 3))
     names = [op.name for op in REGISTRY.values() if op.family == "collective"]

@@ -80,6 +80,7 @@ def test_factors_multiply_to_what_was_factorised(batch: int, n: int, kind: str) 
     np.testing.assert_allclose(square @ x, b, atol=1e-7 * n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [20, 40] if REAL else [20])
 def test_singular_values_and_general_eigenvalues(n: int, kind: str) -> None:

@@ -90,6 +90,7 @@ def transformed(a: Any, x: Any) -> Any:
 PROGRAMS = [newton, until_small, filtered, nested, batched, transformed]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fun", PROGRAMS)
 def test_turns_are_launches(fun: Callable[..., Any]) -> None:
     """By the interpreter, turns of any order reversed."""

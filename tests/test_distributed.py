@@ -287,6 +287,7 @@ def test_sharded_matmul_by_columns_then_rows() -> None:
     np.testing.assert_allclose(np.concatenate(list(found[1][1]), axis=0), dv)
 
 
+@pytest.mark.slow
 def test_pipeline_of_two_stages() -> None:
     """Micro-batches pass from the first half of a network to the second, gradients back.
 

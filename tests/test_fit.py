@@ -284,6 +284,7 @@ def test_an_interrupt_does_not_tear_a_step(tmp_path: Path) -> None:
     assert done == ["step"]
 
 
+@pytest.mark.slow
 def test_keys() -> None:
     """Each step has its own key, the same in every run."""
 

@@ -206,6 +206,7 @@ def test_second_derivatives(name: str) -> None:
     wg.testing.check_grads(fun, args, order=2, atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["solve, vector", "inv, large", "svd, tall", "eigh", "det, large", "complex svd"],

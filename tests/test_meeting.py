@@ -89,6 +89,7 @@ def rows_of_one_array(x: Any) -> Any:
     return np.sum(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fun", [best_paths, rows_of_one_array])
 def test_turns_that_never_meet_are_free(fun: Callable[[Any], Any]) -> None:
     x = np.random.default_rng(3).uniform(0.2, 1.0, (7, SIZE))
@@ -100,6 +101,7 @@ def test_turns_that_never_meet_are_free(fun: Callable[[Any], Any]) -> None:
     np.testing.assert_allclose(wg.jit(wg.grad(fun))(x), evaluate(program, [x])[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_places_that_loops_hand_on_are_told_apart() -> None:
     """In reverse, the row before is an index that is computed in the loop around."""
 

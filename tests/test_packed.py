@@ -94,6 +94,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fun", "columns", "dtype"), CASES)
 def test_bits_are_the_truth_values(
     fun: Callable[[Any], Any], columns: int, dtype: str, monkeypatch: pytest.MonkeyPatch
@@ -227,6 +228,7 @@ def looks_first(made: LoopProgram) -> int:
     return sum(st.combine == "or" and st.register.dtype == BOOL for st in looks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fun", "rows"),
     [(shortest, True), (stretch(0, 0), True), (two_choices, False), (both_sides, False)],

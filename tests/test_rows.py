@@ -67,6 +67,7 @@ def test_what_waits_for_all_rows_stays_behind(mapped: bool) -> None:
     check(builder.finish(results), 2)
 
 
+@pytest.mark.slow
 def test_examples_apart_are_rows() -> None:
     """vmap(apart=True) gives what vmap gives, in all modes, as a for_each."""
 

@@ -124,6 +124,7 @@ def test_values_are_scipys(name):
     close(wg.jit(f)(*args), f(*args))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [n for n in CASES if n not in ("conjugate", "expm", "expm_frechet")]
 )
@@ -147,6 +148,7 @@ def test_factors_are_scipys():
     check_grads(lambda a: scipy.linalg.lu_factor(a)[0], (A[::-1].copy(),))
 
 
+@pytest.mark.slow
 def test_batches_of_systems_are_their_systems():
     a, b = BATCH[:, ::-1].copy(), RNG.standard_normal((2, 3, 2))
     bands = RNG.standard_normal((2, 3, 5))
@@ -205,6 +207,7 @@ def test_names_in_the_namespace():
     close(wg.linalg.cholesky(SPD), scipy.linalg.cholesky(SPD))
 
 
+@pytest.mark.slow
 def test_schur_forms():
     """Of small and large matrices, of batches, in single precision; their second derivatives."""
     for a in (TURNING, np.stack([TURNING, TURNING.T]), RNG.standard_normal((90, 90)), A + 1j * A.T):

@@ -49,6 +49,7 @@ def check(a, values, vectors):
         assert sure.mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "definite", "diagonal", "tridiagonal", "tiny", "huge"])
 def test_native_loops_give_numpys_vectors(kind):
     for n in (1, 2, 3, 4, 5, 8, 12, lane_eigen.DIVIDED - 1, lane_eigen.DIVIDED, SMALL, SMALL + 1):
@@ -79,6 +80,7 @@ def test_blocks_of_several_sizes_side_by_side():
         check(a, *native(a))
 
 
+@pytest.mark.slow
 def test_single_precision():
     for kind in ("normal", "tridiagonal"):
         for factor in (1, 1e-20, 1e20):

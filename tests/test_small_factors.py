@@ -46,6 +46,7 @@ def test_native_loops_give_numpys_factors_and_solutions(dtype):
         assert np.abs(a @ x - b).max() < 20 * n * rounding * size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_bits_do_not_depend_on_the_place_in_the_batch(dtype):
     a, b = drawn(37, 9, 3, dtype)

@@ -201,6 +201,7 @@ def test_sparse_hessians(fun: Callable[[Any], Any]) -> None:
     np.testing.assert_allclose(found.toarray(), wg.hessian(fun)(x), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_arrow_needs_two_colours() -> None:
     assert wg.sparse_hessian(arrow).prepare(np.ones(40)).count <= 3
 

@@ -168,6 +168,7 @@ def test_functions_of_cuda_agree_with_scipy(name: str, monkeypatch: pytest.Monke
         np.testing.assert_allclose(found[:501], scipy.special.digamma(near), rtol=2e-13)
 
 
+@pytest.mark.slow
 def test_coefficients_are_those_of_the_generator() -> None:
     from benchmarks.chebyshev import SERIES, coefficients
     from wengert.ir.ops import series

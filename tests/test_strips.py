@@ -80,6 +80,7 @@ def test_what_reaches_into_other_parts_of_the_batch_waits_for_all_of_it(name: st
     assert len(loops.steps) > 1
 
 
+@pytest.mark.slow
 def test_results_that_are_also_read_later_keep_their_memory() -> None:
     def f(a: Any) -> Any:
         root = np.linalg.cholesky(a * 2)

@@ -105,6 +105,7 @@ def drawn(seed: int) -> Callable[[Any], Any]:
     return f
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", fast_share(range(60), 6))
 def test_random_triangles_have_the_gradient_of_the_complex_step(seed: int) -> None:
     fun = drawn(seed)
