@@ -10,6 +10,9 @@ import math
 from wengert.ir.builder import Value
 from wengert.tracer.functions.elementwise import lowering
 
+MOST = 2.0**31 - 1.0
+"""The largest count that SciPy's C integers hold."""
+
 
 @lowering("chdtr")
 def chdtr(v: Value, x: Value) -> Value:
@@ -115,30 +118,43 @@ def betainccinv(a: Value, b: Value, y: Value) -> Value:
 
 @lowering("chdtri")
 def chdtri(v: Value, y: Value) -> Value:
-    """The inverse of chdtrc in x."""
-    return v.mul(0.5).gammainccinv(y).mul(2.0)
+    """The inverse of chdtrc in x; without freedom it is 0, but for probabilities alone."""
+    return y.lt(0.0).select(math.nan, v.mul(0.5).gammainccinv(y).mul(2.0))
+
+
+def _poisson(k: Value, m: Value, found: Value, none: float) -> Value:
+    # a mean of 0 decides even for an unknown count; for known ones `found` has the slope in m too
+    idle = k.isnan().bitand(m.eq(0.0))
+    return k.lt(0.0).select(math.nan, idle.select(none, found))
 
 
 @lowering("pdtr")
 def pdtr(k: Value, m: Value) -> Value:
     """The Poisson distribution function of mean m."""
-    return k.lt(0.0).select(math.nan, k.floor().add(1.0).gammaincc(m))
+    return _poisson(k, m, k.floor().add(1.0).gammaincc(m), 1.0)
 
 
 @lowering("pdtrc")
 def pdtrc(k: Value, m: Value) -> Value:
     """1 - pdtr(k, m)."""
-    return k.lt(0.0).select(math.nan, k.floor().add(1.0).gammainc(m))
+    return _poisson(k, m, k.floor().add(1.0).gammainc(m), 0.0)
+
+
+def _within(x: Value, low: float, high: Value | float) -> Value:
+    """Where low <= x <= high, which NaN is not."""
+    return x.ge(low).bitand(x.le(high))
 
 
 def _binomial(k: Value, n: Value, p: Value, complement: bool) -> Value:
-    below, n = k.to(p.dtype).floor(), n.to(p.dtype)
+    # SciPy takes the floor of k, and n as a C integer
+    below, n = k.to(p.dtype).floor(), n.to(p.dtype).trunc()
     last = below.eq(n)
-    rest = last.select(1.0, n.sub(below))
-    above = below.add(1.0)
+    some = below.ge(0.0).bitand(below.lt(n))
+    rest, above = some.select(n.sub(below), 1.0), some.select(below, 0.0).add(1.0)
     one, two = (above, rest) if complement else (rest, above)
-    found = one.betainc(two, p if complement else 1.0 - p)
-    return last.select(0.0 if complement else 1.0, found)
+    found = last.select(0.0 if complement else 1.0, one.betainc(two, p if complement else 1.0 - p))
+    before = below.lt(0.0).select(1.0 if complement else math.nan, found)
+    return below.le(n).bitand(_within(p, 0.0, 1.0)).select(before, math.nan)
 
 
 @lowering("bdtr")
@@ -153,13 +169,22 @@ def bdtrc(k: Value, n: Value, p: Value) -> Value:
     return _binomial(k, n, p, complement=True)
 
 
+def _waiting(k: Value, n: Value, p: Value, complement: bool) -> Value:
+    # SciPy takes both counts as C integers: there is none of infinity
+    k, n = k.to(p.dtype).trunc(), n.to(p.dtype).trunc()
+    inside = _within(k, 0.0, MOST).bitand(_within(n, 1.0, MOST))
+    above, n = inside.select(k, 0.0).add(1.0), inside.select(n, 1.0)
+    found = above.betainc(n, 1.0 - p) if complement else n.betainc(above, p)
+    return inside.bitand(_within(p, 0.0, 1.0)).select(found, math.nan)
+
+
 @lowering("nbdtr")
 def nbdtr(k: Value, n: Value, p: Value) -> Value:
     """The distribution function of failures before success n."""
-    return n.to(p.dtype).betainc(k.to(p.dtype).floor().add(1.0), p)
+    return _waiting(k, n, p, complement=False)
 
 
 @lowering("nbdtrc")
 def nbdtrc(k: Value, n: Value, p: Value) -> Value:
     """1 - nbdtr(k, n, p)."""
-    return k.to(p.dtype).floor().add(1.0).betainc(n.to(p.dtype), 1.0 - p)
+    return _waiting(k, n, p, complement=True)
