@@ -94,6 +94,8 @@ def stdtrit(df: Value, p: Value) -> Value:
     With q the smaller tail, df / (df + t^2) = z solves I(df/2, 1/2, z) = 2q. Near the middle 1 - z
     is taken, which I(1/2, df/2, 1 - z) = 1 - 2q gives without cancellation.
     """
+    normal = df.eq(math.inf)
+    df = normal.select(1.0, df)
     upper = p.gt(0.5)
     twice = upper.select(1.0 - p, p).mul(2.0)
     far = twice.lt(0.5)
@@ -107,7 +109,7 @@ def stdtrit(df: Value, p: Value) -> Value:
     scale = half.add(0.5).gammaln().sub(half.gammaln()).exp().div(df.mul(math.pi).sqrt())
     near = p.sub(0.5).div(scale)
     root = middle.select(1.0, size).sqrt()
-    return middle.select(near, upper.select(root, -root))
+    return normal.select(p.ndtri(), middle.select(near, upper.select(root, -root)))
 
 
 @lowering("betainccinv")

@@ -98,12 +98,22 @@ def loggamma(x: Value) -> Value:
     return x.lt(0.0).select(math.nan, x.gammaln())
 
 
+def _alternating(whole: Value) -> Value:
+    """(-1)**whole"""
+    half = whole.mul(0.5)
+    return half.eq(half.floor()).select(1.0, whole.full_like(-1.0))
+
+
+def _natural(x: Value) -> Value:
+    """Where x is 0 or a positive integer."""
+    return x.ge(0.0).bitand(x.eq(x.floor())).bitand(x.lt(math.inf))
+
+
 @lowering("gammasgn")
 def gammasgn(x: Value) -> Value:
     """The sign of gamma: it alternates between the negative integers."""
     below = x.floor()
-    half = below.mul(0.5)
-    sign = half.eq(half.floor()).select(1.0, x.full_like(-1.0))
+    sign = _alternating(below)
     pole = x.lt(0.0).bitand(x.eq(below))
     negative = pole.select(math.nan, sign)
     zero = x.full_like(1.0).copysign(x)
@@ -257,20 +267,48 @@ def k1(x: Value) -> Value:
 def powm1(x: Value, y: Value) -> Value:
     """x**y - 1 without cancellation."""
     inside = x.gt(0.0)
-    return inside.select(y.mul(inside.select(x, 1.0).log()).expm1(), x.pow(y).sub(1.0))
+    found = inside.select(y.mul(inside.select(x, 1.0).log()).expm1(), x.pow(y).sub(1.0))
+    # the formula has these with their slopes unless an operand is infinite or NaN
+    one = y.eq(0.0).bitor(x.eq(1.0)).bitand(found.isnan())
+    infinite = x.eq(0.0).bitand(y.lt(0.0))
+    whole = y.eq(y.trunc()).bitand(y.abs().lt(math.inf))
+    missing = x.lt(0.0).bitand(whole.bitnot())
+    return one.select(0.0, infinite.select(math.inf, missing.select(math.nan, found)))
 
 
 @lowering("binom")
 def binom(n: Value, k: Value) -> Value:
-    """gamma(n + 1) / (gamma(k + 1) gamma(n - k + 1)), for n >= 0 and 0 <= k <= n + 1."""
-    return 1.0 / beta(k.add(1.0), n.sub(k).add(1.0)).mul(n.add(1.0))
+    """gamma(n + 1) / (gamma(k + 1) gamma(n - k + 1)), which is 0 at the poles below."""
+    rest = n.add(1.0).sub(k)
+    before = k.le(-1.0).bitand(k.eq(k.floor())).bitand(n.isnan().bitnot())
+    none = before.bitor(_natural(-rest))
+    k_, rest = none.select(0.0, k), none.select(1.0, rest)
+    found = none.select(0.0, 1.0 / beta(k_.add(1.0), rest).mul(n.add(1.0)))
+    # SciPy has the limit for infinite n where it multiplies k factors, and far below 0
+    factors = _natural(k).bitand(k.lt(20.0))
+    limit = factors.select(k.eq(0.0).select(1.0, k.full_like(math.inf)), math.nan)
+    limit = k.le(-1.0).select(0.0, limit)
+    pole = n.lt(0.0).bitand(n.eq(n.floor()))
+    return pole.select(math.nan, n.eq(math.inf).select(limit, found))
 
 
 @lowering("poch")
 def poch(z: Value, m: Value) -> Value:
-    """gamma(z + m) / gamma(z)"""
-    sign = gammasgn(z.add(m)).mul(gammasgn(z))
-    return z.add(m).gammaln().sub(z.gammaln()).exp().mul(sign)
+    """gamma(z + m) / gamma(z), by reflection where both are at a pole."""
+    end = z.add(m)
+    from_pole, to_pole = _natural(-z), _natural(-end)
+    both = from_pole.bitand(to_pole)
+    top, base = both.select(1.0 - z, end), both.select(1.0 - end, z)
+    sign = both.select(_alternating(m), gammasgn(top).mul(gammasgn(base)))
+    found = top.gammaln().sub(base.gammaln()).exp().mul(sign)
+    found = to_pole.select(both.select(found, math.inf), from_pole.select(0.0, found))
+    # SciPy has the limit for infinite z where one factor leaves it a power of z
+    factors = z.gt(0.0).select(2.0, z.full_like(1.0))
+    few = z.gt(0.0).bitor(m.eq(m.floor())).bitand(m.abs().le(factors))
+    limit = few.select(m.gt(0.0).select(z, 0.0), math.nan)
+    found = z.abs().eq(math.inf).select(limit, found)
+    # the formula has 1 with its slope unless z is infinite, NaN or a pole
+    return m.eq(0.0).bitand(found.eq(1.0).bitnot()).select(1.0, found)
 
 
 UFUNC_NAMES = (
