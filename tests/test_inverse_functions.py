@@ -22,6 +22,8 @@ FUNCTIONS = {
     "powm1": (lambda x: sp.powm1(x, 1e-9), X),
     "binom": (lambda x: sp.binom(12.5, x), X),
     "poch": (lambda x: sp.poch(x, 2.5), X),
+    "binom of many": (lambda x: sp.binom(1e12 * x, K), X),
+    "poch of large": (lambda x: sp.poch(1e7 * x, 2.7), X),
     "pdtr": (lambda x: sp.pdtr(K, x), X),
     "pdtrc": (lambda x: sp.pdtrc(K, x), X),
     "bdtr": (lambda p: sp.bdtr(K, 5, p), np.array([0.1, 0.4, 0.5, 0.9])),
