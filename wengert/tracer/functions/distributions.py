@@ -142,7 +142,7 @@ def pdtrc(k: Value, m: Value) -> Value:
     return _poisson(k, m, k.floor().add(1.0).gammainc(m), 0.0)
 
 
-def _within(x: Value, low: float, high: Value | float) -> Value:
+def _within(x: Value, low: float, high: float) -> Value:
     """Where low <= x <= high, which NaN is not."""
     return x.ge(low).bitand(x.le(high))
 
