@@ -195,6 +195,7 @@ def test_derivatives_are_of_its_dtype() -> None:
     assert wg.vmap(lambda row: row.sum())(x).dtype == wg.bfloat16
 
 
+@pytest.mark.slow
 def test_sums_do_not_stop_growing() -> None:
     ones = np.ones((3, 1000), wg.bfloat16)
     for f in (np.sum, lambda x: np.cumsum(x, 1)[2, -1] * 3, lambda x: (x @ x.T)[0, 0] * 3):
@@ -223,6 +224,7 @@ def test_scalars_arrays_and_loops() -> None:
     assert type(wg.jit(lambda a: a * 2)(wg.bfloat16(1.5))) is wg.bfloat16
 
 
+@pytest.mark.slow
 def test_names_of_the_namespace() -> None:
     wnp = wg.numpy
     assert wnp.finfo(wg.bfloat16).eps == 2 * ROUNDING

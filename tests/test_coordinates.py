@@ -133,6 +133,7 @@ def waves(x: Any, w: Any) -> Any:
     return np.stack([np.cos(z[0] * y[1]), np.sin(z[1] + z[2]) * y[0]])
 
 
+@pytest.mark.slow
 def test_each_sine_of_a_turn_is_looked_at() -> None:
     """A huge angle in any of them runs the strip again; the last one alone does not tell."""
     rng = np.random.default_rng(1)

@@ -29,6 +29,7 @@ def two_threads() -> object:
     threads.set_threads(before)
 
 
+@pytest.mark.slow
 def test_layer_loads_without_numba() -> None:
     code = (
         "import sys; from wengert.backends.cpu import threads; print(threads.start());"

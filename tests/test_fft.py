@@ -39,6 +39,7 @@ def agree(f: Callable[..., Any], *args: Any) -> None:
 ONE_AXIS = (np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.fft.hfft, np.fft.ihfft)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", ONE_AXIS, ids=lambda f: f.__name__)
 def test_lengths_and_norms(f: Any) -> None:
     """Of odd, even and prime lengths, all in one program for each norm."""

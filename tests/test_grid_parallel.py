@@ -90,6 +90,7 @@ def test_the_first_extreme_element(name: str, kind: str) -> None:
         agree(arg(name, axis), x, exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(150,), (2, 151), (150, 3), (2, 148, 2), (1000,)])
 def test_running_sums(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spreading, "BLOCK", 4)

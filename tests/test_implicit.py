@@ -63,6 +63,7 @@ def test_roots_to_second_order() -> None:
     wg.testing.check_grads(root, (A, B), order=2, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", [lambda f: f, wg.jit], ids=["plain", "jit"])
 def test_a_linear_solver_of_the_users_own(transform: Any) -> None:
     np.testing.assert_allclose(transform(solution)(S, B), np.linalg.solve(S, B), rtol=1e-9)

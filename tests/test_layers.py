@@ -222,6 +222,7 @@ sys.exit(f"import wengert loads {sorted(slow)}" if slow else 0)
 """
 
 
+@pytest.mark.slow
 def test_import_is_lean() -> None:
     probe = subprocess.run(
         [sys.executable, "-c", IMPORT_PROBE], cwd=ROOT, capture_output=True, text=True

@@ -105,6 +105,7 @@ def test_all_other_temporaries_stay(written: Place, read: Place, fill: int, kind
     ]
 
 
+@pytest.mark.slow
 def test_what_a_batch_keeps_is_contiguous_in_the_lanes() -> None:
     rng = np.random.default_rng(1)
     count = 40

@@ -311,6 +311,7 @@ def test_eigenvalues_of_any_matrix_are_complex() -> None:
         wg.jit(np.linalg.eigvals)(np.full((2, 2), np.nan))
 
 
+@pytest.mark.slow
 def test_eigenvalues_of_matrices_without_a_basis_of_vectors() -> None:
     def trace(a: Any) -> Any:
         return np.sum(np.linalg.eigvals(a)).real
@@ -355,6 +356,7 @@ def test_pseudo_inverses_of_equal_singular_values() -> None:
     )
 
 
+@pytest.mark.slow
 def test_in_loops_and_branches() -> None:
     def newton(a: Any, b: Any) -> Any:
         x = np.zeros(4)

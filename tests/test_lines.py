@@ -75,6 +75,7 @@ def test_forward_and_reverse_loops_share_a_copy() -> None:
     assert copies(gradient, *drawn()) == 1
 
 
+@pytest.mark.slow
 def test_copies_mean_the_same() -> None:
     w, h = drawn(23)
 

@@ -46,6 +46,7 @@ def test_passes_keep_the_meaning_of_derivatives(seed: int) -> None:
         np.testing.assert_allclose(x, y, 1e-9, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(0, 40, 4))
 def test_derivatives_of_derivatives(seed: int) -> None:
     program, args = drawn(seed)

@@ -180,6 +180,7 @@ def test_rows_that_threads_share_are_not_packed(monkeypatch: pytest.MonkeyPatch)
     assert bits(packing.packed(rows_of_bits(40, 64, Kind.SERIAL, turned=True))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "last"), [(0, 5), (6, 11), (5, 20), (7, 64)])
 def test_two_arrays_that_begin_at_different_bits(
     first: int, last: int, monkeypatch: pytest.MonkeyPatch

@@ -83,6 +83,7 @@ def test_truncated_normal() -> None:
     assert scipy.stats.kstest(found, scipy.stats.truncnorm(-0.5, 3.0).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64])
 def test_randint_is_even(dtype: Any) -> None:
     found = random.randint(KEY, (60_000,), 3, 10, dtype)

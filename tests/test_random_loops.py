@@ -34,6 +34,7 @@ def test_values(seed: int, tmp_path: Path) -> None:
     agree(seed, tmp_path, "reference")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 115))
 def test_native_values(seed: int, tmp_path: Path) -> None:
     agree(seed, tmp_path, "cpu")

@@ -161,6 +161,7 @@ def test_batches_of_systems_are_their_systems():
     close(wg.jit(wg.linalg.toeplitz)(b[..., 0]), np.stack([*map(scipy.linalg.toeplitz, b[..., 0])]))
 
 
+@pytest.mark.slow
 def test_long_tridiagonal_systems_take_no_matrix():
     n = 20_000
     bands, b = RNG.standard_normal((3, n)), RNG.standard_normal(n)
@@ -185,6 +186,7 @@ def test_second_derivatives_of_band_systems_are_those_of_the_whole_matrix():
     np.testing.assert_allclose(wg.jit(banded)(A[0, :3]), wg.jit(dense)(A[0, :3]), 1e-9, 1e-9)
 
 
+@pytest.mark.slow
 def test_block_tridiagonal_systems():
     lower, main, upper = (RNG.standard_normal((2, n, 2, 2)) for n in (3, 4, 3))
     main += 4 * np.eye(2)

@@ -414,6 +414,7 @@ def changes_and_replaces_until(x: Any, limit: float, turns: int) -> Any:
     return table, count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", [5, 30])
 def test_an_array_that_a_loop_with_break_changes_and_replaces(turns: int) -> None:
     """The first turn changes an array from outside, the others one of the loop: it is taken out."""

@@ -123,6 +123,7 @@ def test_the_first_column_without_a_pivot_is_the_status():
     assert out[-1] == 2.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.dtype("f8"), np.dtype("f4")])
 def test_machines_without_wide_vectors(dtype):
     """The same text for the first CPUs of 64 bits gives the same factors."""
@@ -169,6 +170,7 @@ def test_triangular_systems_in_strips_of_right_hand_sides(n, columns, dtype):
     check_systems(wg.jit(triangular_systems), n, columns, dtype)
 
 
+@pytest.mark.slow
 def test_strips_mean_the_same_to_the_interpreter():
     def solve(a, b):
         lowered = lower(real_pipeline(wg.make_ir(triangular_systems)(a, b).program))

@@ -72,6 +72,7 @@ def test_derivatives_follow_the_order(n: int) -> None:
     assert np.count_nonzero(middle) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u2", "i4", "i8", "u8"])
 def test_long_rows_are_sorted_in_runs_and_merged(dtype: str, backend: str) -> None:
@@ -103,6 +104,7 @@ def test_elements_are_sorted_alone_where_nothing_needs_their_order() -> None:
     assert both.count("order ") == 1 and "values" not in both
 
 
+@pytest.mark.slow
 def test_the_interpreter_of_loops_merges_too() -> None:
     x = R.standard_normal(32_771)
     program = wg.make_ir(lambda v: (np.sort(v), np.argsort(v)))(x).program
@@ -161,6 +163,7 @@ def test_rows_are_sorted_without_a_library(backend: str) -> None:
         assert_close(out, op.evaluate(*sample.args, **sample.params), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("char", "efdbHlQ")
 def test_places_in_sorted_vectors(char: str) -> None:
     """Of vectors that are counted through and of those that are searched, ties and NaNs included."""

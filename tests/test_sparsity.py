@@ -311,6 +311,7 @@ def test_dense_jacobians_by_colours(fun: Callable[[Any], Any]) -> None:
         np.testing.assert_allclose(jac(x), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_hessians_with_many_zeros_take_few_sweeps() -> None:
     def energy(p: Any) -> Any:
         x, y = p["x"], p["y"]
@@ -390,6 +391,7 @@ def two_rows_for_each(x: Any) -> Any:
     return np.stack([y[:, 0] * y[:, 2], np.cos(y[:, 1])], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 @pytest.mark.parametrize("fun", [bands, two_rows_for_each, np.sin, lambda x: x[::2] * x[1::2]])
 def test_regular_entries_are_read_by_slices(fun: Callable[[Any], Any], mode: str) -> None:

@@ -76,6 +76,7 @@ def test_every_stage_is_written_when_asked_for(tmp_path: Path) -> None:
     assert {".ir", ".kernels", ".ll"} <= suffixes
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     program = (
         "import sys, wengert; "

@@ -185,6 +185,7 @@ def turned(x: Any) -> Any:
     return np.sum(values * values) + np.sum(vectors[..., 0] ** 4)
 
 
+@pytest.mark.slow
 @needs_masks
 def test_places_further_apart_than_a_loop_has_turns_are_vectors() -> None:
     x = R.normal(size=(200, 8, 8))
