@@ -38,13 +38,16 @@ def object_codes(
     """
     entry = cache.read(config().cache_dir, name) if config().cache else None
     if entry is None:
-        # imported at the first use, since it takes LLVM along
-        machine: Any = importlib.import_module("wengert.backends.cpu.machine")
-        files: list[bytes] = machine.object_codes(texts(), as_written)
+        files: list[bytes] = _machine().object_codes(texts(), as_written)
         entry = cache.Entry({"sizes": [len(file) for file in files]}, b"".join(files))
         if config().cache:
             cache.write(config().cache_dir, name, entry)
     return cache.parts(entry)
+
+
+def _machine() -> Any:
+    """Imported at the first use, since it takes LLVM along."""
+    return importlib.import_module("wengert.backends.cpu.machine")
 
 
 def resolve(name: str) -> int:
@@ -93,7 +96,7 @@ def _texts(name: str) -> Sequence[str]:
     if name in gemm_text.KINDS:
         return gemm_text.texts(gemm_text.KINDS[name])
     if name in llvm_transpose.KINDS:
-        return [llvm_transpose.text(llvm_transpose.KINDS[name])]
+        return [llvm_transpose.text(llvm_transpose.KINDS[name], _machine().target().vector_bytes)]
     if name.startswith(radix.PREFIX):
         return [radix.text(name)]
     if name == rank_text.NAME:

@@ -43,11 +43,13 @@ _LIBRARY = Register(FLOAT64)
 class Target:
     """What the printer wants to know of a CPU.
 
-    Has it fused multiply-add, has it vectors of 512 bits with masks?
+    Has it fused multiply-add, has it vectors of 512 bits with masks? `vector_bytes` are those of
+    its widest vectors with fused multiply-add, 0 if it has none of 256 bits.
     """
 
     fma: bool
     masks: bool
+    vector_bytes: int = 0
 
 
 @dataclass(slots=True)

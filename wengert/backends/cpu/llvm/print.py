@@ -233,7 +233,7 @@ class KernelPrinter:
             self._outlined(stmt)
             return
         body = self.body
-        copy = transposition(stmt) if body.module.target.masks else None
+        copy = transposition(stmt) if body.module.target.vector_bytes else None
         if copy is not None:
             print_transposition(body, copy)
             return

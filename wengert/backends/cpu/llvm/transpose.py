@@ -1,12 +1,12 @@
 """Loops that copy a matrix across: calls of a function that transposes in registers.
 
 LLVM would gather each vector from as many places as it has lanes. The function is compiled once
-for all programs, on machines with vectors of 512 bits.
+for all programs, on machines with vectors of 256 bits or more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wengert.backends.cpu.llvm.expr import Body
 from wengert.backends.cpu.routines.gemm_kernels import F32, F64, Kind
@@ -28,10 +28,13 @@ KINDS = {name(kind): kind for kind in (F32, F64)}
 """By symbol."""
 
 
-def text(kind: Kind) -> str:
-    """The module with the function of a kind of numbers: to[p * step + i] = from[i * stride + p]
-    for i up to the third of its parameters, p up to the fourth."""
-    return kind.declarations() + pack_lines(kind, f"@{name(kind)}", "")
+def text(kind: Kind, vector_bytes: int) -> str:
+    """The module with the function of a kind of numbers, in vectors of some bytes:
+    to[p * step + i] = from[i * stride + p] for i up to the third of its parameters, p up to the
+    fourth."""
+    symbol = f"@{name(kind)}"
+    kind = replace(kind, bytes=vector_bytes)
+    return kind.declarations() + pack_lines(kind, symbol, "")
 
 
 @dataclass(frozen=True, slots=True)

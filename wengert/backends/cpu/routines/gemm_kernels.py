@@ -17,15 +17,22 @@ WIDE = 2  # vectors
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of numbers: its name, and LLVM's; `lanes` of them are a vector."""
+    """A kind of numbers: its name, and LLVM's; `lanes` of them are a vector of some `bytes`."""
 
     suffix: str
     scalar: str
     itemsize: int
+    bytes: int = 64
 
     @property
     def lanes(self) -> int:
-        return 64 // self.itemsize
+        return self.bytes // self.itemsize
+
+    @property
+    def attributes(self) -> str:
+        """Those of a function with vectors of this kind."""
+        bits = 8 * self.bytes
+        return f'"prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}"'
 
     @property
     def vector(self) -> str:
@@ -59,7 +66,7 @@ declare void @llvm.masked.store.{self.label}.p0({v}, ptr, i32, {m})
 
 F32, F64 = Kind("f32", "float", 4), Kind("f64", "double", 8)
 
-VECTORS = '"prefer-vector-width"="512" "min-legal-vector-width"="512"'
+VECTORS = F64.attributes
 TILE = (
     "i64 %depth, ptr noalias %a, i64 %line, ptr noalias %b, i64 %step, ptr noalias %c, i64 %row, "
     "i64 %valid, i1 %more"
@@ -161,3 +168,13 @@ def masked_store(f: Function, kind: Kind, vector: str, place: str, mask: str) ->
     """Stores the lanes where the mask holds."""
     operands = f"{kind.vector} {vector}, ptr {place}, i32 {kind.itemsize}, {kind.mask} {mask}"
     f.line(f"call void @llvm.masked.store.{kind.label}.p0({operands})")
+
+
+def plain_load(f: Function, kind: Kind, place: str) -> str:
+    """A vector, wherever a number can stand."""
+    return f.op(f"load {kind.vector}, ptr {place}, align {kind.itemsize}")
+
+
+def plain_store(f: Function, kind: Kind, vector: str, place: str) -> None:
+    """Stores all lanes."""
+    f.line(f"store {kind.vector} {vector}, ptr {place}, align {kind.itemsize}")

@@ -11,6 +11,8 @@ from wengert.backends.cpu.routines.gemm_kernels import (
     lane_mask,
     masked_load,
     masked_store,
+    plain_load,
+    plain_store,
 )
 
 LINES, COLUMNS, ROW_MAJOR = "@wg.gemm.lines", "@wg.gemm.columns", "@wg.gemm.rowmajor"
@@ -52,9 +54,9 @@ def pack_rows(kind: Kind) -> str:
             written = f.at(kind.scalar, target, f.op(f"mul i64 {j}, {panel}"))
             for lane in range(0, kind.width, kind.lanes):
                 place = f.at(kind.scalar, read, lane)
-                vector = f.op(f"load {kind.vector}, ptr {place}, align {kind.itemsize}")
+                vector = plain_load(f, kind, place)
                 place = f.at(kind.scalar, written, lane)
-                f.line(f"store {kind.vector} {vector}, ptr {place}, align {kind.itemsize}")
+                plain_store(f, kind, vector, place)
     left = f.op(f"sub i64 %columns, {inside}")
     with f.when(f.op(f"icmp sgt i64 {left}, 0")):
         narrow = f.op(f"icmp sle i64 {left}, {kind.lanes}")
@@ -72,29 +74,59 @@ def pack_lines(kind: Kind, name: str = LINES, linkage: str = "internal") -> str:
 
     In `to`, steps are `%step` numbers apart.
     """
-    f = Function(f"void {name}({PACKING}, i64 %step)", linkage, f"nounwind noinline {VECTORS}")
-    none = "zeroinitializer"
+    attributes = f"nounwind noinline {kind.attributes}"
+    f = Function(f"void {name}({PACKING}, i64 %step)", linkage, attributes)
+    square = _square if kind.bytes == 64 else _whole_square
     with f.loop("%width", kind.lanes) as i:
         room = lane_mask(f, kind, f.op(f"sub i64 %width, {i}"))
         lines = f.op(f"sub i64 %valid, {i}")
         with f.loop("%depth", kind.lanes) as p:
-            left = f.op(f"sub i64 %depth, {p}")
-            steps = lane_mask(f, kind, left)
-            rows: list[str] = []
-            for r in range(kind.lanes):
-                there = f.op(f"icmp slt i64 {r}, {lines}")
-                mask = f.op(f"select i1 {there}, {kind.mask} {steps}, {kind.mask} {none}")
-                start = f.op(f"mul i64 {f.op(f'add i64 {i}, {r}')}, %stride")
-                place = f.at(kind.scalar, "%from", f.op(f"add i64 {start}, {p}"))
-                rows.append(masked_load(f, kind, place, mask))
-            for c, column in enumerate(_transposed(f, kind, rows)):
-                there = f.op(f"icmp slt i64 {c}, {left}")
-                mask = f.op(f"select i1 {there}, {kind.mask} {room}, {kind.mask} {none}")
-                start = f.op(f"mul i64 {f.op(f'add i64 {p}, {c}')}, %step")
-                place = f.at(kind.scalar, "%to", f.op(f"add i64 {start}, {i}"))
-                masked_store(f, kind, column, place, mask)
+            square(f, kind, (i, p), room, lines)
     f.line("ret void")
     return f.text()
+
+
+def _whole_square(f: Function, kind: Kind, corner: tuple[str, str], room: str, lines: str) -> None:
+    """A square without masks, where none are needed.
+
+    Without registers for masks, a masked store takes as long as some dozen others.
+    """
+    left = f.op(f"sub i64 %depth, {corner[1]}")
+    whole = f.op(f"icmp sge i64 {f.least(lines, left)}, {kind.lanes}")
+    with f.when(whole):
+        rows = [plain_load(f, kind, _read(f, kind, corner, r)) for r in range(kind.lanes)]
+        for c, column in enumerate(_transposed(f, kind, rows)):
+            plain_store(f, kind, column, _written(f, kind, corner, c))
+    with f.when(f.op(f"xor i1 {whole}, true")):
+        _square(f, kind, corner, room, lines)
+
+
+def _square(f: Function, kind: Kind, corner: tuple[str, str], room: str, lines: str) -> None:
+    """A square from line and step `corner` on, of which some lines or steps may be missing."""
+    none = "zeroinitializer"
+    left = f.op(f"sub i64 %depth, {corner[1]}")
+    steps = lane_mask(f, kind, left)
+    rows: list[str] = []
+    for r in range(kind.lanes):
+        there = f.op(f"icmp slt i64 {r}, {lines}")
+        mask = f.op(f"select i1 {there}, {kind.mask} {steps}, {kind.mask} {none}")
+        rows.append(masked_load(f, kind, _read(f, kind, corner, r), mask))
+    for c, column in enumerate(_transposed(f, kind, rows)):
+        there = f.op(f"icmp slt i64 {c}, {left}")
+        mask = f.op(f"select i1 {there}, {kind.mask} {room}, {kind.mask} {none}")
+        masked_store(f, kind, column, _written(f, kind, corner, c), mask)
+
+
+def _read(f: Function, kind: Kind, corner: tuple[str, str], r: int) -> str:
+    """Where a square's line `r` is read."""
+    start = f.op(f"mul i64 {f.op(f'add i64 {corner[0]}, {r}')}, %stride")
+    return f.at(kind.scalar, "%from", f.op(f"add i64 {start}, {corner[1]}"))
+
+
+def _written(f: Function, kind: Kind, corner: tuple[str, str], c: int) -> str:
+    """Where a square's step `c` is written."""
+    start = f.op(f"mul i64 {f.op(f'add i64 {corner[1]}, {c}')}, %step")
+    return f.at(kind.scalar, "%to", f.op(f"add i64 {start}, {corner[0]}"))
 
 
 def _transposed(f: Function, kind: Kind, rows: Sequence[str]) -> list[str]:
