@@ -8,22 +8,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from wengert.backends import cache
 from wengert.backends.cpu import libraries, threads
-from wengert.backends.cpu.llvm import transpose as llvm_transpose
 from wengert.backends.cpu.load import load
-from wengert.backends.cpu.routines import (
-    gemm_text,
-    merge_text,
-    radix,
-    rank_text,
-    select_loops,
-    shared_sum_text,
-    small_eigen,
-    small_factors,
-)
+from wengert.backends.cpu.routines.gemm_text import SCRATCH_BYTES
 from wengert.backends.cpu.routines.runtime_text import DECLARATIONS, RUNTIME_TEXT
 from wengert.backends.cpu.routines.team_text import SUPPORTED, TEAM_THREAD
 from wengert.config import config
@@ -50,6 +38,12 @@ def _machine() -> Any:
     return importlib.import_module("wengert.backends.cpu.machine")
 
 
+def _texts(name: str) -> Sequence[str]:
+    """The LLVM texts of a function; what writes them is imported when they are not in the cache."""
+    shared: Any = importlib.import_module("wengert.backends.cpu.shared_texts")
+    return shared.texts(name, _machine().target())
+
+
 def resolve(name: str) -> int:
     """The address of a symbol that a program lacks."""
     if name in DECLARATIONS:
@@ -66,10 +60,10 @@ def _loaded(part: Callable[[], tuple[dict[str, int], Any]]) -> tuple[dict[str, i
 
 
 _LOADING = threading.RLock()
-_PLAIN, _SMALL = "wg.eigh.", "wg.small."
-_WORDS = (radix.PREFIX, rank_text.NAME, select_loops.NAME)
-_OPTIMISED = (_PLAIN, _SMALL, shared_sum_text.PREFIX, *_WORDS)
-_PARTS = ("wg.gemm.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
+_GEMM = "wg.gemm."
+_WORDS = ("wg.radix.", "wg.rank.order", "wg.select.order")
+_OPTIMISED = ("wg.eigh.", "wg.small.", "wg.shared.sum.", *_WORDS)
+_PARTS = (_GEMM, "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
 @functools.cache
@@ -85,27 +79,7 @@ def _runtime() -> tuple[dict[str, int], Any]:
 @functools.cache
 def _part(name: str) -> tuple[dict[str, int], Any]:
     """A function of the runtime that not all programs need, and what keeps it in memory."""
-    if name in gemm_text.KINDS:
-        threads.keep_scratch(gemm_text.SCRATCH_BYTES)
+    if name.startswith(_GEMM):
+        threads.keep_scratch(SCRATCH_BYTES)
     files = object_codes(name, lambda: _texts(name), as_written=not name.startswith(_OPTIMISED))
     return load(files, [name], libraries.resolve)
-
-
-def _texts(name: str) -> Sequence[str]:
-    """The LLVM texts of such a function."""
-    if name in gemm_text.KINDS:
-        return gemm_text.texts(gemm_text.KINDS[name])
-    if name in llvm_transpose.KINDS:
-        return [llvm_transpose.text(llvm_transpose.KINDS[name], _machine().target().vector_bytes)]
-    if name.startswith(radix.PREFIX):
-        return [radix.text(name)]
-    if name == rank_text.NAME:
-        return [rank_text.text()]
-    if name == select_loops.NAME:
-        return [select_loops.text()]
-    dtype = np.dtype(name.rpartition(".")[2])
-    if name.startswith(shared_sum_text.PREFIX):
-        return [shared_sum_text.text(dtype)]
-    if name.startswith(_SMALL):
-        return small_factors.texts(name, dtype)
-    return [small_eigen.text(dtype) if name.startswith(_PLAIN) else merge_text.text(dtype)]
