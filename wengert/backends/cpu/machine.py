@@ -70,8 +70,7 @@ def target() -> Target:
     triple, _, features = host()
     found = set(features.split(","))
     fma = "+fma" in found or "arm64" in triple or "aarch64" in triple
-    masks = "+avx512vl" in found
-    return Target(fma, masks, 64 if masks else 32 if "+avx2" in found and fma else 0)
+    return Target(fma, "+avx512vl" in found, "+avx2" in found)
 
 
 def ready(program: LoopProgram) -> LoopProgram:

@@ -29,7 +29,7 @@ def texts(name: str, target: Target) -> Sequence[str]:
     if name in gemm_text.KINDS:
         return gemm_text.texts(gemm_text.KINDS[name])
     if name in transpose.KINDS:
-        return [transpose.text(transpose.KINDS[name], target.vector_bytes)]
+        return [transpose.text(transpose.KINDS[name], target.vector)]
     if name.startswith(radix.PREFIX):
         return [radix.text(name)]
     if name == rank_text.NAME:

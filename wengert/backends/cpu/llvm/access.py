@@ -89,6 +89,8 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)
         found = _turned(e, found, memory_type(dtype, lanes))
+    elif step in (2, 3) and not body.module.target.masks:
+        found = _every(e, dtype, body.element(buffer, offset), step)
     elif step in (2, 3):
         wide = step * lanes
         found = _read(e, dtype, wide, body.element(buffer, offset), _spread_mask(e, step))
@@ -98,6 +100,30 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     if dtype.kind != "b":
         return found
     return e.op(f"icmp ne {memory_type(dtype, lanes)} {found}, zeroinitializer")
+
+
+def _every(e: Vectors, dtype: DType, address: str, step: int) -> str:
+    """Every second or third element from an address on, on machines that read whole vectors.
+
+    The last of the vectors read ends with the last element, as nothing beyond it may be touched.
+    """
+    lanes, kind = e.lanes, memory_type(dtype)
+    whole, places = memory_type(dtype, lanes), value_type(_INT32, lanes)
+    last = step * (lanes - 1)
+    found = ""
+    for start in range(0, last + 1, lanes):
+        first = min(start, last + 1 - lanes)
+        near = e.op(f"getelementptr {kind}, ptr {address}, i64 {first}")
+        vector = _read(e, dtype, lanes, near, "")
+        # lane k of the result is element step * k of the row
+        inside = {k: step * k - first for k in range(lanes) if 0 <= step * k - first < lanes}
+        if not found:
+            found = _shuffled(e, vector, whole, [inside.get(k) for k in range(lanes)])
+            continue
+        order = ", ".join(f"i32 {lanes + inside[k] if k in inside else k}" for k in range(lanes))
+        both = f"{whole} {found}, {whole} {vector}"
+        found = e.op(f"shufflevector {both}, {places} <{order}>")
+    return found
 
 
 def fetch(e: Vectors, buffer: Buffer, offset: Expr) -> None:

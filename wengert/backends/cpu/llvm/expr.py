@@ -24,7 +24,7 @@ from typing import Any
 
 from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm import bits as llvm_bits
-from wengert.backends.cpu.llvm.ops import emit_op
+from wengert.backends.cpu.llvm.ops import Emitter, emit_op
 from wengert.backends.cpu.llvm.scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm.types import constant, memory_type, value_type
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
@@ -43,13 +43,20 @@ _LIBRARY = Register(FLOAT64)
 class Target:
     """What the printer wants to know of a CPU.
 
-    Has it fused multiply-add, has it vectors of 512 bits with masks? `vector_bytes` are those of
-    its widest vectors with fused multiply-add, 0 if it has none of 256 bits.
+    Has it fused multiply-add, has it vectors of 512 bits with masks, or else of 256 bits (AVX2)?
     """
 
     fma: bool
     masks: bool
-    vector_bytes: int = 0
+    halves: bool = False
+
+    @property
+    def vector(self) -> int:
+        """The bytes of the vectors that the printer makes of loops; 0 if it leaves them to LLVM."""
+        return 64 if self.masks else 32 if self.halves else 0
+
+
+_CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})
 
 
 @dataclass(slots=True)
@@ -341,7 +348,25 @@ class Body:
             name = None if test is None else self.lookup(test)
             if name is not None:
                 return unless_zero(self, x, name, args[2])
-        return emit_op(self, x, args)
+        return emit_op(self, x, self.chosen(self, x, args))
+
+    def chosen(self, e: Emitter, x: Expr, args: list[str]) -> list[str]:
+        """Operands of a choice, of which none is where the result may be stored.
+
+        LLVM stores the lanes that change under a mask if the others are what is there. Without
+        mask registers a processor takes ten times as long for that as for whole vectors (A. Fog,
+        Instruction tables, VMASKMOV), and reads that follow wait. What is frozen is no such load.
+        """
+        if self.module.target.masks or x.op not in _CHOICES:
+            return args
+        changed = [scope.mutated for scope in self.scopes]
+
+        def apart(a: Expr, name: str) -> str:
+            if a.op is not ScalarOp.LOAD or not any(self.place(a.attr) in c for c in changed):
+                return name
+            return e.op(f"freeze {value_type(a.dtype, e.lanes)} {name}")
+
+        return [apart(a, name) for a, name in zip(x.args, args, strict=True)]
 
     def _known(self, x: Expr) -> str:
         name = self.lookup(x)

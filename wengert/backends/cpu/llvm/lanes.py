@@ -150,14 +150,17 @@ class Lanes:
             case _ if x.op in MATHS:
                 return self._known[self.body.module.expansion(x)]
             case _:
-                return emit_op(self, x, [self._known[a] for a in x.args])
+                operands = [self._known[a] for a in x.args]
+                return emit_op(self, x, self.body.chosen(self, x, operands))
 
     def _unless_equal(self, x: Expr) -> str:
         """0 where two values are equal, else a third: machines clear lanes that are left out."""
         equal, zero, value = x.args
         unequal = replace(equal, op=ScalarOp.NE)
         condition = emit_op(self, unequal, [self._known[a] for a in equal.args])
-        return self._select(condition, self._known[value], self._known[zero], x.dtype)
+        operands = [condition, self._known[zero], self._known[value]]
+        _, otherwise, name = self.body.chosen(self, x, operands)
+        return self._select(condition, name, otherwise, x.dtype)
 
     def _select(self, condition: str, value: str, otherwise: str, dtype: DType) -> str:
         kind, truth = value_type(dtype, self.lanes), value_type(BOOL, self.lanes)

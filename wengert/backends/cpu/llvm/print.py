@@ -112,7 +112,7 @@ class KernelPrinter:
         scope = self.body.scopes[0]
         linkage = "hidden" if self.given is NOWHERE else "internal"
         attributes = "noinline nounwind"
-        if self.body.module.target.masks:
+        if self.body.module.target.vector:
             # LLVM aligns no vectors that it puts aside while it gives out registers, and each of
             # 512 bits would be in two lines of the cache
             attributes += f" alignstack({ALIGNMENT})"
@@ -233,7 +233,7 @@ class KernelPrinter:
             self._outlined(stmt)
             return
         body = self.body
-        copy = transposition(stmt) if body.module.target.vector_bytes else None
+        copy = transposition(stmt) if body.module.target.vector else None
         if copy is not None:
             print_transposition(body, copy)
             return

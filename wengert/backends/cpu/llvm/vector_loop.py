@@ -88,14 +88,22 @@ class VectorLoop:
             return
         if length is None:
             self._counted(first, self.body.op(f"sub nsw i64 {last}, {first}"), sums)
-        elif length % self.plan.lanes and self.plan.size > LONG_BODY and not self.plan.in_pieces:
+        elif self.plan.masks and self._is_masked(length):
             self._counted(first, str(length), sums)
         else:
             self._known(first, length, sums)
         self._end(sums)
         if length is not None and self.plan.in_pieces:
             self._pieces(first, length)
+        elif length is not None and not self.plan.masks:
+            left = length % self.plan.lanes
+            self._singles(self._after(first, str(length - left)), str(left))
         self.body.forget(self.changed)
+
+    def _is_masked(self, length: int) -> bool:
+        """Whether all vectors of a loop of known length are masked, for the sake of the last."""
+        plan = self.plan
+        return length % plan.lanes != 0 and plan.size > LONG_BODY and not plan.in_pieces
 
     def _pieces(self, first: str, length: int) -> None:
         """The turns left over by whole vectors, as shorter and shorter ones."""
@@ -251,7 +259,7 @@ class VectorLoop:
         elif turns:
             self._loop(first, str(done), sums)
         self._straight(first, [done + k * lanes for k in range(rest)], sums)
-        if length % lanes and not self.plan.in_pieces:
+        if length % lanes and self.plan.masks and not self.plan.in_pieces:
             self._straight(first, [length - length % lanes], sums, str(length % lanes))
 
     def _loop(self, first: str, count: str, sums: Names) -> None:
@@ -297,7 +305,7 @@ class VectorLoop:
     def _counted(self, first: str, count: str, sums: Names) -> None:
         """A number of turns known only at run time, or one for which all vectors are masked."""
         body, outer = self.body, self.body.scopes[-1]
-        if self.plan.unmasked:
+        if self.plan.unmasked or not self.plan.masks:
             self._unmasked(first, count, sums)
             return
         whole = self.plan.size <= LONG_BODY
@@ -330,7 +338,7 @@ class VectorLoop:
         body.start_block(outer, after)
 
     def _unmasked(self, first: str, count: str, sums: Names) -> None:
-        """Whole vectors while there are turns enough, then shorter and shorter ones."""
+        """Whole vectors while there are turns enough, then shorter ones or one turn at a time."""
         body, outer = self.body, self.body.scopes[-1]
         label, index, rest = body.fresh("loop"), body.fresh("%i"), body.fresh("rest")
         came, start = outer.label, body.fresh("%done")
@@ -340,6 +348,9 @@ class VectorLoop:
         body.line(f"{start} = phi i64 [ 0, %{came} ], [ {index}.next, %{turn[0].label} ]")
         body.forget(self.changed)
         left = body.op(f"sub nsw i64 {count}, {start}")
+        if not self.plan.unmasked:
+            self._singles(self._after(first, start), left)
+            return
         width = self.plan.lanes * self.plan.copies // 2
         while width:
             self._piece(width, self._after(first, start), left)
@@ -366,6 +377,19 @@ class VectorLoop:
         outer.lines += [*branch.lines, f"  br label %{after}"]
         body.start_block(outer, after)
         body.forget(self.changed)
+
+    def _singles(self, first: str, count: str) -> None:
+        """So many turns one by one, by the operations of vectors of one lane."""
+        body, outer = self.body, self.body.scopes[-1]
+        body.forget(self.changed)
+        plan = replace(self.plan, lanes=1, copies=1, length=None, streams=frozenset())
+        single = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
+        label, index, rest = body.fresh("loop"), body.fresh("%i"), body.fresh("rest")
+        sums = single._begin()
+        turn = single._turn(label, index, first, sums)
+        outer.lines += single._while_whole(label, index, turn, count, rest)
+        body.start_block(outer, rest)
+        single._end(sums)
 
     def _while_whole(
         self, label: str, index: str, turn: tuple[Part, list[str]], count: str, rest: str

@@ -3,8 +3,9 @@
 LLVM's vectoriser finds the vectors of a loop by itself, but the passes around it take as long as
 all the rest of a compilation: they look for what the printer knows. A loop over neighbouring
 elements, whose turns meet in nothing but sums, needs no search: each operation becomes the same one
-of vectors. All other loops are written one number at a time and left to LLVM, and so are all loops
-for machines without masks, on which the elements left over would need a loop of their own.
+of vectors. All other loops are written one number at a time and left to LLVM. On machines without
+masks, elements left over are done by shorter vectors or one by one, and what is no instruction of
+theirs is left to LLVM as well; so are all loops where no vector has even 256 bits.
 
 A loop qualifies if
 - its body is straight: stores, registers of its own, and sums (or products, extremes) into others,
@@ -51,7 +52,6 @@ from wengert.kernels.loops import (
     Store,
 )
 
-VECTOR = 64  # bytes
 # Sums of few operations are made in so many vectors side by side, since each addition waits for the
 # one before; long bodies are run for two vectors at a time (see `llvm_hints`).
 SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
@@ -73,6 +73,8 @@ MANY_STREAMS, LARGE, TOO_LARGE = 3, 1 << 18, 1 << 20
 QUICK_TURNS, QUICK_SIZE = 8, 20
 
 _WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM}
+# instructions that vectors have only together with masks
+_MASKED = frozenset({ScalarOp.EXPONENT, ScalarOp.SIGNIFICAND, ScalarOp.SCALE, ScalarOp.LOOKUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ class Widened:
 
     `length` is the number of turns of the loop as it was, if it is known. `combines` has the
     registers that all turns change, `own` those that belong to one turn. `size` is the number of
-    operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
-    leave over is done by shorter ones. `streams` are arrays to fetch ahead. `filled` is the place
-    of one of the stores into packed arrays, if there are any: they all begin at the same bit of a
-    byte.
+    operations of a turn. `masks` says that the machine can leave out lanes, `unmasked` that of a
+    loop of unknown length, too, what whole vectors leave over is done by shorter ones. `streams`
+    are arrays to fetch ahead. `filled` is the place of one of the stores into packed arrays, if
+    there are any: they all begin at the same bit of a byte.
     """
 
     lanes: int
@@ -93,6 +95,7 @@ class Widened:
     combines: dict[Register, str]
     own: frozenset[Register]
     size: int
+    masks: bool
     unmasked: bool = False
     streams: frozenset[Buffer] = frozenset()
     filled: Expr | None = None
@@ -112,7 +115,8 @@ class Widened:
 
 def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None:
     """How to write a loop that changes those places with vectors, or None if it is left to LLVM."""
-    if loop.kind not in (Kind.SERIAL, Kind.FREE) or not body.module.target.masks:
+    target = body.module.target
+    if loop.kind not in (Kind.SERIAL, Kind.FREE) or not target.vector:
         return None
     registers = _registers(loop.body)
     if registers is None:
@@ -128,7 +132,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     if not all(map(walk.statement, loop.body)):
         return None
     length = walk.length
-    lanes = _lanes(walk.widest, length, walk.is_of_truths)
+    lanes = _lanes(target.vector, walk.widest, length, walk.is_of_truths)
     if walk.has_bits and lanes is not None and not walk.is_of_bytes:
         lanes = min(lanes, llvm_bits.MOST_LANES)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
@@ -143,11 +147,12 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
     pieces = (lanes * copies).bit_length() - 1  # as many as there are powers of 2 below
-    unmasked = written and walk.size * pieces <= FEW_MORE
-    if written and not unmasked and not walk.is_free:
+    few = length is None and walk.size * pieces <= FEW_MORE
+    unmasked = few and (written or not target.masks)
+    if target.masks and written and not unmasked and not walk.is_free:
         return None
-    ahead = walk.streams()
-    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, ahead, filled)
+    ahead, masks = walk.streams(), target.masks
+    return Widened(lanes, copies, length, combines, own, walk.size, masks, unmasked, ahead, filled)
 
 
 def _fills_bits(stmt: Stmt) -> TypeGuard[Store]:
@@ -180,11 +185,11 @@ def _registers(
     return frozenset(own), combines
 
 
-def _lanes(widest: int, length: int | None, is_of_truths: bool) -> int | None:
-    """How many numbers a vector has: a power of 2, not more than turns."""
+def _lanes(vector: int, widest: int, length: int | None, is_of_truths: bool) -> int | None:
+    """How many numbers a vector of so many bytes has: a power of 2, not more than turns."""
     if widest < (1 if is_of_truths else 4) or (length is not None and length < 2):
         return None
-    most = VECTOR // widest
+    most = vector // widest
     return most if length is None or length >= most else 1 << (length.bit_length() - 1)
 
 
@@ -224,6 +229,7 @@ class _Walk:
         self.body, self.index, self.changed, self.own = body, loop.index, changed, own
         self.start = loop.start
         self.is_free = loop.kind is Kind.FREE
+        self.masks = body.module.target.masks
         self.length = constant_length(body.module.builder, loop)
         self.stored: dict[Place, tuple[Buffer, Expr]] = {}
         self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
@@ -316,9 +322,9 @@ class _Walk:
             case ScalarOp.CALL:
                 return False
             case _:
-                return (x.op in MATHS or x.op in _WIDE) and not any(
-                    is_half(e.dtype) for e in (x, *x.args)
-                )
+                known = x.op in MATHS or x.op in _WIDE
+                known &= self.masks or not (x.op in _MASKED or _is_long(x))
+                return known and not any(is_half(e.dtype) for e in (x, *x.args))
 
     def _load(self, x: Expr) -> bool:
         place, at = self.body.place(x.attr), (x.attr, x.args[0])
@@ -329,7 +335,7 @@ class _Walk:
             return False
         if self.index not in x.args[0].indices:
             return self.is_free
-        if is_gathered(step) and not self._values(x.args[0]):
+        if is_gathered(step) and not (self.masks and self._values(x.args[0])):
             return False
         return is_read(step, x.attr.dtype) and self._is_in_bits(at, step)
 
@@ -339,6 +345,14 @@ class _Walk:
             self.has_bits = True
             self.is_of_bytes &= llvm_bits.begins_at_byte(at[1], self.index, self.start)
         return not at[0].packed or step == 1
+
+
+def _is_long(x: Expr) -> bool:
+    """Whether an operation converts between floats and integers of 64 bits."""
+    if x.op is not ScalarOp.CAST:
+        return False
+    kinds = [(kind_of(d), d.itemsize) for d in (x.dtype, x.args[0].dtype)]
+    return any(k == "f" for k, _ in kinds) and any(k in "iu" and n == 8 for k, n in kinds)
 
 
 def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
