@@ -55,6 +55,7 @@ from wengert.kernels.loops import (
 # Sums of few operations are made in so many vectors side by side, since each addition waits for the
 # one before; long bodies are run for two vectors at a time (see `llvm_hints`).
 SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
+FEW_EACH = 8  # operations in each of two vectors side by side, with half the registers
 # Turns left over are done by shorter vectors if these have so many operations together. What a
 # masked vector stores cannot be read soon after, before it has arrived in memory.
 FEW_MORE = 60
@@ -139,7 +140,7 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
         return None
-    copies = _copies(walk.size, combines, loop)
+    copies = _copies(walk.size, combines, loop) if target.masks else _few(walk.size, combines)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
@@ -197,6 +198,12 @@ def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
     if size <= FEW_OPERATIONS and any(kind_of(r.dtype) == "f" for r in combines):
         return SIDE_BY_SIDE
     return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
+
+
+def _few(size: int, combines: dict[Register, str]) -> int:
+    """The copies for machines with 16 vector registers, which few operations are enough to fill."""
+    sums = sum(kind_of(r.dtype) == "f" for r in combines)
+    return max(1, SIDE_BY_SIDE // max(sums, 1 + size // FEW_EACH)) if sums else 1
 
 
 def _feeds(body: Body, first: Stmt, second: Stmt) -> bool:
