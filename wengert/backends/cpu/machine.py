@@ -93,7 +93,9 @@ def _threads() -> int:
 
 
 def _printed(program: LoopProgram) -> ProgramText:
-    return print_program(program, expand, target())
+    found = target()
+    # tables are in registers, and exponents one instruction, where vectors have 512 bits
+    return print_program(program, functools.partial(expand, tables=found.masks), found)
 
 
 def _new_machine(level: int) -> Any:

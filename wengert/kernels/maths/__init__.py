@@ -58,6 +58,14 @@ _EXPANSIONS: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.ERFC: error_function.erfc,
     ScalarOp.FREM: remainder.frem,
 }
+_WITHOUT_TABLES: dict[ScalarOp, Callable[..., Expr]] = {
+    ScalarOp.EXP: exponential.plain_exp,
+    ScalarOp.EXP2: exponential.plain_exp2,
+    ScalarOp.LOG: logarithm.plain_log,
+    ScalarOp.TANH: hyperbolic.plain_tanh,
+    ScalarOp.ERF: error_function.plain_erf,
+}
+"""Of those that are made with tables, the forms for machines whose vectors do not hold them."""
 PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN, ScalarOp.FREM})
 """Those whose exact form for huge arguments is a library call."""
 
@@ -119,12 +127,14 @@ def expand_slow(s: ScalarBuilder, expr: Expr) -> Expr:
     return trigonometric.slow(s, str(expr.op), expr.args[0])
 
 
-def expand(s: ScalarBuilder, expr: Expr, *, guard: bool = True) -> Expr:
+def expand(s: ScalarBuilder, expr: Expr, *, guard: bool = True, tables: bool = True) -> Expr:
     """A maths node other than CALL, of dtype float32 or float64, in terms of the other ops.
 
     With `guard`, it is right for all operands: where the fast form is not, a GUARD takes
-    `expand_slow`.
+    `expand_slow`. Without `tables`, none is looked up: the form for machines that read them from
+    memory, and have no instructions for exponents and powers of two either.
     """
-    fast = _EXPANSIONS[expr.op](s, _format(expr), *expr.args)
+    forms = _EXPANSIONS if tables else {**_EXPANSIONS, **_WITHOUT_TABLES}
+    fast = forms[expr.op](s, _format(expr), *expr.args)
     condition = needs_slow_path(s, expr) if guard else None
     return fast if condition is None else s.guard(condition, expand_slow(s, expr), fast)

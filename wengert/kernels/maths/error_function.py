@@ -1,14 +1,21 @@
-"""erf by pieces, erfc from the pieces of exp."""
+"""erf by pieces or from the pieces of exp, erfc from these."""
 
 from __future__ import annotations
 
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.maths import tables
-from wengert.kernels.maths.exponential import expm1_reduced, reduce_by_ln2
+from wengert.kernels.maths.exponential import (
+    LN2_DOUBLE,
+    LN2_SINGLE,
+    LOG2_E,
+    expm1_reduced,
+    reduce_by_ln2,
+)
 from wengert.kernels.maths.formats import (
     Format,
     at_most,
     horner,
+    power_of_two,
     scale_down,
 )
 from wengert.kernels.maths.pieces import Pieces, piecewise
@@ -42,6 +49,37 @@ _ERF_DOUBLE = Pieces(
 def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """By pieces."""
     return piecewise(s, x, f.pick(_ERF_SINGLE, _ERF_DOUBLE))
+
+
+# log(erfc(a)) for 0.9 <= a <= 4 and 0.995 <= a <= 5.96; error of erf 2**-26.5 and 2**-56.6
+_LOG_ERFC_SINGLE = (
+    *(-0.0001665114687057212, -1.12779700756073, -0.6369765996932983, -0.10411316901445389),
+    *(0.022314948961138725, -0.0030654186848551035, 0.00019821181194856763),
+)
+_LOG_ERFC_DOUBLE = (
+    *(-4.86153124448904e-07, -1.1283742450214358, -0.6366429551437391, -0.10270523482836283),
+    *(0.018993486102592452, 0.0004061643008078791, -0.0019113738092081149, 0.0007670193764911735),
+    *(-0.0001327967861701274, -2.137181084227598e-05, 2.3249849109252576e-05),
+    *(-8.796718086108146e-06, 2.1660906626465797e-06, -3.787153520237084e-07),
+    *(4.712806629492035e-08, -3.997644116138006e-09, 2.080057938615445e-10, -5.018755321437856e-12),
+)
+
+
+def plain_erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """1 - exp(log(erfc|x|)), without a table; the series of erf for small x.
+
+    erfc is a fifth and less there, so that errors of its logarithm hardly count; and 1 - 2**n is
+    exact (the idea is N. Juffa's erff, forums.developer.nvidia.com, 2016; own coefficients).
+    """
+    a = at_most(s, s.abs(x), f.pick(4.0, 5.95))
+    log = horner(s, a, f.pick(_LOG_ERFC_SINGLE, _LOG_ERFC_DOUBLE))
+    magic = f.magic + f.bias
+    t = s.fma(log, LOG2_E, magic)
+    p = expm1_reduced(s, s.fma(s.sub(t, magic), -f.pick(LN2_SINGLE, LN2_DOUBLE)[0], log))
+    power = power_of_two(s, t)
+    far = s.fma(s.neg(power), p, s.sub(1.0, power))
+    near = s.lt(a, f.pick(0.9, 1.0))
+    return s.copysign(s.select(near, _erf_small(s, f, a), far), x)
 
 
 # (1 + 2 a) exp(a**2) erfc(a) in q = (a - K) / (a + K): relative error 2**-25.0 with K = 2 on

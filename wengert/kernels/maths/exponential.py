@@ -9,6 +9,9 @@ it is exact (Cody and Waite 1980). The fraction of n is the place of F 2**fracti
 being near 1 and such that the table's entries are nearly exact (benchmarks/maths_tables.py); then
 exp(r) = F (1 + P(r)). It is read off the low bits of x log2(e) + 1.5 * 2**mantissa / 16. All
 polynomials are minimax (benchmarks/minimax.py); where P's error is felt it is noted.
+
+Where tables are in memory, which costs as much for each lane as a longer polynomial does for all,
+exp and exp2 have n whole, and r is as large as for expm1.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from wengert.kernels.maths.formats import (
     lookup,
     power_of_two,
     scale_down,
+    times_power,
 )
 
 STEPS = 16  # of the table, to a power of two
@@ -96,6 +100,39 @@ def exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     n = s.sub(t, f.magic / STEPS)
     terms = f.pick(tables.EXP2_TERMS_SINGLE, tables.EXP2_TERMS_DOUBLE)
     return _power(s, s.sub(x, n), n, as_bits(s, t), terms)
+
+
+def plain_exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """2**n (1 + expm1(r)), without a table; the rounding of r counts in its square alone."""
+    x = _within(s, x, f.pick(89.0, 710.0), f.pick(-106.0, -748.0))
+    magic = f.magic + 2 * f.bias
+    high, low = f.pick(LN2_SINGLE, LN2_DOUBLE)
+    t = s.fma(x, LOG2_E, magic)
+    n = s.sub(t, magic)
+    exact, rest = s.fma(n, -high, x), s.mul(n, -low)
+    r = s.add(exact, rest)
+    square, terms = s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE))
+    y = s.add(s.add(exact, s.fma(square, terms, rest)), 1.0)
+    return times_power(s, _unless_gone(s, x, y, f.pick(-104.5, -746.0)), t)
+
+
+def plain_exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """The same with r = x - n, which is exact."""
+    x = _within(s, x, f.pick(129.0, 1025.0), f.pick(-153.0, -1078.0))
+    magic = f.magic + 2 * f.bias
+    t = s.add(x, magic)
+    y = exp2_reduced(s, s.sub(x, s.sub(t, magic)))
+    return times_power(s, _unless_gone(s, x, y, f.pick(-150.5, -1075.5)), t)
+
+
+def _within(s: ScalarBuilder, x: Expr, most: float, least: float) -> Expr:
+    """x where the result is between 0 and inf, elsewhere a number where it is one of them."""
+    return at_least(s, at_most(s, x, most), least)
+
+
+def _unless_gone(s: ScalarBuilder, x: Expr, y: Expr, least: float) -> Expr:
+    """y, but 0 for such x that y times its power of two will be rounded to 0 (`scale_down`)."""
+    return s.select(s.lt(x, least), s.like(0.0, x), y)
 
 
 def exp2_reduced(s: ScalarBuilder, r: Expr, *, exact: bool = False) -> Expr:

@@ -101,6 +101,18 @@ def power_of_two(s: ScalarBuilder, t: Expr) -> Expr:
     return s.bitcast(s.shl(as_bits(s, t), f.mantissa), t.dtype)
 
 
+def times_power(s: ScalarBuilder, x: Expr, t: Expr) -> Expr:
+    """x 2**n for n + 2 bias in the low bits of the bit pattern of `t`: `scale` by arithmetic.
+
+    By two factors of about 2**(n/2), since one cannot reach from subnormals to overflow.
+    """
+    f = format_of(x)
+    n = as_bits(s, t)
+    half = s.shr(n, 1)
+    first, second = (s.bitcast(s.shl(k, f.mantissa), x.dtype) for k in (half, s.sub(n, half)))
+    return s.mul(s.mul(x, first), second)
+
+
 def exponent(s: ScalarBuilder, x: Expr) -> Expr:
     """floor(log2|x|) as a float; -inf for 0, inf for infinities, NaN for NaN."""
     return s.unary(ScalarOp.EXPONENT, x)

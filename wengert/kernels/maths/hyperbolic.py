@@ -6,7 +6,7 @@ from math import nan
 
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.maths import tables
-from wengert.kernels.maths.exponential import LN2_DOUBLE, LOG2_E, reduce_by_ln2
+from wengert.kernels.maths.exponential import LN2_DOUBLE, LN2_SINGLE, LOG2_E, reduce_by_ln2
 from wengert.kernels.maths.formats import Format, at_most, horner, power_of_two
 from wengert.kernels.maths.logarithm import log1p
 from wengert.kernels.maths.pieces import Pieces, piecewise
@@ -24,7 +24,8 @@ _SINH_DOUBLE = (
     2.510926222299868e-08,
 )
 
-# (r coth(r) - 1) / r**2 in r**2 on |r| < 0.256; error of r coth(r) 2**-60.1
+# (r coth(r) - 1) / r**2 in r**2 on |r| < 0.256; error of r coth(r) 2**-30.7 and 2**-60.1
+_COTH_SINGLE = (0.3333333134651184, -0.022221224382519722, 0.002090018941089511)
 _COTH_DOUBLE = (
     *(0.3333333333333332, -0.02222222222218067, 0.002116402112290325, -0.00021164002450992545),
     *(2.1373489733500555e-05, -2.115473646202124e-06),
@@ -38,10 +39,10 @@ _TANH_SINGLE = Pieces(
 
 def tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """By pieces in float32; in float64 these would need too many terms, because of the poles."""
-    return piecewise(s, x, _TANH_SINGLE) if f.mantissa == 23 else _quotient(s, f, x)
+    return piecewise(s, x, _TANH_SINGLE) if f.mantissa == 23 else plain_tanh(s, f, x)
 
 
-def _quotient(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+def plain_tanh(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """A quotient of two sums without cancellation, and one polynomial for both.
 
     With 2|x| = n ln(2) + 2 r, E = 2**n and S = r coth(r), exp(2 r) is (S + r) / (S - r), and
@@ -57,9 +58,10 @@ def _quotient(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     magic = f.magic + f.bias - 1
     t = s.add(s.fma(a, 2 * LOG2_E, -_TANH_SHIFT), magic)
     # the low bits of ln(2) do not count: |r| > 0.09 for n = 1, and for more tanh is flatter
-    r = s.fma(s.sub(t, magic), -LN2_DOUBLE[0] / 2, a)
+    ln2 = f.pick(LN2_SINGLE, LN2_DOUBLE)[0]
+    r = s.fma(s.sub(t, magic), -ln2 / 2, a)
     z = s.mul(r, r)
-    even = s.fma(z, horner(s, z, _COTH_DOUBLE), 1.0)
+    even = s.fma(z, horner(s, z, f.pick(_COTH_SINGLE, _COTH_DOUBLE)), 1.0)
     scale = s.sub(power_of_two(s, t), 0.5)
     over = s.fma(scale, s.add(even, r), r)
     under = s.select(s.eq(scale, 0.0), even, s.add(over, s.sub(even, r)))

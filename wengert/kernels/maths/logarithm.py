@@ -12,6 +12,8 @@ float32: log(1 + f) = f - f**2/2 + f**3 P(f). float64: with s = f / (2 + f),
 log(1 + f) = f - (f**2/2 - s (f**2/2 + R)), R = s**2 R(s**2), where the leading term of the error is
 that of f**2/2 (the arrangement of fdlibm's e_log.c, Sun Microsystems 1993; own coefficients).
 
+Where tables are in memory, log has this form too, with the rounding of e ln(2) + f made up for.
+
 log1p needs no correction term for the rounding of u = 1 + x: with e from u,
 f = x 2**-e + (2**-e - 1) is one FMA of x, and the difference is exact or does not matter.
 """
@@ -99,6 +101,21 @@ def log(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     terms = horner(s, r, f.pick(tables.LOG_TERMS_SINGLE, tables.LOG_TERMS_DOUBLE))
     rest = s.fma(s.mul(r, r), terms, s.fma(e, ln2[1], low))
     return s.add(s.fma(e, ln2[0], high), s.add(r, rest))
+
+
+def plain_log(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """e ln(2) + log(1 + f), without a table.
+
+    For e = 1 or -1 the terms cancel in part, and any other order of these sums would round one more
+    that is as large as the result.
+    """
+    parts = split(s, x)
+    high, low = f.pick(_LN2_SINGLE, _LN2_DOUBLE)
+    g, rest = log_of_significand(s, s.sub(parts.significand, 1.0))
+    total = s.fma(parts.exponent, high, g)
+    lost = s.add(s.fma(parts.exponent, high, s.neg(total)), g)
+    rest = s.add(s.fma(parts.exponent, low, rest), lost)
+    return _with_specials(s, x, s.add(total, rest))
 
 
 def log1p(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
