@@ -37,20 +37,26 @@ def _loop(eqn: Eqn) -> Eqn:
     uses.update(body.outputs)
     carry = body.inputs[1 + int(eqn.params["consts"]) :]
     grown = dict(zip(body.outputs, carry, strict=True))
-    eqns = tuple([_update(e, grown, uses) for e in body.eqns])
+    eqns = tuple([new for e in body.eqns for new in _update(e, grown, uses)])
     if eqns == body.eqns:
         return eqn
     return replace(eqn, params={**eqn.params, "body": Program(body.inputs, eqns, body.outputs)})
 
 
-def _update(eqn: Eqn, grown: dict[Atom, Var], uses: Counter[Atom]) -> Eqn:
+def _update(eqn: Eqn, grown: dict[Atom, Var], uses: Counter[Atom]) -> list[Eqn]:
     """x + v, for a carried x that becomes it and is not used otherwise, as an update of x."""
     if eqn.op.name != "add" or uses[eqn.outputs[0]] != 1:
-        return eqn
+        return [eqn]
     (out,), old = eqn.outputs, grown.get(eqn.outputs[0])
     if old not in eqn.inputs or uses[old] != 1 or not out.type.is_static or out.type.size <= SMALL:
-        return eqn
+        return [eqn]
     (value,) = (a for a in eqn.inputs if a is not old)
+    made: list[Eqn] = []
+    if value.type.shape != out.type.shape:  # a number, which ops of elements take as it is
+        whole, shape = Var(out.type), {"shape": out.type.shape, "dims": ()}
+        made.append(Eqn(REGISTRY["broadcast"], (value,), (whole,), shape, eqn.location))
+        value = whole
     starts = [Literal(0, INT64)] * out.type.ndim
     params = {"steps": (1,) * out.type.ndim}
-    return Eqn(REGISTRY["window_add"], (old, value, *starts), (out,), params, eqn.location)
+    inputs = (old, value, *starts)
+    return [*made, Eqn(REGISTRY["window_add"], inputs, (out,), params, eqn.location)]
