@@ -39,7 +39,7 @@ _PARTS: dict[type, tuple[str, ...]] = {
     While: ("before", "condition", "body"),
     Check: ("condition", "code", "value"),
     Index: ("extent", "stop"),
-    Buffer: ("dtype", "size", "space"),
+    Buffer: ("dtype", "size", "space", "packed"),
     Register: ("dtype",),
     Expr: ("op", "dtype", "attr", "args"),
 }

@@ -1,6 +1,7 @@
 """Reads and writes of packed truth values (`kernels/buffers/packed.py`).
 
-Element e is bit e % 8 of byte e // 8.
+Element e is bit e % 8 of byte e // 8. A write changes no byte but those with elements that it
+writes: the next byte may be another thread's, which would lose what it writes meanwhile.
 
 None of these accesses is marked as independent of other turns', as two turns may share a byte.
 """
@@ -27,6 +28,10 @@ class Printer(Protocol):
         """Append an instruction without a result."""
         ...
 
+    def intrinsic(self, name: str, result: str, parameters: str) -> None:
+        """Declare a function of this module once."""
+        ...
+
 
 def begins_at_byte(offset: Expr, index: Index, start: Expr) -> bool:
     """Whether the element of a loop's first turn is known to be the first one of a byte."""
@@ -38,6 +43,16 @@ def begins_at_byte(offset: Expr, index: Index, start: Expr) -> bool:
     return all(c % BYTE == 0 for c in (first, *others))
 
 
+def begin_alike(x: Expr, y: Expr) -> bool:
+    """Whether two places are known to be those of the same bit of a byte, in all turns."""
+    one, two = affine(x), affine(y)
+    if one is None or two is None:
+        return False
+    indices = {*one.terms, *two.terms}
+    apart = (one.terms.get(i, 0) - two.terms.get(i, 0) for i in indices)
+    return all(c % BYTE == 0 for c in (one.const - two.const, *apart))
+
+
 def read_one(p: Printer, array: str, offset: str) -> str:
     """One element."""
     return p.op(f"trunc i8 {_word(p, array, offset, BYTE)[0]} to i1")
@@ -46,7 +61,7 @@ def read_one(p: Printer, array: str, offset: str) -> str:
 def write_one(p: Printer, array: str, offset: str, value: str) -> None:
     """Writes one element."""
     bit = p.op(f"zext i1 {value} to i8")
-    _put(p, array, offset, BYTE, bit, "1")
+    _put(p, array, offset, bit, "1")
 
 
 def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool) -> str:
@@ -60,9 +75,9 @@ def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool) -> str:
 
 
 def write(p: Printer, array: str, offset: str, lanes: int, value: str, mask: str) -> None:
-    """Writes a vector: whole bytes of one that has no mask, which begins at a byte.
+    """Writes a vector, which begins at a byte.
 
-    Others of up to 8 elements are within one byte: those before a whole one, or after the last.
+    Up to 8 elements may stand anywhere in one byte, as those before a whole one do.
     """
     bits = p.op(f"bitcast <{lanes} x i1> {value} to i{lanes}")
     if not mask and lanes >= BYTE:
@@ -71,22 +86,43 @@ def write(p: Printer, array: str, offset: str, lanes: int, value: str, mask: str
     taken = str((1 << lanes) - 1)
     if mask:
         taken = p.op(f"bitcast <{lanes} x i1> {mask} to i{lanes}")
-    size = BYTE if lanes <= BYTE else _word_size(lanes)
-    if lanes < size:
-        bits = p.op(f"zext i{lanes} {bits} to i{size}")
-        taken = p.op(f"zext i{lanes} {taken} to i{size}")
-    _put(p, array, offset, size, bits, taken)
+    if lanes > BYTE:
+        _put_bytes(p, _address(p, array, offset), lanes, bits, taken)
+        return
+    if lanes < BYTE:
+        bits = p.op(f"zext i{lanes} {bits} to i{BYTE}")
+        taken = p.op(f"zext i{lanes} {taken} to i{BYTE}")
+    _put(p, array, offset, bits, taken)
 
 
-def _put(p: Printer, array: str, offset: str, size: int, bits: str, taken: str) -> None:
-    """Changes the `taken` ones of the bits from `offset` on."""
-    _, whole, by = _word(p, array, offset, size)
-    kind = f"i{size}"
-    here = p.op(f"shl {kind} {taken}, {by}")
-    others = p.op(f"and {kind} {whole}, {p.op(f'xor {kind} {here}, -1')}")
-    new = p.op(f"and {kind} {p.op(f'shl {kind} {bits}, {by}')}, {here}")
-    changed = p.op(f"or {kind} {others}, {new}")
-    p.line(f"store {kind} {changed}, ptr {_address(p, array, offset)}, align 1")
+def _put(p: Printer, array: str, offset: str, bits: str, taken: str) -> None:
+    """Changes the `taken` ones of the bits from `offset` on, all in one byte."""
+    _, whole, by = _word(p, array, offset, BYTE)
+    here = p.op(f"shl i8 {taken}, {by}")
+    changed = _mixed(p, "i8", whole, p.op(f"shl i8 {bits}, {by}"), here, "-1")
+    p.line(f"store i8 {changed}, ptr {_address(p, array, offset)}, align 1")
+
+
+def _put_bytes(p: Printer, address: str, lanes: int, bits: str, taken: str) -> None:
+    """Changes the `taken` ones of some bytes, and no byte that has none of them."""
+    count = lanes // BYTE
+    kind, truth = f"<{count} x i8>", f"<{count} x i1>"
+    new, here = (p.op(f"bitcast i{lanes} {x} to {kind}") for x in (bits, taken))
+    some = p.op(f"icmp ne {kind} {here}, zeroinitializer")
+    read, write = (f"@llvm.masked.{name}.v{count}i8.p0" for name in ("load", "store"))
+    p.intrinsic(read, kind, f"ptr, i32, {truth}, {kind}")
+    p.intrinsic(write, "void", f"{kind}, ptr, i32, {truth}")
+    given = f"ptr {address}, i32 1, {truth} {some}"
+    old = p.op(f"call {kind} {read}({given}, {kind} zeroinitializer)")
+    ones = f"<{', '.join(['i8 -1'] * count)}>"
+    changed = _mixed(p, kind, old, new, here, ones)
+    p.line(f"call void {write}({kind} {changed}, {given})")
+
+
+def _mixed(p: Printer, kind: str, old: str, new: str, taken: str, ones: str) -> str:
+    """The `taken` bits of new ones, the others of old ones; `ones` has all bits."""
+    others = p.op(f"and {kind} {old}, {p.op(f'xor {kind} {taken}, {ones}')}")
+    return p.op(f"or {kind} {others}, {p.op(f'and {kind} {new}, {taken}')}")
 
 
 def _word(p: Printer, array: str, offset: str, size: int) -> tuple[str, str, str]:

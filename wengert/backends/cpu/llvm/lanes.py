@@ -36,7 +36,8 @@ class Around:
     """What all vectors of a loop share.
 
     `start` is where the loop begins. `streams` are arrays of which the turns fetch what later ones
-    read. `same` has the vectors of values that are the same in all turns.
+    read. `same` has the vectors of values that are the same in all turns. If vectors begin not with
+    the loop, but where an element of bits is the first one of a byte, `filled` is its place.
     """
 
     body: Body
@@ -46,6 +47,7 @@ class Around:
     start: Expr
     streams: frozenset[Buffer] = frozenset()
     same: dict[Expr, str] = field(default_factory=dict[Expr, str])
+    filled: Expr | None = None
 
 
 class Lanes:
@@ -78,6 +80,8 @@ class Lanes:
         self.body.helper(name, text)
 
     def at_byte(self, offset: Expr) -> bool:
+        if self.around.filled is not None:
+            return llvm_bits.begin_alike(offset, self.around.filled)
         return llvm_bits.begins_at_byte(offset, self.around.index, self.around.start)
 
     def is_index(self, x: Expr) -> bool:

@@ -33,6 +33,8 @@ def stretch(body: Body, loop: Loop) -> Stretch | None:
     store = loop.body[0] if len(loop.body) == 1 else None
     if not isinstance(store, Store) or loop.kind not in (Kind.SERIAL, Kind.FREE):
         return None
+    if store.buffer.packed or body.place(store.buffer) in body.reads(store.offset):
+        return None  # elements are no bytes; or where they are depends on what was stored
     length, dtype = constant_length(body.module.builder, loop), store.buffer.dtype
     nbytes = (length or 0) * dtype.itemsize
     if nbytes < LEAST or step_of(body, loop.index, store.offset) != 1:

@@ -81,8 +81,10 @@ class VectorLoop:
             known and llvm_bits.begins_at_byte(filled, loop.index, loop.start)
         ):
             count = self.body.op(f"sub nsw i64 {last}, {first}")
+            begun = self._to_a_byte(first, count)
             self.plan = replace(self.plan, length=None)
-            self._counted(*self._to_a_byte(first, count, sums), sums)
+            self.around.filled = filled
+            self._counted(*begun, sums)
             self._end(sums)
             self.body.forget(self.changed)
             return
@@ -119,8 +121,11 @@ class VectorLoop:
 
     # turns before the first whole byte of a packed array
 
-    def _to_a_byte(self, first: str, count: str, sums: Names) -> tuple[str, str]:
-        """Does the turns up to a whole byte: the index of the next one, and how many are left."""
+    def _to_a_byte(self, first: str, count: str) -> tuple[str, str]:
+        """Does the turns up to a whole byte: the index of the next one, and how many are left.
+
+        They are done as a vector of no more elements than a byte has, which is masked.
+        """
         body, filled = self.body, self.plan.filled
         assert filled is not None
         with body.at(self.loop.index, first):
@@ -134,16 +139,8 @@ class VectorLoop:
         few = body.op(f"call i64 @llvm.umin.i64(i64 {missing}, i64 {count})")
         some = body.op(f"icmp sgt i64 {few}, 0")
         inside, after = body.fresh("begun"), body.fresh("whole")
-        plan = replace(self.plan, copies=1)
-        piece = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
-        branch = body.push(Scope(inside))
-        part = piece._vectors(inside, [first], sums[:1], few)
-        body.pop()
-        outer = body.scopes[-1]
-        outer.lines += [f"  br i1 {some}, label %{inside}, label %{after}", f"{inside}:"]
-        outer.lines += [*branch.lines, *part.lines, f"  br label %{after}"]
-        body.start_block(outer, after)
-        body.forget(self.changed)
+        plan = replace(self.plan, copies=1, lanes=llvm_bits.BYTE, length=None)
+        self._branch(plan, [first], (some, inside, after), few)
         return body.op(f"add nsw i64 {first}, {few}"), body.op(f"sub nsw i64 {count}, {few}")
 
     # sums
@@ -363,11 +360,19 @@ class VectorLoop:
         start = self._after(first, body.op(f"and i64 {left}, {-2 * width}"))
         inside, after = body.fresh("piece"), body.fresh("after")
         plan = replace(self.plan, lanes=lanes, copies=width // lanes, length=width)
-        piece = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
         firsts = [self._after(start, str(k)) for k in range(0, width, lanes)]
+        self._branch(plan, firsts, (some, inside, after))
+
+    def _branch(
+        self, plan: Widened, firsts: Sequence[str], names: tuple[str, str, str], left: str = ""
+    ) -> None:
+        """Vectors that run if a condition holds, in a block of their own; then another block."""
+        body, (some, inside, after) = self.body, names
+        piece = VectorLoop(body, self.entry, self.loop, plan, self.changed, self.set_range)
+        piece.around.filled = self.around.filled
         branch = body.push(Scope(inside))
         sums = piece._begin()
-        part = piece._vectors(inside, firsts, sums)
+        part = piece._vectors(inside, firsts, sums, left)
         branch.lines += part.lines
         branch.label = part.label
         piece._end(sums)

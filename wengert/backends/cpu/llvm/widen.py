@@ -259,7 +259,7 @@ class _Walk:
             step = self._step(*at)
             along = is_written(step) or id(stmt) in self.paired
             written = along and self._holds(stmt.buffer.dtype) and self._is_in_bits(at, step)
-            return alone and met and written and self._values(stmt.value)
+            return self._is_steady(at[1]) and alone and met and written and self._values(stmt.value)
         if isinstance(stmt, Declare):
             return self._holds(stmt.register.dtype) and self._values(stmt.init)
         if isinstance(stmt, Assign | Accumulate):
@@ -340,11 +340,17 @@ class _Walk:
         step = self._step(*at)
         if not alone or not self._holds(x.attr.dtype):
             return False
+        if not self._is_steady(x.args[0]) and not is_gathered(step):
+            return False
         if self.index not in x.args[0].indices:
             return self.is_free
         if is_gathered(step) and not (self.masks and self._values(x.args[0])):
             return False
         return is_read(step, x.attr.dtype) and self._is_in_bits(at, step)
+
+    def _is_steady(self, offset: Expr) -> bool:
+        """Whether no turn changes what a place hangs on, but by its index."""
+        return self.body.reads(offset).isdisjoint(self.changed)
 
     def _is_in_bits(self, at: tuple[Buffer, Expr], step: int | None) -> bool:
         """Whether an access is of an array of whole elements, or goes along one of bits."""
