@@ -10,10 +10,23 @@ import pytest
 
 import wengert as wg
 from wengert.ir.passes.pipeline import default_pipeline
+from wengert.ir.scalar import Index, ScalarBuilder
 from wengert.kernels.interpret import interpret
-from wengert.kernels.loops import Accumulate, Kind, Loop, LoopProgram, Stmt, Store
+from wengert.kernels.loops import (
+    Accumulate,
+    Buffer,
+    Gemm,
+    Kind,
+    Loop,
+    LoopProgram,
+    Matrix,
+    Space,
+    Stmt,
+    Store,
+)
 from wengert.kernels.lower import lower
 from wengert.kernels.statements import walk
+from wengert.kernels.turns.turn import only_added
 
 RNG = np.random.default_rng(3)
 
@@ -125,6 +138,32 @@ def test_a_row_read_at_each_turn_is_added_to_alone() -> None:
     expected = t[:, None] * x[0]
     expected[0] += t @ x
     np.testing.assert_allclose(wg.jit(wg.grad(f))(x), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(65,), (9, 30)])
+@pytest.mark.parametrize("dtype", ["f8", "i8"])
+def test_a_number_added_to_a_whole_array(shape: tuple[int, ...], dtype: str) -> None:
+    """It is no array of the same shape, as what is added to a part of one is."""
+
+    def f(c: Any, x: Any) -> Any:
+        for i in range(40):
+            c = 2 + c
+            x[i] = 3 * x[i]
+        return c
+
+    c, x = np.ones(shape, dtype), RNG.standard_normal(40)
+    np.testing.assert_array_equal(wg.jit(f)(c, np.copy(x)), c + 80)
+
+
+def test_what_a_library_reads_is_not_added_to_alone() -> None:
+    y, a, out = (Buffer(np.dtype("f8"), 16, Space.TEMP) for _ in range(3))
+    s, place = ScalarBuilder(), Index(16)
+    sums = Store(y, s.index(place), s.add(s.load(y, s.index(place)), 1.0))
+    assert only_added((sums,), y)
+    for given in (y, a):
+        used = (Matrix(b, s.int(0), 4, 1) for b in (out, given, a))
+        product = Gemm(*used, s.int(4), 4, 4)
+        assert only_added((sums, product), y) == (given is a)
 
 
 # A few sums

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wengert.ir.scalar import COMPARISONS, Affine, Expr, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import COMPARISONS, Affine, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.loops import Buffer
 
 
@@ -73,6 +73,18 @@ class Rewriter:
         if args == expr.args:  # by identity
             return expr
         return remade(self.s, expr, args)
+
+
+def at_turn(s: ScalarBuilder, index: Index, place: Expr) -> Rewriter:
+    """Puts `place` for an index."""
+    own = s.index(index)
+
+    def rule(expr: Expr) -> Expr | None:
+        if index not in expr.indices:
+            return expr
+        return place if expr is own else None
+
+    return Rewriter(s, rule)
 
 
 def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:

@@ -27,8 +27,8 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.scheduling.summed import only_added
 from wengert.kernels.statements import own_expressions, walk
+from wengert.kernels.turns.turn import only_added
 
 # A thread's own copies of the temporaries of a turn take at most this many bytes.
 PRIVATE_BYTES = 1 << 20

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
-from wengert.kernels.expressions import Rewriter, nodes
+from wengert.kernels.expressions import Rewriter, at_turn, nodes
 from wengert.kernels.loops import Buffer, Check, If, Loop, Stmt
 from wengert.kernels.statements import changed, map_statements
 
@@ -84,7 +84,7 @@ def _depends(check: Check, loop: Loop) -> bool:
 
 def _end(s: ScalarBuilder, expr: Expr, loop: Loop, place: Expr) -> Expr:
     """An index at one end of a loop; what it reads may only be there if there are turns."""
-    found = _at(s, expr, loop.index, place)
+    found = at_turn(s, loop.index, place)(expr)
     if not any(n.op is ScalarOp.LOAD for n in nodes((found,))):
         return found
     return s.guard(s.lt(loop.start, loop.stop), found, 0)
@@ -116,8 +116,3 @@ def _step(expr: Expr, index: Index) -> int | None:
         factor = _step(expr.args[0], index)
         return None if factor is None else factor * int(expr.args[1].attr)
     return None
-
-
-def _at(s: ScalarBuilder, expr: Expr, index: Index, place: Expr) -> Expr:
-    own = s.index(index)
-    return Rewriter(s, lambda e: place if e is own else None)(expr)

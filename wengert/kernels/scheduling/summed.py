@@ -16,8 +16,7 @@ from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.kernels.expressions import Rewriter
 from wengert.kernels.fusion.emit import loops_around
 from wengert.kernels.loops import Buffer, Kind, Loop, Space, Stmt, Store
-from wengert.kernels.statements import map_statements, own_expressions, walk
-from wengert.kernels.turns.turn import terms_added
+from wengert.kernels.statements import map_statements, walk
 
 # Parts are cleared, filled and added up, which takes about so many instructions an element, since
 # memory is slow; that is to be a quarter of the loop's work at most.
@@ -28,20 +27,6 @@ PART_BYTES = 8 << 20
 MAX_PARTS = 16
 
 Range = tuple[int, int]
-
-
-def only_added(body: Sequence[Stmt], buffer: Buffer) -> bool:
-    """Whether statements do nothing to an array, and with it, but add to elements of it."""
-    for statement in walk(body):
-        exprs: Sequence[Expr] = own_expressions(statement)
-        if isinstance(statement, Store) and statement.buffer is buffer:
-            terms = terms_added(statement)
-            if terms is None:
-                return False
-            exprs = (statement.offset, *terms)
-        if any(buffer in e.loads for e in exprs):
-            return False
-    return True
 
 
 def touched(loop: Loop, sums: Sequence[Buffer]) -> dict[Buffer, Range]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.expressions import Rewriter, nodes
+from wengert.ir.scalar import MATHS, ScalarBuilder, ScalarOp, affine
+from wengert.kernels.expressions import at_turn, nodes
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -129,16 +129,4 @@ def _turns(s: ScalarBuilder, loop: Loop) -> list[Stmt]:
 
 def written_out(s: ScalarBuilder, loop: Loop, turn: int) -> tuple[Stmt, ...]:
     """The statements of one turn of a loop."""
-    return map_statements(loop.body, Rewriter(s, _at(s, loop.index, turn)))
-
-
-def _at(s: ScalarBuilder, index: Index, turn: int):
-    value = s.int(turn)
-    own = s.index(index)
-
-    def rule(expr: Expr) -> Expr | None:
-        if index not in expr.indices:
-            return expr
-        return value if expr is own else None
-
-    return rule
+    return map_statements(loop.body, at_turn(s, loop.index, s.int(turn)))

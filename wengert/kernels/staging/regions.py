@@ -20,7 +20,7 @@ from wengert.ir.forms import Region
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import BOOL, INT64, Symbol
-from wengert.kernels.expressions import Rewriter
+from wengert.kernels.expressions import at_turn
 from wengert.kernels.fusion.emit import loops_around
 from wengert.kernels.loops import Buffer, Communicate, If, Kind, Loop, Space, Stmt, Store, While
 from wengert.kernels.scheduling.dependence import Independent, independent, overwritten
@@ -441,12 +441,16 @@ class _Region:
             own = (b for b in buffers(body) if b.space is Space.LOCAL)
             names.update({b: Buffer(b.dtype, b.size, Space.LOCAL) for b in own})
         swapped = renamed(s, body, names)
+
+        def at(turn: tuple[Stmt, ...], place: Expr) -> tuple[Stmt, ...]:
+            return map_statements(turn, at_turn(s, index, place))
+
         pair = Index((index.extent + 1) // 2)
         count = s.sub(high, low)
         first = s.add(low, s.mul(s.index(pair), 2))
-        both = (*_at(s, body, index, first), *_at(s, swapped, index, s.add(first, 1)))
+        both = (*at(body, first), *at(swapped, s.add(first, 1)))
         half = s.int(count.attr // 2) if count.is_const else s.shr(count, 1)
-        last = (*_at(s, body, index, s.sub(high, 1)), *self.moved(moves, ()))
+        last = (*at(body, s.sub(high, 1)), *self.moved(moves, ()))
         statements: list[Stmt] = []
         if not half.is_const or half.attr > 0:
             kind = self.kind(Kind.ORDERED)
@@ -457,15 +461,3 @@ class _Region:
         elif count.attr % 2:
             statements += last
         return statements
-
-
-def _at(s: ScalarBuilder, body: tuple[Stmt, ...], index: Index, place: Expr) -> tuple[Stmt, ...]:
-    """`body` with an index replaced by an expression."""
-    own = s.index(index)
-
-    def rule(expr: Expr) -> Expr | None:
-        if index not in expr.indices:
-            return expr
-        return place if expr is own else None
-
-    return map_statements(body, Rewriter(s, rule))

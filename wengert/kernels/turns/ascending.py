@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.expressions import Rewriter, nodes
+from wengert.kernels.expressions import at_turn, nodes
 from wengert.kernels.loops import Kernel, Kind, Loop, Stmt, Store
 from wengert.kernels.statements import expressions, map_loops, map_statements, walk
 
@@ -43,14 +43,8 @@ def _steps(loop: Loop) -> Iterator[int]:
 def _turned(s: ScalarBuilder, loop: Loop) -> Loop:
     """The turns of a loop in the opposite order: turn i becomes turn extent - 1 - i."""
     index = Index(loop.index.extent)
-    own, turn = s.index(loop.index), s.sub(s.int(index.extent - 1), s.index(index))
-
-    def rule(expr: Expr) -> Expr | None:
-        if loop.index not in expr.indices:
-            return expr
-        return turn if expr is own else None
-
-    body = map_statements(loop.body, Rewriter(s, rule))
+    turn = s.sub(s.int(index.extent - 1), s.index(index))
+    body = map_statements(loop.body, at_turn(s, loop.index, turn))
     start, stop = (_from_the_end(s, index.extent, x) for x in (loop.stop, loop.start))
     return replace(loop, index=index, start=start, stop=stop, body=body)
 

@@ -14,14 +14,14 @@ Gradients in a few parameters are of this kind. `y` may be used for nothing else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
-from wengert.kernels.expressions import Rewriter
+from wengert.ir.scalar import Affine, Index, ScalarBuilder, affine
+from wengert.kernels.expressions import at_turn
 from wengert.kernels.loops import Accumulate, Buffer, Declare, Kind, Loop, Register, Stmt, Store
-from wengert.kernels.statements import map_statements, own_expressions, walk
-from wengert.kernels.turns.turn import added, terms_added
+from wengert.kernels.statements import map_statements, walk
+from wengert.kernels.turns.turn import added, only_added, terms_added
 
 # So many sums at most: all stay in vector registers, or nearly so.
 MAX_SUMS = 24
@@ -75,7 +75,7 @@ def _written_out(s: ScalarBuilder, around: Loop, statement: Stmt) -> Sequence[St
         return (statement,)
     if not all(_stands(st, around.index) for st in stores):
         return (statement,)
-    rewrites = [Rewriter(s, _at(s, index, turn)) for turn in turns]
+    rewrites = [at_turn(s, index, s.int(turn)) for turn in turns]
     return [st for rewrite in rewrites for st in map_statements(body, rewrite)]
 
 
@@ -106,18 +106,5 @@ def _apart(places: Sequence[Affine | None]) -> bool:
 
 def _alone(body: Sequence[Stmt], buffer: Buffer, stores: Sequence[Store]) -> bool:
     """Whether nothing but these sums uses an array."""
-    for statement in walk(body):
-        exprs: Sequence[Expr] = own_expressions(statement)
-        if isinstance(statement, Store) and statement.buffer is buffer:
-            terms = terms_added(statement)
-            if terms is None or statement not in stores:
-                return False
-            exprs = (statement.offset, *terms)
-        if any(buffer in e.loads for e in exprs):
-            return False
-    return True
-
-
-def _at(s: ScalarBuilder, index: Index, turn: int) -> Callable[[Expr], Expr | None]:
-    own, value = s.index(index), s.int(turn)
-    return lambda expr: expr if index not in expr.indices else value if expr is own else None
+    own = (st for st in walk(body) if isinstance(st, Store) and st.buffer is buffer)
+    return all(st in stores for st in own) and only_added(body, buffer)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Index, ScalarBuilder, affine
-from wengert.kernels.expressions import Rewriter, from_affine
+from wengert.kernels.expressions import Rewriter, at_turn, from_affine
 from wengert.kernels.loops import Declare, If, Kernel, Kind, Loop, Register, Stmt
 from wengert.kernels.statements import map_loops, map_statements
 from wengert.kernels.turns.bounds import Around, least, plus, same_turn
@@ -50,8 +50,7 @@ def split_at_meeting(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[S
         before = replace(loop, stop=at)
         after = replace(loop, start=s.add(at, 1))
         if all(_is_free(turn, {**around, loop.index: x}) for x in (before, after)):
-            there = Rewriter(s, {s.index(loop.index): at}.get)
-            middle = map_statements(loop.body, there)
+            middle = map_statements(loop.body, at_turn(s, loop.index, at))
             return (*_part(s, turn, before), *middle, *_part(s, turn, after))
     return None
 

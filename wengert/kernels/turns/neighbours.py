@@ -13,11 +13,11 @@ Loops that would not be vectors alike stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.expressions import Rewriter, nodes
+from wengert.kernels.expressions import at_turn, nodes
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
@@ -91,7 +91,7 @@ def _joined(s: ScalarBuilder, first: Loop, second: Loop) -> Loop | None:
         return None
     if first.start is not second.start or first.stop is not second.stop:
         return None
-    inner = map_statements(second.body, Rewriter(s, _renamed(s, second.index, first.index)))
+    inner = map_statements(second.body, at_turn(s, second.index, s.index(first.index)))
     one, two = _uses(first.body), _uses(inner)
     if not (_shares(one, two, first.index) and _may_alternate(one, two, first.index)):
         return None
@@ -102,11 +102,6 @@ def _joined(s: ScalarBuilder, first: Loop, second: Loop) -> Loop | None:
     if len(arrays) > MAX_ARRAYS or sum(1 for _ in nodes(expressions(body))) > MAX_NODES:
         return None
     return replace(first, body=body)
-
-
-def _renamed(s: ScalarBuilder, old: Index, new: Index) -> Callable[[Expr], Expr | None]:
-    own, other = s.index(old), s.index(new)
-    return lambda expr: expr if old not in expr.indices else other if expr is own else None
 
 
 def _is_plain(loop: Loop) -> bool:

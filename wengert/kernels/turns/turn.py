@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import FLOAT32, FLOAT64
 from wengert.kernels.expressions import loaded, nodes
-from wengert.kernels.loops import Buffer, If, Loop, Stmt, Store
-from wengert.kernels.statements import own_expressions, walk
+from wengert.kernels.loops import Buffer, Call, Communicate, If, Loop, Stmt, Store
+from wengert.kernels.statements import buffers, own_expressions, walk
 
 _DTYPES = (FLOAT32, FLOAT64)
 _MANY = 24
@@ -108,29 +108,37 @@ def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buff
 
 
 def terms_added(store: Store) -> list[Expr] | None:
-    """What x[e] = x[e] + ... adds or takes away, the last one first; None for other forms."""
-    terms: list[Expr] = []
+    """The sums and differences that x[e] = x[e] + a - ... is made of, the last one first; what each
+    adds or takes away is its second operand. None for other forms."""
+    found: list[Expr] = []
     value = store.value
     while value.op in (ScalarOp.ADD, ScalarOp.SUB):
-        terms.append(value.args[1])
+        found.append(value)
         value = value.args[0]
     is_old = value.op is ScalarOp.LOAD and value.attr is store.buffer
-    return terms if terms and is_old and value.args[0] is store.offset else None
+    return found if found and is_old and value.args[0] is store.offset else None
 
 
 def added(s: ScalarBuilder, store: Store) -> Expr | None:
     """The x of x[e] = x[e] + x; None for other forms."""
-    terms: list[Expr] = []
-    value = store.value
-    while value.op in (ScalarOp.ADD, ScalarOp.SUB):
-        left, right = value.args
-        terms.append(right if value.op is ScalarOp.ADD else s.neg(right))
-        value = left
-    if not terms or value.op is not ScalarOp.LOAD:
-        return None
-    if value.attr is not store.buffer or value.args[0] is not store.offset:
-        return None
-    total = terms.pop()
-    while terms:
-        total = s.add(total, terms.pop())
+    total: Expr | None = None
+    for one in reversed(terms_added(store) or ()):
+        term = one.args[1] if one.op is ScalarOp.ADD else s.neg(one.args[1])
+        total = term if total is None else s.add(total, term)
     return total
+
+
+def only_added(body: Sequence[Stmt], buffer: Buffer) -> bool:
+    """Whether statements do nothing to an array, and with it, but add to elements of it."""
+    for statement in walk(body):
+        exprs: Sequence[Expr] = own_expressions(statement)
+        if isinstance(statement, Call | Communicate) and buffer in buffers((statement,)):
+            return False
+        if isinstance(statement, Store) and statement.buffer is buffer:
+            terms = terms_added(statement)
+            if terms is None:
+                return False
+            exprs = (statement.offset, *(x.args[1] for x in terms))
+        if any(buffer in e.loads for e in exprs):
+            return False
+    return True
