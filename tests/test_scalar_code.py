@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.backends.cpu.llvm.expr import Target
 from wengert.backends.cpu.llvm.program import print_program
+from wengert.backends.cpu.llvm.target import Target
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.kernels.lower import lower
 from wengert.kernels.maths import expand

@@ -14,7 +14,6 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from wengert.backends.cpu.kernel_facts import work
-from wengert.backends.cpu.llvm.expr import Target
 from wengert.backends.cpu.llvm.library import emit_object, run_passes
 from wengert.backends.cpu.llvm.program import (
     LEAST_LOT,
@@ -24,6 +23,7 @@ from wengert.backends.cpu.llvm.program import (
     print_program,
     weighed,
 )
+from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.threads import thread_count
 from wengert.config import config
 from wengert.kernels.buffers.packed import packed

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wengert.backends.cpu.llvm import transpose
-from wengert.backends.cpu.llvm.expr import Target
+from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.routines import (
     gemm_text,
     merge_text,

@@ -26,6 +26,7 @@ from wengert.backends.cpu import libraries
 from wengert.backends.cpu.llvm import bits as llvm_bits
 from wengert.backends.cpu.llvm.ops import Emitter, emit_op
 from wengert.backends.cpu.llvm.scalar import tested_for_zero, unless_zero
+from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.llvm.types import constant, memory_type, value_type
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
 from wengert.ir.types import FLOAT64, INT64
@@ -37,23 +38,6 @@ _HELD = re.compile(r"%held\d+")
 NOTHING: frozenset[Any] = frozenset()
 # a place that library calls are said to read, so that they stay behind the branches around them
 _LIBRARY = Register(FLOAT64)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the printer wants to know of a CPU.
-
-    Has it fused multiply-add, has it vectors of 512 bits with masks, or else of 256 bits (AVX2)?
-    """
-
-    fma: bool
-    masks: bool
-    halves: bool = False
-
-    @property
-    def vector(self) -> int:
-        """The bytes of the vectors that the printer makes of loops; 0 if it leaves them to LLVM."""
-        return 64 if self.masks else 32 if self.halves else 0
 
 
 _CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})

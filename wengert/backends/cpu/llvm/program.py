@@ -27,8 +27,9 @@ from typing import Any
 
 from wengert.backends.cpu.llvm import alike
 from wengert.backends.cpu.llvm import calls as llvm_calls
-from wengert.backends.cpu.llvm.expr import Module, Target
+from wengert.backends.cpu.llvm.expr import Module
 from wengert.backends.cpu.llvm.print import KernelPrinter
+from wengert.backends.cpu.llvm.target import Target
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.kernels.loops import Kernel, LoopProgram
 
