@@ -42,6 +42,14 @@ _LIBRARY = Register(FLOAT64)
 
 _CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})
 
+    @property
+    def vector(self) -> int:
+        """The bytes of the vectors that the printer makes of loops; 0 if it leaves them to LLVM."""
+        return 64 if self.masks else min(self.vector_bytes, 32)
+
+
+_CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})
+
 
 @dataclass(slots=True)
 class Module:
