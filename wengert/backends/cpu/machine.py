@@ -75,7 +75,7 @@ def target() -> Target:
 
 def ready(program: LoopProgram) -> LoopProgram:
     """The program as this machine runs it: without vectors of bits, they are not worth packing."""
-    return packed(program) if target().masks else program
+    return packed(program) if target().vector else program
 
 
 def text(program: LoopProgram) -> str:

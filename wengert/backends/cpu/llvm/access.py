@@ -84,7 +84,8 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
     if buffer.packed:
         assert step == 1
         first = body.value(offset)
-        return llvm_bits.read(body, body.pointers[buffer], first, lanes, e.at_byte(offset))
+        pointer, masks = body.pointers[buffer], body.module.target.masks
+        return llvm_bits.read(body, pointer, first, lanes, e.at_byte(offset), masks)
     if step == -1:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)

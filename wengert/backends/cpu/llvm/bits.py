@@ -64,14 +64,39 @@ def write_one(p: Printer, array: str, offset: str, value: str) -> None:
     _put(p, array, offset, bit, "1")
 
 
-def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool) -> str:
+def read(p: Printer, array: str, offset: str, lanes: int, at_byte: bool, masks: bool) -> str:
     """A vector of so many elements from `offset` on, which may be known to begin a byte."""
     if at_byte and lanes >= BYTE:
         bits = p.op(f"load i{lanes}, ptr {_address(p, array, offset)}, align 1")
     else:
         size = _word_size(lanes)
         bits = p.op(f"trunc i{size} {_word(p, array, offset, size)[0]} to i{lanes}")
+    if not masks:
+        return _spread(p, bits, lanes)
     return p.op(f"bitcast i{lanes} {bits} to <{lanes} x i1>")
+
+
+def _spread(p: Printer, bits: str, lanes: int) -> str:
+    """The bits of a word as truth values, where no register holds them as bits.
+
+    Each lane gets a word or byte with its own bit in it, and looks at that alone.
+    """
+    size = 32 if lanes <= BYTE else BYTE
+    kind, shown = f"<{lanes} x i{size}>", [1 << (k % size % BYTE) for k in range(lanes)]
+    if lanes <= BYTE:
+        word = p.op(f"zext i{lanes} {bits} to i{size}") if lanes < size else bits
+        first, order = p.op(f"insertelement {kind} poison, i{size} {word}, i64 0"), [0] * lanes
+    else:
+        count = lanes // BYTE
+        first = p.op(f"bitcast i{lanes} {bits} to <{count} x i{size}>")
+        order = [k // BYTE for k in range(lanes)]
+    source = kind if lanes <= BYTE else f"<{lanes // BYTE} x i{size}>"
+    places = ", ".join(f"i32 {k}" for k in order)
+    spread = p.op(
+        f"shufflevector {source} {first}, {source} poison, <{lanes} x i32> <{places}>"
+    )
+    own = f"<{', '.join(f'i{size} {x}' for x in shown)}>"
+    return p.op(f"icmp ne {kind} {p.op(f'and {kind} {spread}, {own}')}, zeroinitializer")
 
 
 def write(p: Printer, array: str, offset: str, lanes: int, value: str, mask: str) -> None:

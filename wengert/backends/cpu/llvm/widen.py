@@ -144,6 +144,8 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
+    if filled is not None and not target.masks and (length is None or length >= llvm_bits.BYTE):
+        lanes = max(lanes, llvm_bits.BYTE)
     if filled is not None and lanes < llvm_bits.BYTE:  # would begin in one byte, end in the next
         return None
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
