@@ -23,6 +23,7 @@ from wengert.backends.cpu.llvm.hints import (
 )
 from wengert.backends.cpu.llvm.lapack import print_factorisation
 from wengert.backends.cpu.llvm.ops import emit_op
+from wengert.backends.cpu.llvm.look import print_look
 from wengert.backends.cpu.llvm.parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm.sort import print_selection, print_sort
 from wengert.backends.cpu.llvm.stretch import print_stretch
@@ -237,7 +238,7 @@ class KernelPrinter:
         if copy is not None:
             print_transposition(body, copy)
             return
-        if print_stretch(body, stmt):
+        if print_stretch(body, stmt) or print_look(body, stmt):
             return
         start, stop = body.bounds(stmt.start), body.bounds(stmt.stop)
         if start is not None and stop is not None and stop[1] <= start[0]:
@@ -450,8 +451,7 @@ class KernelPrinter:
         body.line(f"store i64 {new}, ptr {counter}")
         low = body.op(f"and i64 {new}, {POLL_EVERY - 1}")
         due = body.op(f"icmp ne i64 {low}, 0")
-        poll, go = body.fresh("poll"), body.fresh("go")
-        stop = body.fresh("stop")
+        poll, go, stop = (body.fresh(name) for name in ("poll", "go", "stop"))
         scope = body.scopes[-1]
         body.line(f"br i1 {due}, label %{go}, label %{poll}, !prof !0")
         scope.lines.append(f"{poll}:")
