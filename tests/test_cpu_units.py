@@ -69,7 +69,7 @@ def mixed(x: Any) -> Any:
 
 def test_kernels_of_both_kinds_are_never_in_one_text() -> None:
     program = machine._printed(wg.jit(mixed).lower(np.ones(4000))._kernels)
-    if machine.target().masks:
+    if machine.target().vector:
         assert {group.settled for group in program.groups} == {False, True}
     for number in (1, 2, 3, 9):
         units = program.units(number)

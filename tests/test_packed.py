@@ -21,7 +21,7 @@ from wengert.kernels.statements import walk
 
 Array = np.ndarray[Any, Any]
 
-needs_masks = pytest.mark.skipif(not machine.target().masks, reason="no vectors of bits")
+needs_vectors = pytest.mark.skipif(not machine.target().vector, reason="no vectors")
 
 
 def shortest(d: Any) -> Any:
@@ -252,7 +252,7 @@ def test_rows_that_do_nothing_are_left_out(
     np.testing.assert_allclose(np.ravel(native), expected, rtol=1e-12)
 
 
-@needs_masks
+@needs_vectors
 def test_the_tape_of_shortest_paths_is_bits() -> None:
     d = np.random.default_rng(2).uniform(0.1, 1.0, (70, 70))
 

@@ -15,9 +15,8 @@ from wengert.backends.cpu.llvm.program import SETTLED
 R = np.random.default_rng(7)
 ROWS = 600  # enough for chunks, in which rows are not too short to be worth vectors
 DTYPES = (np.float32, np.float64, np.int32, np.int64)
-needs_masks = pytest.mark.skipif(
-    not machine.target().masks, reason="needs vectors of 512 bits with masks (AVX-512)"
-)
+VECTOR = machine.target().vector  # bytes
+needs_vectors = pytest.mark.skipif(not VECTOR, reason="needs vectors of 256 bits")
 
 ROW_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sum": lambda x: np.sum(x, axis=1),
@@ -155,10 +154,10 @@ def test_rows_that_were_just_written(fun: Any, dtype: Any, size: int) -> None:
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
-@needs_masks
+@needs_vectors
 def test_what_is_left_over_of_rows_just_written_is_not_masked() -> None:
     source = wg.jit(substituted).lower(np.ones((70, 70)), np.ones(70)).source
-    assert source.startswith(SETTLED) and "<8 x double>" in source
+    assert source.startswith(SETTLED) and f"<{VECTOR // 8} x double>" in source
     assert "llvm.masked" not in source
 
 
@@ -186,7 +185,7 @@ def turned(x: Any) -> Any:
 
 
 @pytest.mark.slow
-@needs_masks
+@needs_vectors
 def test_places_further_apart_than_a_loop_has_turns_are_vectors() -> None:
     x = R.normal(size=(200, 8, 8))
     slope = wg.jit(wg.grad(turned))
@@ -229,12 +228,12 @@ def test_turns_that_meet_keep_their_order(function: Any) -> None:
     np.testing.assert_allclose(wg.jit(function)(x), function(x), rtol=1e-12)
 
 
-@needs_masks
+@needs_vectors
 def test_sums_and_maps_are_vectors_as_they_are_printed() -> None:
     x = rows(64, np.float32)
     for name in ("sum", "scaled", "chosen"):
         source = wg.jit(ROW_FUNCTIONS[name]).lower(x).source
-        assert source.startswith(SETTLED) and "<16 x float>" in source
+        assert source.startswith(SETTLED) and f"<{VECTOR // 4} x float>" in source
     assert not wg.jit(recurrence).lower(x[0]).source.startswith(SETTLED)
 
 
@@ -250,7 +249,7 @@ def moments(g: Any, m: Any, v: Any) -> Any:
     return g / np.sqrt(0.9 * v + g * g), 0.5 * m + g
 
 
-@needs_masks
+@needs_vectors
 @pytest.mark.parametrize("size, fetched", [(200_003, 3), (20_000, 0)])
 def test_loops_over_many_large_arrays_fetch_ahead(size: int, fetched: int) -> None:
     """Past the ends of arrays too, which changes nothing; small arrays are in the caches."""
@@ -260,7 +259,7 @@ def test_loops_over_many_large_arrays_fetch_ahead(size: int, fetched: int) -> No
         np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
-@needs_masks
+@needs_vectors
 def test_an_array_read_at_several_places_is_not_fetched_ahead() -> None:
     x = R.normal(size=500_000)
     text = wg.jit(lambda x: x[2:] * x[1:-1] + x[:-2]).lower(x).source

@@ -155,6 +155,17 @@ def gather(e: Vectors, buffer: Buffer, offsets: str) -> str:
     )
 
 
+def far_apart(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
+    """The vector of elements with such a step between them, one by one."""
+    kind, whole = memory_type(buffer.dtype), memory_type(buffer.dtype, e.lanes)
+    first, found = e.body.element(buffer, offset), "poison"
+    for k in range(e.lanes):
+        address = e.op(f"getelementptr {kind}, ptr {first}, i64 {k * step}")
+        one = e.op(f"load {kind}, ptr {address}, align {buffer.dtype.itemsize}")
+        found = e.op(f"insertelement {whole} {found}, {kind} {one}, i64 {k}")
+    return found
+
+
 def write(e: Vectors, buffer: Buffer, offset: Expr, step: int, value: str) -> None:
     """Writes a vector whose first lane goes to `offset`."""
     dtype, lanes, mask = buffer.dtype, e.lanes, e.mask

@@ -92,9 +92,7 @@ def _spread(p: Printer, bits: str, lanes: int) -> str:
         order = [k // BYTE for k in range(lanes)]
     source = kind if lanes <= BYTE else f"<{lanes // BYTE} x i{size}>"
     places = ", ".join(f"i32 {k}" for k in order)
-    spread = p.op(
-        f"shufflevector {source} {first}, {source} poison, <{lanes} x i32> <{places}>"
-    )
+    spread = p.op(f"shufflevector {source} {first}, {source} poison, <{lanes} x i32> <{places}>")
     own = f"<{', '.join(f'i{size} {x}' for x in shown)}>"
     return p.op(f"icmp ne {kind} {p.op(f'and {kind} {spread}, {own}')}, zeroinitializer")
 

@@ -133,6 +133,10 @@ class Body:
 
     # emitting
 
+    @property
+    def is_masked(self) -> bool:
+        return False
+
     def fresh(self, prefix: str = "v") -> str:
         self._count += 1
         return f"{prefix}{self._count}"

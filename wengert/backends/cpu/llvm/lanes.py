@@ -9,6 +9,7 @@ import numpy as np
 
 from wengert.backends.cpu.llvm import bits as llvm_bits
 from wengert.backends.cpu.llvm.access import (
+    far_apart,
     fetch,
     gather,
     is_gathered,
@@ -70,6 +71,10 @@ class Lanes:
 
     # an `Emitter`
 
+    @property
+    def is_masked(self) -> bool:
+        return self.body.module.target.masks
+
     def op(self, text: str) -> str:
         return self.body.op(text)
 
@@ -113,8 +118,8 @@ class Lanes:
         if same:
             return ()
         if x.op is ScalarOp.LOAD:
-            gathered = is_gathered(step_of(self.body, self.around.index, x.args[0]))
-            return x.args if gathered else ()
+            step = step_of(self.body, self.around.index, x.args[0])
+            return x.args if self._is_by_address(step) else ()
         operands = self.body.operands(x)
         # the operands of a comparison that decides for 0 are taken by `_unless_equal`
         inner = operands[0].args if x.op is ScalarOp.SELECT else ()
@@ -195,12 +200,18 @@ class Lanes:
         if self.around.index not in x.indices:  # of an array that other turns change elsewhere
             return splat(self.body, self.body.value(x), x.dtype, self.lanes)
         step = step_of(self.body, self.around.index, x.args[0])
-        if step is None or is_gathered(step):
+        if step is None or self._is_by_address(step):
             return gather(self, buffer, self._known[x.args[0]])
+        if is_gathered(step):
+            return far_apart(self, buffer, x.args[0], step)
         found = read(self, buffer, x.args[0], step)
         if buffer in self.around.streams and not (self.mask or self._leaves):
             fetch(self, buffer, x.args[0])
         return found
+
+    def _is_by_address(self, step: int | None) -> bool:
+        """Whether each lane of what is read has an address that a vector holds."""
+        return step is None or (is_gathered(step) and (self.is_masked or bool(self.mask)))
 
     def _store(self, stmt: Store) -> None:
         body, step = self.body, step_of(self.body, self.around.index, stmt.offset)

@@ -34,6 +34,11 @@ class Emitter(Protocol):
     fma: bool
     lanes: int
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether it prints vectors for a machine that has masks."""
+        ...
+
     def op(self, text: str) -> str:
         """Append `%name = text` and return the name."""
         ...
@@ -356,12 +361,36 @@ def _frozen(e: Emitter, kind: str, value: str, target: str) -> str:
 
 def _integer_to_float(e: Emitter, source: DType, target: DType, value: str) -> str:
     name = "sitofp" if source.kind == "i" else "uitofp"
+    if source == INT64 and target == FLOAT64 and e.lanes and not e.is_masked:
+        return _by_halves(e, value)
     if target != FLOAT16:
         kind = value_type(target, e.lanes)
         return e.op(f"{name} {value_type(source, e.lanes)} {value} to {kind}")
     middle = FLOAT64 if source.itemsize >= 4 else FLOAT32
     wide = e.op(f"{name} {value_type(source, e.lanes)} {value} to {value_type(middle, e.lanes)}")
     return _float_to_float(e, middle, FLOAT16, wide)
+
+
+def _by_halves(e: Emitter, value: str) -> str:
+    """int64 to float64 in vectors that have no instruction for it.
+
+    Both halves are put below the significands of powers of two, which makes floats of them; taking
+    these away again is exact, and so the sum is the only rounding.
+    """
+    kind, bits = value_type(FLOAT64, e.lanes), value_type(INT64, e.lanes)
+
+    def number(value: int) -> str:
+        return constant(value, INT64, e.lanes)
+
+    upper, lower = (int(np.float64(2.0**n).view(np.int64)) for n in (84, 52))
+    high = e.op(f"lshr {bits} {value}, {number(32)}")
+    flipped = e.op(f"xor {bits} {high}, {number(upper | 1 << 31)}")  # the sign: 2**63 more
+    low = e.op(f"and {bits} {value}, {number((1 << 32) - 1)}")
+    placed = e.op(f"or {bits} {low}, {number(lower)}")
+    first = e.op(f"bitcast {bits} {flipped} to {kind}")
+    second = e.op(f"bitcast {bits} {placed} to {kind}")
+    over = constant(2.0**84 + 2.0**63 + 2.0**52, FLOAT64, e.lanes)
+    return e.op(f"fadd {kind} {e.op(f'fsub {kind} {first}, {over}')}, {second}")
 
 
 def _integer_to_integer(e: Emitter, source: DType, target: DType, value: str) -> str:

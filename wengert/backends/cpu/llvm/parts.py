@@ -2,7 +2,7 @@
 
 With AVX-512 each is one instruction, for vectors of 512 bits; shorter ones are put into such. In
 code that runs one number at a time, which LLVM may make vectors of, they are arithmetic, and tables
-are in memory.
+are in memory; so are those of vectors on other machines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.backends.cpu.llvm.types import constant, intrinsic_suffix, value_type
 from wengert.ir.scalar import Expr
-from wengert.ir.types import DType
+from wengert.ir.types import BOOL, DType
 
 _VECTOR = 64  # bytes
 _INT32 = np.dtype(np.int32)
@@ -27,6 +27,11 @@ class Emitter(Protocol):
     """What is asked of the printer."""
 
     lanes: int
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether it prints vectors for a machine that has masks."""
+        ...
 
     def op(self, text: str) -> str:
         """Append `%name = text` and return the name."""
@@ -62,17 +67,17 @@ class _Whole:
 
 def exponent(e: Emitter, x: Expr, args: list[str]) -> str:
     """floor(log2|x|)."""
-    return _masked(e, x, "getexp", args) if e.lanes else _helped(e, x, "exponent", args)
+    return _masked(e, x, "getexp", args) if e.is_masked else _helped(e, x, "exponent", args)
 
 
 def significand(e: Emitter, x: Expr, args: list[str]) -> str:
     """x 2**-exponent(x)."""
-    return _masked(e, x, "getmant", args) if e.lanes else _helped(e, x, "significand", args)
+    return _masked(e, x, "getmant", args) if e.is_masked else _helped(e, x, "significand", args)
 
 
 def scale(e: Emitter, x: Expr, args: list[str]) -> str:
     """x 2**floor(y)."""
-    return _masked(e, x, "scalef", args) if e.lanes else _helped(e, x, "scale", args)
+    return _masked(e, x, "scalef", args) if e.is_masked else _helped(e, x, "scale", args)
 
 
 def _masked(e: Emitter, x: Expr, name: str, args: list[str]) -> str:
@@ -92,7 +97,7 @@ def lookup(e: Emitter, x: Expr, args: list[str]) -> str:
     """An element of a table, of which vectors of 512 bits hold two halves."""
     table: tuple[float, ...] = x.attr
     index = x.args[0].dtype
-    if not e.lanes:
+    if not e.is_masked:
         return _from_memory(e, x, table, index, args[0])
     whole, bits = _Whole(x.dtype), _Whole(index)
     places, kind = f"{bits.kind} {_padded(e, args[0], index)}", whole.kind
@@ -109,14 +114,27 @@ def lookup(e: Emitter, x: Expr, args: list[str]) -> str:
     return _cut(e, e.op(f"call {kind} {name}({operands})"), x.dtype)
 
 
-def _from_memory(e: Emitter, x: Expr, table: tuple[float, ...], index: DType, place: str) -> str:
+def _from_memory(e: Emitter, x: Expr, table: tuple[float, ...], index: DType, places: str) -> str:
+    """Elements of a table in memory, for each lane on its own."""
     kind, bits, size = value_type(x.dtype), value_type(index), len(table)
     text = _literal(table, x.dtype)[1:-1]
     name = f"@wg.table.{hashlib.sha1(text.encode()).hexdigest()[:16]}"
     e.helper(name, f"{name} = internal unnamed_addr constant [{size} x {kind}] [{text}]")
-    inside = e.op(f"and {bits} {place}, {size - 1}")
-    address = e.op(f"getelementptr inbounds {kind}, ptr {name}, {bits} {inside}")
-    return e.op(f"load {kind}, ptr {address}, align {x.dtype.itemsize}")
+    last = constant(size - 1, index, e.lanes)
+    inside = e.op(f"and {value_type(index, e.lanes)} {places}, {last}")
+
+    def element(place: str) -> str:
+        address = e.op(f"getelementptr inbounds {kind}, ptr {name}, {bits} {place}")
+        return e.op(f"load {kind}, ptr {address}, align {x.dtype.itemsize}")
+
+    if not e.lanes:
+        return element(inside)
+    found = "poison"
+    for k in range(e.lanes):
+        place = e.op(f"extractelement {value_type(index, e.lanes)} {inside}, i64 {k}")
+        whole = value_type(x.dtype, e.lanes)
+        found = e.op(f"insertelement {whole} {found}, {kind} {element(place)}, i64 {k}")
+    return found
 
 
 def _literal(numbers: tuple[float, ...], dtype: DType) -> str:
@@ -146,24 +164,30 @@ def _cut(e: Emitter, vector: str, dtype: DType) -> str:
 
 def _helped(e: Emitter, x: Expr, name: str, args: list[str]) -> str:
     """The same by a function in arithmetic."""
-    kind, suffix = value_type(x.dtype), intrinsic_suffix(x.dtype)
+    kind, suffix = value_type(x.dtype, e.lanes), intrinsic_suffix(x.dtype, e.lanes)
     single = x.dtype.itemsize == 4
     mantissa, bias = (23, 127) if single else (52, 1023)
+    bits = np.dtype(np.uint32 if single else np.uint64)
 
     def number(value: float) -> str:
-        return constant(value, x.dtype)
+        return constant(value, x.dtype, e.lanes)
+
+    def word(value: int) -> str:
+        return constant(value, bits, e.lanes)
 
     words = {
         "kind": kind,
         "suffix": suffix,
-        "bits": f"i{8 * x.dtype.itemsize}",
-        "mantissa": mantissa,
-        "fraction": (1 << mantissa) - 1,
-        "one": bias << mantissa,
+        "bits": value_type(bits, e.lanes),
+        "truth": value_type(BOOL, e.lanes),
+        "unity": word(1),
+        "mantissa": word(mantissa),
+        "fraction": word((1 << mantissa) - 1),
+        "one": word(bias << mantissa),
         "tiny": number(2.0 ** (1 - bias)),
         "up": number(2.0 ** (mantissa + 2)),
         "shift": number(mantissa + 2.0),
-        "unit": (mantissa + bias) << mantissa,  # the bits of 2**mantissa
+        "unit": word((mantissa + bias) << mantissa),  # the bits of 2**mantissa
         "base": number(2.0**mantissa + bias),
         "magic": number(1.5 * 2.0**mantissa + 2 * bias),
         "zero": number(0.0),
@@ -185,31 +209,31 @@ _TEXTS = {
   %size = call {kind} @llvm.fabs.{suffix}({kind} %x)
   %small = fcmp olt {kind} %size, {tiny}
   %larger = fmul {kind} %size, {up}
-  %normal = select i1 %small, {kind} %larger, {kind} %size
+  %normal = select {truth} %small, {kind} %larger, {kind} %size
   %bits = bitcast {kind} %normal to {bits}
   %field = lshr {bits} %bits, {mantissa}
   %placed = or {bits} %field, {unit}
   %whole = bitcast {bits} %placed to {kind}
   %exponent = fsub {kind} %whole, {base}
   %lower = fsub {kind} %exponent, {shift}
-  %number = select i1 %small, {kind} %lower, {kind} %exponent
+  %number = select {truth} %small, {kind} %lower, {kind} %exponent
   %some = fcmp ogt {kind} %size, {zero}
-  %found = select i1 %some, {kind} %number, {kind} {minus_inf}
+  %found = select {truth} %some, {kind} %number, {kind} {minus_inf}
   %finite = fcmp olt {kind} %size, {inf}
-  %result = select i1 %finite, {kind} %found, {kind} %size
+  %result = select {truth} %finite, {kind} %found, {kind} %size
   ret {kind} %result
 }}
 """,
     "significand": """define internal {kind} @wg.significand.{suffix}({kind} %x) alwaysinline {{
   %small = fcmp olt {kind} %x, {tiny}
   %larger = fmul {kind} %x, {up}
-  %normal = select i1 %small, {kind} %larger, {kind} %x
+  %normal = select {truth} %small, {kind} %larger, {kind} %x
   %bits = bitcast {kind} %normal to {bits}
   %fraction = and {bits} %bits, {fraction}
   %whole = or {bits} %fraction, {one}
   %found = bitcast {bits} %whole to {kind}
   %right = fcmp oge {kind} %x, {zero}
-  %result = select i1 %right, {kind} %found, {kind} {nan}
+  %result = select {truth} %right, {kind} %found, {kind} {nan}
   ret {kind} %result
 }}
 """,
@@ -218,7 +242,7 @@ _TEXTS = {
   %whole = call {kind} @llvm.floor.{suffix}({kind} %y)
   %moved = fadd {kind} %whole, {magic}
   %n = bitcast {kind} %moved to {bits}
-  %half = lshr {bits} %n, 1
+  %half = lshr {bits} %n, {unity}
   %rest = sub {bits} %n, %half
   %first.bits = shl {bits} %half, {mantissa}
   %second.bits = shl {bits} %rest, {mantissa}

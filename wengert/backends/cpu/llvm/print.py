@@ -22,8 +22,8 @@ from wengert.backends.cpu.llvm.hints import (
     loop_hint,
 )
 from wengert.backends.cpu.llvm.lapack import print_factorisation
-from wengert.backends.cpu.llvm.ops import emit_op
 from wengert.backends.cpu.llvm.look import print_look
+from wengert.backends.cpu.llvm.ops import emit_op
 from wengert.backends.cpu.llvm.parallel import NOWHERE, Outside
 from wengert.backends.cpu.llvm.sort import print_selection, print_sort
 from wengert.backends.cpu.llvm.stretch import print_stretch

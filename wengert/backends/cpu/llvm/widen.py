@@ -38,7 +38,7 @@ from wengert.backends.cpu.llvm.ops import RULES
 from wengert.backends.cpu.versions import constant_length
 from wengert.ir.floats import is_half, kind_of
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, affine
-from wengert.ir.types import BOOL, DType
+from wengert.ir.types import BOOL, FLOAT32, DType
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -74,8 +74,6 @@ MANY_STREAMS, LARGE, TOO_LARGE = 3, 1 << 18, 1 << 20
 QUICK_TURNS, QUICK_SIZE = 8, 20
 
 _WIDE = frozenset(RULES) - {ScalarOp.IDIV, ScalarOp.IREM}
-# instructions that vectors have only together with masks
-_MASKED = frozenset({ScalarOp.EXPONENT, ScalarOp.SIGNIFICAND, ScalarOp.SCALE, ScalarOp.LOOKUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,10 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     if not all(map(walk.statement, loop.body)):
         return None
     length = walk.length
+    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
     lanes = _lanes(target.vector, walk.widest, length, walk.is_of_truths)
-    if walk.has_bits and lanes is not None and not walk.is_of_bytes:
-        lanes = min(lanes, llvm_bits.MOST_LANES)
+    if walk.has_bits and lanes is not None:
+        lanes = _bits(lanes, walk, target.masks or filled is None)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
@@ -143,9 +142,6 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     copies = _copies(walk.size, combines, loop) if target.masks else _few(walk.size, combines)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
-    filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
-    if filled is not None and not target.masks and (length is None or length >= llvm_bits.BYTE):
-        lanes = max(lanes, llvm_bits.BYTE)
     if filled is not None and lanes < llvm_bits.BYTE:  # would begin in one byte, end in the next
         return None
     written = length is None and _just_written(body, {*walk.loaded, *walk.stored})
@@ -194,6 +190,13 @@ def _lanes(vector: int, widest: int, length: int | None, is_of_truths: bool) -> 
         return None
     most = vector // widest
     return most if length is None or length >= most else 1 << (length.bit_length() - 1)
+
+
+def _bits(lanes: int, walk: _Walk, is_one: bool) -> int:
+    """The lanes of vectors with bits: one vector of the machine, or as many as fill a byte."""
+    if not is_one and (walk.length is None or walk.length >= llvm_bits.BYTE):
+        lanes = max(lanes, llvm_bits.BYTE)
+    return lanes if walk.is_of_bytes else min(lanes, llvm_bits.MOST_LANES)
 
 
 def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
@@ -332,7 +335,7 @@ class _Walk:
                 return False
             case _:
                 known = x.op in MATHS or x.op in _WIDE
-                known &= self.masks or not (x.op in _MASKED or _is_long(x))
+                known &= self.masks or not _is_long(x)
                 return known and not any(is_half(e.dtype) for e in (x, *x.args))
 
     def _load(self, x: Expr) -> bool:
@@ -346,7 +349,7 @@ class _Walk:
             return False
         if self.index not in x.args[0].indices:
             return self.is_free
-        if is_gathered(step) and not (self.masks and self._values(x.args[0])):
+        if is_gathered(step) and not self._values(x.args[0]):
             return False
         return is_read(step, x.attr.dtype) and self._is_in_bits(at, step)
 
@@ -363,11 +366,15 @@ class _Walk:
 
 
 def _is_long(x: Expr) -> bool:
-    """Whether an operation converts between floats and integers of 64 bits."""
+    """Whether it makes integers of 64 bits of floats, or the reverse for which there is no trick.
+
+    Only vectors of 512 bits have instructions for that.
+    """
     if x.op is not ScalarOp.CAST:
         return False
-    kinds = [(kind_of(d), d.itemsize) for d in (x.dtype, x.args[0].dtype)]
-    return any(k == "f" for k, _ in kinds) and any(k in "iu" and n == 8 for k, n in kinds)
+    source, target = x.args[0].dtype, x.dtype
+    long = [kind_of(d) in "iu" and d.itemsize == 8 for d in (source, target)]
+    return (long[0] and target == FLOAT32) or (long[1] and kind_of(source) == "f")
 
 
 def varies(body: Body, x: Expr, index: Index, changed: frozenset[Place]) -> bool:
