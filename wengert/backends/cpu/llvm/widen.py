@@ -32,7 +32,7 @@ from wengert.backends.cpu.llvm.access import (
     is_written,
     step_of,
 )
-from wengert.backends.cpu.llvm.expr import Body, Place
+from wengert.backends.cpu.llvm.expr import Body, Place, Target
 from wengert.backends.cpu.llvm.hints import LONG_BODY, LONG_LOOP
 from wengert.backends.cpu.llvm.ops import RULES
 from wengert.backends.cpu.versions import constant_length
@@ -132,14 +132,12 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     length = walk.length
     filled = next((st.offset for st in loop.body if _fills_bits(st)), None)
-    lanes = _lanes(target.vector, walk.widest, length, walk.is_of_truths)
-    if walk.has_bits and lanes is not None:
-        lanes = _bits(lanes, walk, target.masks or filled is None)
+    lanes = _lanes(target, walk, filled is not None)
     if lanes is None or (length is None and loop.index.extent < LEAST * lanes):
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
         return None
-    copies = _copies(walk.size, combines, loop) if target.masks else _few(walk.size, combines)
+    copies = _copies(walk.size, combines, loop) if target.masks else _few(walk, lanes, combines)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     if filled is not None and lanes < llvm_bits.BYTE:  # would begin in one byte, end in the next
@@ -184,19 +182,19 @@ def _registers(
     return frozenset(own), combines
 
 
-def _lanes(vector: int, widest: int, length: int | None, is_of_truths: bool) -> int | None:
-    """How many numbers a vector of so many bytes has: a power of 2, not more than turns."""
-    if widest < (1 if is_of_truths else 4) or (length is not None and length < 2):
+def _lanes(target: Target, walk: _Walk, fills_bits: bool) -> int | None:
+    """How many numbers a vector has: a power of 2, not more than turns."""
+    widest, length = walk.widest, walk.length
+    if widest < (1 if walk.is_of_truths else 4) or (length is not None and length < 2):
         return None
-    most = vector // widest
-    return most if length is None or length >= most else 1 << (length.bit_length() - 1)
-
-
-def _bits(lanes: int, walk: _Walk, is_one: bool) -> int:
-    """The lanes of vectors with bits: one vector of the machine, or as many as fill a byte."""
-    if not is_one and (walk.length is None or walk.length >= llvm_bits.BYTE):
-        lanes = max(lanes, llvm_bits.BYTE)
-    return lanes if walk.is_of_bytes else min(lanes, llvm_bits.MOST_LANES)
+    lanes = target.vector // widest
+    if length is not None and length < lanes:
+        lanes = 1 << (length.bit_length() - 1)
+    if fills_bits and not target.masks and (length is None or length >= llvm_bits.BYTE):
+        lanes = max(lanes, llvm_bits.BYTE)  # vectors of the machine that fill a byte together
+    if walk.has_bits and not walk.is_of_bytes:
+        lanes = min(lanes, llvm_bits.MOST_LANES)
+    return lanes
 
 
 def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
@@ -205,10 +203,15 @@ def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
     return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
 
 
-def _few(size: int, combines: dict[Register, str]) -> int:
-    """The copies for machines with 16 vector registers, which few operations are enough to fill."""
+def _few(walk: _Walk, lanes: int, combines: dict[Register, str]) -> int:
+    """The copies for machines with 16 vector registers, which few operations are enough to fill.
+
+    Two vectors need no loop: so long are rows made for the vectors of other machines.
+    """
+    if walk.length is not None and walk.length // lanes == 2:
+        return 2
     sums = sum(kind_of(r.dtype) == "f" for r in combines)
-    return max(1, SIDE_BY_SIDE // max(sums, 1 + size // FEW_EACH)) if sums else 1
+    return max(1, SIDE_BY_SIDE // max(sums, 1 + walk.size // FEW_EACH)) if sums else 1
 
 
 def _feeds(body: Body, first: Stmt, second: Stmt) -> bool:
