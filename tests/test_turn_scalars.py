@@ -115,3 +115,30 @@ def test_scalars_that_nothing_else_sees_are_in_no_memory(fun: Callable[[Any], An
 @pytest.mark.parametrize("fun", [last, rows_last])
 def test_a_scalar_that_is_read_after_the_loop_is_stored(fun: Callable[[Any], Any]) -> None:
     assert stores_of_scalars(fun) > 0
+
+
+def lives(x: Any) -> Any:
+    """Choices in choices, and conditions of which the second is asked where the first is false."""
+    g = np.round(np.abs(x)).astype(np.int64) % 2
+    out, ages = np.zeros_like(g), np.zeros(g.shape)
+    for i in range(1, g.shape[0] - 1):
+        for j in range(1, g.shape[1] - 1):
+            around = g[i - 1, j] + g[i + 1, j] + g[i, j - 1] + g[i, j + 1]
+            if around == 3 or (around == 2 and g[i, j] == 1):
+                out[i, j] = 1
+                if x[i, j] > 0:
+                    ages[i, j] = ages[i, j] + 1
+                    if x[i, j] > 1:
+                        ages[i, j] = 0.5 * x[i, j]
+                else:
+                    ages[i, j] = x[i, j]
+            elif around == 1:
+                ages[i, j] = -1
+    return out, ages
+
+
+def test_choices_in_choices_are_values_too() -> None:
+    x = R.normal(size=(31, 27)) * 2
+    for found, expected in zip(wg.jit(lives)(x), lives(x), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert "if " not in wg.jit(lives).lower(x).kernels
