@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not TARGET.vector, reason="needs vectors of 256 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has programs be printed for a machine without masks."""
-    target = replace(TARGET, masks=False, vector_bytes=32)
+    target = replace(TARGET, masks=False, halves=True)
     monkeypatch.setattr(machine, "target", lambda: target)
 
 

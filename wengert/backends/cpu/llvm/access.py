@@ -90,7 +90,7 @@ def read(e: Vectors, buffer: Buffer, offset: Expr, step: int) -> str:
         mask = _turned(e, e.mask, value_type(BOOL, lanes)) if e.mask else ""
         found = _read(e, dtype, lanes, _last(e, buffer, offset), mask)
         found = _turned(e, found, memory_type(dtype, lanes))
-    elif step in (2, 3) and not body.module.target.masks:
+    elif step in (2, 3) and not (body.module.target.masks or e.mask):
         found = _every(e, dtype, body.element(buffer, offset), step)
     elif step in (2, 3):
         wide = step * lanes

@@ -38,16 +38,6 @@ _HELD = re.compile(r"%held\d+")
 NOTHING: frozenset[Any] = frozenset()
 # a place that library calls are said to read, so that they stay behind the branches around them
 _LIBRARY = Register(FLOAT64)
-
-
-_CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})
-
-    @property
-    def vector(self) -> int:
-        """The bytes of the vectors that the printer makes of loops; 0 if it leaves them to LLVM."""
-        return 64 if self.masks else min(self.vector_bytes, 32)
-
-
 _CHOICES = frozenset({ScalarOp.SELECT, ScalarOp.MIN, ScalarOp.MAX})
 
 

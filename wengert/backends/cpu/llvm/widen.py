@@ -32,9 +32,10 @@ from wengert.backends.cpu.llvm.access import (
     is_written,
     step_of,
 )
-from wengert.backends.cpu.llvm.expr import Body, Place, Target
+from wengert.backends.cpu.llvm.expr import Body, Place
 from wengert.backends.cpu.llvm.hints import LONG_BODY, LONG_LOOP
 from wengert.backends.cpu.llvm.ops import RULES
+from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.versions import constant_length
 from wengert.ir.floats import is_half, kind_of
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarOp, affine
