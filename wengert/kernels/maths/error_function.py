@@ -15,6 +15,7 @@ from wengert.kernels.maths.formats import (
     Format,
     at_most,
     horner,
+    in_halves,
     power_of_two,
     scale_down,
 )
@@ -72,7 +73,7 @@ def plain_erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     exact (the idea is N. Juffa's erff, forums.developer.nvidia.com, 2016; own coefficients).
     """
     a = at_most(s, s.abs(x), f.pick(4.0, 5.95))
-    log = horner(s, a, f.pick(_LOG_ERFC_SINGLE, _LOG_ERFC_DOUBLE))
+    log = in_halves(s, a, f.pick(_LOG_ERFC_SINGLE, _LOG_ERFC_DOUBLE))
     magic = f.magic + f.bias
     t = s.fma(log, LOG2_E, magic)
     p = expm1_reduced(s, s.fma(s.sub(t, magic), -f.pick(LN2_SINGLE, LN2_DOUBLE)[0], log))
