@@ -137,11 +137,11 @@ def _erf(z: Any) -> Any:
 
 
 def _log_erfc(x: Any) -> Any:
-    return mp.log(mp.erfc(x))
+    return -mp.log(mp.erfc(x)) / x - 1
 
 
 def _erfc_share(x: Any) -> Any:
-    return mp.erfc(x) / mp.erf(x)
+    return x * mp.erfc(x) / mp.erf(x)
 
 
 def _erfcx(centre: int) -> Function:
@@ -188,8 +188,8 @@ _TABLES: dict[str, tuple[Function, Any, Any, Function, tuple[tuple[str, int], ..
     ),
     "erf small f4": (_erf, _NEAR_0, 0.81, lambda z: 1 / (1 + _erf(z)), (("f4", 6),)),
     "erf small f8": (_erf, _NEAR_0, 1, lambda z: 1 / (1 + _erf(z)), (("f8", 12),)),
-    "log erfc f4": (_log_erfc, 0.9, 4, _erfc_share, (("f4", 7),)),
-    "log erfc f8": (_log_erfc, 0.995, 5.96, _erfc_share, (("f8", 18),)),
+    "log erfc f4": (_log_erfc, _NEAR_0, 4, _erfc_share, (("f4", 9),)),
+    "log erfc f8": (_log_erfc, _NEAR_0, 5.96, _erfc_share, (("f8", 26),)),
     "erfc f4": (_erfcx(2), -1, 8.1 / 12.1, lambda q: 1 / _erfcx(2)(q), (("f4", 10),)),
     "erfc f8": (_erfcx(4), -1, 23.3 / 31.3, lambda q: 1 / _erfcx(4)(q), (("f8", 22),)),
 }

@@ -9,15 +9,17 @@ from wengert.kernels.maths.exponential import (
     LN2_SINGLE,
     LOG2_E,
     expm1_reduced,
+    expm1_tail,
     reduce_by_ln2,
 )
 from wengert.kernels.maths.formats import (
     Format,
     at_most,
+    flip_sign,
     horner,
-    in_halves,
     power_of_two,
     scale_down,
+    sign_of,
 )
 from wengert.kernels.maths.pieces import Pieces, piecewise
 
@@ -52,35 +54,44 @@ def erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     return piecewise(s, x, f.pick(_ERF_SINGLE, _ERF_DOUBLE))
 
 
-# log(erfc(a)) for 0.9 <= a <= 4 and 0.995 <= a <= 5.96; error of erf 2**-26.5 and 2**-56.6
+# -log(erfc(a)) / a - 1 on [0, 4] and [0, 5.96]; error of erf 2**-26.9 and 2**-56.2
 _LOG_ERFC_SINGLE = (
-    *(-0.0001665114687057212, -1.12779700756073, -0.6369765996932983, -0.10411316901445389),
-    *(0.022314948961138725, -0.0030654186848551035, 0.00019821181194856763),
+    *(0.12837916612625122, 0.6366193890571594, 0.10277783125638962, -0.01915307156741619),
+    *(-0.00016037789464462548, 0.0016670046607032418, -0.0006328222807496786),
+    *(0.00011763673683162779, -9.255719305656385e-06),
 )
 _LOG_ERFC_DOUBLE = (
-    *(-4.86153124448904e-07, -1.1283742450214358, -0.6366429551437391, -0.10270523482836283),
-    *(0.018993486102592452, 0.0004061643008078791, -0.0019113738092081149, 0.0007670193764911735),
-    *(-0.0001327967861701274, -2.137181084227598e-05, 2.3249849109252576e-05),
-    *(-8.796718086108146e-06, 2.1660906626465797e-06, -3.787153520237084e-07),
-    *(4.712806629492035e-08, -3.997644116138006e-09, 2.080057938615445e-10, -5.018755321437856e-12),
+    *(0.1283791670955126, 0.6366197723675816, 0.10277260330192355, -0.019128447008672077),
+    *(-0.0002091946442577889, 0.0016962059533374015, -0.000590123095573793, 2.586876258155958e-05),
+    *(6.452080007308198e-05, -2.9788408958718e-05, 3.517956674053216e-06, 2.685481697678934e-06),
+    *(-1.5805114280901318e-06, 1.9724325320436814e-07, 2.3424080579165284e-07),
+    *(-1.9661204042667599e-07, 9.085157033732366e-08, -3.026054621244235e-08),
+    *(7.763811452572741e-09, -1.5631054174503337e-09, 2.4634759181718687e-10),
+    *(-2.9869196199956855e-11, 2.693697673864769e-12, -1.7023363513858272e-13),
+    *(6.72622601826619e-15, -1.2498755425583123e-16),
 )
 
 
 def plain_erf(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
-    """1 - exp(log(erfc|x|)), without a table; the series of erf for small x.
+    """1 - exp(log(erfc|x|)), without a table.
 
-    erfc is a fifth and less there, so that errors of its logarithm hardly count; and 1 - 2**n is
-    exact (the idea is N. Juffa's erff, forums.developer.nvidia.com, 2016; own coefficients).
+    With log(erfc(a)) = -(a + a V(a)) = n ln(2) + r it is (1 - 2**n) - 2**n expm1(r). The first
+    difference is exact, and 0 for small a, where the rest has a small relative error: the sum of
+    -a and a V is the last one made, but for r in the smaller terms of expm1. (1 - exp of a
+    polynomial is the idea of N. Juffa's erff; own form and coefficients.)
     """
     a = at_most(s, s.abs(x), f.pick(4.0, 5.95))
-    log = in_halves(s, a, f.pick(_LOG_ERFC_SINGLE, _LOG_ERFC_DOUBLE))
+    square = s.mul(a, a)
+    terms = f.pick(_LOG_ERFC_SINGLE, _LOG_ERFC_DOUBLE)
+    odd, even = (horner(s, square, terms[k::2]) for k in (1, 0))  # two chains, half as long
+    more = s.fma(a, even, s.mul(square, odd))
     magic = f.magic + f.bias
-    t = s.fma(log, LOG2_E, magic)
-    p = expm1_reduced(s, s.fma(s.sub(t, magic), -f.pick(LN2_SINGLE, LN2_DOUBLE)[0], log))
+    t = s.fma(s.neg(s.add(a, more)), LOG2_E, magic)
+    first = s.fma(s.sub(t, magic), -f.pick(LN2_SINGLE, LN2_DOUBLE)[0], s.neg(a))
+    p = s.add(first, expm1_tail(s, s.sub(first, more), s.neg(more)))
     power = power_of_two(s, t)
-    far = s.fma(s.neg(power), p, s.sub(1.0, power))
-    near = s.lt(a, f.pick(0.9, 1.0))
-    return s.copysign(s.select(near, _erf_small(s, f, a), far), x)
+    y = s.fma(s.neg(power), p, s.sub(1.0, power))
+    return flip_sign(s, y, sign_of(s, x))
 
 
 # (1 + 2 a) exp(a**2) erfc(a) in q = (a - K) / (a + K): relative error 2**-25.0 with K = 2 on

@@ -75,6 +75,12 @@ def expm1_reduced(s: ScalarBuilder, r: Expr) -> Expr:
     return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), r)
 
 
+def expm1_tail(s: ScalarBuilder, r: Expr, more: Expr) -> Expr:
+    """exp(r) - 1 - r + more there."""
+    f = format_of(r)
+    return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), more)
+
+
 def _power(s: ScalarBuilder, r: Expr, n: Expr, bits: Expr, terms: tuple[float, ...]) -> Expr:
     """2**n F 2**k (1 + P(r)), with k/16 the fraction of n, which the low `bits` tell."""
     f = format_of(r)
@@ -111,8 +117,7 @@ def plain_exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     n = s.sub(t, magic)
     exact, rest = s.fma(n, -high, x), s.mul(n, -low)
     r = s.add(exact, rest)
-    square, terms = s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE))
-    y = s.add(s.add(exact, s.fma(square, terms, rest)), 1.0)
+    y = s.add(s.add(exact, expm1_tail(s, r, rest)), 1.0)
     return times_power(s, _unless_gone(s, x, y, f.pick(-104.5, -746.0)), t)
 
 

@@ -65,13 +65,6 @@ def horner(s: ScalarBuilder, x: Expr, coefficients: Sequence[float]) -> Expr:
     return result
 
 
-def in_halves(s: ScalarBuilder, x: Expr, coefficients: Sequence[float]) -> Expr:
-    """The same, even and odd powers apart: of long ones, the machine's time is one sum's after
-    the other's, and these are two at a time."""
-    square = s.mul(x, x)
-    return s.fma(horner(s, square, coefficients[1::2]), x, horner(s, square, coefficients[::2]))
-
-
 def at_most(s: ScalarBuilder, x: Expr, bound: float) -> Expr:
     """min(x, bound), NaN kept: one instruction on x86."""
     limit = s.like(bound, x)

@@ -12,10 +12,8 @@ from wengert.kernels.statements import walk
 # A body of so many lines, in a loop of so many iterations, is run for two iterations at a time: the
 # machine's window is too small to overlap the long chains of one iteration with those of the next.
 # With masks, the iterations left over are then done by masking, for a second and third copy of a
-# long body would double the time to compile it. Without them vectors are shorter, polynomials stand
-# for tables, and bodies are long earlier.
+# long body would double the time to compile it.
 LONG_BODY, LONG_LOOP = 80, 256
-LONG_UNMASKED = 60
 # Diagonals of a table are shorter, and are not masked: long bodies without maths functions, of
 # which there are as many, lose by it what the others win.
 LONG_FREE = 128
@@ -86,8 +84,7 @@ def loop_hint(module: Module, loop: Loop, lines: int, rare: bool, group: str = "
         return _attached(module, accesses, *[_TWO] * long)
     if loop.kind is Kind.ORDERED and lines <= SMALL_BODY:
         return _attached(module, _COPIES)
-    long = LONG_BODY if module.target.masks else LONG_UNMASKED
-    if lines <= long or loop.index.extent <= LONG_LOOP:
+    if lines <= LONG_BODY or loop.index.extent <= LONG_LOOP:
         return "" if any(map(_waits, loop.body)) else _attached(module, _ONE)
     return _attached(module, _NO_UNROLL, _TWO, *[_MASKED] * is_masked(module, loop, lines))
 
