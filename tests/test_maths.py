@@ -75,6 +75,20 @@ def test_every_function_has_an_expansion_a_bound_and_cases() -> None:
     assert all(set(bounds) == set(DTYPES) for bounds in ULP.values())
 
 
+def in_form(tables: bool, op: ScalarOp, *columns: Array) -> Array:
+    """The values of the form with tables or of the one without, on any machine."""
+    dtype, whole = columns[0].dtype.name, columns[0].size
+
+    def made(*args: Expr) -> Expr:
+        return expand(S, S.maths(op, *args), guard=False, tables=tables)
+
+    return executable(build.elementwise(made, [dtype] * len(columns), dtype, whole))(*columns)[0]
+
+
+PARTS = {ScalarOp.EXPONENT, ScalarOp.SIGNIFICAND, ScalarOp.SCALE, ScalarOp.LOOKUP}
+TWO_FORMS = [O.EXP, O.EXP2, O.LOG, O.TANH, O.ERF, O.ERFC, O.POW]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("op", fast_share(list(FUNCTIONS), 4))
 def test_error_is_within_the_stated_bound(op: ScalarOp, dtype: str) -> None:
@@ -114,6 +128,34 @@ def test_special_values_are_numpys(op: ScalarOp, dtype: str) -> None:
     tolerance = 8 * float(info.eps)
     smallest = 4 * float(info.smallest_subnormal)
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=smallest)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", fast_share(TWO_FORMS, 2))
+def test_forms_with_and_without_tables_agree(op: ScalarOp, dtype: str) -> None:
+    """Each has the stated bound, whichever of them this machine takes."""
+    values = special_values(dtype)
+    columns = [a.ravel() for a in np.meshgrid(values, values)] if op in BINARY else [values]
+    points = POINTS[op](Sampler(dtype, 400, seed=7))
+    columns = [np.concatenate(pair) for pair in zip(columns, points, strict=True)]
+    tables, plain = (in_form(found, op, *columns) for found in (True, False))
+    np.testing.assert_array_equal(np.isnan(tables), np.isnan(plain))
+    number = ~np.isnan(plain)
+    np.testing.assert_array_equal(np.signbit(tables[number]), np.signbit(plain[number]))
+    np.testing.assert_array_equal(np.isinf(tables), np.isinf(plain))
+    numbers = [c[np.isfinite(plain)].astype("f8") for c in (tables, plain)]
+    with np.errstate(over="ignore"):  # next to the largest number
+        unit = np.spacing(np.abs(tables[np.isfinite(plain)])).astype("f8")
+    assert np.all(np.abs(numbers[0] - numbers[1]) <= 2 * ULP[op][dtype] * unit)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", FUNCTIONS)
+def test_without_tables_all_is_arithmetic(op: ScalarOp, dtype: str) -> None:
+    s = ScalarBuilder()
+    operands = [s.load(build.buffer(dtype, 1), s.int(0)) for _ in range(2 if op in BINARY else 1)]
+    made = expand(s, s.maths(op, *operands), guard=False, tables=False)
+    assert {n.op for n in nodes(made)} <= ALLOWED - PARTS
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -64,8 +64,10 @@ _WITHOUT_TABLES: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.LOG: logarithm.plain_log,
     ScalarOp.TANH: hyperbolic.plain_tanh,
     ScalarOp.ERF: error_function.plain_erf,
+    ScalarOp.ERFC: error_function.plain_erfc,
+    ScalarOp.POW: power.plain_pow,
 }
-"""Of those that are made with tables, the forms for machines whose vectors do not hold them."""
+"""The forms without tables, and without exponents and powers of two by one instruction."""
 PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN, ScalarOp.FREM})
 """Those whose exact form for huge arguments is a library call."""
 

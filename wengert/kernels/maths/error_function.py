@@ -14,9 +14,11 @@ from wengert.kernels.maths.exponential import (
 )
 from wengert.kernels.maths.formats import (
     Format,
+    Scaling,
     at_most,
     flip_sign,
     horner,
+    plain_scale_down,
     power_of_two,
     scale_down,
     sign_of,
@@ -113,7 +115,7 @@ _G_DOUBLE = (
 )
 
 
-def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+def erfc(s: ScalarBuilder, f: Format, x: Expr, scaled: Scaling = scale_down) -> Expr:
     """1 - erf(x) for |x| < 1/2. Else erfc(a) = exp(-a**2) G(q) / (1 + 2 a) for a = |x|, and
     erfc(-a) = 2 - erfc(a).
 
@@ -128,6 +130,11 @@ def erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     centre = f.pick(*_CENTRE)
     q = s.div(s.sub(a, centre), s.add(a, centre))
     g = s.div(horner(s, q, f.pick(_G_SINGLE, _G_DOUBLE)), s.fma(a, 2.0, 1.0))
-    y = scale_down(s, s.fma(p, g, g), n)
+    y = scaled(s, s.fma(p, g, g), n)
     y = s.select(s.lt(x, 0.0), s.sub(2.0, y), y)
     return s.select(s.lt(a, 0.5), s.sub(1.0, _erf_small(s, f, x)), y)
+
+
+def plain_erfc(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
+    """The same without an instruction for powers of two."""
+    return erfc(s, f, x, plain_scale_down)

@@ -7,7 +7,7 @@ from memory there, one lane at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,12 +139,24 @@ def scale_down(s: ScalarBuilder, x: Expr, y: Expr) -> Expr:
     return scale(s, s.select(gone, s.like(0.0, x), x), y)
 
 
+def plain_scale_down(s: ScalarBuilder, x: Expr, n: Expr) -> Expr:
+    """The same for whole n, by arithmetic."""
+    f = format_of(x)
+    gone = s.lt(n, -float(f.bias + f.mantissa + 1))
+    t = s.add(n, f.magic + 2 * f.bias)
+    return times_power(s, s.select(gone, s.like(0.0, x), x), t)
+
+
 def lookup(s: ScalarBuilder, f: Format, table: tuple[float, ...], index: Expr) -> Expr:
     """The element of a table at an unsigned integer, modulo the length of the table.
 
     There are vectors of 512 bits that hold a table of 8 or 16 float64, or 16 or 32 float32.
     """
     return s.node(ScalarOp.LOOKUP, (index,), f.dtype, table)
+
+
+Scaling = Callable[[ScalarBuilder, Expr, Expr], Expr]
+"""`scale_down`, or its form by arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ from wengert.kernels.maths.exponential import exp2_reduced
 from wengert.kernels.maths.formats import (
     SINGLE,
     Format,
+    Scaling,
     at_least,
     at_most,
     flip_sign,
     format_of,
     horner,
+    plain_scale_down,
     power_of_two,
     scale_down,
     sign_of,
@@ -95,7 +97,7 @@ def _with_specials(s: ScalarBuilder, a: Expr, log: Expr, invalid: Expr) -> Expr:
     return s.select(s.lt(a, inf), log, a)
 
 
-def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr) -> Expr:
+def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr, scaled: Scaling) -> Expr:
     """2**(y (high + low)); where `high` is not finite, `low` does not matter."""
     f = format_of(y)
     bound = f.pick(160.0, 1100.0)
@@ -106,13 +108,13 @@ def _exp2_of_product(s: ScalarBuilder, y: Expr, high: Expr, low: Expr) -> Expr:
     # float32 leaves so much in the rest that it counts when n is chosen
     n = s.sub(s.add(s.add(exponent, rest), f.magic), f.magic)
     r = s.add(s.sub(exponent, n), rest)
-    return scale_down(s, exp2_reduced(s, r, exact=f.pick(True, False)), n)
+    return scaled(s, exp2_reduced(s, r, exact=f.pick(True, False)), n)
 
 
-def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
+def _magnitude_double(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr, scaled: Scaling) -> Expr:
     """a**y for a >= 0 and finite y; NaN where `invalid` and a < inf."""
     high, low = _log2_double(s, a)
-    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low)
+    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low, scaled)
 
 
 def _log2_single(s: ScalarBuilder, a: Expr) -> Pair:
@@ -136,13 +138,13 @@ def _log2_single(s: ScalarBuilder, a: Expr) -> Pair:
     return total, s.add(lost, s.fma(quotient[0], tail, error))
 
 
-def _magnitude_single(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr) -> Expr:
+def _magnitude_single(s: ScalarBuilder, a: Expr, y: Expr, invalid: Expr, scaled: Scaling) -> Expr:
     """The same in float32."""
     high, low = _log2_single(s, a)
-    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low)
+    return _exp2_of_product(s, y, _with_specials(s, a, high, invalid), low, scaled)
 
 
-def pow_(s: ScalarBuilder, f: Format, x: Expr, y: Expr) -> Expr:
+def pow_(s: ScalarBuilder, f: Format, x: Expr, y: Expr, scaled: Scaling = scale_down) -> Expr:
     """The special cases are those of C's pow (C17 F.10.4.4), which NumPy follows."""
     # so large a y gives 0, 1 or inf, and inf * log2(1) does not occur
     limit = f.pick(2.0**40, 2.0**70)
@@ -151,9 +153,15 @@ def pow_(s: ScalarBuilder, f: Format, x: Expr, y: Expr) -> Expr:
     is_integer = s.eq(s.unary(ScalarOp.RINT, y), y)
     is_odd = s.and_(is_integer, s.ne(s.unary(ScalarOp.RINT, half), half))
     invalid = s.and_(s.lt(x, 0.0), s.not_(is_integer))
-    magnitude = f.pick(_magnitude_single, _magnitude_double)(s, s.abs(x), clamped, invalid)
+    size = f.pick(_magnitude_single, _magnitude_double)
+    magnitude = size(s, s.abs(x), clamped, invalid, scaled)
     result = flip_sign(s, magnitude, s.select(is_odd, sign_of(s, x), 0))
     return s.select(s.or_(s.eq(x, 1.0), s.eq(y, 0.0)), s.like(1.0, x), result)
+
+
+def plain_pow(s: ScalarBuilder, f: Format, x: Expr, y: Expr) -> Expr:
+    """The same without an instruction for powers of two."""
+    return pow_(s, f, x, y, plain_scale_down)
 
 
 # x**(-1/3) on [sqrt(1/2), sqrt(2)]: relative error 2**-17.4

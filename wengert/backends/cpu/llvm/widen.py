@@ -63,6 +63,9 @@ FEW_MORE = 60
 # Small local arrays are taken apart into registers where loops over them are written out, and stay
 # vectors in registers where they are whole ones.
 SMALL = 16
+# On machines with 16 registers, bodies of more operations are chains that a machine's window is too
+# small to overlap.
+LONG_CHAIN = 30
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 # Processors fetch ahead of loops by themselves, but on this side of the next page (of 4096 bytes)
 # alone, and not well for many arrays at once. Where a loop reads so many arrays of so many bytes,
@@ -138,7 +141,10 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
         return None
     if length is not None and length <= SMALL and length % lanes and walk.is_local:
         return None
-    copies = _copies(walk.size, combines, loop) if target.masks else _few(walk, lanes, combines)
+    if target.masks:
+        copies = _copies(walk.size, combines, loop)
+    else:
+        copies = _few(walk, lanes, combines, loop)
     while copies > 1 and length is not None and _too_many(copies * lanes, length, walk.size):
         copies //= 2
     if filled is not None and lanes < llvm_bits.BYTE:  # would begin in one byte, end in the next
@@ -204,15 +210,19 @@ def _copies(size: int, combines: dict[Register, str], loop: Loop) -> int:
     return 2 if size > LONG_BODY and loop.index.extent > LONG_LOOP else 1
 
 
-def _few(walk: _Walk, lanes: int, combines: dict[Register, str]) -> int:
+def _few(walk: _Walk, lanes: int, combines: dict[Register, str], loop: Loop) -> int:
     """The copies for machines with 16 vector registers, which few operations are enough to fill.
 
-    Two vectors need no loop: so long are rows made for the vectors of other machines.
+    Two vectors need no loop: so long are rows made for the vectors of other machines. Two of a long
+    body read each of its constants from memory once instead of twice, and one's sums are made while
+    the other's wait.
     """
     if walk.length is not None and walk.length // lanes == 2:
         return 2
     sums = sum(kind_of(r.dtype) == "f" for r in combines)
-    return max(1, SIDE_BY_SIDE // max(sums, 1 + walk.size // FEW_EACH)) if sums else 1
+    if sums:
+        return max(1, SIDE_BY_SIDE // max(sums, 1 + walk.size // FEW_EACH))
+    return 2 if walk.size > LONG_CHAIN and loop.index.extent > LONG_LOOP else 1
 
 
 def _feeds(body: Body, first: Stmt, second: Stmt) -> bool:
