@@ -8,8 +8,19 @@ from dataclasses import dataclass, field
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import FLOAT32, FLOAT64
 from wengert.kernels.expressions import loaded, nodes
-from wengert.kernels.loops import Buffer, Call, Communicate, If, Loop, Stmt, Store
-from wengert.kernels.statements import buffers, own_expressions, walk
+from wengert.kernels.loops import (
+    Buffer,
+    Call,
+    Communicate,
+    Factorise,
+    Gemm,
+    If,
+    Loop,
+    Stmt,
+    Store,
+    While,
+)
+from wengert.kernels.statements import buffers, changed, own_expressions, walk
 
 _DTYPES = (FLOAT32, FLOAT64)
 _MANY = 24
@@ -47,10 +58,10 @@ def simple_turn(s: ScalarBuilder, loop: Loop) -> Turn | None:
     stores = [st for st in statements if isinstance(st, Store)]
     if len(statements) > _MANY or not all(isinstance(st, Store | If) for st in statements):
         return None
-    changed = {st.buffer for st in stores} - own_scalars(loop.body)
+    written = {st.buffer for st in stores} - own_scalars(loop.body)
     turn = Turn(loop)
     for store in stores:
-        if store.buffer in changed and not _enter_store(s, turn, store):
+        if store.buffer in written and not _enter_store(s, turn, store):
             return None
     exprs: list[Expr] = []
     sums = {store: value for each in turn.sums for store, value in each.added.items()}
@@ -61,7 +72,7 @@ def simple_turn(s: ScalarBuilder, loop: Loop) -> Turn | None:
             exprs += own_expressions(statement)
     for node in nodes(exprs):
         turn.calls = turn.calls or node.op is ScalarOp.CALL
-        if node.op is ScalarOp.LOAD and node.attr in changed:
+        if node.op is ScalarOp.LOAD and node.attr in written:
             place = affine(node.args[0])
             if place is None:
                 return None
@@ -93,18 +104,39 @@ def _enter_store(s: ScalarBuilder, turn: Turn, store: Store) -> bool:
 def own_scalars(body: Sequence[Stmt]) -> set[Buffer]:
     """Scalars that a turn writes before it reads them."""
     written = {st.buffer for st in walk(body) if isinstance(st, Store) and st.buffer.size == 1}
-    return written - set(_before_written(body, set()))
+    return written - set(stale(body, set(), kept=True))
 
 
-def _before_written(body: Sequence[Stmt], written: set[Buffer]) -> Iterator[Buffer]:
-    """The buffers that statements read, and that are not among those written surely before."""
-    for statement in body:
-        yield from loaded(own_expressions(statement)) - written
-        if isinstance(statement, If):
-            yield from _before_written(statement.then, set(written))
-            yield from _before_written(statement.otherwise, set(written))
-        elif isinstance(statement, Store):
-            written.add(statement.buffer)
+def stale(body: Sequence[Stmt], fresh: set[Buffer], kept: bool = False) -> Iterator[Buffer]:
+    """The buffers that statements may read as a loop, a branch or the last turn has left them.
+
+    All others are read where they are `fresh`: written before, by a statement beside or around.
+    With `kept`, what is fresh stays so where a branch may write it again.
+    """
+    for st in body:
+        match st:
+            case While(before, condition, inner):
+                fresh -= changed((st,))
+                begun = set(fresh)
+                yield from stale(before, begun, kept)
+                yield from loaded((condition,)) - begun
+                yield from stale(inner, begun, kept)
+            case Gemm() | Factorise() | Communicate():
+                yield from buffers((st,))
+            case _:
+                yield from loaded(own_expressions(st)) - fresh
+        match st:
+            case Loop():
+                fresh -= changed((st,))
+                yield from stale(st.body, set(fresh), kept)
+            case If(_, then, otherwise):
+                yield from stale(then, set(fresh), kept)
+                yield from stale(otherwise, set(fresh), kept)
+                fresh -= frozenset() if kept else changed((st,))
+            case Store():
+                fresh.add(st.buffer)
+            case _:
+                pass
 
 
 def terms_added(store: Store) -> list[Expr] | None:

@@ -40,10 +40,10 @@ from wengert.kernels.statements import (
     expressions,
     map_loops,
     map_statements,
-    own_expressions,
     walk,
 )
 from wengert.kernels.turns.bounds import Around
+from wengert.kernels.turns.turn import stale
 
 
 def turn_scalars(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
@@ -68,7 +68,7 @@ def _with_sums(s: ScalarBuilder, kernel: Kernel) -> Kernel:
     values = {b: x for b, x in once.items() if x.dtype == INT64 and affine(x) is not None}
     if not values:
         return kernel
-    for buffer in (*_stale(kernel.body, set()), *_called(kernel.body)):
+    for buffer in (*stale(kernel.body, set()), *_called(kernel.body)):
         values.pop(buffer, None)
     body = map_statements(kernel.body, Rewriter(s, lambda x: _known(x, values)))
     return replace(kernel, body=_without(body, values)) if values else kernel
@@ -103,7 +103,7 @@ def _of_kernel(s: ScalarBuilder, kernel: Kernel) -> Kernel:
     scalars = {b for b in changed(kernel.body) if b.size == 1 and b.space is Space.LOCAL}
     if not scalars:
         return kernel
-    scalars -= set(_stale(kernel.body, set()))
+    scalars -= set(stale(kernel.body, set()))
 
     def one(loop: Loop, around: Around) -> Sequence[Stmt] | None:
         straight = all(isinstance(st, Store | Declare | Assign | Accumulate) for st in loop.body)
@@ -149,34 +149,3 @@ def _changes(statement: Stmt, value: Expr) -> bool:
     assert isinstance(statement, Declare | Assign | Accumulate)
     register = statement.register
     return any(n.op is ScalarOp.REGISTER and n.attr is register for n in nodes((value,)))
-
-
-def _stale(body: Sequence[Stmt], fresh: set[Buffer]) -> Iterator[Buffer]:
-    """The buffers that statements may read as a loop, a branch or the last turn has left them.
-
-    All others are read where they are `fresh`: written before, by a statement beside or around.
-    """
-    for st in body:
-        match st:
-            case While(before, condition, inner):
-                fresh -= changed((st,))
-                begun = set(fresh)
-                yield from _stale(before, begun)
-                yield from loaded((condition,)) - begun
-                yield from _stale(inner, begun)
-            case Gemm() | Factorise() | Communicate():
-                yield from buffers((st,))
-            case _:
-                yield from loaded(own_expressions(st)) - fresh
-        match st:
-            case Loop():
-                fresh -= changed((st,))
-                yield from _stale(st.body, set(fresh))
-            case If(_, then, otherwise):
-                yield from _stale(then, set(fresh))
-                yield from _stale(otherwise, set(fresh))
-                fresh -= changed((st,))
-            case Store():
-                fresh.add(st.buffer)
-            case _:
-                pass
