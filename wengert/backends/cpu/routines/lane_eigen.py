@@ -71,67 +71,64 @@ def syevd(
     rest = 2 * square
     lines(source, n * n, many, n * n, flat[square * lanes :], lanes, lanes)
     begin(work[square:], work, work[rest:], least, n, wide)
-    reduce(
-        work,
-        work[rest + 2 :],
-        work[rest + 2 + wide :],
-        work[rest + 2 + 2 * wide :],
-        work[rest + 2 + 3 * wide :],
-        work[rest + 2 + 4 * wide :],
-        tiny / rounding,
-        n,
-        wide,
+    tridiagonal(work, work[square:], work[rest + 2 :], rounding, tiny, divided, n, wide, wanted)
+    spectrum(
+        work[square:], work[rest + 2 :], numbers, rounding, tiny, divided, n, wide, wanted, keep
     )
+    leave(work[rest:], work[rest + 2 :], work[square:], n, wide, wanted)
+    v = square * lanes
+    d = (rest + 2) * lanes
+    place = d + 2 * wide * lanes
+    put(flat[v:], flat[d:], flat[place:], out, numbers, n, wide, many, lanes, wanted)
+
+
+def tridiagonal(
+    a: Numbers,
+    v: Numbers,
+    room: Numbers,
+    rounding: float,
+    tiny: float,
+    divided: int,
+    n: int,
+    wide: int,
+    wanted: int,
+) -> None:
+    """The diagonals in rows 0 and 1 of `room`; if vectors are wanted, what they start from in v,
+    and in row 5 that by which their signs are told. Rows 2 to 4 are workspace."""
+    low = tiny / rounding
+    e = wide
+    t = 2 * wide
+    u = 3 * wide
+    w = 4 * wide
+    reduce(a, room, room[e:], room[t:], room[u:], room[w:], low, n, wide)
     if wanted == 1:
-        reflect(work, work[square:], work[rest + 2 + 2 * wide :], n, wide)
+        reflect(a, v, room[t:], n, wide)
         if n >= divided:
-            cut(
-                work[square:],
-                work[rest + 2 :],
-                work[rest + 2 + wide :],
-                work[rest + 2 + 5 * wide :],
-                rounding,
-                divided,
-                n,
-                wide,
-            )
+            cut(v, room, room[e:], room[5 * wide :], rounding, divided, n, wide)
+
+
+def spectrum(
+    v: Numbers,
+    room: Numbers,
+    numbers: Words,
+    rounding: float,
+    tiny: float,
+    divided: int,
+    n: int,
+    wide: int,
+    wanted: int,
+    keep: int,
+) -> None:
+    """The values in row 0 of `room`, vectors as columns of v, and in row 2 the values' places."""
+    e = wide
+    turns = 6 * wide
+    z = turns + 2 * keep * wide
     iterate(
-        work[rest + 2 :],
-        work[rest + 2 + wide :],
-        work[square:],
-        work[rest + 2 + 6 * wide :],
-        work[rest + 2 + (6 + 2 * keep) * wide :],
-        numbers,
-        rounding,
-        tiny,
-        n,
-        wide,
-        wanted,
-        keep,
+        room, room[e:], v, room[turns:], room[z:], numbers, rounding, tiny, n, wide, wanted, keep
     )
     if wanted == 1 and n >= divided:
-        turn_signs(
-            work[square:],
-            work[rest + 2 + 5 * wide :],
-            work[rest + 2 + 2 * wide :],
-            rounding,
-            n,
-            wide,
-        )
-    arrange(work[rest + 2 :], work[rest + 2 + 2 * wide :], n)
-    leave(work[rest:], work[rest + 2 :], work[square:], n, wide, wanted)
-    put(
-        flat[square * lanes :],
-        flat[(rest + 2) * lanes :],
-        flat[(rest + 2 + 2 * wide) * lanes :],
-        out,
-        numbers,
-        n,
-        wide,
-        many,
-        lanes,
-        wanted,
-    )
+        turn_signs(v, room[5 * wide :], room[2 * wide :], rounding, n, wide)
+    arrange(room, room[2 * wide :], n)
 
 
 def begin(given: Numbers, a: Numbers, scale: Numbers, least: float, n: int, wide: int) -> None:
@@ -425,9 +422,11 @@ PARTS = (
     reduce,
     reflect,
     cut,
+    tridiagonal,
     *lane_sweeps.PARTS,
     turn_signs,
     arrange,
+    spectrum,
     leave,
     put,
     syevd,

@@ -37,7 +37,8 @@ def iterate(
     """Makes d the values, and columns of v the vectors.
 
     `z` is what the lanes know of their blocks: at, end and m; whether the block is reversed; d[at],
-    d[at + 1], e[at] and d[m]. `ends` are the first and last rows of the sweeps that are kept.
+    d[at + 1], e[at] and d[m]; m again, or `at` in lanes that have no sweep to do. `ends` are the
+    first and last rows of the sweeps that are kept.
     """
     size = float(n)
     z[0] = 0.0
@@ -54,24 +55,32 @@ def iterate(
             z[0] = z[0] + 1.0 if alone else z[0]
         else:
             left -= 1
-            low = 0
-            while not some(z[0] == float(low)):
-                low += 1
-            high = n - 1
-            while not some((z[2] == float(high)) & (z[0] < size)):
-                high -= 1
-            sweep(d, e, turns[2 * kept * wide :], z, tiny / rounding, tiny, low, high, n)
-            if some((z[2] == z[0] + 1.0) & (z[0] < size)):
-                pair(d, e, turns[2 * kept * wide :], z, low, high, n)
+            advance(d, e, turns[2 * kept * wide :], z, ends[2 * kept :], tiny / rounding, tiny, n)
             if wanted == 1:
-                ends[2 * kept] = low
-                ends[2 * kept + 1] = high
                 kept += 1
             if kept == keep:
                 turn(v, turns, ends, kept, n, wide)
                 kept = 0
     if kept > 0:
         turn(v, turns, ends, kept, n, wide)
+
+
+def advance(
+    d: Numbers, e: Numbers, t: Numbers, z: Numbers, ends: Words, low: float, tiny: float, n: int
+) -> None:
+    """A sweep of all lanes, from the first to the last row of any block: these are the `ends`."""
+    size = float(n)
+    bottom = 0
+    while not some(z[0] == float(bottom)):
+        bottom += 1
+    top = n - 1
+    while not some((z[2] == float(top)) & (z[0] < size)):
+        top -= 1
+    sweep(d, e, t, z, low, tiny, bottom, top)
+    if some((z[2] == z[0] + 1.0) & (z[0] < size)):
+        pair(d, e, t, z, bottom, top, n)
+    ends[0] = bottom
+    ends[1] = top
 
 
 def divide(
@@ -165,22 +174,15 @@ def search(d: Numbers, e: Numbers, z: Numbers, rounding: float, tiny: float, n: 
     z[5] = two
     z[6] = between
     z[7] = cut
+    z[8] = m if (m > at + 1.0) & live else at
 
 
 def sweep(
-    d: Numbers,
-    e: Numbers,
-    turns: Numbers,
-    z: Numbers,
-    low: float,
-    tiny: float,
-    bottom: int,
-    top: int,
-    n: int,
+    d: Numbers, e: Numbers, t: Numbers, z: Numbers, low: float, tiny: float, bottom: int, top: int
 ) -> None:
     """One step of implicit QL on the blocks from `at` to m, with the shift for `at`."""
     at = z[0]
-    m = z[2] if (z[2] > z[0] + 1.0) & (z[0] < float(n)) else z[0]
+    m = z[8]
     g = (z[5] - z[4]) / (2.0 * z[6])
     g = z[7] - z[4] + z[6] / (g + copysign(sqrt(g * g + 1.0), g))
     s = at * 0.0 + 1.0
@@ -215,8 +217,8 @@ def sweep(
         p = w if active else p
         c = x if active else c
         s = y if active else s
-        turns[2 * i] = x if active else 1.0
-        turns[2 * i + 1] = y if active else 0.0
+        t[2 * i] = x if active else 1.0
+        t[2 * i + 1] = y if active else 0.0
     for i in range(bottom, top):
         last = (at == float(i)) & (at < m)
         d[i] = d[i] - p if last else d[i]
@@ -295,5 +297,5 @@ def turn(v: Numbers, turns: Numbers, ends: Words, kept: int, n: int, wide: int) 
         j += 4
 
 
-PARTS = (reverse, divide, search, sweep, pair, turn, iterate)
+PARTS = (reverse, divide, search, sweep, pair, advance, turn, iterate)
 """The functions, the last one of which calls the others."""

@@ -138,7 +138,13 @@ wait:
   %tired = icmp ugt i64 %looks, {_PATIENCE}
   br i1 %tired, label %bed, label %stay
 stay:
-{_AGAIN}bed:
+{_AGAIN}{_bed(cell)}}}
+"""
+
+
+def _bed(cell: str) -> str:
+    """How a thread that has looked long enough sleeps until it is woken."""
+    return f"""bed:
   %down = atomicrmw add ptr {cell % ASLEEP}, i64 1 seq_cst
   %slept = call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr {cell % ANNOUNCED}, i64 {_WAIT},
     i64 %seen, i64 0, i64 0, i64 %own)
@@ -146,5 +152,4 @@ stay:
 up:
   %awake = atomicrmw sub ptr {cell % ASLEEP}, i64 1 seq_cst
   br label %look
-}}
 """
