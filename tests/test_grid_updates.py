@@ -145,3 +145,37 @@ def _overlapping(x: Any, i: Any, rows: Any) -> Any:
         for j in range(WIDTH):
             x[i[k] + j] += rows[k, j]
     return x
+
+
+def _row_by_row(x: Any, y: Any) -> Any:
+    y, out = y.copy(), np.zeros((len(x), len(y)))
+    for k in range(len(x)):
+        for j in range(len(y)):
+            y[j] += x[k] * 0.5
+        for j in range(len(y)):
+            out[k, j] = y[len(y) - 1 - j] * x[k]
+    return y, out
+
+
+def _named(x: Any, y: Any) -> Any:
+    y, out, at = y.copy(), np.zeros(len(x)), np.arange(len(x)) * 7 % len(y)
+    for k in range(len(x)):
+        y[at[k]] += x[k] * 0.5
+        out[k] = y[2] * x[k]
+    return y, out
+
+
+def _named_before(x: Any, y: Any) -> Any:
+    y, out, at = y.copy(), np.zeros(len(x)), np.arange(len(x)) * 7 % len(y)
+    for k in range(len(x)):
+        out[k] = y[at[k]] * x[k]
+        y[at[k]] += x[k] * 0.5
+    return y, out
+
+
+@pytest.mark.parametrize("fun", [_row_by_row, _named, _named_before])
+def test_sums_that_another_statement_reads_stay_in_order(fun: Callable[..., Any]) -> None:
+    """A chunk of turns has no part of its own of what it also reads."""
+    args = [RNG.normal(size=200), RNG.normal(size=5)]
+    for a, b in zip(grid(program_of(fun, args), args), fun(*args), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)

@@ -17,7 +17,7 @@ from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.combine import identity
 from wengert.kernels.expressions import Rewriter
 from wengert.kernels.grid.nests import extent, replaced
-from wengert.kernels.grid.registers import added
+from wengert.kernels.grid.registers import added, only_added
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
 from wengert.kernels.loops import Accumulate, Buffer, Declare, Loop, Register, Space, Stmt, Store
 from wengert.kernels.statements import map_statements, walk
@@ -91,7 +91,7 @@ def _sums(loop: Loop) -> dict[Buffer, str] | None:
         fine = one is not None and loop.index not in one[0].offset.indices
         if isinstance(statement, Store) and statement.buffer in found and not fine:
             return None
-    return found
+    return found if only_added(loop.body, found) else None
 
 
 def _redirected(

@@ -12,7 +12,7 @@ On a grid each j is a thread's, neighbours read neighbours, and nothing is store
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
@@ -22,6 +22,8 @@ from wengert.kernels.grid.turns import Order, Uses, classify
 from wengert.kernels.loops import (
     Accumulate,
     Buffer,
+    Call,
+    Communicate,
     Declare,
     If,
     Loop,
@@ -30,7 +32,7 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.statements import own_expressions
+from wengert.kernels.statements import buffers, own_expressions, walk
 
 COMBINES = {op: name for name, op in OPS.items()}
 
@@ -67,6 +69,22 @@ def added(statement: Stmt) -> tuple[Store, str, Expr] | None:
         if same and old.args[0] is statement.offset and not _reads(new, statement.buffer):
             return statement, COMBINES[value.op], new
     return None
+
+
+def only_added(body: Sequence[Stmt], sums: Collection[Buffer]) -> bool:
+    """Whether statements read these arrays for nothing but adding to elements of them."""
+    for statement in walk(body):
+        found = added(statement)
+        exprs: Sequence[Expr] = own_expressions(statement)
+        if found is not None and found[0].buffer in sums:
+            exprs = (found[0].offset, found[2])
+        if any(not e.loads.isdisjoint(sums) for e in exprs):
+            return False
+        if isinstance(statement, Call | Communicate) and not buffers(
+            (statement,)
+        ).keys().isdisjoint(sums):
+            return False
+    return True
 
 
 def _reads(expr: Expr, buffer: Buffer) -> bool:

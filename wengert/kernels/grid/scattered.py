@@ -19,7 +19,7 @@ from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.combine import identity
 from wengert.kernels.expressions import Rewriter, nodes
 from wengert.kernels.grid.nests import extent, replaced
-from wengert.kernels.grid.registers import added
+from wengert.kernels.grid.registers import added, only_added
 from wengert.kernels.grid.turns import Order, Uses, classify, count_uses
 from wengert.kernels.loops import (
     Accumulate,
@@ -87,7 +87,7 @@ def _sums(loop: Loop) -> dict[Buffer, str] | None:
             return None
     stores = [st for st in walk(loop.body) if isinstance(st, Store) and st.buffer in found]
     adds = [st for st in stores if added(st) is not None and _looks_up(st.offset, loop.index)]
-    return found if len(adds) == len(stores) else None
+    return found if len(adds) == len(stores) and only_added(loop.body, found) else None
 
 
 def _looks_up(offset: Expr, index: Index) -> bool:
