@@ -124,3 +124,53 @@ def test_what_a_batch_keeps_is_contiguous_in_the_lanes() -> None:
     for k in (0, 17, count - 1):
         for whole, one in zip(found, single(*(a[k] for a in args)), strict=True):
             np.testing.assert_allclose(whole[k], one, rtol=1e-6)
+
+
+def running(x: Any) -> Any:
+    table, total = np.zeros(600), 0.0
+    for i in range(600):
+        total = total * 0.9 + x[i]
+        table[i] = total
+    return table
+
+
+def counted(x: Any) -> Any:
+    table, count = np.zeros(600), np.zeros(2)
+    for i in range(600):
+        count[1] += x[i]
+        table[i] = count[1]
+    return table
+
+
+def here_and_there(x: Any) -> Any:
+    table = np.exp(x)
+    for i in range(600):
+        if x[i] > 0.0:
+            table[i] = 0.25
+    return table
+
+
+def mirrored(x: Any) -> Any:
+    table = np.exp(x)
+    for i in range(600):
+        table[i] = 0.25
+        x[i] = table[599 - i]
+    return table + x
+
+
+@pytest.mark.parametrize("fun", [running, counted, here_and_there, mirrored])
+def test_an_array_is_filled_by_one_value_only_if_no_turn_changes_it(
+    fun: Callable[[Any], Any],
+) -> None:
+    """What else is stored along an array goes where its columns are now."""
+
+    def columns(x: Any) -> Any:
+        table, out = fun(x).reshape(20, 30), np.zeros(30)
+        for j in range(30):
+            out[j] = np.sum(np.sqrt(1 + table[:, j] ** 2)) * x[j]
+        return out
+
+    x = np.random.default_rng(0).standard_normal(600)
+    made = lower(default_pipeline(wg.make_ir(columns)(np.copy(x)).program))
+    found = interpret(made.loops, [np.copy(x)], made.constants)[0]
+    np.testing.assert_allclose(found, columns(np.copy(x)), rtol=1e-12)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.expressions import Rewriter, from_affine, nodes
+from wengert.kernels.expressions import Rewriter, from_affine, loaded, nodes
 from wengert.kernels.loops import (
     Buffer,
     Call,
@@ -26,7 +26,13 @@ from wengert.kernels.loops import (
     Store,
     While,
 )
-from wengert.kernels.statements import buffers, map_statements, own_expressions
+from wengert.kernels.statements import (
+    buffers,
+    changed,
+    expressions,
+    map_statements,
+    own_expressions,
+)
 
 _OWN = (Space.TEMP, Space.LOCAL)
 """Nobody else sees how these lie."""
@@ -130,14 +136,21 @@ def _walks(steps: Sequence[Kernel]) -> dict[Buffer, _Walk]:
 
 
 def _fills(statement: Store, loop: Loop | None) -> bool:
-    """Whether a loop gives all elements the same value."""
-    if loop is None or statement.offset.op is not ScalarOp.INDEX:
+    """Whether a loop gives all elements the same value, and does so in each turn."""
+    if loop is None or statement.offset.op is not ScalarOp.INDEX or statement not in loop.body:
         return False
     whole = loop.start.is_const and loop.stop.is_const and loop.start.attr == 0
     whole = whole and loop.stop.attr == statement.buffer.size
-    return (
-        statement.offset.attr is loop.index and whole and loop.index not in statement.value.indices
-    )
+    alone = statement.buffer not in loaded(expressions(loop.body))
+    return statement.offset.attr is loop.index and whole and alone and _is_same(statement, loop)
+
+
+def _is_same(statement: Store, loop: Loop) -> bool:
+    """Whether a value is the same in all turns: it reads nothing that these change."""
+    value = statement.value
+    if loop.index in value.indices or not value.loads.isdisjoint(changed(loop.body)):
+        return False
+    return not any(n.op is ScalarOp.REGISTER for n in nodes((value,)))
 
 
 def _with_loops(body: Sequence[Stmt], loop: Loop | None) -> Iterator[tuple[Stmt, Loop | None]]:
