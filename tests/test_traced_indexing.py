@@ -235,14 +235,28 @@ def test_lengths_that_depend_on_data_are_refused(f: Any) -> None:
         run(f, X, np.int64(2))
 
 
-def test_lengths_that_may_not_fit_are_refused() -> None:
-    for f in (
-        lambda x, i: x[: i + 3].sum(),
-        lambda x, i: x[i - 3 :].sum(),
-        lambda x, i: x[2:i].sum(),
-    ):
-        with pytest.raises((TracerConversionError, OutOfBoundsError)):
-            run(lambda x, f=f: in_a_loop(f, x, compiled=True), X)
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, i: x[: i + 3].sum(), lambda x, i: x[i - 3 :].sum(), lambda x, i: x[2:i].sum(),
+        lambda x, i: x[i : i - 2].sum(), lambda x, i: x[i - 1 : i + N + 3].sum(),
+        lambda x, i: x[i:i].sum(), lambda x, i: x[i + 2 : i : -1].sum(),
+    ],
+)  # fmt: skip
+def test_lengths_that_may_not_fit_are_what_there_is(f: Any) -> None:
+    native = wg.jit(lambda x: in_a_loop(f, x, compiled=True))(X)
+    np.testing.assert_allclose(native, in_a_loop(f, X, compiled=False), rtol=1e-12)
+
+
+def test_empty_windows_at_positions_that_depend_on_data() -> None:
+    def f(x: Any, a: Any, k: Any) -> Any:
+        x[k:k] = 1.0
+        return x[k:k], a[k:k, 1:], x[k:k].sum(), x[k : k - 2].sum(), x[k - 3 : k + 9].sum()
+
+    for k in (-9, -2, 0, 4, 40):
+        found = wg.jit(f)(X.copy(), A, np.int64(k))
+        for mine, wanted in zip(found, f(X.copy(), A, k), strict=True):
+            np.testing.assert_allclose(mine, wanted, rtol=1e-12, strict=True)
 
 
 def test_different_lengths_do_not_broadcast() -> None:

@@ -18,6 +18,7 @@ from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import overwrite, refuse_constant, target
 from wengert.tracer.functions.masks import Selection
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.mutation import adopt, all_known, stripped
 from wengert.tracer.tables import (
     CHANGING,
@@ -271,13 +272,13 @@ def _set_flat(self: Tracer, values: Any) -> None:
 
 
 def _array_ufunc(self: Tracer, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    if any(isinstance(x, Selection) for x in inputs):
+    if any(isinstance(x, Selection | Stretch) for x in (*inputs, *kwargs.get("out", ()))):
         return NotImplemented
     return enter(_ufunc, ufunc, method, inputs, kwargs)
 
 
 def _array_function(self: Tracer, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    if Selection in types:
+    if Selection in types or Stretch in types:
         return NotImplemented
     return enter(_function, func, args, dict(kwargs))
 

@@ -11,6 +11,7 @@ from wengert.tracer.affine import compared
 from wengert.tracer.array import Tracer, enter, is_weak
 from wengert.tracer.dispatch import known_result, missing
 from wengert.tracer.functions.assignment import update
+from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.tables import UFUNCS
 
 _BINARY = {
@@ -80,6 +81,8 @@ def _install_binary(short: str, name: str, reflected: bool, in_place: bool) -> N
         return enter(_operate, name, other, self)
 
     def update(self: Tracer, other: Any) -> Any:
+        if isinstance(other, Stretch) and self.mutable:
+            return getattr(np, name)(self, other, out=self)
         if not isinstance(other, _OPERANDS):
             return NotImplemented
         return enter(_update, name, _symbol(short), self, other)

@@ -34,6 +34,7 @@ from wengert.tracer.functions import (
     sorting,
     special,
     statistics,
+    stretch_functions,
     ufuncs,
     zeta,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "sorting",
     "special",
     "statistics",
+    "stretch_functions",
     "ufuncs",
     "zeta",
 ]

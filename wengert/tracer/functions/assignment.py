@@ -47,7 +47,13 @@ from wengert.tracer.functions.operands import (
     transpose,
     wrapped,
 )
-from wengert.tracer.functions.stretches import Stretch, assign_stretch, scatter, stretch_of
+from wengert.tracer.functions.stretches import (
+    Stretch,
+    assign_stretch,
+    scatter,
+    stretch_of,
+    whole_of,
+)
 from wengert.tracer.mutation import known, root, set_known, write
 from wengert.tracer.stack import current
 from wengert.tracer.tables import method
@@ -179,6 +185,10 @@ def assign(x: Tracer, index: Any, value: Any) -> None:
         assign_stretch(stretch_of(x, index, error), value)
         return
     arrays = [i for i in items if isinstance(i, Fancy) and i.kind != "int"]
+    if not arrays and isinstance(value, Stretch):
+        base, part = framed(x, parts(items))
+        assign_stretch(whole_of(windowed(x, base, part)), value)
+        return
     if not arrays:
         _assign_basic(x, items, value)
         return
@@ -208,7 +218,7 @@ def known_operand(value: Any) -> Any:
     """The elements of a value that is known while tracing, else None."""
     if isinstance(value, Tracer):
         return known(value)
-    if holds_tracers(value) or isinstance(value, Value | Selection):
+    if holds_tracers(value) or isinstance(value, Value | Selection | Stretch):
         return None
     return stored(value, np.dtype(np.float64)).value
 

@@ -304,22 +304,22 @@ def _moving(entry: slice, start: Any, stop: Any, step: int, n: int, axis: int) -
         _least(count, 0),
     )
     if not all(inside):
-        return _checked(first, size, step, n, axis)
+        return _checked(entry, first, size, step, n, axis)
     return Whole(_as_start(first), size, step)
 
 
-def _checked(first: Any, size: int, step: int, n: int, axis: int) -> Whole:
+def _checked(entry: slice, first: Any, size: int, step: int, n: int, axis: int) -> Whole:
     """A window of a known length whose place is checked at run time."""
-    if type(size) is Dim or size < 0 or step < 0 or type(n) is Dim:
+    if type(n) is int and (type(size) is Dim or size < 0 or step < 0 or (size - 1) * step >= n):
+        raise UnknownLengthError(entry, n, axis)  # NumPy gives what there is of it
+    if type(n) is Dim:
         raise _unknown(
             "a slice with traced bounds must provably lie within the array (0 <= start <= stop <= "
             "length, from the ranges of the loops around it)"
         )
+    if size == 0:
+        return Whole(0, 0, 1)
     room = n - (size - 1) * step
-    if size == 0 or room <= 0:
-        raise OutOfBoundsError(
-            f"a slice of {size} elements does not fit into an axis of length {n}"
-        )
     trace = open_trace()
     value = materialise(first, INT64)
     key = (value.atom, room, "slice")

@@ -84,7 +84,9 @@ def getitem(x: Any, index: Any) -> Any:
 def _regular(x: Tracer, index: Any) -> Any:
     """x[index] whose shape is known."""
     plain = known(x, note=False) is not None and is_known(index)
-    if plain:
+    entries = index if type(index) is tuple else (index,)
+    view = any(e is Ellipsis for e in entries)
+    if plain and not view:
         found = known(x)
         if found is not None and np.ndim(picked := found[as_known(index)]) == 0:
             return picked[()]
@@ -94,7 +96,17 @@ def _regular(x: Tracer, index: Any) -> Any:
         if found is not None:
             return adopt(found[as_known(index)])
         return wrapped(_advanced(_basic(x, items), items))
-    return section(x, items)
+    found = section(x, items, view)
+    if any(map(_is_array_of_one, entries)) and found.shape:
+        return found.copy()
+    return found
+
+
+def _is_array_of_one(entry: Any) -> bool:
+    """Whether an entry of an index is an array without axes: an integer that makes a copy."""
+    if isinstance(entry, Tracer):
+        return entry.made and not entry.type.shape
+    return isinstance(entry, np.ndarray) and not entry.ndim
 
 
 def beside_mask(x: Tracer, index: Any) -> tuple[Tracer, Tracer, int] | None:
@@ -133,10 +145,10 @@ def as_known(index: Any) -> Any:
     return known(index) if isinstance(index, Tracer) else index
 
 
-def section(x: Tracer, items: list[Any]) -> Any:
-    """The view that a basic index gives, or the scalar."""
+def section(x: Tracer, items: list[Any], view: bool = False) -> Any:
+    """The view that a basic index gives, or the scalar, unless an ellipsis makes a view of it."""
     base, part = framed(x, parts(items))
-    if not part.axes:
+    if not part.axes and not view:
         found = unread(base, part, ())
         return wrapped(open_trace(x).read(found))
     return windowed(x, base, part)

@@ -1,11 +1,11 @@
 """x[a:b:s] whose length depends on data: rows of sparse matrices, segments of lists of lists.
 
 Such a slice is kept as its ends and what its element at a place is. Functions of elements make
-another stretch of that. Sums and their kin are loops over the places from a to b, and so is an
-assignment. Anything else needs the length, and is an error.
+another stretch of that. Sums and their kin (`stretch_functions`) are loops over the places from a
+to b, and so is an assignment. Anything else needs the length, and is an error.
 
 A slice is a view, so it is read when it is used; what is computed from it holds the elements that
-the arrays had at that time.
+the arrays had at that time, and is an array of its own.
 """
 
 from __future__ import annotations
@@ -17,26 +17,38 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from wengert.errors import ArgumentError, DTypeError, ShapeError, TracerConversionError, at
-from wengert.ir.builder import Value
-from wengert.ir.floats import kind_of
-from wengert.ir.op import REGISTRY
+from wengert.errors import CaptureError, DTypeError, ShapeError, at
 from wengert.ir.types import INT64, Dim
-from wengert.tracer.affine import bind_index
+from wengert.tracer.affine import bind_index, bounds
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.entries import UnknownLengthError
-from wengert.tracer.functions.masks import same_mask
-from wengert.tracer.functions.operands import materialise, wrapped
+from wengert.tracer.functions.operands import materialise, operand, wrapped
+from wengert.tracer.functions.spans import (
+    as_index,
+    count,
+    demand,
+    is_basic,
+    is_number,
+    refuse_length,
+    same,
+    spanned,
+)
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import write
-from wengert.tracer.stack import open_trace, opened, user_location
+from wengert.tracer.stack import current, opened, user_location
 from wengert.tracer.tables import UFUNCS
 
-BACKWARDS = "the step of a slice that is known only at run time must be 1 or more"
 UNEQUAL = "operands could not be broadcast together: slices of different lengths"
 
 Element = Callable[[Any], Any]
 Step = Callable[[Any, Any], Any]
+New = Callable[[Any, Any], Any]
+"""The new element for the old one and its place."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What functions of NumPy, and `np.ufunc` for all ufuncs, do: filled by `stretch_functions`."""
+METHODS: dict[str, Callable[..., Any]] = {}
+"""The same for methods and properties of arrays."""
 
 
 def _loop(start: Any, stop: Any, state: Any, step: Step) -> Any:
@@ -45,16 +57,6 @@ def _loop(start: Any, stop: Any, state: Any, step: Step) -> Any:
 
 loop: Callable[[Any, Any, Any, Step], Any] = _loop
 """state = step(state, k) for k = start .. stop - 1 (set by `capture.forms`)."""
-
-
-def refuse_length(what: str) -> NoReturn:
-    """Raises TracerConversionError: `what` needs the length of a slice."""
-    raise TracerConversionError(
-        f"{what} needs the length of a slice whose bounds depend on data, and shapes are fixed "
-        "while tracing. Such a slice can be computed with, summed, and assigned to; for anything "
-        "else take the whole array and leave elements out by a condition: "
-        "np.where((np.arange(len(x)) >= start) & (np.arange(len(x)) < stop), x, 0)"
-    )
 
 
 class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
@@ -71,33 +73,50 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self.start, self.stop = start, stop
         self.element, self.origin = element, origin
+        self.owner = current()
         self.line = user_location()
-        self._type: Any = None
+        self._sample: Any = None
+
+    @property
+    def sample(self) -> Any:
+        """An element by which its type is known, or a stretch where it is one itself."""
+        if self._sample is None:
+            with opened("an element of a slice") as here:
+                index = here.builder.input(materialise(self.start).type)
+                bind_index(here, index, self.start, self.stop)
+                found = self.element(wrap(index, True))
+                self._sample = found.sample if isinstance(found, Stretch) else lift(found).type
+                self._ndim = found.ndim if isinstance(found, Stretch) else len(self._sample.shape)
+        return self._sample
 
     @property
     def type(self) -> Any:
         """The type of an element."""
-        if self._type is None:
-            with opened("an element of a slice") as here:
-                index = here.builder.input(materialise(self.start).type)
-                bind_index(here, index, self.start, self.stop)
-                self._type = lift(self.element(wrap(index, True))).type
-        return self._type
+        found = self.sample
+        if self._ndim != len(found.shape):
+            refuse_length("the shape of x[a:b, c:d]")
+        return found
 
     @property
     def dtype(self) -> Any:
         """The dtype of the elements."""
-        return self.type.dtype
+        return self.sample.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return 1 + len(self.type.shape)
+        _ = self.sample
+        return 1 + self._ndim
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The length, a traced one, and the other axes."""
-        return (np.maximum(self.stop - self.start, 0), *self.type.shape)
+        return (self.length, *self.type.shape)
+
+    @property
+    def length(self) -> Any:
+        """The number of places, a traced one."""
+        return np.maximum(self.stop - self.start, 0)
 
     @property
     def size(self) -> Any:
@@ -113,39 +132,132 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         refuse_length(f"an array of x[a:b]{at(self.line)}")
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"'Stretch' object has no attribute '{name}'")
-        refuse_length(f"x[a:b].{name}")
+    def __getattr__(self, name: str) -> Any:
+        found = METHODS.get(name)
+        if found is not None:
+            return lambda *args, **options: enter(found, self, *args, **options)
+        if not name.startswith("__") and hasattr(np.ndarray, name):
+            refuse_length(f"x[a:b].{name}")
+        raise AttributeError(f"'Stretch' object has no attribute '{name}'")
+
+    @property
+    def real(self) -> Any:
+        """As `ndarray.real`."""
+        return np.real(self)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    @property
+    def imag(self) -> Any:
+        """As `ndarray.imag`."""
+        return np.imag(self)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+    def __repr__(self) -> str:
+        return f"a slice x[a:b] of {self.dtype}"
+
+    # parts
 
     def __getitem__(self, index: Any) -> Any:
         return enter(self._item, index)
 
     def _item(self, index: Any) -> Any:
-        scalar = isinstance(index, Tracer) and not index.type.shape and index.dtype.kind in "iu"
-        if not scalar and (isinstance(index, bool) or not isinstance(index, int | np.integer)):
-            refuse_length("a part of x[a:b] other than a single element")
+        first, rest = _split(index)
+        if is_number(first):
+            found = self.element(self._place(first))
+            return found[rest] if rest else found
+        if not isinstance(first, slice):
+            refuse_length("a part of x[a:b] other than an element or a slice")
+        part = self._cut(first)
+        return part._within(rest) if rest else part
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        enter(self._set_item, index, value)
+
+    def _set_item(self, index: Any, value: Any) -> None:
+        if isinstance(index, Stretch) and index.dtype == np.bool_:
+            mask, new = index.now().next_to(self), _new(self, value)
+            self._change(lambda old, k: np.where(mask(k), new(k), old))
+            return
+        first, rest = _split(index)
+        if self.origin is None and is_number(first) and not rest:
+            place, fixed = self._checked(first), _fixed(value)
+            self._change(lambda old, k: np.where(k == place, fixed, old))
+        elif self.origin is None and first == slice(None) and not rest:
+            new = _new(self, value)
+            self._change(lambda old, k: new(k))
+        elif not is_number(first):
+            assign_stretch(self._item(index), value)
+        elif self.origin is None:
+            refuse_length("an assignment to parts of elements that were computed")
+        elif rest:
+            self._item(first)[rest] = value
+        else:
+            self.origin.array[self.origin.place(self._place(first))] = value
+
+    def _place(self, index: Any) -> Any:
+        """The place of an element; one that no array has if it is out of bounds."""
         k: Any = index
         place: Any = np.where(k < 0, self.stop, self.start) + k
         inside = (place >= self.start) & (place < self.stop)
-        return self.element(np.where(inside, place, np.iinfo(np.int64).max))
+        return np.where(inside, place, np.iinfo(np.int64).max)
+
+    def _checked(self, index: Any) -> Any:
+        """The place of an element, checked at run time."""
+        reach = bounds(self.stop)
+        size = np.iinfo(np.int64).max if reach is None else max(reach[1], 1)
+        return wrap(materialise(self._place(index), INT64).check_index(size=size, axis=0))
+
+    def _cut(self, part: slice) -> Stretch:
+        """self[part]: a view of what this is a view of."""
+        if part == slice(None):
+            return Stretch(self.start, self.stop, self.element, self.origin)
+        first, last, step = spanned(part, self.length)
+        begin = _known_within(self.start + first, self)
+        if type(step) is int and step == 1:
+            end = _known_within(self.start + last, self)
+            return Stretch(begin, end, self.element, self.origin)
+        inner, stride = self.element, as_index(step)
+        origin = None if self.origin is None else self.origin.strided(begin, stride)
+        computed: Element = lambda k: inner(begin + k * stride)  # noqa: E731
+        element = computed if origin is None else origin.element
+        return Stretch(as_index(0), count(first, last, step), element, origin)
+
+    def _within(self, rest: tuple[Any, ...]) -> Stretch:
+        """self[:, *rest]"""
+        origin, inner = self.origin, self.element
+        if origin is None:
+            return Stretch(self.start, self.stop, lambda k: inner(k)[rest])
+        if origin.after or not all(map(is_basic, rest)):
+            refuse_length("x[a:b, ...][:, i]")
+        origin = replace(origin, after=rest)
+        return Stretch(self.start, self.stop, origin.element, origin)
+
+    def _change(self, new: New) -> None:
+        """Gives each element the value new(old element, place), in place."""
+        if self.origin is not None:
+            _stored(self, self.origin.array, self.origin.place, new)
+            return
+        if self.owner is not current():
+            raise CaptureError(
+                "what was computed from a slice whose bounds depend on data is changed in place in "
+                f"a branch or loop, and it was made outside of it{at(self.line)}; make a new one "
+                "(s = s + 1), or change the array that the slice was taken of"
+            )
+        before, dtype = self.element, self.dtype
+        self.element = lambda k: wrapped(materialise(new(before(k), k), dtype))
 
     def next_to(self, beside: Stretch) -> Element:
-        """The element beside the one of another stretch of this length."""
-        if _same(self.start, beside.start) and _same(self.stop, beside.stop):
-            return self.element
-        equal = materialise(self.shape[0]).eq(materialise(beside.shape[0]))
-        params = {"message": UNEQUAL, "error": ShapeError.__name__}
-        equal.builder.emit(REGISTRY["require"], [equal], params)
-        shift = self.start - beside.start
-        return lambda k: self.element(k + shift)
+        """The element beside the one of another stretch of this length, or the only one."""
+        element, start = self.element, self.start
+        if same_ends(self, beside):
+            return element
+        length = self.length
+        demand((length == beside.length) | (length == 1), UNEQUAL, ShapeError)
+        step = np.where(length == 1, 0, 1)
+        return lambda k: element(start + (k - beside.start) * step)
 
     def now(self) -> Stretch:
         """The same, with the elements that there are now."""
-        if self.origin is None:
-            return self
-        frozen = self.origin.frozen()
-        return Stretch(self.start, self.stop, frozen.element)
+        frozen = self.element if self.origin is None else self.origin.frozen().element
+        return Stretch(self.start, self.stop, frozen)
 
     def picked(self, x: Any) -> Stretch:
         """x[self]: the elements of `x` whose numbers these are."""
@@ -157,70 +269,40 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
     # elements
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop("out", None)
-        if ufunc is np.matmul and method == "__call__" and out is None:
-            return enter(_product, *inputs)
-        if method != "__call__" or (out is not None and out[0] is not self):
-            refuse_length(f"np.{ufunc.__name__}.{method} of x[a:b]")
-        if ufunc.nin > 2 or ufunc.nout != 1 or ufunc.signature is not None:
-            refuse_length(f"np.{ufunc.__name__} of x[a:b]")
-        result = enter(self._elementwise, ufunc, inputs, kwargs)
-        return result if out is None else enter(self._replaced, result, ufunc, inputs, kwargs)
+        return enter(FUNCTIONS[np.ufunc], ufunc, method, inputs, kwargs)
 
-    def _elementwise(self, ufunc: Any, inputs: Any, kwargs: Any) -> Stretch:
-        parts = [self._beside(x) for x in inputs]
-        f = UFUNCS[ufunc.__name__]
-        return Stretch(self.start, self.stop, lambda k: f(*[p(k) for p in parts], **kwargs))
-
-    def _replaced(self, result: Stretch, ufunc: Any, inputs: Any, kwargs: Any) -> Stretch:
+    def update(self, ufunc: Any, inputs: Sequence[Any], kwargs: Any) -> None:
         """x[a:b] op= y: the array changes if this is a view of one."""
-        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+        own = [None if x is self else _fitted(self, x) for x in inputs]
+        f = of_parts(ufunc)
+
+        def new(old: Any, k: Any) -> Any:
+            return f(*[old if p is None else p(k) for p in own], **kwargs)
+
+        old = self.element
+        found = Stretch(self.start, self.stop, lambda k: new(old(k), k)).dtype
+        if not np.can_cast(found, self.dtype, "same_kind"):
             raise DTypeError(
-                f"cannot cast the result of np.{ufunc.__name__} from {result.dtype} to the dtype "
+                f"cannot cast the result of np.{ufunc.__name__} from {found} to the dtype "
                 f"{self.dtype} of the slice"
             )
-        if self.origin is None:
-            return result.astype(self.dtype)
-        own = [None if x is self else self._beside(x) for x in inputs]
-        f = UFUNCS[ufunc.__name__]
-        _store(self, lambda old, k: f(*[old if p is None else p(k) for p in own], **kwargs))
-        return self
-
-    def _beside(self, x: Any) -> Element:
-        """An operand as what stands beside each element."""
-        if isinstance(x, Stretch):
-            if x.ndim != self.ndim:
-                refuse_length("combining slices of different numbers of axes")
-            return x.now().next_to(self)
-        if np.ndim(x) >= self.ndim:
-            refuse_length("combining x[a:b] with an array along its axis")
-        fixed = wrapped(materialise(x)) if isinstance(x, Tracer) and x.type.shape else x
-        return lambda k: fixed
+        self._change(new)
 
     def astype(self, dtype: Any, **options: Any) -> Stretch:
         """As `ndarray.astype`."""
-        source = self.now()
-        return Stretch(
-            self.start,
-            self.stop,
-            lambda k: wrapped(materialise(source.element(k))).astype(dtype, **options),
-        )
+        element = self.now().element
+        cast: Element = lambda k: wrapped(materialise(element(k))).astype(dtype, **options)  # noqa: E731
+        return Stretch(self.start, self.stop, cast)
 
     def copy(self, order: str = "C") -> Stretch:
         """As `ndarray.copy`."""
         return self.now()
-
-    # sums
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         found = FUNCTIONS.get(func)
         if found is None:
             refuse_length(f"np.{func.__name__} of x[a:b]")
         return enter(found, *args, **kwargs)
-
-    def dot(self, other: Any) -> Any:
-        """As `ndarray.dot`."""
-        return enter(_product, self, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,15 +330,68 @@ class Origin:
         """The same of an array that nothing changes."""
         return replace(self, array=wrapped(materialise(self.array)))
 
+    def strided(self, begin: Any, step: Any) -> Origin:
+        """The same, whose element k is the element begin + k * step of this one."""
+        if self.walk is None:
+            return replace(self, walk=(begin, step))
+        return replace(self, walk=(self.walk[0] + begin * self.walk[1], step * self.walk[1]))
+
     def is_view_of(self, other: Origin) -> bool:
         """Whether the element k is the same element as that of the other one."""
-        if self.array is not other.array or self.walk is None or other.walk is None:
-            return self.array is other.array and self.walk is other.walk
-        return all(map(_same, self.walk, other.walk))
+        mine, others = ((o.before, o.after, o.walk or ()) for o in (self, other))
+        return self.array is other.array and all(
+            len(x) == len(y) and all(map(same, x, y)) for x, y in zip(mine, others, strict=True)
+        )
 
 
-def _same(x: Tracer, y: Tracer) -> bool:
-    return x is y or same_mask(x, y)
+def same_ends(x: Stretch, y: Stretch) -> bool:
+    """Whether two stretches are known to have the same places."""
+    return same(x.start, y.start) and same(x.stop, y.stop)
+
+
+def of_parts(ufunc: Any) -> Callable[..., Any]:
+    """A ufunc for elements, which are stretches themselves in x[a:b, c:d]."""
+
+    def called(*xs: Any, **options: Any) -> Any:
+        nested = any(isinstance(x, Stretch) for x in xs)
+        return (ufunc if nested else UFUNCS[ufunc.__name__])(*xs, **options)
+
+    return called
+
+
+# what stands beside the elements
+
+
+def _fitted(target: Stretch, x: Any) -> Element:
+    """What stands beside each element of a stretch that keeps its length."""
+    if not isinstance(x, Stretch):
+        return beside(target, target.ndim, x)
+    if x.ndim != target.ndim:
+        refuse_length("combining slices of different numbers of axes")
+    return x.now().next_to(target)
+
+
+def beside(target: Stretch, ndim: int, x: Any) -> Element:
+    """A number or an array as what stands beside each element."""
+    if isinstance(x, int | float | complex) or not (given := operand(x)).shape:
+        fixed = _fixed(x)
+        return lambda k: fixed
+    whole = wrapped(materialise(given))
+    if given.ndim < ndim:
+        return lambda k: whole
+    n = given.shape[0]
+    if given.ndim > ndim or type(n) is Dim:
+        refuse_length("combining x[a:b] with an array of more axes")
+    if n == 1:
+        row = whole[0]
+        return lambda k: row
+    demand(target.length == n, UNEQUAL, ShapeError)
+    return lambda k: whole[k - target.start]
+
+
+def _fixed(x: Any) -> Any:
+    """An operand that nothing changes."""
+    return wrapped(materialise(x)) if isinstance(x, Tracer) and x.mutable else x
 
 
 # slices and assignments
@@ -267,51 +402,43 @@ def stretch_of(x: Tracer, index: Any, error: UnknownLengthError) -> Stretch:
     entries = index if type(index) is tuple else (index,)
     place = next((i for i, e in enumerate(entries) if e is error.entry), -1)
     before, after = entries[:place], entries[place + 1 :]
-    if place < 0 or not all(map(_is_number, before)) or not all(map(_is_basic, after)):
+    if place < 0 or not all(map(is_number, before)) or not all(map(is_basic, after)):
         raise error
     n, part = error.length, error.entry
-    step: Any = 1 if part.step is None else part.step
-    plain = not isinstance(step, Tracer) and step == 1
-    if type(n) is Dim or not (isinstance(step, Tracer) or step >= 1):
+    if type(n) is Dim:
         raise error
-    first = _end(0 if part.start is None else part.start, n, error)
-    last = _end(n if part.stop is None else part.stop, n, error)
-    if plain:
-        origin = Origin(x, before, after)
+    first, last, step = spanned(part, n, error)
+    origin = Origin(x, before, after)
+    if type(step) is int and step == 1:
         return Stretch(first, last, origin.element, origin)
-    step = _positive(step)
-    count = (np.maximum(last - first, 0) + (step - 1)) // step
-    origin = Origin(x, before, after, (first, step))
-    none = wrap(open_trace().builder.literal(0, INT64))
-    return Stretch(none, count, origin.element, origin)
+    origin = origin.strided(first, as_index(step))
+    return Stretch(as_index(0), count(first, last, step), origin.element, origin)
 
 
-def _positive(step: Any) -> Tracer:
-    """A step that is checked to go forwards where that is known at run time only."""
-    value = materialise(step, INT64)
-    if isinstance(step, Tracer):
-        value.gt(0).require(message=BACKWARDS, error=ArgumentError.__name__)
-    return wrap(value)
+def whole_of(x: Tracer) -> Stretch:
+    """An array as a slice of all of it."""
+    if not isinstance(x, Tracer) or not x.type.shape or type(x.type.shape[0]) is Dim:
+        refuse_length("storing x[a:b] in this array")
+    origin = Origin(x, (), ())
+    return Stretch(as_index(0), as_index(x.type.shape[0]), origin.element, origin)
 
 
-def _is_number(entry: Any) -> bool:
-    return isinstance(entry, int | np.integer) or (
-        isinstance(entry, Tracer) and not entry.type.shape and entry.dtype.kind in "iu"
-    )
+def _known_within(place: Any, whole: Stretch) -> Any:
+    """A place that is no further than the ends of a stretch, known to be so."""
+    ends = bounds(whole.start), bounds(whole.stop)
+    if ends[0] is None or ends[1] is None or min(ends[0][0], ends[1][0]) < 0:
+        return place
+    most = max(ends[0][1], ends[1][1])
+    return wrap(materialise(place, INT64).check_index(size=most + 1, axis=0))
 
 
-def _is_basic(entry: Any) -> bool:
-    return _is_number(entry) or isinstance(entry, slice)
-
-
-def _end(bound: Any, n: int, error: UnknownLengthError) -> Tracer:
-    """An end of a slice: counted from the end if it is negative, and within the array."""
-    if isinstance(bound, Tracer) and (bound.type.shape or bound.dtype.kind not in "iu"):
-        raise error
-    value: Value = materialise(bound, INT64)
-    value = value.lt(0).select(value.add(n), value).max(0).min(n)
-    # never fails; what is checked is known to be in range from then on
-    return Tracer(open_trace(), value.check_index(size=n + 1, axis=error.axis))
+def _split(index: Any) -> tuple[Any, tuple[Any, ...]]:
+    """What an index has for the axis of a stretch, and for the others."""
+    entries = index if type(index) is tuple else (index,)
+    if not entries or entries[0] is Ellipsis:
+        return slice(None), (() if len(entries) < 2 else refuse_length("x[a:b][..., i]"))
+    rest = entries[1:]
+    return entries[0], (rest[:-1] if rest and rest[-1] is Ellipsis else rest)
 
 
 def assign_stretch(target: Stretch, value: Any) -> None:
@@ -319,12 +446,11 @@ def assign_stretch(target: Stretch, value: Any) -> None:
     origin = target.origin
     if origin is None:
         refuse_length("an assignment to elements that were computed")
-    if isinstance(value, Stretch) and value.origin is not None:
-        own = value.origin.is_view_of(origin)
-        if own and _same(value.start, target.start) and _same(value.stop, target.stop):
-            return  # what `x[a:b] += y` ends with
+    own = isinstance(value, Stretch) and value.origin is not None
+    if own and value.origin.is_view_of(origin) and same_ends(value, target):
+        return  # what `x[a:b] += y` ends with
     new = _new(target, value)
-    _store(target, lambda old, k: new(k))
+    _stored(target, origin.array, origin.place, lambda old, k: new(k))
 
 
 def scatter(x: Tracer, places: Stretch, value: Any) -> None:
@@ -336,21 +462,14 @@ def scatter(x: Tracer, places: Stretch, value: Any) -> None:
 
 
 def _new(target: Stretch, value: Any) -> Element:
-    if isinstance(value, Stretch):
-        return value.now().next_to(target)
-    if np.ndim(value) >= target.ndim:
-        refuse_length("an assignment of an array to x[a:b]")
-    fixed = wrapped(materialise(value)) if isinstance(value, Tracer) else value
-    return lambda k: fixed
+    """The elements to be stored."""
+    if not isinstance(value, Stretch) and not operand(value).shape:
+        fixed = _fixed(value)
+        return lambda k: fixed
+    return _fitted(target, value)
 
 
-def _store(target: Stretch, new: Callable[[Any, Any], Any]) -> None:
-    origin = target.origin
-    assert origin is not None
-    _stored(target, origin.array, origin.place, new)
-
-
-def _stored(target: Stretch, array: Tracer, place: Element, new: Any) -> None:
+def _stored(target: Stretch, array: Tracer, place: Element, new: New) -> None:
     """array[place(k)] = new(its element there, k), one after the other."""
 
     def step(whole: Any, k: Any) -> Any:
@@ -360,113 +479,3 @@ def _stored(target: Stretch, array: Tracer, place: Element, new: Any) -> None:
 
     contents = wrapped(materialise(array))
     write(array, materialise(loop(target.start, target.stop, contents, step)))
-
-
-# functions
-
-
-def _folded(name: str, x: Stretch, axis: Any, dtype: Any = None, start: Any = None) -> Any:
-    """The sum, or its kin, along the first axis or all of them."""
-    if axis not in (None, 0) and axis != -x.ndim:
-        refuse_length(f"np.{name} of x[a:b] along other axes")
-    combine, initial = _FOLDS[name]
-    first = x.now()
-    source = first.element
-    if axis is None and x.ndim > 1:
-        source = lambda k: getattr(np, name)(first.element(k))  # noqa: E731
-    one = np.ones((1,), x.dtype)
-    target = getattr(np, name)(one, dtype=dtype).dtype if dtype else getattr(np, name)(one).dtype
-    shape = () if axis is None else x.type.shape
-    number = initial(target) if start is None else start
-    # an element of an array, since sums into one may be regrouped
-    state = wrapped(open_trace().builder.full((1, *shape), number, target))
-
-    def step(total: Any, k: Any) -> Any:
-        total[0] = combine(total[0], source(k)).astype(target)
-        return total
-
-    return loop(x.start, x.stop, state, step)[0]
-
-
-def _least(dtype: Any) -> Any:
-    return -np.inf if kind_of(dtype) == "f" else np.iinfo(dtype).min
-
-
-def _greatest(dtype: Any) -> Any:
-    return np.inf if kind_of(dtype) == "f" else np.iinfo(dtype).max
-
-
-_FOLDS: dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]] = {
-    "sum": (np.add, lambda dtype: 0),
-    "prod": (np.multiply, lambda dtype: 1),
-    "max": (np.maximum, _least),
-    "min": (np.minimum, _greatest),
-    "any": (np.logical_or, lambda dtype: False),
-    "all": (np.logical_and, lambda dtype: True),
-}
-
-
-def _fold(name: str) -> Callable[..., Any]:
-    def folded(x: Stretch, axis: Any = None, dtype: Any = None, initial: Any = None) -> Any:
-        return _folded(name, x, axis, dtype, initial)
-
-    return folded
-
-
-def _count(x: Stretch, axis: Any) -> Any:
-    return x.shape[0] * (math.prod(x.type.shape) if axis is None else 1)
-
-
-def _mean(x: Stretch, axis: Any = None) -> Any:
-    return (x * 1.0 if x.dtype.kind in "biu" else x).sum(axis) / _count(x, axis)
-
-
-def _var(x: Stretch, axis: Any = None, ddof: Any = 0) -> Any:
-    return (abs(x - _mean(x, axis)) ** 2).sum(axis) / (_count(x, axis) - ddof)
-
-
-def _std(x: Stretch, axis: Any = None, ddof: Any = 0) -> Any:
-    return np.sqrt(_var(x, axis, ddof))
-
-
-def _norm(x: Stretch) -> Any:
-    return np.sqrt((abs(x) ** 2).sum())
-
-
-def _count_nonzero(x: Stretch) -> Any:
-    return (x != 0).sum()
-
-
-def _product(x: Any, y: Any) -> Any:
-    """x @ y along the axis of a stretch, or of its rows."""
-    if isinstance(x, Stretch) and x.ndim == 1 and isinstance(y, Stretch):
-        if y.ndim == 1:
-            return (x * y).sum()
-        source, rows = x.now(), y.now().next_to(x)
-        terms = Stretch(x.start, x.stop, lambda k: source.element(k) * rows(k))
-        return terms.sum(0)
-    if isinstance(x, Stretch) and x.ndim == 2 and not isinstance(y, Stretch):
-        source, right = x.now(), wrapped(materialise(y))
-        return Stretch(x.start, x.stop, lambda k: source.element(k) @ right)
-    refuse_length("this product of x[a:b]")
-
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    **{getattr(np, name): _fold(name) for name in _FOLDS},
-    **dict.fromkeys((np.dot, np.inner), _product),
-    np.mean: _mean, np.var: _var, np.std: _std, np.linalg.norm: _norm,
-    np.count_nonzero: _count_nonzero,
-}  # fmt: skip
-"""What functions of NumPy do with stretches."""
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Stretch, *args: Any, **options: Any) -> Any:
-        return enter(function, self, *args, **options)
-
-    return method
-
-
-_METHODS: Sequence[str] = (*_FOLDS, "mean", "var", "std")
-for _name in _METHODS:
-    setattr(Stretch, _name, _method(FUNCTIONS[getattr(np, _name)]))
