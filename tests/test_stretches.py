@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import DTypeError, OutOfBoundsError, ShapeError, TracerConversionError
+from wengert.errors import (
+    CaptureError,
+    DTypeError,
+    OutOfBoundsError,
+    ShapeError,
+    TracerConversionError,
+)
 
 RNG = np.random.default_rng(5)
 LENGTHS = np.array([3, 0, 1, 5, 2, 0, 4])
@@ -204,3 +210,81 @@ def test_a_sieve_and_a_step_backwards() -> None:
     assert wg.jit(sieve)(1600) == sieve(1600)
     with pytest.raises(ValueError, match="must be 1 or more"):
         wg.jit(lambda x, s: x[::s].sum())(np.ones(4), np.int64(-1))
+
+
+def writes(x, a, b):
+    y = x[a:b]
+    y[0] = 5.0
+    y[-1] += y[0]
+    y[1:3] *= 2.0
+    z = y.copy()
+    w = z
+    z += 1.0
+    z[0] = -1.0
+    x[a:b] = x[a:b][::-1]
+    x[b:a:-2] = 0.5
+    v = np.zeros(5)
+    v += x[a:b]
+    v[1:3] = x[a : a + 2]
+    y[y > 4] = 4.0
+    np.multiply(x[b], y, out=y)
+    x[a:b] *= np.arange(5.0)
+    x[a:b] += x[b : b + 1]
+    np.add.at(x, (y > 1).astype(int), 0.5)
+    return y.sum(), z.sum(), w.sum(), v, x[a:b][1:].sum(), (y[1:] - y[:-1]).sum()
+
+
+def parts(rows, a, b):
+    rows[a:b, a:b] += 1.0
+    rows[a : b + 1][:, 1] = 3.0
+    y = rows[a:b]
+    y[0, 1], y[-1] = 7.0, 2.0
+    sums = y.sum(axis=1), rows[a:b, a:b].sum(), np.linalg.norm(y, axis=1)
+    return sums[0].sum(), sums[1], sums[2].max(), np.argmax(y[:, 1]), y.sum(0, keepdims=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", [writes, parts])
+def test_parts_and_assignments(f: Any) -> None:
+    x = np.linspace(1.0, 3.0, 12) if f is writes else np.arange(24.0).reshape(6, 4)
+    for a, b in [(2, 7)] if f is writes else [(1, 3), (2, 4)]:
+        mine, expected = x.copy(), x.copy()
+        found = wg.jit(f)(mine, np.int64(a), np.int64(b))
+        for one, other in zip(found, f(expected, a, b), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
+        np.testing.assert_allclose(mine, expected, rtol=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i4", "f2", "f4", "F"])
+def test_dtypes_are_those_of_numpy(dtype: str) -> None:
+    def f(x: Any, a: Any, b: Any) -> Any:
+        s = x[a:b]
+        return np.linalg.norm(s), np.dot(s, s), s @ s, s.mean(), s.std(), s.sum(), s.prod(), s.var()
+
+    x = (np.arange(1, 9) * 17 % 100).astype(dtype)
+    with np.errstate(over="ignore"):
+        wanted = f(x, 2, 6)
+    for mine, other in zip(wg.jit(f)(x, np.int64(2), np.int64(6)), wanted, strict=True):
+        assert mine.dtype == other.dtype
+        np.testing.assert_allclose(mine, other, rtol=1e-2 if dtype == "f2" else 1e-5)
+
+
+def test_nothing_has_no_maximum() -> None:
+    f = wg.jit(lambda x, a, b: x[a:b].max())
+    assert f(VALUES, np.int64(1), np.int64(4)) == VALUES[1:4].max()
+    with pytest.raises(ValueError, match="zero-size array to reduction operation maximum"):
+        f(VALUES, np.int64(4), np.int64(4))
+    g = wg.jit(lambda x, a: x[a:a].max(initial=-2.0) if len(x[a:]) else 0.0)
+    assert g(VALUES, np.int64(4)) == -2.0
+
+
+def test_what_was_computed_outside_is_not_changed_in_a_branch() -> None:
+    def f(x: Any, a: Any) -> Any:
+        s = x[a:] * 2.0
+        if x[0] > 0:
+            s += 1.0
+        return s.sum()
+
+    with pytest.raises(CaptureError, match="make a new one"):
+        wg.jit(f)(VALUES, np.int64(2))

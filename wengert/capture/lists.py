@@ -5,7 +5,7 @@ is what the turn before has appended. Nor can its length, which is another one i
 `len(x)`, `sum(x)` of an empty list or `if x:` ask for it in many ways, of which nobody tells us. So
 the turn is traced twice more, with a list longer by one and with one of nearly the length that it
 will have, and has to come out the same. After the loop the list gets lazy rows of the array, and
-np.array or np.stack of just these rows gives the array itself.
+np.array, np.stack or np.concatenate of just these rows is made of the array itself.
 """
 
 from __future__ import annotations

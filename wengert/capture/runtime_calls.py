@@ -220,8 +220,8 @@ def _cast(x: Any, kind: Any) -> Any:
     return wrap(lift(x).to(np.dtype(kind)))
 
 
-def _joining(function: Any) -> Function:
-    """np.array and np.stack of a list that a loop has filled"""
+def _joining(function: Any, of_rows: Callable[[Any, int], Any]) -> Function:
+    """A function that joins arrays, of a list that a loop has filled: `of_rows` of its array."""
     plain: Function = CREATION.get(function) or function
 
     def joined(items: Any, *args: Any, **options: Any) -> Any:
@@ -229,12 +229,41 @@ def _joining(function: Any) -> Function:
         if not args and current() is not None:
             items = _with_wholes(items)
             whole = assembled(items)
-        if whole is None or options.get("axis", 0) != 0 or options.get("ndmin"):
+        axis = options.get("axis", 0)
+        if whole is None or type(axis) is not int or options.get("ndmin"):
+            return plain(items, *args, **options)
+        found = of_rows(whole, axis)
+        if found is None:
             return plain(items, *args, **options)
         dtype = options.get("dtype")
-        return whole.copy() if dtype is None else whole.astype(dtype)
+        return found.copy() if dtype is None else found.astype(dtype)
 
     return joined
+
+
+def _side_by_side(whole: Any, axis: int) -> Any:
+    """The rows of an array one after the other, along an axis of them."""
+    rows = whole.ndim - 1
+    if not -rows <= axis < rows:
+        return None  # an error where they are joined
+    along = axis % rows
+    moved = np.moveaxis(whole, 0, along)
+    length = moved.shape[along] * moved.shape[along + 1]
+    return moved.reshape((*moved.shape[:along], length, *moved.shape[along + 2 :]))
+
+
+def _stacked(whole: Any, axis: int) -> Any:
+    return np.moveaxis(whole, 0, axis) if -whole.ndim <= axis < whole.ndim else None
+
+
+def _vertical(whole: Any, axis: int) -> Any:
+    if whole.ndim > 2:
+        return _side_by_side(whole, 0)
+    return whole if whole.ndim == 2 else whole.reshape((-1, 1))
+
+
+def _horizontal(whole: Any, axis: int) -> Any:
+    return whole.reshape(-1) if whole.ndim < 3 else _side_by_side(whole, 1)
 
 
 def _with_wholes(items: Any) -> Any:
@@ -299,7 +328,11 @@ TABLE: dict[Any, Function] = {
             *(np.int64, np.int32, np.int16, np.int8),
         )
     },
-    **{f: _joining(f) for f in (np.array, np.asarray, np.stack, np.vstack)},
+    **{f: _joining(f, lambda whole, axis: whole) for f in (np.array, np.asarray)},
+    np.stack: _joining(np.stack, _stacked),
+    np.concatenate: _joining(np.concatenate, _side_by_side),
+    np.vstack: _joining(np.vstack, _vertical),
+    np.hstack: _joining(np.hstack, _horizontal),
 }
 """What stands for a function in rewritten code."""
 

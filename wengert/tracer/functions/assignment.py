@@ -31,6 +31,7 @@ from wengert.tracer.functions.indexing import (
     as_known,
     beside_mask,
     framed,
+    kept_axes,
     parts,
     positions_of,
 )
@@ -249,16 +250,12 @@ def _assign_advanced(x: Tracer, items: list[Any], value: Any) -> None:
 def basic_view(x: Tracer, items: list[Any]) -> Tracer:
     """The view of `x` by the slices, integers and new axes of an index."""
     base, part = framed(x, parts(items))
-    for place, item in enumerate(_kept(items)):  # 0-d masks are new axes of length 1
+    for place, item in enumerate(kept_axes(items)):  # 0-d masks are new axes of length 1
         if isinstance(item, Fancy) and item.kind == "mask":
             axes = list(part.axes)
             axes.insert(place, -1)
             part = Window(part.starts, part.steps, part.sizes, tuple(axes))
     return windowed(x, base, part)
-
-
-def _kept(items: list[Any]) -> list[Any]:
-    return [i for i in items if not (isinstance(i, Fancy) and i.kind == "int")]
 
 
 @dataclass(frozen=True, slots=True)

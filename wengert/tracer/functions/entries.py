@@ -50,6 +50,10 @@ class NewAxis:
     """An axis of length 1 (None in the index); consumes none."""
 
 
+class NoAxes:
+    """An ellipsis for no axes at all: it stands between index arrays all the same."""
+
+
 def is_known(index: Any) -> bool:
     """Whether nothing in an index is traced, but for arrays whose elements are known."""
     if isinstance(index, tuple | list):
@@ -71,7 +75,7 @@ def mask_entry(index: Any) -> Tracer | None:
 
 
 def parse(index: Any, shape: Shape) -> list[Any]:
-    """The index as a list of Whole, Fancy and NewAxis: the ellipsis and masks are expanded."""
+    """The index as a list of Whole, Fancy, NewAxis and NoAxes: ellipsis and masks are expanded."""
     entries = [
         e if type(e) is int or type(e) is slice else _entry(e)
         for e in (index if isinstance(index, tuple) else (index,))
@@ -93,6 +97,8 @@ def parse(index: Any, shape: Shape) -> list[Any]:
         if entry is Ellipsis:
             free = len(shape) - used
             items.extend(Whole(0, n, 1) for n in shape[axis : axis + free])
+            if free == 0:
+                items.append(NoAxes())
             axis += free
         else:
             items.extend(_items(entry, shape, axis, arrays))

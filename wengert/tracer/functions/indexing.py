@@ -21,6 +21,7 @@ from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.entries import (
     Fancy,
     NewAxis,
+    NoAxes,
     UnknownLengthError,
     Whole,
     checked_positions,
@@ -166,7 +167,8 @@ def framed(x: Tracer, cuts: Sequence[Part | None]) -> tuple[Tracer, Window]:
 
 def parts(items: Sequence[Any]) -> list[Part | None]:
     """A basic index as parts of axes; the whole axis for an index array."""
-    return [_part(item) for item in items if not (isinstance(item, Fancy) and item.kind == "mask")]
+    left_out = lambda i: isinstance(i, NoAxes) or (isinstance(i, Fancy) and i.kind == "mask")  # noqa: E731
+    return [_part(item) for item in items if not left_out(item)]
 
 
 def _part(item: Any) -> Part | None:
@@ -186,7 +188,11 @@ def indexed(value: Value, index: Any) -> Value:
 
 def _basic(x: Tracer, items: list[Any]) -> Value:
     """Slices, None and integers applied; axes of index arrays are left alone, 0-d masks new."""
-    cuts = [None if isinstance(i, Fancy) and i.kind == "mask" else _part(i) for i in items]
+    cuts = [
+        None if isinstance(i, Fancy) and i.kind == "mask" else _part(i)
+        for i in items
+        if not isinstance(i, NoAxes)
+    ]
     window = Window.whole(x.type.shape).part(cuts)
     assert window is not None
     return window.read(open_trace(x), materialise(x))
@@ -200,14 +206,20 @@ def _advanced(value: Value, items: list[Any]) -> Value:
     return gathered(value, axes, fancy, target)
 
 
+def kept_axes(items: list[Any]) -> list[Any]:
+    """The items that stand for axes of the result of the basic part."""
+    dropped = lambda i: isinstance(i, NoAxes) or (isinstance(i, Fancy) and i.kind == "int")  # noqa: E731
+    return [i for i in items if not dropped(i)]
+
+
 def advanced_axes(items: list[Any]) -> tuple[tuple[int, ...], list[Fancy], int]:
     """The axes with index arrays once the basic part is done, those, and where their axes go."""
-    axes = [i for i in items if not (isinstance(i, Fancy) and i.kind == "int")]
+    axes = kept_axes(items)
     fancy = [(axis, item) for axis, item in enumerate(axes) if isinstance(item, Fancy)]
     places = [place for place, item in enumerate(items) if isinstance(item, Fancy)]
     target = 0
     if places and places[-1] - places[0] + 1 == len(places):
-        target = sum(not isinstance(i, Fancy) for i in items[: places[0]])
+        target = sum(not isinstance(i, Fancy | NoAxes) for i in items[: places[0]])
     return tuple(axis for axis, _ in fancy), [item for _, item in fancy], target
 
 

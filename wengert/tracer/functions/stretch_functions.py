@@ -19,6 +19,7 @@ from wengert.tracer.functions.stretches import (
     UNEQUAL,
     Element,
     Stretch,
+    accumulated,
     assign_stretch,
     beside,
     of_parts,
@@ -35,6 +36,8 @@ def _called(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: Any) -> Any:
     out = kwargs.pop("out", (None,))[0]
     if method == "reduce" and ufunc.__name__ in _REDUCED and out is None:
         return FUNCTIONS[_REDUCED[ufunc.__name__]](*inputs, **{"axis": 0, **kwargs})
+    if method == "at" and ufunc.nin == 2:
+        return accumulated(ufunc, *inputs)
     if ufunc is np.matmul and method == "__call__" and out is None:
         return _product(*inputs)
     if method != "__call__" or ufunc.nout != 1 or ufunc.signature is not None:

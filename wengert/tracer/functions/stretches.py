@@ -461,6 +461,20 @@ def scatter(x: Tracer, places: Stretch, value: Any) -> None:
     _stored(places, x, numbers.element, lambda old, k: new(k))
 
 
+def accumulated(ufunc: Any, x: Tracer, places: Any, values: Any) -> None:
+    """ufunc.at(x, places, values), where the places are a stretch of integers."""
+    if not isinstance(x, Tracer) or not isinstance(places, Stretch):
+        refuse_length(f"np.{ufunc.__name__}.at of x[a:b]")
+    if places.dtype.kind not in "iu":
+        refuse_length("an index that is no slice of integers")
+    new, numbers = _new(places, values), places.now()
+    f = of_parts(ufunc)
+    found = Stretch(places.start, places.stop, lambda k: f(x[numbers.element(k)], new(k))).dtype
+    if not np.can_cast(found, x.dtype, "same_kind"):
+        raise DTypeError(f"np.{ufunc.__name__}.at cannot store {found} in an array of {x.dtype}")
+    _stored(places, x, numbers.element, lambda old, k: f(old, new(k)))
+
+
 def _new(target: Stretch, value: Any) -> Element:
     """The elements to be stored."""
     if not isinstance(value, Stretch) and not operand(value).shape:
