@@ -298,3 +298,20 @@ def test_sums_of_many_terms_are_loops() -> None:
         return sum((a - b) ** 2 for a in x for b in x if a > b)
 
     assert str(wg.jit(energy).lower(np.arange(200.0)).ir).count("\n") < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", [(), (3,), (1, 3), (2, 2)])
+def test_lists_that_loops_fill_are_joined(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        rows = []
+        for k in range(20):
+            rows.append(x[k] * 2)
+        found = [np.vstack(rows), np.hstack(rows), np.stack(rows, axis=-1), np.array(rows)]
+        if shape:
+            found += [np.concatenate(rows), np.concatenate(rows, axis=-1)]
+        return found
+
+    x = np.random.default_rng(0).random((20, *shape))
+    for mine, wanted in zip(wg.jit(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(mine, wanted, strict=True)

@@ -9,6 +9,7 @@ import pytest
 from numpy_oracle import run, same
 from test_mutation import M, T, V, alike
 
+import wengert as wg
 from wengert.errors import MutationError, ReadOnlyError
 from wengert.ir.evaluate import evaluate
 from wengert.tracer.functions.assignment import setitem
@@ -260,3 +261,22 @@ def test_writes_of_inner_traces_are_recorded() -> None:
     outputs = evaluate(found, contents)
     np.testing.assert_array_equal(outputs[0][:3], [1, 2, 0])
     np.testing.assert_array_equal(outputs[1], [0, 1, 0])
+
+
+@pytest.mark.slow
+def test_ellipses_make_views_and_arrays_without_axes_copies() -> None:
+    def f(x: Any, i: Any) -> Any:
+        one, row = x[i, ..., 0], x[np.array(0)]
+        one[...] = 9.0
+        one += 1.0
+        row *= 5.0
+        known = np.zeros(3)
+        known[1, ...][()] = 2.0
+        x[:, ..., np.array([True, False, True])] += known[:2]
+        return one * 1, row, known
+
+    for k in (0, 1):
+        mine, expected = np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3)
+        for found, wanted in zip(wg.jit(f)(mine, np.int64(k)), f(expected, k), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(mine, expected)

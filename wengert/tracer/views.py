@@ -151,8 +151,8 @@ class Window:
         found = array[tuple(_slice(int(s), step, n) for s, step, n in cuts)]  # pyright: ignore
         kept = [a for a in self.axes if a >= 0]
         dropped = [a for a in range(array.ndim) if a not in kept]
-        found = found.transpose([*dropped, *kept])[(0,) * len(dropped)]
-        return found[tuple(None if a < 0 else slice(None) for a in self.axes)]
+        found = found.transpose([*dropped, *kept])[(*(0,) * len(dropped), ...)]
+        return found[(*(None if a < 0 else slice(None) for a in self.axes), ...)]
 
     # windows of windows
 

@@ -446,8 +446,8 @@ def assign_stretch(target: Stretch, value: Any) -> None:
     origin = target.origin
     if origin is None:
         refuse_length("an assignment to elements that were computed")
-    own = isinstance(value, Stretch) and value.origin is not None
-    if own and value.origin.is_view_of(origin) and same_ends(value, target):
+    source = value.origin if isinstance(value, Stretch) else None
+    if source is not None and source.is_view_of(origin) and same_ends(value, target):
         return  # what `x[a:b] += y` ends with
     new = _new(target, value)
     _stored(target, origin.array, origin.place, lambda old, k: new(k))
