@@ -108,3 +108,43 @@ def test_handlers_do_not_see_what_only_the_program_raises() -> None:
 
     with pytest.raises(wg.errors.CaptureError, match="in a try"):
         wg.jit(handles)(2.0)
+
+
+def raises_in_both(x):
+    if x < 10:
+        if x < 0:
+            raise ValueError("neg")
+        if x < 1.5:
+            raise KeyError("small")
+        assert x < 9, "below 9"
+        raise RuntimeError("mid")
+    return x
+
+
+def both_of_an_expression(x):
+    return (positive(x - 5) if x < 0 else positive(-x - 1)) if x < 1.5 else x
+
+
+@pytest.mark.parametrize("f", [raises_in_both, both_of_an_expression])
+def test_the_first_of_several_errors_is_raised(f: Any) -> None:
+    compiled = wg.jit(f, backend="reference")
+    assert compiled(11.0) == 11.0
+    for x in (-1.0, 1.0, 2.0, 9.5):
+        try:
+            wanted = f(x)
+        except Exception as error:
+            with pytest.raises(type(error)) as found:
+                compiled(x)
+            assert str(error).split("\n")[0] in str(found.value)
+        else:
+            assert compiled(x) == wanted
+
+
+def test_code_that_always_raises_has_no_compiled_form() -> None:
+    def f(x):
+        if x < 0:
+            raise ValueError("neg")
+        raise KeyError("pos")
+
+    with pytest.raises(wg.errors.CaptureError, match=r"'ValueError: neg' \(line \d+\), or else"):
+        wg.jit(f)(1.0)

@@ -102,7 +102,12 @@ class CaptureError(WengertError, TypeError):
 
 
 class UndefinedVariableError(WengertError, UnboundLocalError):
-    """A variable was read that is not assigned on all ways through a traced branch or loop."""
+    """A variable was read that is not assigned on all ways through a traced branch or loop.
+
+    `surely` says that it has no value on any way.
+    """
+
+    surely: bool = True
 
 
 class EndlessRecursionError(WengertError, RecursionError):
@@ -190,6 +195,11 @@ def named(kind: type[BaseException]) -> str:
     while _raised.setdefault(name, kind) is not kind:
         name += "'"
     return name
+
+
+def is_named(name: str) -> bool:
+    """Whether a name is that of an exception that a `raise` statement raises."""
+    return name in _raised
 
 
 def exception(name: str, message: str) -> BaseException:

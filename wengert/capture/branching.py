@@ -45,6 +45,8 @@ class Arm:
     trace: Trace
     values: list[Any]
     flat: list[tuple[list[Any], TreeDef]] = field(default_factory=list[Any])
+    new_keys: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
+    """Of dicts that it gives keys, in their order."""
 
 
 def truth_index(condition: Any) -> Value:

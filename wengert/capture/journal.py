@@ -6,6 +6,9 @@ the loop or branch, just as a variable that is assigned. Objects made inside are
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import operator
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from dataclasses import dataclass, field
 from types import CellType
 from typing import Any
 
-from wengert.capture.undefined import Undefined
+from wengert.capture.undefined import Undefined, undefined
 from wengert.errors import CaptureError, located
 from wengert.tracer.stack import user_location
 
@@ -40,18 +43,23 @@ class Location:
     def get(self) -> Any:
         """The value there; `Undefined` if there is none."""
         try:
-            if self.is_attribute:
-                return getattr(self.owner, self.key)
+            if self.is_attribute:  # without functions of the user's
+                plain = type if isinstance(self.owner, type) else object
+                return plain.__getattribute__(self.owner, self.key)
             return _container(self.owner).__getitem__(self.owner, self.key)
         except (AttributeError, LookupError, ValueError):
             return Undefined(str(self))
 
     def set(self, value: Any) -> None:
-        """Stores a value there, `Undefined` for none."""
-        if isinstance(value, Undefined):
-            if not isinstance(self.get(), Undefined):
+        """Stores a value there, `Undefined` for none.
+
+        One that has a reason is stored: whether there is a value is known at run time only.
+        """
+        if isinstance(value, Undefined) and not value.reason:
+            with contextlib.suppress(AttributeError, LookupError, ValueError):  # there is none
                 if self.is_attribute:
-                    delattr(self.owner, self.key)
+                    plain = type if isinstance(self.owner, type) else object
+                    plain.__delattr__(self.owner, self.key)
                 else:
                     _container(self.owner).__delitem__(self.owner, self.key)
         elif self.is_attribute:
@@ -79,6 +87,22 @@ class Journal:
     """Objects of which it was asked what they have."""
     grown: dict[int, tuple[list[Any], int]] | None = None
     """In a part of an `if`: the lists from outside it that it appended to, and their lengths."""
+
+    def begins(self, target: list[Any]) -> int:
+        """From which place on the elements of a list are new ones."""
+        if id(target) in self.lists:
+            return self.lists[id(target)].begins(target)
+        return (self.grown or {}).get(id(target), (target, len(target)))[1]
+
+    def new_keys(self) -> dict[int, list[Any]]:
+        """The keys that dicts from before have been given, in their order."""
+        found: dict[int, list[Any]] = {}
+        for place, old in self.places.values():
+            if isinstance(old, Undefined) and isinstance(place.owner, dict):
+                owner: dict[Any, Any] = place.owner
+                keys = [k for k in owner if (id(owner), False, k) in self.places]
+                found[id(owner)] = [k for k in keys if not isinstance(owner[k], Undefined)]
+        return found
 
     def undo(self) -> None:
         """Gives all places their old contents back."""
@@ -143,6 +167,12 @@ def changes(owner: Any, key: Any, is_attribute: bool) -> None:
     journal = _stack.top
     if journal is None or id(owner) in journal.made:
         return
+    if isinstance(owner, list) and not is_attribute:
+        items: list[Any] = owner
+        key = operator.index(key)
+        key = key + len(items) if key < 0 else key
+        if key >= journal.begins(items):
+            return  # an element that was appended in the region
     place = Location(owner, key, is_attribute)
     if place.identity not in journal.places:
         journal.places[place.identity] = (place, place.get())
@@ -152,6 +182,17 @@ def looks(owner: Any) -> None:
     """To be called before it is asked which keys or attributes an object has."""
     if _stack.top is not None:
         _stack.top.looked[id(owner)] = owner
+
+
+def looks_into(items: dict[Any, Any], *keys: Any) -> None:
+    """To be called before it is asked whether a dict has some keys, or for all that it has.
+
+    Raises UndefinedVariableError if that is known at run time only.
+    """
+    looks(items)
+    for value in map(functools.partial(dict.get, items), keys) if keys else dict.values(items):
+        if isinstance(value, Undefined):
+            undefined(value)
 
 
 def changes_structure(owner: Any, what: str) -> None:

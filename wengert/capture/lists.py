@@ -10,6 +10,7 @@ np.array, np.stack or np.concatenate of just these rows is made of the array its
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from wengert.capture.aliases import (
 from wengert.capture.branching import value_in
 from wengert.capture.forms import stored
 from wengert.capture.info import Info
-from wengert.capture.journal import Journal, active, changes_structure
+from wengert.capture.journal import Journal, active, changes, changes_structure
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Unstable
 from wengert.capture.undefined import Undefined
@@ -107,17 +108,23 @@ class Appending:
                 x.target[:] = x.old
                 journal.lists.pop(id(x.target), None)
 
+    def begins(self, target: list[Any]) -> int:
+        """From which place on the elements of a list are those that the turn has appended."""
+        return len(self.lists[id(target)].old) + self.longer
+
     def append(self, target: list[Any], value: Any) -> None:
         """`target.append(value)` in a turn."""
-        x = self.lists[id(target)]
         if current() is not self.here or not is_numeric(value):
-            changes_structure(target, f"{x.name}.append")
-        x.added.append(value)
+            changes_structure(target, f"{self.lists[id(target)].name}.append")
         target.append(value)
 
     def finish(self, turn: Value) -> None:
         """To be called at the end of the turn: makes values of what was appended."""
         self.turn = turn
+        for x in self.lists.values():
+            x.added = x.target[self.begins(x.target) :]
+            if not all(map(is_numeric, x.added)):  # another value was stored in its place
+                changes_structure(x.target, f"{x.name}[i] = v")
         for x in self.rows:
             kind = kind_of(x.added[0])
             for other in map(kind_of, x.added):
@@ -263,6 +270,35 @@ def append(target: Any, value: Any) -> None:
     else:  # both parts of the `if` have to do so
         journal.grown.setdefault(id(target), (target, len(target)))
     target.append(value)
+
+
+def store(target: list[Any], index: Any, value: Any) -> None:
+    """`target[index] = value`"""
+    journal = active()
+    if journal is None or id(target) in journal.made:
+        target[index] = value
+        return
+    if isinstance(index, slice):
+        values, places = list(value), range(len(target))[index]
+        if len(values) != len(places):
+            changes_structure(target, "x[i:j] = v")
+        for k, v in zip(places, values, strict=True):
+            store(target, k, v)
+        return
+    tracker = journal.lists.get(id(target))
+    place = operator.index(index)
+    place = place + len(target) if place < 0 else place
+    if tracker is not None and 0 <= place < tracker.begins(target):
+        raise located(
+            CaptureError(
+                f"a compiled loop that appends to '{tracker.lists[id(target)].name}' changes an "
+                "element of it that is not from the same turn; fill an array of the final length "
+                "(x = np.zeros(n); x[i] = v), which may be changed everywhere"
+            ),
+            user_location(),
+        )
+    changes(target, index, False)
+    target[index] = value
 
 
 @dataclass(frozen=True, slots=True)

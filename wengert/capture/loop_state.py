@@ -30,6 +30,9 @@ from wengert.tracer.stack import Trace, user_location
 from wengert.tracer.trace import Abstract
 
 
+NOT_YET = "it has no value when the loop begins"
+
+
 class Variables:
     """The variables of a construct, and places in Python objects that it changes."""
 
@@ -155,7 +158,7 @@ class LoopState:
         values: list[Any] = []
         for e, leaves in zip(self.entries, filled, strict=True):
             if e.tree is None or leaves is None:
-                values.append(Undefined(e.name, "it has no value when the loop begins"))
+                values.append(Undefined(e.name, NOT_YET))
             elif not any(s.variable == len(values) for s in self.slots):
                 values.append(e.before)
             else:
@@ -267,7 +270,8 @@ class LoopState:
             value = tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])
             return Maybe(after.name, after.reason, value, after.flag)
         if isinstance(after, Undefined):
-            return e.before
+            kept = after.reason in ("", NOT_YET) or not isinstance(e.before, Undefined)
+            return e.before if kept else after
         _, later = self.variables.needed(i)
         if later and (self.runs or e.name in self.variables.info.lenient):
             kept, tree = flatten(after)

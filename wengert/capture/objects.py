@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture.journal import changes, looks
+from wengert.capture.handlers import Guarded, Passing, swallowed
+from wengert.capture.journal import changes, looks, looks_into
+from wengert.capture.undefined import Undefined, undefined
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
@@ -79,7 +81,19 @@ def special(x: Any, name: str) -> Function | None:
 def item(x: Any, index: Any) -> Any:
     """`x[index]`, where the index is written out."""
     method = special(x, "__getitem__")
-    return x[index] if method is None else method(index)
+    if method is not None:
+        return method(index)
+    return looked_up(x, index) if isinstance(x, dict) else x[index]
+
+
+def looked_up(x: Any, key: Any) -> Any:
+    """`x[key]` of a dict."""
+    try:
+        found = x[key]
+    except KeyError:
+        looks(x)
+        raise
+    return undefined(found) if isinstance(found, Undefined) else found
 
 
 # operators
@@ -147,6 +161,8 @@ def unary(name: str, x: Any) -> Any:
 
 def truth(x: Any) -> Any:
     """The truth of an object of the user's; other objects as they are."""
+    if type(x) is dict:
+        looks_into(x)
     if type(x) in _PLAIN:
         return x
     method = special(x, "__bool__")
@@ -168,6 +184,8 @@ def through(name: str, function: Function) -> Function:
 
 # attributes
 
+_MISSING = object()
+
 
 def _in_class(kind: type, name: str) -> Any:
     for base in kind.__mro__:
@@ -181,8 +199,27 @@ def attribute(x: Any, name: str, *default: Any) -> Any:
     kind = type(x)
     if kind in _PLAIN:
         return getattr(x, name, *default)
-    if default:
+    try:
+        found = _attribute(x, kind, name)
+    except AttributeError:
         looks(x)
+        try:
+            method = special(x, "__getattr__")
+            if method is None:
+                raise
+            found = method(name)
+        except AttributeError:
+            if not default:
+                raise
+            return default[0]
+    return undefined(found) if isinstance(found, Undefined) else found
+
+
+def _attribute(x: Any, kind: type, name: str) -> Any:
+    """`x.name`, without `__getattr__`."""
+    method = special(x, "__getattribute__")
+    if method is not None:
+        return method(name)
     found = _in_class(kind, name)
     if type(found) is property and isinstance(found.fget, types.FunctionType):
         return converted(found.fget)(x)
@@ -197,11 +234,9 @@ def attribute(x: Any, name: str, *default: Any) -> Any:
     method = None if found is None else special(found, "__get__")
     if method is not None and (name not in held or hasattr(type(found), "__set__")):
         return method(x, kind)
-    if found is None and name not in held:
-        method = special(x, "__getattr__")
-        if method is not None and not default:
-            return method(name)
-    return getattr(x, name, *default)
+    if special(x, "__getattr__") is not None:
+        return object.__getattribute__(x, name)
+    return getattr(x, name)
 
 
 def set_attribute(x: Any, name: str, value: Any) -> None:
@@ -245,8 +280,23 @@ def set_plainly(x: Any, name: str, value: Any) -> None:
 
 def has_attribute(x: Any, name: str) -> bool:
     """`hasattr(x, name)`"""
-    looks(x)
-    return hasattr(x, name)
+    if type(x) in _PLAIN:
+        return hasattr(x, name)
+    return attribute(x, name, _MISSING) is not _MISSING
+
+
+def delete_attribute(x: Any, name: str) -> None:
+    """`del x.name`"""
+    method = special(x, "__delattr__")
+    if method is not None:
+        method(name)
+        return
+    found = _in_class(type(x), name)
+    if type(found) is property and isinstance(found.fdel, types.FunctionType):
+        converted(found.fdel)(x)
+        return
+    changes(x, name, True)
+    delattr(x, name)
 
 
 # statements
@@ -255,7 +305,7 @@ def has_attribute(x: Any, name: str) -> bool:
 def iterator(x: Any) -> Iterator[Any]:
     """`iter(x)`"""
     if isinstance(x, dict):
-        looks(x)
+        looks_into(x)
     method = special(x, "__iter__")
     found = iter(x) if method is None else method()
     return found if special(found, "__next__") is None else _drawn(found)
@@ -273,17 +323,29 @@ def _drawn(source: Any) -> Iterator[Any]:
 
 
 class Managed:
-    """A context manager of the user's in `with`."""
+    """A context manager of the user's in `with`; one that may swallow errors is a handler."""
 
-    __slots__ = ("_manager",)
+    __slots__ = ("_handler", "_manager")
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
+        swallows = swallowed(manager)
+        self._handler = None if swallows is None else Guarded(swallows)
 
     def __enter__(self) -> Any:
         method = special(self._manager, "__enter__")
-        return self._manager.__enter__() if method is None else method()
+        found = self._manager.__enter__() if method is None else method()
+        if self._handler is not None:
+            self._handler.__enter__()
+        return found
 
     def __exit__(self, *error: Any) -> Any:
+        passing: Passing | None = None
+        if self._handler is not None:
+            try:
+                self._handler.__exit__(*error)
+            except Passing as found:
+                passing = found
         method = special(self._manager, "__exit__")
-        return self._manager.__exit__(*error) if method is None else method(*error)
+        taken = self._manager.__exit__(*error) if method is None else method(*error)
+        return taken if passing is None else False

@@ -43,10 +43,14 @@ from wengert.capture.rewrite_syntax import (
     assigned_inside,
     called_name,
     compounds,
+    declared,
     getter,
+    guarded,
+    is_append,
     is_head,
     is_simple,
     lines_of,
+    managed,
     local_function,
     name_of,
     only_updated,
@@ -144,6 +148,12 @@ class Rewriter(Expressions):
         return [placed(s, node) for s in made] if isinstance(made, list) else placed(made, node)
 
     visit_AugAssign = visit_AnnAssign = visit_Assign
+
+    def visit_Try(self, node: Any) -> Any:
+        """Handlers in a generator."""
+        return guarded(self.generic_visit(node))
+
+    visit_TryStar = visit_Try
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """A nested function."""
@@ -299,15 +309,8 @@ class Rewriter(Expressions):
         return ast.Expr(made)
 
     def _expr(self, s: ast.Expr) -> Any:
-        call = s.value
-        if (
-            isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Attribute)
-            and call.func.attr == "append"
-            and len(call.args) == 1
-            and not call.keywords
-            and not isinstance(call.args[0], ast.Starred)
-        ):
+        call: Any = s.value
+        if is_append(call):
             made = runtime("append", self._owner(call.func.value), self.visit(call.args[0]))
             return ast.Expr(made)
         s.value = self.visit(s.value)
@@ -323,6 +326,9 @@ class Rewriter(Expressions):
                 self.assigned.discard(target.id)
                 value = runtime("deleted", number(target.id))
                 out.append(ast.Assign([ast.Name(target.id, ast.Store())], value))
+            elif isinstance(target, ast.Attribute):
+                name = number(self.mangled(target.attr))
+                out.append(ast.Expr(runtime("delattr", self._owner(target.value), name)))
             else:
                 out.append(ast.Delete([target]))
         return out
@@ -347,8 +353,7 @@ class Rewriter(Expressions):
     # parts of Python's own compound statements
 
     def _with(self, s: Any) -> Any:
-        for item in s.items:
-            item.context_expr = placed(runtime("managed", self.visit(item.context_expr)), s)
+        s.items = [managed(item, self.visit(item.context_expr)) for item in s.items]
         self.assigned.update(stored(s.items))
         s.body = self.block(s.body)
         return s
@@ -356,8 +361,6 @@ class Rewriter(Expressions):
     def _try(self, s: Any) -> Any:
         before = set(self.assigned)
         s.body = self.block(s.body)
-        if s.handlers:
-            s.body = [placed(ast.With([ast.withitem(runtime("guarded"))], s.body), s)]
         for handler in s.handlers:
             self.assigned = set(before)
             handler.type = self.expr(handler.type)
@@ -366,7 +369,7 @@ class Rewriter(Expressions):
         s.orelse = self.block(s.orelse)
         s.finalbody = self.block(s.finalbody)
         self.assigned = before
-        return s
+        return guarded(s)
 
     _trystar = _try
 
@@ -474,26 +477,18 @@ class Rewriter(Expressions):
     def _local(self, kind: str, info: Info, body: list[ast.stmt], given: Sequence[str] = ()) -> str:
         name = f"_wg_{kind}{len(self.infos)}"
         self._pending.append(
-            local_function(name, given, [*self._declared(info), *(body or [ast.Pass()])])
+            local_function(
+                name, given, [*declared(info.names, self.globals), *(body or [ast.Pass()])]
+            )
         )
         return name
-
-    def _declared(self, info: Info) -> list[ast.stmt]:
-        outer = [n for n in info.names if n not in self.globals]
-        shared = [n for n in info.names if n in self.globals]
-        out: list[ast.stmt] = []
-        if outer:
-            out.append(ast.Nonlocal(outer))
-        if shared:
-            out.append(ast.Global(shared))
-        return out
 
     def _accessors(self, info: Info) -> tuple[str, str]:
         """Functions that read and set the variables, lists that are appended to at the end."""
         get, set_ = f"_wg_get{len(self.infos)}", f"_wg_set{len(self.infos)}"
-        declared = self._declared(info)
-        self._pending.append(getter(get, [*info.names, *info.appended], declared))
-        self._pending.append(setter(set_, info.names, declared))
+        shared = declared(info.names, self.globals)
+        self._pending.append(getter(get, [*info.names, *info.appended], shared))
+        self._pending.append(setter(set_, info.names, shared))
         return get, set_
 
     def _flush(self, more: list[ast.stmt]) -> list[ast.stmt]:

@@ -222,9 +222,8 @@ class Expressions(ast.NodeTransformer):
         self.generic_visit(node)
         if isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
             return node
-        is_text = isinstance(node.left, (ast.Constant, ast.JoinedStr))
-        if is_text and isinstance(node.op, ast.Mod) and not self.tells:
-            node.right = ast.copy_location(runtime("shown", node.right), node.right)
+        if isinstance(node.op, ast.Mod) and self.tells:
+            return node  # of texts, most likely
         symbol = number(OPERATORS[type(node.op)])
         return ast.copy_location(runtime("binary", symbol, node.left, node.right), node)
 

@@ -8,7 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from wengert.capture.names import stored, walk_scope
-from wengert.capture.rewrite_expressions import movable, number, runtime, thunk, tuple_of
+from wengert.capture.rewrite_expressions import (
+    RUNTIME,
+    movable,
+    number,
+    runtime,
+    thunk,
+    tuple_of,
+)
 
 
 def name_of(name: str) -> ast.expr:
@@ -28,6 +35,18 @@ def local_function(name: str, given: Sequence[str], body: list[ast.stmt]) -> ast
     """A local function without defaults."""
     args = ast.arguments([], [ast.arg(g) for g in given], None, [], [], None, [])
     return ast.FunctionDef(name, args, body, [])
+
+
+def declared(names: Sequence[str], of_module: Collection[str]) -> list[ast.stmt]:
+    """Declarations of the variables that a local function shares."""
+    outer = [n for n in names if n not in of_module]
+    shared = [n for n in names if n in of_module]
+    out: list[ast.stmt] = []
+    if outer:
+        out.append(ast.Nonlocal(outer))
+    if shared:
+        out.append(ast.Global(shared))
+    return out
 
 
 def getter(name: str, names: Sequence[str], declared: list[ast.stmt]) -> ast.stmt:
@@ -138,6 +157,18 @@ def assigned_inside(body: Sequence[ast.stmt], given: Iterable[str]) -> list[str]
     return [n for n in found if n in bound]
 
 
+def is_append(call: ast.expr) -> bool:
+    """Whether an expression is `x.append(value)`."""
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "append"
+        and len(call.args) == 1
+        and not call.keywords
+        and not isinstance(call.args[0], ast.Starred)
+    )
+
+
 def appended_to(body: Sequence[ast.stmt]) -> tuple[str, ...]:
     """Variables whose `append` is called."""
     found: dict[str, None] = {}
@@ -150,3 +181,23 @@ def appended_to(body: Sequence[ast.stmt]) -> tuple[str, ...]:
         ):
             found[n.func.value.id] = None
     return tuple(found)
+
+
+def guarded(s: Any) -> Any:
+    """A `try` with handlers, which what is none of the user's errors passes by."""
+    if not s.handlers:
+        return s
+    kinds = [h.type or ast.Name("BaseException", ast.Load()) for h in s.handlers]
+    inner = runtime("guarded", thunk(tuple_of(copy.deepcopy(kinds))))
+    s.body = [placed(ast.With([ast.withitem(inner)], s.body), s)]
+    if isinstance(s, ast.Try):  # `except*` takes no BaseException that it does not name
+        passing = ast.Attribute(ast.Name(RUNTIME, ast.Load()), "passing", ast.Load())
+        first = ast.ExceptHandler(passing, None, [ast.Raise(None, None)])
+        s.handlers.insert(0, placed(first, s))
+    return placed(ast.With([ast.withitem(runtime("unguarded"))], [s]), s)
+
+
+def managed(item: ast.withitem, manager: ast.expr) -> ast.withitem:
+    """`with manager as ...`, of which the runtime knows."""
+    made = placed(runtime("managed", manager), item.context_expr)
+    return ast.withitem(made, item.optional_vars)

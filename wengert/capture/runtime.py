@@ -12,25 +12,28 @@ import numpy as np
 
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
 from wengert.capture.journal import active, changes, changes_structure, made
-from wengert.capture.lists import append
+from wengert.capture.lists import append, store
 from wengert.capture.objects import (
     Managed,
     attribute,
     augmented,
     binary,
     compared,
+    delete_attribute,
     item,
+    looked_up,
     set_attribute,
     special,
     truth,
     unary,
 )
 from wengert.capture.ordering import item_at
-from wengert.capture.raises import guarded, raising
+from wengert.capture.handlers import Guarded, Passing, Unguarded
+from wengert.capture.raises import raising
 from wengert.capture.runtime_calls import call
 from wengert.capture.sums import total
 from wengert.capture.texts import shown
-from wengert.capture.undefined import Undefined, undefined
+from wengert.capture.undefined import DELETED, Undefined, undefined
 from wengert.errors import CaptureError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
@@ -103,7 +106,7 @@ class Runtime:
     @staticmethod
     def deleted(name: str) -> Undefined:
         """A variable after `del`."""
-        return Undefined(name, "it has been deleted")
+        return Undefined(name, DELETED)
 
     @staticmethod
     def owns(reads: Any) -> None:
@@ -128,7 +131,6 @@ class Runtime:
 
     call = staticmethod(call)
     made = staticmethod(made)
-    binary = staticmethod(binary)
     total = staticmethod(total)
     compared = staticmethod(compared)
     unary = staticmethod(unary)
@@ -136,11 +138,19 @@ class Runtime:
     item = staticmethod(item)
     shown = staticmethod(shown)
     setattr = staticmethod(set_attribute)
+    delattr = staticmethod(delete_attribute)
     managed = Managed
     slice = slice
     chain = staticmethod(runtime_branches.chain)
     in_ = staticmethod(runtime_branches.in_)
     not_in = staticmethod(runtime_branches.not_in)
+
+    @staticmethod
+    def binary(symbol: str, a: Any, b: Any) -> Any:
+        """`a + b` and its kin"""
+        if symbol == "%" and type(a) is str:
+            b = shown(b)
+        return binary(symbol, a, b)
 
     @staticmethod
     def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
@@ -197,6 +207,8 @@ class Runtime:
             return enter(joined_by, x, index)
         if isinstance(index, Tracer) and isinstance(x, (list, tuple, dict)):
             return _item(x, index)
+        if isinstance(x, dict):
+            return looked_up(x, index)
         return x[index]
 
     @staticmethod
@@ -208,6 +220,9 @@ class Runtime:
             return
         if isinstance(x, (list, dict)):
             _check_key(x, index)
+            if isinstance(x, list):
+                store(x, index, value)
+                return
             changes(x, index, False)
         elif isinstance(x, np.ndarray):
             enter(refuse_constant, x, "x[i] = v")
@@ -274,7 +289,9 @@ class Runtime:
             raise AssertionError(text) if text is not None else AssertionError
 
     raising = staticmethod(raising)
-    guarded = staticmethod(guarded)
+    guarded = Guarded
+    unguarded = Unguarded
+    passing = Passing
 
 
 def _check_key(x: Any, index: Any) -> None:

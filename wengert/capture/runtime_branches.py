@@ -16,12 +16,13 @@ import numpy as np
 from wengert.capture.branching import Arm, Labels, branch, trace_arm, truth_index
 from wengert.capture.exits import RESULT
 from wengert.capture.info import Info
-from wengert.capture.journal import changes, journaled, looks
+from wengert.capture.journal import changes, journaled, looks_into
 from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
 from wengert.capture.objects import compared, special, truth
-from wengert.capture.raises import Raised, require
+from wengert.capture.raises import Raised, left_by_error, require
 from wengert.capture.undefined import Maybe, Undefined
+from wengert.errors import CaptureError, located
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
 from wengert.tracer.stack import open_trace, user_location
@@ -43,10 +44,11 @@ def run_branch(
     try:
         traced = _arms(parts, (1, 0) if info.raises else (0, 1), variables)
     except _PartRaises as found:
-        require(index.ne(found.part), found.raised)
+        require(index, found.part, found.raised)
         parts[1 - found.part]()
         return
     arms = [arm for arm, _ in traced]
+    _same_order(arms, info.line)
     _resolve(arms[0], info.unless)
     grown = same_growth([added for _, added in traced], info.line)
     for arm, added in traced:
@@ -120,6 +122,7 @@ def _label(name: str) -> str:
 def _arm(part: Thunk, variables: Variables, before: list[Any]) -> tuple[Arm, dict[int, Growth]]:
     """Traces one part of an `if`, and says what it appends to lists."""
     added: dict[int, Growth] = {}
+    new_keys: dict[int, list[Any]] = {}
 
     with journaled(arm=True) as journal:
         journal.grown = {}
@@ -127,14 +130,32 @@ def _arm(part: Thunk, variables: Variables, before: list[Any]) -> tuple[Arm, dic
         def values() -> list[Any]:
             part()
             added.update(growth(journal))
+            new_keys.update(journal.new_keys())
             return variables.read()
 
         try:
-            arm = trace_arm(values, "a branch")
+            arm = trace_arm(left_by_error(values), "a branch")
         finally:
             variables.write(before)
     variables.add(journal)
+    arm.new_keys = new_keys
     return arm, added
+
+
+def _same_order(arms: Sequence[Arm], line: int) -> None:
+    """Raises if the parts of an `if` give a dict new keys in orders that differ."""
+    for key in arms[0].new_keys.keys() & arms[1].new_keys.keys():
+        orders = [arm.new_keys[key] for arm in arms]
+        common = [[k for k in order if all(k in o for o in orders)] for order in orders]
+        if common[0] != common[1]:
+            raise located(
+                CaptureError(
+                    f"the branches of the condition in line {line} give a dict the new keys "
+                    f"{common[0]} and {common[1]}, in another order each, and the condition is "
+                    "known only at run time; give it the keys before the condition, or in one order"
+                ),
+                user_location(),
+            )
 
 
 def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
@@ -148,7 +169,7 @@ def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
         try:
             arm, changed = _part(part)
         except Raised as raised:
-            require(index.ne(k), raised)
+            require(index, k, raised)
             return parts[1 - k]()
         arms.append(arm)
         acts |= changed
@@ -181,7 +202,7 @@ def _choose_and_change(condition: Tracer, then: Thunk, other: Thunk) -> Any:
 def _part(thunk: Thunk) -> tuple[Arm, bool]:
     """One part, and whether it changes objects."""
     with journaled(arm=True) as journal:
-        arm = trace_arm(lambda: [thunk()], "a conditional expression")
+        arm = trace_arm(left_by_error(lambda: [thunk()]), "a conditional expression")
         return arm, bool(journal.places)
 
 
@@ -257,7 +278,7 @@ def in_(x: Any, items: Any) -> Any:
     if method is not None:
         return method(x)
     if isinstance(items, dict):
-        looks(items)
+        looks_into(items, x)
     if isinstance(items, Tracer):
         return np.any(items == x)
     if isinstance(x, Tracer) and isinstance(items, (list, tuple, set, frozenset, range)):

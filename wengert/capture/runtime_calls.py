@@ -20,10 +20,11 @@ import numpy as np
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
-from wengert.capture.journal import active, advances, changes, changes_structure, looks, made
+from wengert.capture.journal import active, advances, changes, changes_structure, looks_into, made
 from wengert.capture.lists import assembled
 from wengert.capture.objects import (
     attribute,
+    delete_attribute,
     has_attribute,
     iterator,
     set_attribute,
@@ -145,7 +146,7 @@ def _next(items: Any, *default: Any) -> Any:
 def _length(x: Any) -> Any:
     """`len`"""
     if isinstance(x, dict):
-        looks(x)
+        looks_into(x)
     return BUILTINS[len](x)
 
 
@@ -153,7 +154,7 @@ def _collecting(function: Function) -> Function:
     """`list` and its kin, which run over their argument."""
 
     def collected(*args: Any, **options: Any) -> Any:
-        if args and special(args[0], "__iter__") is not None:
+        if args and (isinstance(args[0], dict) or special(args[0], "__iter__") is not None):
             args = (iterator(args[0]), *args[1:])
         return function(*args, **options)
 
@@ -292,10 +293,13 @@ TABLE: dict[Any, Function] = {
     hasattr: has_attribute,
     list: _collecting(list),
     tuple: _collecting(tuple),
+    set: _collecting(set),
+    frozenset: _collecting(frozenset),
     sum: _collecting(BUILTINS[sum]),
     bool: lambda *x: BUILTINS[bool](*map(truth, x)),
     getattr: attribute,
     setattr: set_attribute,
+    delattr: delete_attribute,
     object.__setattr__: set_plainly,
     np.ndindex: _ndindex,
     range: _range,
@@ -305,7 +309,7 @@ TABLE: dict[Any, Function] = {
     iter: _iter,
     next: _next,
     isinstance: _isinstance,
-    sorted: ordering.sorting(lambda f: call(f)),
+    sorted: _collecting(ordering.sorting(lambda f: call(f))),
     min: ordering.extreme("min", lambda f: call(f)),
     max: ordering.extreme("max", lambda f: call(f)),
     **ordering.BISECT,
@@ -344,7 +348,7 @@ _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
 _LENGTHENING += ("appendleft", "extendleft", "popleft", "rotate")
 _NOTED = {"__setattr__": True, "__setitem__": False}
 """Methods of Python's classes, and whether they store attributes."""
-_LOOKING = ("get", "keys", "values", "items", "copy")
+_LOOKING = ("get", "keys", "values", "items", "setdefault", "pop", "popitem")
 _ADVANCING = ("read", "read1", "readline", "readlines", "send")
 _ARRAY_CHANGES = ("fill", "sort", "partition", "put", "resize", "setfield", "byteswap")
 _MANAGING = contextlib.contextmanager(lambda: iter(())).__code__
@@ -365,13 +369,12 @@ def call(f: Any) -> Any:
             if found is not None:
                 return found
             if f.__code__ is _MANAGING:
-                return contextlib.contextmanager(converted(vars(f)["__wrapped__"]))
+                return contextlib.contextmanager(_rewritten(vars(f)["__wrapped__"]))
         return _rewritten(f)
     if kind in _BUILTIN:
         return _builtin(f)
     if kind is types.MethodType:
-        draws = isinstance(f.__self__, GENERATORS) and current() is not None
-        return _drawing(f, f.__self__) if draws else _rewritten(f)
+        return _method(f)
     try:
         found = TABLE.get(f) or CREATION.get(f)
     except TypeError:  # no hash
@@ -381,6 +384,19 @@ def call(f: Any) -> Any:
     if kind is np.ufunc or kind is _DISPATCHED:
         return f if current() is None else tracking(f)
     return _class(f) if isinstance(f, type) else _object(f)
+
+
+def _method(f: Any) -> Any:
+    owner = f.__self__
+    if current() is not None:
+        if isinstance(owner, GENERATORS):
+            return _drawing(f, owner)
+        if isinstance(f.__func__, types.FunctionType) and f.__func__.__code__ is _MANAGING:
+            return types.MethodType(call(f.__func__), owner)
+    found = _rewritten(f)
+    if found is f and isinstance(owner, (list, dict, deque)) and f.__name__ in _LENGTHENING:
+        changes_structure(owner, f".{f.__name__}()")  # of a class of the standard library
+    return found
 
 
 def _object(f: Any) -> Any:
@@ -410,12 +426,22 @@ def _builtin(f: Any) -> Any:
     if lengthens and active() is not None:
         changes_structure(owner, f".{f.__name__}()")
     if isinstance(owner, dict) and f.__name__ in _LOOKING:
-        looks(owner)
+        return _looking(f, owner)
     if type(owner) is str and f.__name__ == "format":
         return from_shown(f)
     if type(owner) is list and f.__name__ == "sort" and current() is not None:
         return ordering.sorting_of(owner, call)
     return f
+
+
+def _looking(f: Any, owner: Any) -> Any:
+    """A method of a dict that asks what it has: one key, or all."""
+
+    def look(*args: Any, **options: Any) -> Any:
+        looks_into(owner, *args[:1])
+        return f(*args, **options)
+
+    return look
 
 
 def _drawing(f: Any, owner: Any) -> Any:

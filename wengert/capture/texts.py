@@ -7,20 +7,25 @@ traced values are shown by their types.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from wengert.capture.journal import active
+from wengert.capture.objects import special
 from wengert.errors import TracerConversionError, located
 from wengert.tracer.array import Tracer
+from wengert.tracer.pytree import flatten, is_node
 from wengert.tracer.stack import user_location
 
 
 def shown(x: Any) -> Any:
     """A value of which a text is made."""
-    if type(x) is tuple:
-        return tuple([shown(part) for part in x])
-    if isinstance(x, Tracer) and active() is not None and x.concrete() is None:
+    if active() is None:
+        return x
+    if not isinstance(x, Tracer):
+        _show_parts(x)
+    elif x.concrete() is None:
         raise located(
             TracerConversionError(
                 f"a text is made of {x.type}, whose elements are known only when the compiled "
@@ -30,6 +35,23 @@ def shown(x: Any) -> Any:
             user_location(),
         )
     return x
+
+
+def _show_parts(x: Any) -> None:
+    """The same for all that the text of a container or of an object of the user's is made of."""
+    items: Any = x
+    if isinstance(x, (tuple, list, set, frozenset, deque)):
+        parts = list(items)
+    elif isinstance(x, dict):
+        parts = [*items.keys(), *items.values()]
+    else:
+        method = special(x, "__str__") or special(x, "__repr__")
+        if method is not None:
+            method()  # it makes texts of its own
+            return
+        parts = [] if x is None or not is_node(type(x)) else flatten(x)[0]
+    for part in parts:
+        shown(part)
 
 
 def from_shown(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -37,11 +37,17 @@ def contents(x: Any) -> Any:
     return x.value if isinstance(x, Maybe) else x
 
 
+DELETED = "it has been deleted"
+
+
 def undefined(x: Undefined) -> NoReturn:
     """Raises UndefinedVariableError for the variable."""
     why = x.reason or "it is not assigned before this line"
-    text = f"variable '{x.name}' has no value here: {why}. Give it a value first: {x.name} = ..."
-    raise located(UndefinedVariableError(text), user_location())
+    what = f"variable '{x.name}'" if x.name.isidentifier() else x.name
+    text = f"{what} has no value here: {why}. Give it a value first: {x.name} = ..."
+    error = UndefinedVariableError(text)
+    error.surely = x.reason in ("", DELETED)
+    raise located(error, user_location())
 
 
 def _refuse(self: Undefined, *args: Any, **kwargs: Any) -> NoReturn:
