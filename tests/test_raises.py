@@ -127,7 +127,7 @@ def both_of_an_expression(x):
 
 @pytest.mark.parametrize("f", [raises_in_both, both_of_an_expression])
 def test_the_first_of_several_errors_is_raised(f: Any) -> None:
-    compiled = wg.jit(f, backend="reference")
+    compiled = wg.jit(f)
     assert compiled(11.0) == 11.0
     for x in (-1.0, 1.0, 2.0, 9.5):
         try:
@@ -148,3 +148,15 @@ def test_code_that_always_raises_has_no_compiled_form() -> None:
 
     with pytest.raises(wg.errors.CaptureError, match=r"'ValueError: neg' \(line \d+\), or else"):
         wg.jit(f)(1.0)
+
+
+def test_the_key_of_a_key_error_is_what_was_raised() -> None:
+    def f(x):
+        if x < 0:
+            raise KeyError("small")
+        return x
+
+    with pytest.raises(KeyError) as found:
+        wg.jit(f)(-1.0)
+    assert found.value.args == ("small",)
+    assert "test_raises.py" in found.value.__notes__[0]

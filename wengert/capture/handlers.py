@@ -126,13 +126,12 @@ def _generator_swallows(code: types.CodeType) -> bool:
     node = function_node(code)
     if node is None:
         return True
-    for n in ast.walk(node):
-        if isinstance(n, (ast.With, ast.Try, ast.TryStar)) and not (
-            isinstance(n, (ast.Try, ast.TryStar)) and not n.handlers
-        ):
-            if any(isinstance(m, ast.Yield) for s in n.body for m in ast.walk(s)):
-                return True
-    return False
+    taking = [
+        n.body
+        for n in ast.walk(node)
+        if isinstance(n, ast.With) or (isinstance(n, (ast.Try, ast.TryStar)) and n.handlers)
+    ]
+    return any(isinstance(n, ast.Yield) for body in taking for s in body for n in ast.walk(s))
 
 
 def _may_be_true(code: types.CodeType) -> bool:

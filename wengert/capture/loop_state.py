@@ -29,7 +29,6 @@ from wengert.tracer.pytree import TreeDef, flatten, paths
 from wengert.tracer.stack import Trace, user_location
 from wengert.tracer.trace import Abstract
 
-
 NOT_YET = "it has no value when the loop begins"
 
 

@@ -17,6 +17,7 @@ from wengert.capture.region import emit_branch
 from wengert.errors import CaptureError, Location, WengertError, is_named, located, named
 from wengert.ir.builder import Value
 from wengert.ir.program import Eqn, acts, can_fail
+from wengert.ir.types import BOOL
 from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
 
 
@@ -69,8 +70,8 @@ def raising(make: Any, kind: Any) -> Any:
             CaptureError(
                 f"{found.__name__} would be raised under a condition that is known only at run "
                 "time, in a try or with that would take it, or in a loop of its own, which "
-                "compiled code cannot do; return a flag, or check the arguments before the compiled "
-                "function"
+                "compiled code cannot do; return a flag, or check the arguments before the "
+                "compiled function"
             ),
             user_location(),
         )
@@ -113,13 +114,19 @@ def require(index: Value, part: int, raised: Raised) -> None:
 
     `index` has the number of the one that does.
     """
-    parent = open_trace()
-    if raised.before is not None:
-        with opened("a branch") as nothing:
-            pass
-        regions = [nothing, raised.before] if part else [raised.before, nothing]
-        emit_branch(parent, index, regions, [[], []])
-    builder = parent.builder
+    parent, here = open_trace(), raised.before
+    if here is None:
+        _at(raised, parent, lambda: index.ne(part))
+        return
+    _at(raised, here, lambda: here.builder.literal(False, BOOL))  # after what may fail before it
+    with opened("a branch") as nothing:
+        pass
+    emit_branch(parent, index, [nothing, here] if part else [here, nothing], [[], []])
+
+
+def _at(raised: Raised, trace: Trace, holds: Callable[[], Value]) -> None:
+    """Requires a condition, in the line of the error."""
+    builder = trace.builder
     before, builder.location = builder.location, raised.location
-    index.ne(part).require(message=raised.message, error=raised.error)
+    holds().require(message=raised.message, error=raised.error)
     builder.location = before

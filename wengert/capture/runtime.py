@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
+from wengert.capture.handlers import Guarded, Passing, Unguarded
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
@@ -28,7 +29,6 @@ from wengert.capture.objects import (
     unary,
 )
 from wengert.capture.ordering import item_at
-from wengert.capture.handlers import Guarded, Passing, Unguarded
 from wengert.capture.raises import raising
 from wengert.capture.runtime_calls import call
 from wengert.capture.sums import total

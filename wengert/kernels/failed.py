@@ -16,5 +16,9 @@ def failed(failure: Failure, value: int) -> BaseException:
     if failure.message == WAITING:
         raised = caught()
         return located(raised, failure.location) if isinstance(raised, WengertError) else raised
-    message = failure.message.replace("{value}", str(value)) + errors.at(failure.location)
-    return errors.exception(failure.error, message.removeprefix(" "))
+    message, where = failure.message.replace("{value}", str(value)), errors.at(failure.location)
+    found = errors.exception(failure.error, f"{message}{where}".removeprefix(" "))
+    if isinstance(found, KeyError):  # it shows its argument in quotes, the key
+        found.args = (message,)
+        found.add_note(where.strip())
+    return found
