@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import heapq
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -401,6 +404,112 @@ def nobody_asks_for_attributes(x):
     else:
         p.t = 2.0
     return o.t, p.t, len(o.log), len(p.log)
+
+
+# what the user's classes and Python's functions change
+
+
+class Single:
+    """There is one object of it."""
+
+    only: Any = None
+
+    def __new__(cls, *args: Any) -> Any:
+        if cls.only is None:
+            cls.only = super().__new__(cls)
+            cls.only.n = 0
+        cls.only.n += 1
+        return cls.only
+
+
+class Tagging(type):
+    made = 0
+
+    def __call__(cls, *args: Any) -> Any:
+        found = super().__call__(*args)
+        Tagging.made += 1
+        return found
+
+
+class Tagged(metaclass=Tagging):
+    def __init__(self, v: Any) -> None:
+        self.v = v
+
+
+@program
+def classes_that_count(x):
+    Single.only = None
+    Tagging.made = 0
+    t = 0.0
+    for i in range(TURNS):
+        t += Single().n * x + Tagged(x * i).v
+    return t, Tagging.made
+
+
+@program
+def updates(x):
+    d, xs = {"a": x, "b": 0.0}, [x]
+    if x > 1:
+        d.update({"b": 3.0 * x})
+        xs.extend([x, 2 * x])
+    else:
+        xs.extend((0.0, 1.0))
+    for i in range(TURNS):
+        d.update(b=d["b"] + d["a"] * i)
+        xs.extend([x * i, 1.0])
+    return d, xs
+
+
+@program
+def dispatched(x):
+    @functools.singledispatch
+    def area(s: Any) -> Any:
+        raise TypeError(s)
+
+    @area.register
+    def _(s: Thing) -> Any:
+        return s.a * 2
+
+    return area(Thing(x))
+
+
+@refused(CaptureError, "heapq.heappush compares values that are known only at run time")
+def heaps(x):
+    h: list[Any] = []
+    for k in range(3):
+        heapq.heappush(h, (x * k, k))
+    return h
+
+
+@refused(CaptureError, "ValueError would be raised under a condition")
+def raised_in_a_loop_that_may_not_run(x):
+    while x < 0:
+        raise ValueError("no")
+    return x
+
+
+def quotient(x):
+    try:
+        return 1 / x
+    except ZeroDivisionError:
+        return 0.0
+
+
+def logarithm(x):
+    try:
+        return math.log(x)
+    except ValueError:
+        return -1.0
+
+
+@pytest.mark.parametrize(
+    ("f", "text"), [(quotient, "divided by zero"), (logarithm, "math.log is outside")]
+)
+def test_numbers_for_which_a_handler_waits(f: Program, text: str) -> None:
+    compiled = wg.jit(f, backend="reference")
+    assert compiled(2.0) == f(2.0)
+    with pytest.raises(CaptureError, match=text):
+        compiled(0.0)
 
 
 # texts

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wengert.capture import objects, runtime_calls
+from wengert.capture import classes, objects, runtime_calls
 from wengert.capture.factory import rewritten
 from wengert.capture.runtime import Runtime
 from wengert.capture.source import function_node
@@ -214,3 +214,4 @@ def _endless(error: RecursionError) -> Exception:
 
 runtime_calls.converted = converted
 objects.converted = converted
+classes.converted = converted

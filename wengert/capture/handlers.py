@@ -49,6 +49,12 @@ def takes(kind: type[BaseException]) -> bool:
     return any(issubclass(kind, _types(kinds())) for kinds in _handlers.kinds)
 
 
+def waits(kind: type[BaseException]) -> bool:
+    """Whether a handler around the code that runs names errors of this type."""
+    named = (t for kinds in _handlers.kinds for t in _types(kinds()))
+    return any(t not in (Exception, BaseException) and issubclass(kind, t) for t in named)
+
+
 def _types(found: Any) -> Kinds:
     """Types as `except` takes them, in a flat tuple."""
     if isinstance(found, tuple):

@@ -121,18 +121,18 @@ _stack = _Stack()
 
 
 @contextmanager
-def journaled(arm: bool = False) -> Iterator[Journal]:
+def journaled(arm: bool = False, conditional: bool = False) -> Iterator[Journal]:
     """Changes within the block are noted, and taken back at its end.
 
-    `arm` says that the block runs only under a condition known at run time.
+    `arm` says that the block is a part of a branch, `conditional` that it may not run at all.
     """
     outer, journal = _stack.top, Journal(arm=arm)
     _stack.top = journal
-    _stack.arms += arm
+    _stack.arms += arm or conditional
     try:
         yield journal
     finally:
-        _stack.arms -= arm
+        _stack.arms -= arm or conditional
         _stack.top = outer
         if outer is not None:
             outer.looked.update(journal.looked)
@@ -140,7 +140,7 @@ def journaled(arm: bool = False) -> Iterator[Journal]:
 
 
 def is_conditional() -> bool:
-    """Whether the code that runs is part of a branch on a traced condition."""
+    """Whether the code that runs depends on a traced condition."""
     return _stack.arms > 0
 
 

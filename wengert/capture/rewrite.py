@@ -158,7 +158,7 @@ class Rewriter(Expressions):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         """A nested function."""
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
-        node.args = self.arguments(node.args)
+        node.args = self.arguments(node.args, bool(node.decorator_list))
         inner = Rewriter(self.infos, self.class_name, self.bound)
         inner.assigned = set()
         # variables of this function that it reads are checked there

@@ -303,12 +303,12 @@ class Expressions(ast.NodeTransformer):
         self.assigned = before
         return node
 
-    def arguments(self, args: ast.arguments) -> ast.arguments:
-        """Parameters, with their defaults rewritten."""
+    def arguments(self, args: ast.arguments, annotated: bool = False) -> ast.arguments:
+        """Parameters, with their defaults rewritten; annotations stay for decorators to look at."""
         args.defaults = [self.visit(d) for d in args.defaults]
         args.kw_defaults = [self.expr(d) for d in args.kw_defaults]
         for a in _all_arguments(args):
-            a.annotation = None
+            a.annotation = a.annotation if annotated else None
             a.arg = self.mangled(a.arg)
         return args
 

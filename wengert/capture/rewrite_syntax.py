@@ -170,13 +170,13 @@ def is_append(call: ast.expr) -> bool:
 
 
 def appended_to(body: Sequence[ast.stmt]) -> tuple[str, ...]:
-    """Variables whose `append` is called."""
+    """Variables whose `append` or `extend` is called."""
     found: dict[str, None] = {}
     for n in walk_scope(body):
         if (
             isinstance(n, ast.Call)
             and isinstance(n.func, ast.Attribute)
-            and n.func.attr == "append"
+            and n.func.attr in ("append", "extend")
             and isinstance(n.func.value, ast.Name)
         ):
             found[n.func.value.id] = None

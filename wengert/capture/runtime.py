@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
+from wengert.capture.faults import divided
 from wengert.capture.handlers import Guarded, Passing, Unguarded
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.lists import append, store
@@ -150,6 +151,8 @@ class Runtime:
         """`a + b` and its kin"""
         if symbol == "%" and type(a) is str:
             b = shown(b)
+        elif symbol in ("/", "//", "%"):
+            divided(a, b)
         return binary(symbol, a, b)
 
     @staticmethod

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import itertools
+import math
 import types
 from collections import deque
 from collections.abc import Callable
@@ -19,8 +20,11 @@ import numpy as np
 
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
+from wengert.capture.classes import constructor, new_object, of_class
+from wengert.capture.containers import CHANGING, extending, looking, updating
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
-from wengert.capture.journal import active, advances, changes, changes_structure, looks_into, made
+from wengert.capture.faults import of_math
+from wengert.capture.journal import advances, changes, changes_structure, looks_into, made
 from wengert.capture.lists import assembled
 from wengert.capture.objects import (
     attribute,
@@ -46,11 +50,10 @@ from wengert.capture.sequences import (
 )
 from wengert.capture.texts import from_shown
 from wengert.errors import CaptureError, MutationError, located
-from wengert.ir.floats import BFLOAT16
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
-from wengert.tracer.functions.making import scalar_type, tracked, tracking
+from wengert.tracer.functions.making import tracked, tracking
 from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import tree_map, tree_reduce
@@ -313,6 +316,8 @@ TABLE: dict[Any, Function] = {
     min: ordering.extreme("min", lambda f: call(f)),
     max: ordering.extreme("max", lambda f: call(f)),
     **ordering.BISECT,
+    **CHANGING,
+    object.__new__: new_object,
     **{f: seeding(f) for f in (np.random.default_rng, *GENERATORS)},
     np.random.seed: seed_numpy,
     divmod: _divmod,
@@ -346,6 +351,7 @@ INSTANCES: dict[type, Callable[[Any], Function]] = {}
 _LENGTHENING = ("append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
 _LENGTHENING += ("add", "discard", "update", "popitem", "setdefault")
 _LENGTHENING += ("appendleft", "extendleft", "popleft", "rotate")
+_CONTAINERS = (list, dict, set, deque)
 _NOTED = {"__setattr__": True, "__setitem__": False}
 """Methods of Python's classes, and whether they store attributes."""
 _LOOKING = ("get", "keys", "values", "items", "setdefault", "pop", "popitem")
@@ -383,7 +389,7 @@ def call(f: Any) -> Any:
         return found
     if kind is np.ufunc or kind is _DISPATCHED:
         return f if current() is None else tracking(f)
-    return _class(f) if isinstance(f, type) else _object(f)
+    return of_class(f) if isinstance(f, type) else _object(f)
 
 
 def _method(f: Any) -> Any:
@@ -400,8 +406,11 @@ def _method(f: Any) -> Any:
 
 
 def _object(f: Any) -> Any:
-    if type(f) is types.MethodWrapperType and f.__name__ in _NOTED:
-        return _noted(f)
+    if type(f) is types.MethodWrapperType:
+        if f.__name__ in _NOTED:
+            return _noted(f)
+        if f.__name__ == "__call__" and isinstance(f.__self__, type):
+            return constructor(f.__self__)  # super().__call__ of a metaclass
     return _rewritten(f)
 
 
@@ -412,8 +421,8 @@ def _rewritten(f: Any) -> Any:
 def _builtin(f: Any) -> Any:
     owner = f.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        found = TABLE.get(f)
-        return found or (CREATION.get(f) if current() is not None else None) or f
+        found = TABLE.get(f) or (CREATION.get(f) if current() is not None else None) or f
+        return of_math(found, f.__name__) if owner is math else found
     if isinstance(owner, np.ufunc) and current() is not None:
         return tracking(f)
     if isinstance(owner, GENERATORS) and current() is not None:
@@ -422,31 +431,31 @@ def _builtin(f: Any) -> Any:
         return _array_method(f, owner)
     if isinstance(owner, (io.IOBase, types.GeneratorType)) and f.__name__ in _ADVANCING:
         advances(owner, f".{f.__name__}()")
-    lengthens = isinstance(owner, (list, dict, set, deque)) and f.__name__ in _LENGTHENING
-    if lengthens and active() is not None:
-        changes_structure(owner, f".{f.__name__}()")
-    if isinstance(owner, dict) and f.__name__ in _LOOKING:
-        return _looking(f, owner)
     if type(owner) is str and f.__name__ == "format":
         return from_shown(f)
+    return _of_container(f, owner) if isinstance(owner, _CONTAINERS) else f
+
+
+def _of_container(f: Any, owner: Any) -> Any:
+    """A method of a container of Python."""
+    if type(owner) is dict and f.__name__ == "update":
+        return updating(owner)
+    if type(owner) is list and f.__name__ == "extend":
+        return extending(owner)
+    if f.__name__ in _LENGTHENING:
+        changes_structure(owner, f".{f.__name__}()")
+    if isinstance(owner, dict) and f.__name__ in _LOOKING:
+        return looking(f, owner)
     if type(owner) is list and f.__name__ == "sort" and current() is not None:
         return ordering.sorting_of(owner, call)
     return f
 
 
-def _looking(f: Any, owner: Any) -> Any:
-    """A method of a dict that asks what it has: one key, or all."""
-
-    def look(*args: Any, **options: Any) -> Any:
-        looks_into(owner, *args[:1])
-        return f(*args, **options)
-
-    return look
-
-
 def _drawing(f: Any, owner: Any) -> Any:
     def draw(*args: Any, **options: Any) -> Any:
         check_draw(owner, f.__name__, (*args, *options.values()))
+        if f.__name__ == "shuffle" and isinstance(args[0], list):
+            changes_structure(args[0], "shuffle()")
         if f.__name__ not in QUIET:
             advances(owner, f"{f.__name__}()")
         return tracked(f(*args, **options))
@@ -481,31 +490,3 @@ def _noted(f: Any) -> Any:
         f(key, value)
 
     return stored
-
-
-def _class(f: Any) -> Any:
-    """A class: what it makes is new, and its `__init__` is rewritten."""
-    if issubclass(f, np.generic) and f.__name__ == BFLOAT16:
-        return scalar_type(f)
-    if of_library(f):
-        return in_one_namespace(f)
-    if active() is None and not _has_own_init(f):
-        return f
-    init = converted(f.__init__) if _has_own_init(f) else None
-
-    def construct(*args: Any, **options: Any) -> Any:
-        if init is None or init is f.__init__:
-            return made(f(*args, **options))
-        found = made(f.__new__(f))
-        init(found, *args, **options)
-        return found
-
-    return construct
-
-
-def _has_own_init(f: Any) -> bool:
-    return (
-        type(f).__call__ is type.__call__
-        and isinstance(f.__init__, types.FunctionType)
-        and f.__new__ is object.__new__
-    )

@@ -222,7 +222,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
     """Traces the body until the kinds of the state are stable; None: begin again."""
     for _ in range(MOST_ATTEMPTS):
         try:
-            with journaled() as journal:
+            with journaled(conditional=not state.runs) as journal:
                 turn = trace_turn(loop, state)
         finally:  # the journal gives places back what they held when the turn began
             loop.variables.write(before)

@@ -1,0 +1,76 @@
+"""Calls of classes: what they make is new, and their `__new__` and `__init__` are rewritten."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.capture.array_api import in_one_namespace, of_library
+from wengert.capture.journal import active, made
+from wengert.ir.floats import BFLOAT16
+from wengert.tracer.functions.making import scalar_type
+
+converted: Callable[[Any], Any] = lambda f: f  # noqa: E731  (set by `convert`)
+
+
+def of_class(f: Any) -> Any:
+    """What to call in place of a class."""
+    if issubclass(f, np.generic) and f.__name__ == BFLOAT16:
+        return scalar_type(f)
+    if of_library(f):
+        return in_one_namespace(f)
+    call = type(f).__call__
+    if isinstance(call, types.FunctionType):  # of a metaclass
+        inner = converted(call)
+        return made_by(f) if inner is call else functools.partial(inner, f)
+    return constructor(f)
+
+
+def constructor(f: Any) -> Any:
+    """`type.__call__` of a class."""
+    new, init = _own(f, "__new__"), _own(f, "__init__")
+    if new is None and (init is None or f.__new__ is not object.__new__):
+        return f if active() is None else made_by(f)
+
+    def construct(*args: Any, **options: Any) -> Any:
+        if new is None:
+            found = made(f.__new__(f))
+        else:
+            found = new(f, *args, **options)
+            if not isinstance(found, f):
+                return found
+        if init is not None:
+            init(found, *args, **options)
+        elif type(found).__init__ is not object.__init__:
+            found.__init__(*args, **options)
+        return found
+
+    return construct
+
+
+def made_by(f: Any) -> Any:
+    """A class whose objects Python makes."""
+
+    def construct(*args: Any, **options: Any) -> Any:
+        return made(f(*args, **options))
+
+    return construct
+
+
+def new_object(kind: Any, *args: Any, **options: Any) -> Any:
+    """`object.__new__`"""
+    return made(object.__new__(kind, *args, **options))
+
+
+def _own(f: Any, name: str) -> Any:
+    """The rewritten form of a function of a class; None if it has none."""
+    found = getattr(f, name)
+    if not isinstance(found, types.FunctionType):
+        return None
+    inner = converted(found)
+    as_it_was = inner is found or getattr(inner, "__wrapped__", None) is found
+    return None if as_it_was and (inner is found or name == "__new__") else inner
