@@ -1,4 +1,4 @@
-"""Lists, dicts and objects that branches and loops change, and handlers around them.
+"""Lists, dicts and objects that branches and loops change.
 
 Each program gives what plain Python gives, or an error that says what is known at run time only.
 """
@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import heapq
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -222,127 +221,6 @@ def orders(x):
     return list(d.values())
 
 
-# handlers
-
-
-@program
-def first_turns_differ(x):
-    o: Any = Thing()
-    d: dict[str, Any] = {}
-    t = 0.0
-    for i in range(TURNS):
-        try:
-            t = t + z
-        except NameError:
-            t = t + 100.0
-        z = x * i  # noqa: F841
-        try:
-            t = t + o.q
-        except AttributeError:
-            t = t + 10.0
-        o.q = x * i
-        try:
-            d["c"] = d["c"] + x
-        except KeyError:
-            d["c"] = x
-    return t, d["c"]
-
-
-@refused(UndefinedVariableError, "variable 'y' has no value here")
-def handlers_do_not_take_our_errors(x):
-    t = 0.0
-    for i in range(TURNS):
-        try:
-            if x * i > 5:
-                y = x
-            t = t + y
-        except Exception:
-            t = t + 100.0
-    return t
-
-
-class Quiet:
-    """Swallows all errors."""
-
-    def __enter__(self) -> Quiet:
-        return self
-
-    def __exit__(self, *error: object) -> bool:
-        return True
-
-
-@contextlib.contextmanager
-def forgiving() -> Iterator[None]:
-    try:
-        yield
-    except ValueError:
-        np.zeros(1)
-
-
-@contextlib.contextmanager
-def tidy() -> Iterator[None]:
-    try:
-        yield
-    finally:
-        np.zeros(1)
-
-
-@pytest.mark.parametrize(
-    "manager",
-    [Quiet, forgiving, lambda: contextlib.suppress(ValueError)],
-    ids=["own", "gen", "std"],
-)
-def test_managers_that_swallow_errors(manager: Any) -> None:
-    def f(x):
-        y = 0.0
-        with manager():
-            if x < 0:
-                raise ValueError("no")
-            y = x + y
-        return 2 * y
-
-    with pytest.raises(CaptureError, match="in a try or with that would take it"):
-        wg.jit(f, backend="reference")(1.0)
-
-
-@pytest.mark.parametrize(
-    "manager", [tidy, lambda: contextlib.suppress(KeyError), lambda: np.errstate(all="ignore")]
-)
-def test_managers_that_do_not(manager: Any) -> None:
-    def f(x):
-        with manager():
-            if x < 0:
-                raise ValueError("no")
-        return 2 * x
-
-    compiled = wg.jit(f, backend="reference")
-    assert compiled(1.0) == 2.0
-    with pytest.raises(ValueError, match="no"):
-        compiled(-1.0)
-
-
-class Timer:
-    def __init__(self) -> None:
-        self.n = 0
-
-    @contextlib.contextmanager
-    def block(self) -> Iterator[Timer]:
-        self.n += 1
-        try:
-            yield self
-        finally:
-            self.n += 10
-
-
-@program
-def managers_that_are_methods(x):
-    timer, t = Timer(), 0.0
-    for _ in range(TURNS):
-        with timer.block() as b:
-            t += x * b.n * 0.001
-    return t, timer.n
-
-
 # attributes
 
 
@@ -488,28 +366,26 @@ def raised_in_a_loop_that_may_not_run(x):
     return x
 
 
-def quotient(x):
-    try:
-        return 1 / x
-    except ZeroDivisionError:
-        return 0.0
+class Timer:
+    def __init__(self) -> None:
+        self.n = 0
+
+    @contextlib.contextmanager
+    def block(self) -> Iterator[Timer]:
+        self.n += 1
+        try:
+            yield self
+        finally:
+            self.n += 10
 
 
-def logarithm(x):
-    try:
-        return math.log(x)
-    except ValueError:
-        return -1.0
-
-
-@pytest.mark.parametrize(
-    ("f", "text"), [(quotient, "divided by zero"), (logarithm, "math.log is outside")]
-)
-def test_numbers_for_which_a_handler_waits(f: Program, text: str) -> None:
-    compiled = wg.jit(f, backend="reference")
-    assert compiled(2.0) == f(2.0)
-    with pytest.raises(CaptureError, match=text):
-        compiled(0.0)
+@program
+def managers_that_are_methods(x):
+    timer, t = Timer(), 0.0
+    for _ in range(TURNS):
+        with timer.block() as b:
+            t += x * b.n * 0.001
+    return t, timer.n
 
 
 # texts
