@@ -284,6 +284,64 @@ def nobody_asks_for_attributes(x):
     return o.t, p.t, len(o.log), len(p.log)
 
 
+# one list or another
+
+
+@program
+def joined_and_changed(x):
+    a, b = [x, 1.0], [2.0, x]
+    c = a if x > 1 else b
+    c[0] = 100.0
+    a, b = [x, 3.0], [4.0, x]
+    a, b = (b, a) if x > 1.2 else (a, b)
+    a[1] = 50.0
+    if x > 1:
+        p = q = a
+    else:
+        p = q = b
+    q[1] = 7.0
+    return c, p, q
+
+
+@refused(UndefinedVariableError, "may be part of the same list as what is changed in line")
+def joined_and_read_by_its_other_name(x):
+    a, b = [x, 1.0], [2.0, x]
+    c = a if x > 1 else b
+    c[0] = 100.0
+    return c, a
+
+
+@refused(UndefinedVariableError, "may be part of the same dict as what is changed in line")
+def joined_inside(x):
+    a, b = {"w": {"v": x}}, {"w": {"v": 1.0}}
+    c = a if x > 1 else b
+    b["w"]["v"] = 2.0
+    return c
+
+
+@refused(UndefinedVariableError, "may be part of the same list as what is changed in line")
+def the_best_so_far(x):
+    w, best, least = [x, 1.0], [0.0, 0.0], 1e9
+    for i in range(TURNS):
+        w[0] = w[0] * 0.9 + np.sin(i)
+        if w[0] ** 2 < least:
+            least = w[0] ** 2
+            best = w
+    return best
+
+
+@program
+def the_turn_before(x):
+    w, before, copied = [x, 1.0], [0.0, 0.0], [0.0, 0.0]
+    for i in range(TURNS):
+        w[0] = w[0] * 0.9 + np.sin(i)
+        w[1] = w[1] + before[0] * 0.1 + copied[0]
+        before = w
+        if w[0] > 0.5:
+            copied = list(w)
+    return before, w, copied
+
+
 # what the user's classes and Python's functions change
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.aliases import link_arms, read_now
+from wengert.capture.joined import join
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
 from wengert.capture.undefined import Maybe, Undefined
@@ -95,7 +96,15 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
     link_arms(parent, [leaf.values for leaf in wanted], list(made.values()), called)
     for key, where in lost.items():
         put_in_doubt(parent, made[key], {id(made[key]): where})
-    return [plan.finish(made) for plan in plans]
+    finished: dict[Any, Any] = {}  # one object for what is one in every arm
+    columns = [[arm.values[i] for arm in arms] for i in range(len(plans))]
+    for plan, column in zip(plans, columns, strict=True):
+        key = tuple(map(id, column))
+        if key not in finished:
+            finished[key] = plan.finish(made)
+    results = [finished[tuple(map(id, column))] for column in columns]
+    join(parent, columns, results)
+    return results
 
 
 def _output(trace: Trace, leaf: _Leaf, x: Any, lost: dict[Any, Location | None]) -> Value:
@@ -234,6 +243,9 @@ def _leaf(name: str, column: Sequence[Any], labels: Labels) -> Any:
     first = column[0]
     if all(_same(x, first) for x in column):
         return first
+    unknown = [x for x in column if isinstance(x, Undefined)]
+    if unknown:
+        return unknown[0]
     if not all(map(is_numeric, column)):
         _differ(name, column, labels)
     kinds = [kind_of(x) for x in column]

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import operator
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CellType
@@ -139,6 +139,10 @@ def journaled(arm: bool = False, conditional: bool = False) -> Iterator[Journal]
         journal.undo()
 
 
+changed_with: list[Callable[[Any, Sequence[Any] | None, bool], None]] = []
+"""What else is to be done before a change of an object: of some keys, or (None) of all."""
+
+
 def is_conditional() -> bool:
     """Whether the code that runs depends on a traced condition."""
     return _stack.arms > 0
@@ -164,18 +168,23 @@ def made(x: Any) -> Any:
 
 def changes(owner: Any, key: Any, is_attribute: bool) -> None:
     """To be called before a place gets another value."""
-    journal = _stack.top
-    if journal is None or id(owner) in journal.made:
-        return
     if isinstance(owner, list) and not is_attribute:
         items: list[Any] = owner
         key = operator.index(key)
         key = key + len(items) if key < 0 else key
-        if key >= journal.begins(items):
-            return  # an element that was appended in the region
-    place = Location(owner, key, is_attribute)
-    if place.identity not in journal.places:
+    for follow in changed_with:
+        follow(owner, (key,), is_attribute)
+    notes(owner, key, is_attribute)
+
+
+def notes(owner: Any, key: Any, is_attribute: bool) -> Location:
+    """Notes what a place holds in the journal; gives the place."""
+    journal, place = _stack.top, Location(owner, key, is_attribute)
+    if journal is None or id(owner) in journal.made or place.identity in journal.places:
+        return place
+    if is_attribute or not isinstance(owner, list) or key < journal.begins(owner):
         journal.places[place.identity] = (place, place.get())
+    return place
 
 
 def looks(owner: Any) -> None:
@@ -195,8 +204,15 @@ def looks_into(items: dict[Any, Any], *keys: Any) -> None:
             undefined(value)
 
 
+def lengthens(owner: Any) -> None:
+    """To be called before a container gets longer or shorter, where that is possible."""
+    for follow in changed_with:
+        follow(owner, None, False)
+
+
 def changes_structure(owner: Any, what: str) -> None:
     """To be called before a container gets longer or shorter: possible for new ones only."""
+    lengthens(owner)
     journal = _stack.top
     if journal is not None and id(owner) not in journal.made:
         raise located(

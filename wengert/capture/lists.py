@@ -28,7 +28,7 @@ from wengert.capture.aliases import (
 from wengert.capture.branching import value_in
 from wengert.capture.forms import stored
 from wengert.capture.info import Info
-from wengert.capture.journal import Journal, active, changes, changes_structure
+from wengert.capture.journal import Journal, active, changes, changes_structure, lengthens
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Unstable
 from wengert.capture.undefined import Undefined
@@ -257,6 +257,7 @@ def _changed_later(name: str) -> CaptureError:
 
 def append(target: Any, value: Any) -> None:
     """`target.append(value)`"""
+    lengthens(target)
     journal = active()
     if journal is None or type(target) is not list or id(target) in journal.made:
         target.append(value)
@@ -275,17 +276,16 @@ def append(target: Any, value: Any) -> None:
 def store(target: list[Any], index: Any, value: Any) -> None:
     """`target[index] = value`"""
     journal = active()
-    if journal is None or id(target) in journal.made:
-        target[index] = value
-        return
     if isinstance(index, slice):
         values, places = list(value), range(len(target))[index]
         if len(values) != len(places):
             changes_structure(target, "x[i:j] = v")
+            target[index] = values
+            return
         for k, v in zip(places, values, strict=True):
             store(target, k, v)
         return
-    tracker = journal.lists.get(id(target))
+    tracker = None if journal is None else journal.lists.get(id(target))
     place = operator.index(index)
     place = place + len(target) if place < 0 else place
     if tracker is not None and 0 <= place < tracker.begins(target):

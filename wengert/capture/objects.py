@@ -217,9 +217,10 @@ def attribute(x: Any, name: str, *default: Any) -> Any:
 
 def _attribute(x: Any, kind: type, name: str) -> Any:
     """`x.name`, without `__getattr__`."""
-    method = special(x, "__getattribute__")
-    if method is not None:
-        return method(name)
+    if kind.__getattribute__ is not object.__getattribute__:
+        method = special(x, "__getattribute__")
+        if method is not None:
+            return method(name)
     found = _in_class(kind, name)
     if type(found) is property and isinstance(found.fget, types.FunctionType):
         return converted(found.fget)(x)
@@ -234,7 +235,7 @@ def _attribute(x: Any, kind: type, name: str) -> Any:
     method = None if found is None else special(found, "__get__")
     if method is not None and (name not in held or hasattr(type(found), "__set__")):
         return method(x, kind)
-    if special(x, "__getattr__") is not None:
+    if hasattr(kind, "__getattr__") and special(x, "__getattr__") is not None:
         return object.__getattribute__(x, name)
     return getattr(x, name)
 

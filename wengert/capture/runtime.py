@@ -49,6 +49,9 @@ from wengert.tracer.stack import current, user_location
 Thunk = Callable[[], Any]
 
 
+_DIVIDING = frozenset(["/", "//", "%"])
+
+
 def _require(test: Tracer, message: Thunk) -> None:
     """The condition of an assertion as part of the program."""
     if test.type.shape:
@@ -149,9 +152,9 @@ class Runtime:
     @staticmethod
     def binary(symbol: str, a: Any, b: Any) -> Any:
         """`a + b` and its kin"""
-        if symbol == "%" and type(a) is str:
-            b = shown(b)
-        elif symbol in ("/", "//", "%"):
+        if symbol in _DIVIDING:
+            if type(a) is str:
+                b = shown(b)
             divided(a, b)
         return binary(symbol, a, b)
 

@@ -15,6 +15,7 @@ from wengert.capture.branching import truth_index, value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
+from wengert.capture.joined import is_joined
 from wengert.capture.journal import Journal, changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
@@ -231,6 +232,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
             return None
         if forget_changed(turn.trace):
             continue
+        _check_joined(loop.variables, turn)
         try:
             turn.leaves, kinds = state.compare(turn.after)
         except Rebound:
@@ -256,6 +258,18 @@ def _check_looks(variables: Variables, journal: Journal) -> None:
             error = CaptureError(
                 f"a turn of the loop makes {place} and asks what the {type(place.owner).__name__} "
                 "has, so that the first turn differs from later ones; make it before the loop"
+            )
+            raise Unstable(located(error, user_location()))
+
+
+def _check_joined(variables: Variables, turn: Turn) -> None:
+    """Raises Unstable if a variable may hold an object of before the loop that a turn changes."""
+    owners = {id(place.owner) for place in variables.places}
+    for name, value in zip(variables.names, turn.after[: len(variables.info.names)], strict=False):
+        if owners and is_joined(turn.trace, value, owners):
+            error = CaptureError(
+                f"'{name}' may hold after a turn of the loop what later turns change; let it hold "
+                "a copy (list(x), dict(x), copy.copy(x))"
             )
             raise Unstable(located(error, user_location()))
 

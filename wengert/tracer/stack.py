@@ -40,6 +40,9 @@ class Trace:
     for them in a loop. `doubtful` are arrays of the traces around this one that are in doubt since
     an array was changed in it (see `tracer.sharing`).
 
+    `joined` has containers of Python that may be the same as others (see `capture.joined`), by
+    their ids, with those.
+
     `symbols` maps the variables of loop indices to what stands for them in shapes, `limits` the
     symbols to the affine forms of their least and greatest values.
     """
@@ -56,6 +59,7 @@ class Trace:
         "checks",
         "constants",
         "doubtful",
+        "joined",
         "limits",
         "name",
         "parent",
@@ -77,6 +81,7 @@ class Trace:
         self.alive = True
         self.arguments: dict[int, Tracer] = {}
         self.doubtful: dict[int, tuple[Tracer, sharing.Changes]] = {}
+        self.joined: dict[int, tuple[Any, list[Any]]] = {}
         self._producers: dict[Var, Eqn] = {}
         self._scanned = 0
         self._origins: dict[Var, Tracer] = {}
