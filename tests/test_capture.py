@@ -464,3 +464,35 @@ def test_short_loops_and_lists_are_unrolled() -> None:
     program = wg.make_ir(f)(X, [1.0, 2.0]).program
     assert not any(e.op.name == "for_loop" for e in program.eqns)
     same(f, X, [1.0, 2.0])
+
+
+def test_match_of_traced_values() -> None:
+    def f(x, k):
+        total = 0.0
+        for i in range(9):
+            match (i + k) % 7:
+                case 0 | 2 if x > 1:
+                    total += x
+                case 1:
+                    continue
+                case v if v > 5:
+                    break
+                case -1 | 3:
+                    total *= 0.9
+                case _:
+                    total += 2 * x
+        return total
+
+    for x in (0.6, 1.6):
+        for k in (0, 3):
+            same(f, x, k)
+
+
+def test_which_object_a_traced_condition_is() -> None:
+    def f(x, flag=True):
+        if flag is True and flag is not False:
+            x = 2 * x
+        return (x > 1) is True
+
+    with pytest.raises(errors.CaptureError, match="'is True' asks which object it is"):
+        wg.jit(f, static_argnums=1)(1.0)

@@ -22,6 +22,7 @@ from typing import Any
 
 from wengert.capture.exits import RESULT, Exits
 from wengert.capture.info import Info
+from wengert.capture.matches import as_branches
 from wengert.capture.names import Liveness, depth_of_loops, stored, walk_scope
 from wengert.capture.rewrite_expressions import (
     OPERATORS,
@@ -106,7 +107,7 @@ class Rewriter(Expressions):
             return body
         if any(isinstance(n, (ast.Yield, ast.YieldFrom, ast.Await)) for n in walk_scope(rest)):
             return [*head, *self.plain(rest)]
-        rest = self.exits.function(with_simple_tests(rest))
+        rest = self.exits.function(with_simple_tests(as_branches(rest)))
         self.shared = assigned_inside(rest, self.own)
         self.liveness = Liveness(rest, self.exits.stops)
         # all that loops and branches assign is made a variable of this function

@@ -244,7 +244,7 @@ class Expressions(ast.NodeTransformer):
                 made = runtime(name, node.left, node.comparators[0])
                 return ast.copy_location(made, node)
             if isinstance(node.ops[0], _PLAIN_TESTS):
-                return node
+                return _is_truth(node) if _is_of_truth(node) else node
             name = number(type(node.ops[0]).__name__)
             made = runtime("compared", name, node.left, node.comparators[0])
             return ast.copy_location(made, node)
@@ -386,8 +386,21 @@ def is_plain(test: ast.expr) -> bool:
     if isinstance(test, ast.Constant):
         return True
     if isinstance(test, ast.Compare):
-        return all(isinstance(op, _PLAIN_TESTS) for op in test.ops)
+        return all(isinstance(op, _PLAIN_TESTS) for op in test.ops) and not _is_of_truth(test)
     return False
+
+
+def _is_of_truth(test: ast.Compare) -> bool:
+    """Whether it is `x is True` or its like."""
+    right = test.comparators[0]
+    return len(test.ops) == 1 and isinstance(right, ast.Constant) and type(right.value) is bool
+
+
+def _is_truth(node: ast.Compare) -> ast.expr:
+    made = runtime("is_truth", node.left, node.comparators[0])
+    if isinstance(node.ops[0], ast.IsNot):
+        made = ast.UnaryOp(ast.Not(), made)
+    return ast.copy_location(made, node)
 
 
 def own_names(body: Sequence[ast.AST]) -> list[str]:

@@ -159,6 +159,19 @@ class Runtime:
         return binary(symbol, a, b)
 
     @staticmethod
+    def is_truth(x: Any, value: bool) -> bool:
+        """`x is True`, which holds for a bool of Python and not for one of NumPy."""
+        if isinstance(x, Tracer):
+            raise located(
+                CaptureError(
+                    f"'is {value}' asks which object it is, and this is {x.type}, which is known "
+                    "only when the compiled program runs; use it as a condition (if x, if not x)"
+                ),
+                user_location(),
+            )
+        return x is value
+
+    @staticmethod
     def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
         """`then() if condition else other()`"""
         return runtime_branches.choose(concrete(condition), then, other)
