@@ -111,6 +111,35 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert files(tmp_path / "fit") == []
 
 
+def test_what_cannot_be_written_is_not_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that began anew leaves the last one's file of the same step until it has its own."""
+    options: Any = {"batches": [()] * 2, "optimizer": wg.optim.sgd(0.1), "checkpoint": tmp_path}
+    wg.fit(lambda p: p**2, 1.0, **options)
+    before = [path.read_bytes() for path in tmp_path.iterdir()]
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(UserWarning, match="No space left"):
+        wg.fit(lambda p: p**2, 2.0, resume=False, **options)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == before != []
+
+
+def test_a_run_that_began_anew_never_goes_on_from_the_last_one(tmp_path: Path) -> None:
+    """Not even from its checkpoints of earlier steps, after losing its own newest one."""
+    options: Any = {"optimizer": wg.optim.sgd(0.1), "checkpoint": tmp_path, "checkpoint_every": 2}
+    wg.fit(lambda p: p**2, 1.0, [()] * 3, **options)
+    wg.fit(lambda p: p**2, 2.0, [()] * 4, resume=False, **options)
+    assert files(tmp_path) == ["step-000000000002.checkpoint", "step-000000000004.checkpoint"]
+    wg.fit(
+        lambda p: p**2, 3.0, [()] * 6, resume=False, steps=6, **{**options, "checkpoint_every": 6}
+    )
+    assert files(tmp_path) == ["step-000000000006.checkpoint"]
+
+
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "step-000000000007.4242.partial").write_bytes(b"half of")
     train.save(tmp_path, 8, TREE, {})

@@ -369,6 +369,16 @@ def test_different_programs_are_told() -> None:
         dist.simulate(2, run)
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [(lambda x: dist.psum(x), lambda x: dist.psum(x[:2])), (dist.psum, dist.pmax)],
+    ids=["shapes", "kinds"],
+)
+def test_different_calls_outside_of_programs_are_told(pair: Any) -> None:
+    with pytest.raises(DistributedError, match="communicate differently"):
+        dist.simulate(2, lambda: pair[dist.rank()](np.zeros(3)))
+
+
 def test_a_process_that_fails_ends_the_others() -> None:
     def run() -> Any:
         if dist.rank() == 1:

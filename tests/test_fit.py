@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -226,6 +226,27 @@ def test_a_loss_that_is_not_finite(tmp_path: Path) -> None:
     assert f"{found.step - 1:012d}" in next(tmp_path.glob("*.checkpoint")).name
 
 
+def test_a_last_step_to_parameters_that_are_not_finite(tmp_path: Path) -> None:
+    """Its loss is finite, but not its gradient: nothing of it is kept."""
+
+    def root(p: Any, x: Any) -> Any:
+        return np.mean(np.where(x > 2, np.sqrt((p - p) * x), p**2))
+
+    batches = [np.ones(3), np.ones(3), np.full(3, 3.0)]
+    kwargs: Any = {"checkpoint": tmp_path, "checkpoint_every": 1}
+    found = wg.fit(root, 1.0, batches, SGD, **kwargs)
+    assert (found.step, found.reason) == (3, Reason.DIVERGED)
+    assert "step 3 made parameters that are not finite" in found.message
+    assert found.params == pytest.approx(0.64)
+    assert f"{2:012d}" in max(tmp_path.glob("*.checkpoint")).name
+
+
+def test_infinite_parameters_that_stay_are_no_divergence() -> None:
+    start = {**START, "mask": np.array([0.0, -np.inf])}
+    found = wg.fit(loss, start, (X, Y), SGD)
+    assert found.reason is Reason.FINISHED
+
+
 def test_nan_in_the_data() -> None:
     bad = X.copy()
     bad[100] = np.nan
@@ -246,6 +267,45 @@ def test_batches_that_raise(tmp_path: Path) -> None:
     assert caught.value.result.step == 2
     more = wg.fit(loss, START, iter([(X, Y)]), SGD, checkpoint=tmp_path)
     assert same(more.params, wg.fit(loss, START, [(X, Y)] * 3, SGD).params)
+
+
+def test_validation_that_raises(tmp_path: Path) -> None:
+    """The round ends again where the next run goes on."""
+
+    def raises(epoch: int) -> Iterator[Any]:
+        yield X, Y
+        raise OSError("the network is down")
+
+    kwargs: Any = {"epochs": 2, "batch_size": 100, "checkpoint": tmp_path}
+    with pytest.raises(OSError, match="the network"):
+        wg.fit(loss, START, (X, Y), SGD, validation=raises, **kwargs)
+    found = wg.fit(loss, START, (X, Y), SGD, validation=(X, Y), **kwargs)
+    whole = wg.fit(loss, START, (X, Y), SGD, validation=(X, Y), **{**kwargs, "checkpoint": None})
+    assert found.history == whole.history
+
+
+def test_answers_of_callbacks_may_be_numpys() -> None:
+    found = wg.fit(loss, START, (X, Y), SGD, callback=lambda fit: np.max(fit.params["w"]) > 0)
+    assert found.step == 1
+    least = wg.minimize(lambda x: (x - 1) ** 4, 3.0, callback=lambda found: np.abs(found.x) > 0)
+    assert (least.nit, least.status) == (1, 99)
+
+
+class Made(NamedTuple):
+    """What an optimiser of the user's returns."""
+
+    updates: Any
+    state: Any
+
+
+def test_results_of_optimisers_may_be_named() -> None:
+    named = wg.optim.Optimizer(
+        lambda params: (),
+        lambda g, state, params=None, value=None: Made(wg.tree_map(lambda x: -0.1 * x, g), state),
+    )
+    found = wg.fit(loss, START, (X, Y), wg.optim.chain(named, wg.optim.scale(1.0)))
+    assert same(found.params, wg.fit(loss, START, (X, Y), named).params)
+    assert same(found.params, wg.fit(loss, START, (X, Y), SGD).params)
 
 
 def test_interrupt_from_the_keyboard(tmp_path: Path) -> None:
@@ -391,19 +451,35 @@ def test_bad_input() -> None:
         wg.fit(loss, START, None, SGD)
     with pytest.raises(ArgumentError, match="epochs cannot be -1"):
         wg.fit(loss, START, (X, Y), SGD, epochs=-1)
-    with pytest.raises(ArgumentError, match="cannot be called 'loss'"):
-        wg.fit(loss, START, (X, Y), SGD, metrics={"loss": distance})
+    for name in ("loss", "val_loss", "val_distance"):
+        with pytest.raises(ArgumentError, match=f"cannot be called '{name}'"):
+            wg.fit(loss, START, (X, Y), SGD, metrics={name: distance})
 
 
-@pytest.mark.parametrize("name", ["patience", "validate_every", "checkpoint_every"])
+@pytest.mark.parametrize("name", ["patience", "validate_every", "checkpoint_every", "batch_size"])
 def test_counts_that_are_nothing(name: str) -> None:
-    given: Any = {name: 0}
-    with pytest.raises(ArgumentError, match=f"{name} cannot be 0"):
-        wg.fit(loss, START, (X, Y), SGD, **given)
+    for count in (0, 1.5):
+        given: Any = {name: count}
+        with pytest.raises(ArgumentError, match=f"{name} cannot be {count}: it is a whole number"):
+            wg.fit(loss, START, (X, Y), SGD, **given)
+
+
+def test_bad_metrics() -> None:
+    with pytest.raises(InputTypeError, match="functions by name.*list"):
+        wg.fit(loss, START, (X, Y), SGD, metrics=[loss])  # pyright: ignore[reportArgumentType]
+    for kwargs in ({}, {"validation": (X, Y)}):
+        with pytest.raises(ShapeError, match=r"'residual' has the shape \(32,\); take its mean"):
+            wg.fit(
+                loss, START, (X, Y), SGD, metrics={"residual": lambda p, x, y: x @ p["w"]}, **kwargs
+            )
 
 
 def test_options_are_the_arguments() -> None:
     names = list(inspect.signature(wg.fit).parameters)
     assert names == [field.name for field in dataclasses.fields(Options)]
+    told = inspect.signature(Options).parameters.values()
+    assert [x.default for x in told] == [
+        x.default for x in inspect.signature(wg.fit).parameters.values()
+    ]
     documented = re.findall(r"^ *- ([\w, ]+):", Options.__doc__ or "", re.MULTILINE)
     assert sorted(names) == sorted(", ".join(documented).split(", "))

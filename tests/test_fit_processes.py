@@ -110,22 +110,82 @@ def test_processes_that_were_told_different_things(name: str, values: Any) -> No
 
 def test_what_one_cannot_write_none_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a disk is full in one process for a while, all still have a step to go on from."""
-    plain = trainer.write
+    plain = trainer.draft
 
-    def write(folder: Any, step: int, *rest: Any) -> Any:
+    def draft(folder: Any, step: int, *rest: Any) -> Any:
         if dist.rank() == 1 and 3 <= step <= 8:
             raise OSError(28, "No space left on device")
         return plain(folder, step, *rest)
 
-    monkeypatch.setattr(trainer, "write", write)
+    monkeypatch.setattr(trainer, "draft", draft)
     options: Any = {"epochs": 2, "checkpoint": tmp_path, "checkpoint_every": 1}
     with pytest.warns(UserWarning, match="by another process|No space left"):
         (whole, _) = dist.simulate(2, lambda: fitted(**options))
     assert steps(tmp_path, 0) == steps(tmp_path, 1) == [1, 2]
-    monkeypatch.setattr(trainer, "write", plain)
+    monkeypatch.setattr(trainer, "draft", plain)
     resumed = dist.simulate(2, lambda: fitted(**options))
     for found in resumed:
         assert found.history.loss == whole.history.loss
+
+
+def test_a_process_that_fails_again_and_again(tmp_path: Path) -> None:
+    """What it alone has does not make room for itself among what all have."""
+
+    def run(fails: int) -> Any:
+        def callback(found: Any) -> None:
+            if dist.rank() == 1 and found.step == fails:
+                raise ValueError("not again")
+
+        return fitted(epochs=2, checkpoint=tmp_path, callback=callback)
+
+    (whole, _) = dist.simulate(2, lambda: fitted(epochs=2))
+    for step in (5, 6, 7):
+        with pytest.raises(ValueError, match="not again"):
+            dist.simulate(2, lambda s=step: run(s))
+    assert steps(tmp_path, 0) == [4]
+    assert steps(tmp_path, 1) == [4, 5, 6, 7]
+    counts: list[int] = []
+    for found in dist.simulate(
+        2, lambda: fitted(epochs=2, checkpoint=tmp_path, callback=lambda f: counts.append(f.step))
+    ):
+        assert found.history.loss == whole.history.loss
+    assert sorted(counts) == [5, 5, 6, 6, 7, 7, 8, 8]
+
+
+def test_parameters_that_part_are_told(tmp_path: Path) -> None:
+    """At the end of the round; what differs is not kept."""
+
+    def run() -> Any:
+        rate = (0.05, 0.06)[dist.rank()]
+        return wg.fit(
+            loss,
+            START,
+            (X, Y),
+            wg.optim.sgd(rate),
+            distributed=True,
+            checkpoint=tmp_path,
+        )
+
+    with pytest.raises(DistributedError, match="different parameters after step 2"):
+        dist.simulate(2, run)
+    assert steps(tmp_path, 0) == steps(tmp_path, 1) == []
+
+
+def test_fewer_rows_than_processes() -> None:
+    """Numbers of one process without rows stand in the order of the others'."""
+
+    def largest(params: Any, x: Any, y: Any) -> Any:
+        return np.max(np.abs(x)) + 0.0 * params["w"][0]
+
+    options: Any = {
+        "metrics": {"largest": lambda params, x, y: np.max(np.abs(x)), "other": largest},
+        "validation": (X[:1], Y[:1]),
+        "batch_size": 3,
+    }
+    alone = fitted(**{**options, "distributed": False})
+    for found in dist.simulate(4, lambda: fitted(**options)):
+        for name in ("loss", "val_loss", "val_largest", "val_other"):
+            np.testing.assert_allclose(found.history.column(name), alone.history.column(name))
 
 
 @pytest.mark.parametrize("lost", [(0, 8), (1, 4), (0, 4)])

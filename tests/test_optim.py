@@ -332,6 +332,10 @@ SCHEDULES: dict[str, tuple[optim.Schedule, dict[int, float]]] = {
         optim.warmup_cosine_decay_schedule(0.0, 1.0, 2, 6, 0.5),
         {0: 0.0, 1: 0.5, 2: 1.0, 4: 0.75, 6: 0.5, 8: 0.5},
     ),
+    "no warm-up": (
+        optim.warmup_cosine_decay_schedule(0.3, 1.0, 0, 4, 0.5),
+        {0: 1.0, 2: 0.75, 9: 0.5},
+    ),
     "one cycle": (
         optim.cosine_onecycle_schedule(10, 1.0, 0.4, 5.0, 10.0),
         {0: 0.2, 2: 0.6, 4: 1.0, 7: 0.51, 10: 0.02, 11: 0.02},

@@ -73,6 +73,11 @@ def function_name(fun: Callable[..., Any]) -> str:
     return getattr(inner, "__name__", type(inner).__name__)
 
 
+def is_true(answer: Any) -> bool:
+    """Whether a callback's answer is True, Python's or NumPy's: comparisons of arrays give that."""
+    return isinstance(answer, (bool, np.bool_)) and bool(answer)
+
+
 def require_callable(transform: str, fun: Any) -> None:
     """Raises InputTypeError unless `fun` can be called."""
     if not callable(fun):

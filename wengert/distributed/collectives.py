@@ -16,11 +16,12 @@ from wengert.errors import ArgumentError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
-from wengert.ir.types import type_of
+from wengert.ir.passes.communication import described, number_of
+from wengert.ir.types import TensorType, type_of
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import tree_map
 from wengert.tracer.stack import current
-from wengert.world import WORLD, communicator
+from wengert.world import WORLD, Request, communicator, perform
 
 
 def rank(axis: str = WORLD) -> int:
@@ -152,6 +153,14 @@ def _mapped(kind: str, x: Any, axis: str) -> Any:
     return tree_map(lambda leaf: _emitted(kind, [leaf], _axis(axis)), x)
 
 
+def _agree(kind: str, types: Sequence[TensorType], params: dict[str, Any]) -> None:
+    """Raises DistributedError unless all processes are about to do the same, as programs do."""
+    if params["size"] > 1 and kind != "axis_index":
+        number = number_of(described(kind, types, params))
+        request = Request("agree", params["axis"], params["size"], (number,))
+        perform(request, [], [np.zeros(1, np.int64)])
+
+
 def _emitted(kind: str, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     """An operation of the open program, also for numbers that differ between processes.
 
@@ -160,7 +169,9 @@ def _emitted(kind: str, operands: Sequence[Any], params: dict[str, Any]) -> Any:
     op = REGISTRY[kind]
     trace = current()
     if trace is None:
-        op.infer(*map(type_of, operands), **params)
+        types = [type_of(x) for x in operands]
+        op.infer(*types, **params)
+        _agree(kind, types, params)
         found = np.asarray(op.evaluate(*map(np.asarray, operands), **params))
         return found[()] if found.ndim == 0 else found
     values: list[Value] = [lift(x) for x in operands]

@@ -111,7 +111,17 @@ def _sum(x: Any, axis: str) -> Any:
 
 
 def _one_row(batch: Any) -> Any:
-    return tree_map(lambda x: np.ones((1, *np.shape(x)[1:]), np.result_type(x)), batch)
+    """A row of ones in the place of none, made of the batch.
+
+    Constants would be computed with while a program is traced, and its collectives then stand in
+    another order than in processes with rows.
+    """
+
+    def ones(x: Any) -> Any:
+        nothing = np.sum(x, axis=0, keepdims=True).astype(np.result_type(x))
+        return nothing + np.ones((), nothing.dtype)
+
+    return tree_map(ones, batch)
 
 
 def count_rows(batch: Sequence[Any]) -> int:
@@ -130,15 +140,20 @@ def count_rows(batch: Sequence[Any]) -> int:
 
 def check_equal(params: Any, axis: str = WORLD) -> None:
     """Raises DistributedError unless all processes have the same parameters, to the last bit."""
-    if communicator(axis).size == 1:
-        return
-    found = _digest(params)
-    low, high = (np.asarray(reduce(found, axis)) for reduce in (pmin, pmax))
-    if not np.array_equal(low, high):
+    if not all_equal(params, axis):
         raise DistributedError(
             "the processes start with different parameters; make them from the same seed in all, "
             "or send those of one to all: params = wg.distributed.broadcast(params)"
         )
+
+
+def all_equal(params: Any, axis: str = WORLD) -> bool:
+    """Whether all processes have the same parameters, to the last bit."""
+    if communicator(axis).size == 1:
+        return True
+    found = _digest(params)
+    low, high = (np.asarray(reduce(found, axis)) for reduce in (pmin, pmax))
+    return bool(np.array_equal(low, high))
 
 
 def _digest(params: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from wengert.api.arguments import fail, function_name, require_callable
+from wengert.api.arguments import fail, function_name, is_true, require_callable
 from wengert.api.derivatives import hvp, value_and_grad
 from wengert.api.jit import jit
 from wengert.api.ravel import ravel_pytree
@@ -149,7 +149,7 @@ class _Watch:
             return False
         try:
             running = End(EXHAUSTED, "running")
-            return self.callback(self.result(point, history, running)) is True
+            return is_true(self.callback(self.result(point, history, running)))
         except StopIteration:
             return True
 

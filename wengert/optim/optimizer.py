@@ -50,8 +50,8 @@ class Optimizer:
 def updated(optimizer: Optimizer, gradients: Any, state: Any, params: Any, value: Any) -> Any:
     """The updates and the next state; raises InputTypeError if `update` gives something else."""
     found = optimizer.update(gradients, state, params, value)
-    if type(found) not in (tuple, list) or len(found) != 2:
-        given = f"{len(found)} results" if type(found) is tuple else type(found).__name__
+    if not isinstance(found, (tuple, list)) or len(found) != 2:
+        given = f"{len(found)} results" if isinstance(found, tuple) else type(found).__name__
         fail(
             InputTypeError(f"an optimiser's update returns (updates, state), and this one {given}")
         )

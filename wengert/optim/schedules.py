@@ -106,21 +106,19 @@ def warmup_cosine_decay_schedule(
     exponent: float = 1.0,
 ) -> Schedule:
     """A line up to the peak, then half a cosine down; `decay_steps` counts both."""
-    if not 0 < warmup_steps < decay_steps:
+    if not 0 <= warmup_steps < decay_steps:
         fail(
             ArgumentError(
                 "decay_steps of a warm-up schedule counts the warm-up too, so "
-                f"0 < warmup_steps < decay_steps; got {warmup_steps} and {decay_steps}"
+                f"0 <= warmup_steps < decay_steps; got {warmup_steps} and {decay_steps}"
             )
         )
     alpha = end_value / peak_value if peak_value else 0.0
-    return join_schedules(
-        [
-            linear_schedule(init_value, peak_value, warmup_steps),
-            cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent),
-        ],
-        [warmup_steps],
-    )
+    down = cosine_decay_schedule(peak_value, decay_steps - warmup_steps, alpha, exponent)
+    if not warmup_steps:
+        return down
+    up = linear_schedule(init_value, peak_value, warmup_steps)
+    return join_schedules([up, down], [warmup_steps])
 
 
 def cosine_onecycle_schedule(

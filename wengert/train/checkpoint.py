@@ -46,7 +46,7 @@ def save(folder: str | Path, step: int, tree: Any, facts: dict[str, Any], keep: 
     be written (a full disk); then all earlier checkpoints are still there. Those of later steps are
     removed, too: they are of a run that was given up.
     """
-    written_to = write(folder, step, tree, facts)
+    written_to = draft(folder, step, tree, facts).place()
     prune(folder, step, keep)
     return written_to
 
@@ -63,34 +63,58 @@ def prepare(folder: Path) -> None:
         )
 
 
-def write(folder: str | Path, step: int, tree: Any, facts: dict[str, Any]) -> Path:
-    """`save`, without removing any others."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checkpoint that is whole and on disk, beside its place; what is there is as it was."""
+
+    temporary: Path
+    final: Path
+
+    def place(self) -> Path:
+        """Puts it into its place, instead of what is there; raises OSError if it cannot."""
+        try:
+            self.temporary.replace(self.final)
+        except OSError:
+            self.drop()
+            raise
+        _force(self.final.parent)
+        return self.final
+
+    def drop(self) -> None:
+        """Gives it up."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+def draft(folder: str | Path, step: int, tree: Any, facts: dict[str, Any]) -> Draft:
+    """The checkpoint of a step, to be put into its place; raises OSError as `save` does."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     final = _place(place, step)
-    temporary = final.with_suffix(f".{os.getpid()}{PARTIAL}")
+    made = Draft(final.with_suffix(f".{os.getpid()}{PARTIAL}"), final)
     try:
-        with temporary.open("wb") as file:
+        with made.temporary.open("wb") as file:
             _write(file, tree, {"step": step, "facts": facts})
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(final)
     except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        made.drop()
         raise
-    _force(place)
-    return final
+    return made
 
 
-def prune(folder: str | Path, step: int, keep: int = KEPT) -> None:
-    """Removes all but the last `keep` up to a step, which was written, and what was cut short."""
+def prune(folder: str | Path, step: int, keep: int | None = KEPT) -> None:
+    """Removes all but the last `keep` up to a step, which was written, and what was cut short.
+
+    With None those before it are all kept.
+    """
     place = Path(folder)
     newest = _place(place, step)
     files = _files(place)
     later = [path for path in files if path > newest]
     torn = place.glob(f"{PREFIX}*{PARTIAL}")  # by processes that were killed
-    for path in (*later, *files[len(later) + max(keep, 1) :], *torn):
+    before = [] if keep is None else files[len(later) + max(keep, 1) :]
+    for path in (*later, *before, *torn):
         with contextlib.suppress(OSError):
             path.unlink()
 
@@ -98,13 +122,8 @@ def prune(folder: str | Path, step: int, keep: int = KEPT) -> None:
 def discard(folder: str | Path, step: int) -> None:
     """Removes the checkpoint of a step, if there is one and another is there to go back to."""
     if len(_files(Path(folder))) > 1:
-        remove(folder, step)
-
-
-def remove(folder: str | Path, step: int) -> None:
-    """Removes the checkpoint of a step, if there is one."""
-    with contextlib.suppress(OSError):
-        _place(Path(folder), step).unlink()
+        with contextlib.suppress(OSError):
+            _place(Path(folder), step).unlink()
 
 
 def holds(folder: str | Path, step: int) -> bool:

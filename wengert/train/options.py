@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from wengert.api.arguments import fail, require_callable
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, InputTypeError
 from wengert.optim.optimizer import Optimizer
 from wengert.train.batches import Source
 from wengert.train.history import Fit
@@ -16,6 +17,8 @@ from wengert.train.step import Loss, Metrics
 
 RECORDED = frozenset(("loss", "epoch", "step"))
 """What a record of a round has besides metrics."""
+JUDGED = "val_"
+"""How the names of what was measured on the validation begin in a record."""
 SHARED = (
     *("epochs", "steps", "batch_size", "shuffle", "seed", "drop_last", "validate_every"),
     *("patience", "min_delta", "checkpoint_every", "resume"),
@@ -48,7 +51,7 @@ class Options:
     - checkpoint, checkpoint_every: a folder in which everything is saved after each round, or
       after so many steps, and at the end.
     - resume: whether to go on from the newest checkpoint there. A run that does not will remove
-      those of later steps when it saves its own.
+      those that are there when it saves its own.
     - progress: whether to show a bar; by default on a terminal.
     - plot_to: a file for a picture of the losses.
     - precision: the float dtype of the loss; parameters and updates keep theirs. In float16
@@ -64,27 +67,27 @@ class Options:
     params: Any
     batches: Any
     optimizer: Optimizer
-    epochs: int | None
-    steps: int | None
-    batch_size: int
-    shuffle: bool
-    seed: int
-    drop_last: bool
-    key: Any
-    metrics: Metrics | None
-    validation: Any
-    validate_every: int | None
-    patience: int | None
-    min_delta: float
-    callback: Callable[[Fit], Any] | None
-    checkpoint: str | Path | None
-    checkpoint_every: int | None
-    resume: bool
-    progress: bool | None
-    plot_to: str | Path | None
-    precision: Any
-    value_and_grad: Callable[..., Any] | None
-    distributed: bool
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int = 32
+    shuffle: bool = True
+    seed: int = 0
+    drop_last: bool = False
+    key: Any = None
+    metrics: Metrics | None = None
+    validation: Any = None
+    validate_every: int | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    callback: Callable[[Fit], Any] | None = None
+    checkpoint: str | Path | None = None
+    checkpoint_every: int | None = None
+    resume: bool = True
+    progress: bool | None = None
+    plot_to: str | Path | None = None
+    precision: Any = None
+    value_and_grad: Callable[..., Any] | None = None
+    distributed: bool = False
 
     @property
     def last_epoch(self) -> int | None:
@@ -101,22 +104,38 @@ class Options:
                     f"{type(self.optimizer).__name__}"
                 )
             )
-        self._at_least(0, ("epochs", "steps"))
-        self._at_least(1, ("validate_every", "checkpoint_every", "patience"))
-        taken = sorted(RECORDED & set(self.metrics or ()))
+        self._at_least(0, ("epochs", "steps", "seed"))
+        self._at_least(1, ("batch_size", "validate_every", "checkpoint_every", "patience"))
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
+        if not isinstance(self.metrics or {}, Mapping):
+            fail(
+                InputTypeError(
+                    "metrics are functions by name, {'accuracy': accuracy} say, and got "
+                    f"{type(self.metrics).__name__}"
+                )
+            )
+        names = set(map(str, self.metrics or ()))
+        taken = sorted(RECORDED & names) or [n for n in sorted(names) if n.startswith(JUDGED)]
         if taken:
             fail(
                 ArgumentError(
-                    f"a metric cannot be called {taken[0]!r}: fit records a number of its own by "
-                    "this name; call it something else"
+                    f"a metric cannot be called {taken[0]!r}: fit records numbers of its own by "
+                    f"the names {', '.join(sorted(RECORDED))}, and those of the validation by "
+                    f"names that begin with {JUDGED!r}; call it something else"
                 )
             )
 
     def _at_least(self, least: int, names: Sequence[str]) -> None:
         for name in names:
             count = getattr(self, name)
-            if count is not None and count < least:
-                fail(ArgumentError(f"{name} cannot be {count}: it is at least {least}, or None"))
+            if count is None and name not in ("batch_size", "seed"):
+                continue
+            if not isinstance(count, Integral) or int(count) < least:
+                number = f"a whole number, at least {least}"
+                none = "" if name in ("batch_size", "seed") else ", or None"
+                fail(ArgumentError(f"{name} cannot be {count!r}: it is {number}{none}"))
 
     def check_sources(self, drawn: Source, judges: Source | None) -> None:
         """Raises ArgumentError for batches that would be needed once more than they come."""

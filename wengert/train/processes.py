@@ -21,7 +21,7 @@ import numpy as np
 from wengert.api.derivatives import value_and_grad
 from wengert.distributed.collectives import pmax, pmin, psum, rank
 from wengert.distributed.collectives import size as processes
-from wengert.distributed.parallel import check_equal, mean
+from wengert.distributed.parallel import all_equal, check_equal, mean
 from wengert.distributed.parallel import value_and_grad as mean_value_and_grad
 from wengert.errors import DistributedError
 from wengert.random.keys import fold_in, require_key
@@ -84,6 +84,9 @@ class Alone:
     def check(self, tree: Any, told: Mapping[str, Any]) -> None:
         """Raises DistributedError unless all start with the same arrays and were told the same."""
 
+    def verify(self, params: Any, step: int) -> None:
+        """Raises DistributedError unless all have the same parameters after a step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Together(Alone):
@@ -136,6 +139,14 @@ class Together(Alone):
                 f"in process {rank()}; call fit with the same in all of them"
             )
         check_equal(tree)
+
+    def verify(self, params: Any, step: int) -> None:
+        if not all_equal(params):
+            raise DistributedError(
+                f"the processes have different parameters after step {step}: their optimisers, "
+                "learning rates or losses differ, or gradients were not summed up (reduced=False "
+                "is for wg.distributed.sharded and compressed). Build them alike in all processes"
+            )
 
 
 def together() -> Together:

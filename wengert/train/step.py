@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from wengert.api.arguments import function_name
+import numpy as np
+
+from wengert.api.arguments import fail, function_name
 from wengert.api.jit import jit
 from wengert.capture.convert import convert
+from wengert.errors import ShapeError
 from wengert.optim.optimizer import Optimizer, apply_updates, updated
 from wengert.random.keys import fold_in, require_key
 from wengert.random.keys import key as key_of
@@ -44,7 +47,7 @@ def make_step(
 
     def step(params: Any, state: Any, count: Any, batch: Any) -> Any:
         extra = {} if base is None else {"key": fold_in(base, count)}
-        measured = {name: metric(params, *batch) for name, metric in metrics.items()}
+        measured = _measured(metrics, params, batch)
         value, params, state = update(params, state, batch, extra)
         return value, measured, params, state
 
@@ -63,6 +66,20 @@ def _update(optimizer: Optimizer, value_and_grad: Callable[..., Any], loss: Loss
     return update
 
 
+def _measured(metrics: Metrics, params: Any, batch: Batch) -> dict[str, Any]:
+    """The metrics by name; raises ShapeError for what is no number."""
+    found = {name: metric(params, *batch) for name, metric in metrics.items()}
+    for name, value in found.items():
+        if np.shape(value):
+            fail(
+                ShapeError(
+                    f"a metric is one number for a batch, and {name!r} has the shape "
+                    f"{np.shape(value)}; take its mean"
+                )
+            )
+    return found
+
+
 def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[..., Any]:
     """(params, batch) -> loss and metrics by name, compiled; without a `key` for the loss."""
     loss = convert(loss)
@@ -70,8 +87,7 @@ def make_evaluation(loss: Loss, metrics: Metrics, key: Any = None) -> Callable[.
 
     def evaluate(params: Any, batch: Any) -> Any:
         extra = {} if key is None else {"key": None}
-        found = {"loss": loss(params, *batch, **extra)}
-        return found | {name: metric(params, *batch) for name, metric in metrics.items()}
+        return {"loss": loss(params, *batch, **extra), **_measured(metrics, params, batch)}
 
     return jit(evaluate)
 

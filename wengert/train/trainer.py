@@ -11,22 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.arguments import fail
-from wengert.errors import ArgumentError, CheckpointError, TrainingError
+from wengert.api.arguments import fail, is_true
+from wengert.errors import ArgumentError, CheckpointError, DistributedError, TrainingError
+from wengert.tracer.pytree import tree_leaves
 from wengert.train.batches import Batch, Source
 from wengert.train.checkpoint import (
+    KEPT,
     Checkpoint,
+    Draft,
     discard,
+    draft,
     holds,
     latest,
     load,
     prune,
-    remove,
-    write,
 )
 from wengert.train.history import Fit, Means, Position, Reason
 from wengert.train.interrupts import Interrupts
-from wengert.train.options import Options
+from wengert.train.options import JUDGED, Options
 from wengert.train.processes import Alone, Weighted
 from wengert.train.progress import Quiet
 from wengert.train.step import evaluated
@@ -70,6 +72,8 @@ class Trainer:
             reason = Reason.INTERRUPTED
         except _Failed as failed:
             raise self.failed(failed.cause) from failed.cause
+        except DistributedError:
+            raise  # what the processes do not agree on is nothing to go on from
         except Exception:
             self.store(agreed=False)  # it is this process's alone: nobody else would answer
             raise
@@ -94,7 +98,7 @@ class Trainer:
         reason, epochs = self.too_long(), self.told.last_epoch
         while reason is None and (epochs is None or self.at.epoch < epochs):
             reason = self.epoch(show)
-        return reason or Reason.FINISHED
+        return (reason or Reason.FINISHED) if self.sound() else Reason.DIVERGED
 
     def epoch(self, show: Quiet) -> Reason | None:
         """The rest of an epoch; a reason if training is to end."""
@@ -109,16 +113,24 @@ class Trainer:
         if not self.done() and at.step == before and at.batch == 0:
             fail(ArgumentError(f"there are no batches in epoch {at.epoch}"))
         over = self.source.once or not self.done() or at.batch == self.source.length
-        reason = None
+        reason, place = None, (at.epoch, at.batch)
         with self.interrupts.deferred():
             if over:
                 at.epoch, at.batch = at.epoch + 1, 0
-            if at.round.weight and (self.told.validate_every is None or self.done()):
-                reason = self.round_ended(show)
+            try:
+                if at.round.weight and (self.told.validate_every is None or self.done()):
+                    reason = self.round_ended(show)
+            except Exception:
+                at.epoch, at.batch = place  # the round ends again where training goes on
+                raise
         return reason or (Reason.FINISHED if self.done() or self.source.once else None)
 
     def done(self) -> bool:
         return self.told.steps is not None and self.at.step >= self.told.steps
+
+    def sound(self) -> bool:
+        """Whether the last step left parameters that are as finite as those before it."""
+        return finite(self.params) or not finite(self.good)
 
     def too_long(self) -> Reason | None:
         """Whether there was no improvement for too many rounds."""
@@ -139,7 +151,7 @@ class Trainer:
         if reason is Reason.DIVERGED or not self.asks:
             return reason
         ask = self.told.callback
-        wants = ask is not None and ask(self.result(Reason.STOPPED)) is True
+        wants = ask is not None and is_true(ask(self.result(Reason.STOPPED)))
         return reason or (Reason.STOPPED if self.who.anyone(wants) else None)
 
     def advance(self, batch: Batch, weight: float, show: Quiet) -> Reason | None:
@@ -167,6 +179,7 @@ class Trainer:
     def round_ended(self, show: Quiet) -> Reason | None:
         """Records and judges a round; a reason if training is to end."""
         at = self.at
+        self.who.verify(self.params, at.step)
         record: dict[str, float] = {"epoch": at.epoch, "step": at.step, **at.round.means()}
         if self.validation is not None:
             judges = self.who.batches(self.validation, 0, 0)
@@ -174,7 +187,7 @@ class Trainer:
         at.history.rounds.append(record)
         at.round = Means()
         show.note(record)
-        judged = record.get("val_loss", record.get("loss", math.inf))
+        judged = record.get(f"{JUDGED}loss", record.get("loss", math.inf))
         if judged < at.best - self.told.min_delta:
             at.best, at.waited, self.best = judged, 0, self.params
         else:
@@ -192,32 +205,42 @@ class Trainer:
         """Writes a checkpoint if there is a folder; a disk that is full is only warned of.
 
         What one process cannot write none keeps, if it is `agreed`: the older ones, which all have,
-        must not make room for steps that some lack.
+        must not make room for steps that some lack. Nor do they for one that is this process's
+        alone, or for parameters that are not finite.
         """
-        if not self.stores or self.at.step in (0, self.saved):
+        if not self.stores or self.at.step in (0, self.saved) or not self.sound():
             return
-        fault = self.written()
-        if self.who.anyone(fault is not None) if agreed else fault is not None:
-            self.withdraw(fault)
-        else:
-            self.saved = self.at.step
-            if self.folder is not None:
-                prune(self.folder, self.at.step)
-
-    def written(self) -> OSError | None:
-        """Writes this process's checkpoint; gives what went wrong."""
-        if self.folder is not None:
+        made = self.drafted()
+        failed = isinstance(made, OSError)
+        if self.who.anyone(failed) if agreed else failed:
+            self.withdraw(made)
+            return
+        if isinstance(made, Draft):
             try:
-                write(self.folder, self.at.step, self.arrays(), self.at.facts())
+                made.place()
             except OSError as fault:
-                return fault
-        return None
-
-    def withdraw(self, fault: OSError | None) -> None:
-        """Warns of a checkpoint that could not be written, here or, with None, elsewhere."""
-        where = "by another process" if fault is None else f"to {self.folder}: {fault}"
+                self.withdraw(fault)
+                return
+        # what a run that began anew finds there is another's, which nobody is to go on from
+        foreign = self.saved < 0 and not self.told.resume
+        self.saved = self.at.step
         if self.folder is not None:
-            remove(self.folder, self.at.step)
+            prune(self.folder, self.at.step, (1 if foreign else KEPT) if agreed else None)
+
+    def drafted(self) -> Draft | OSError | None:
+        """This process's checkpoint, beside its place; or what went wrong."""
+        if self.folder is None:
+            return None
+        try:
+            return draft(self.folder, self.at.step, self.arrays(), self.at.facts())
+        except OSError as fault:
+            return fault
+
+    def withdraw(self, made: Draft | OSError | None) -> None:
+        """Gives up a checkpoint that could not be written here or elsewhere, and warns of it."""
+        where = f"to {self.folder}: {made}" if isinstance(made, OSError) else "by another process"
+        if isinstance(made, Draft):
+            made.drop()
         warnings.warn(
             f"the checkpoint of step {self.at.step} could not be written {where}; training goes "
             "on, and the checkpoints before are as they were",
@@ -236,6 +259,7 @@ class Trainer:
             return
         self.params, self.state, self.best = (found.tree[k] for k in ("params", "state", "best"))
         self.good = self.params
+        self.who.verify(self.params, found.step)
         self.at = Position.of(found.facts)
         missing = self.folder is not None and not holds(self.folder, found.step)
         self.saved = -1 if self.who.anyone(missing) else found.step
@@ -270,18 +294,28 @@ class Trainer:
         step = self.at.step
         match reason:
             case Reason.DIVERGED:
+                losses = self.at.history.loss
+                what = f"the loss was {losses[-1] if losses else math.nan} at step {step + 1}"
+                if losses and math.isfinite(losses[-1]):
+                    what = f"step {step} made parameters that are not finite"
                 return (
-                    f"the loss was {self.at.history.loss[-1]} at step {step + 1}; the parameters "
-                    "are the last ones whose loss was finite. A lower learning rate, clipping "
-                    "(wg.optim.clip_by_global_norm) or a look at the batch may help"
+                    f"{what}; the parameters are the last ones whose loss was finite. A lower "
+                    "learning rate, clipping (wg.optim.clip_by_global_norm) or a look at the batch "
+                    "may help"
                 )
             case Reason.EARLY:
-                return (
-                    f"no improvement in {self.told.patience} rounds; the parameters are those of "
-                    f"the best one, with {self.at.best:.6g}"
-                )
+                best = f"the parameters are those of the best one, with {self.at.best:.6g}"
+                if not math.isfinite(self.at.best):
+                    best = "no round had a loss that is a number, so the parameters are the last"
+                return f"no improvement in {self.told.patience} rounds; {best}"
             case _:
                 return f"{reason} after {step} steps and {self.at.epoch} epochs"
+
+
+def finite(params: Any) -> bool:
+    """Whether all numbers are finite; those that are not in this memory are not looked at."""
+    leaves = [x for x in tree_leaves(params) if isinstance(x, (np.ndarray, np.generic))]
+    return all(bool(np.all(np.isfinite(x))) for x in leaves)
 
 
 class _Failed(Exception):

@@ -51,18 +51,21 @@ def agree(program: Program) -> Program:
     world = communicator(axis).size
     if world == 1 or not found:
         return program
-    plan = "\n".join(map(_described, found))
-    digest = hashlib.sha256(plan.encode()).digest()
-    number = int.from_bytes(digest[:7], "little")
-    params = {"axis": axis, "size": world, "detail": (number,)}
+    plan = "\n".join([described(e.op.name, [a.type for a in e.inputs], e.params) for e in found])
+    params = {"axis": axis, "size": world, "detail": (number_of(plan),)}
     first = Eqn(REGISTRY["agree"], (), (Var(TensorType(INT64, ())),), params)
     return Program(program.inputs, (first, *program.eqns), program.outputs)
 
 
-def _described(eqn: Eqn) -> str:
-    types = ", ".join(str(a.type) for a in eqn.inputs)
-    params = ", ".join(f"{k}={v}" for k, v in sorted(eqn.params.items()))
-    return f"{eqn.op.name}[{params}]({types})"
+def number_of(plan: str) -> int:
+    """A number that differs where what processes are about to send does."""
+    return int.from_bytes(hashlib.sha256(plan.encode()).digest()[:7], "little")
+
+
+def described(name: str, types: Sequence[TensorType], params: Mapping[str, object]) -> str:
+    """A collective in words."""
+    listed = ", ".join(f"{k}={v}" for k, v in sorted(params.items()))
+    return f"{name}[{listed}]({', '.join(map(str, types))})"
 
 
 def _early(program: Program) -> Iterator[Eqn]:
