@@ -379,6 +379,20 @@ def test_different_calls_outside_of_programs_are_told(pair: Any) -> None:
         dist.simulate(2, lambda: pair[dist.rank()](np.zeros(3)))
 
 
+def test_another_order_of_the_same_sums_is_told() -> None:
+    """Where shapes alone would let one number be taken for the other."""
+
+    def sums(x: Any, y: Any) -> Any:
+        first, second = np.sin(x).sum(), np.cos(y).sum()
+        if dist.rank():  # what is ready first is sent first
+            second = np.cos(y).sum()
+            first = np.sin(x + 0.0 * second).sum()
+        return dist.psum(first), dist.psum(second)
+
+    with pytest.raises(DistributedError, match="communicate differently"):
+        dist.simulate(2, lambda: wg.jit(sums)(np.ones(3), np.ones(4)))
+
+
 def test_a_process_that_fails_ends_the_others() -> None:
     def run() -> Any:
         if dist.rank() == 1:

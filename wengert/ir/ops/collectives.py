@@ -257,7 +257,7 @@ for _kind, _what in (("pmax", "largest"), ("pmin", "smallest")):
 # without an operand
 
 
-def _integer(kind: str, doc: str, detail: str = "") -> Op:
+def _integer(kind: str, doc: str, detail: str = "", effect: bool = False) -> Op:
     """A collective of no operand whose result is one integer."""
 
     def evaluate(*, axis: str, size: int, **given: Any) -> Array:
@@ -277,11 +277,15 @@ def _integer(kind: str, doc: str, detail: str = "") -> Op:
             samples=lambda: [Sample((), dict(params))],
             cost=COST,
             doc=doc,
+            effect=effect,
         )
     )
 
 
 _integer("axis_index", "The number of this process along an axis.")
 _integer(
-    "agree", "0, if all processes along an axis are about to do the same; else an error.", "detail"
+    "agree",
+    "0, if all processes along an axis are about to do the same; else an error.",
+    "detail",
+    effect=True,
 )

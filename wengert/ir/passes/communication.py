@@ -37,21 +37,31 @@ def early(program: Program) -> Program:
     if not any(e.op.family == FAMILY for e in program.eqns):
         return program
     moved = Program(program.inputs, tuple(_early(program)), program.outputs)
-    return in_buckets(moved)
+    order = {id(e): k for k, e in enumerate(e for e in program.eqns if e.op.family == FAMILY)}
+    places = [order[id(e)] for e in moved.eqns if id(e) in order]
+    return _compared(in_buckets(moved), str(places))
 
 
 def agree(program: Program) -> Program:
     """`program` with a collective in front that compares all others between the processes.
 
     They are those along its axis, if all collectives have the same one: others may do other things.
+    What `early` has put there, the order in which arrays of one type follow one another, is a part
+    of what is compared.
     """
     found = [e for e in equations(program) if e.op.family == FAMILY]
-    axes = {e.params["axis"] for e in found}
+    plan = "\n".join([described(e.op.name, [a.type for a in e.inputs], e.params) for e in found])
+    rest = tuple([e for e in program.eqns if e.op is not REGISTRY["agree"]])
+    return _compared(Program(program.inputs, rest, program.outputs), plan)
+
+
+def _compared(program: Program, plan: str) -> Program:
+    """`program`, before which the processes compare their plans, if it communicates."""
+    axes = {e.params["axis"] for e in equations(program) if e.op.family == FAMILY}
     axis = axes.pop() if len(axes) == 1 else WORLD
     world = communicator(axis).size
-    if world == 1 or not found:
+    if world == 1 or not communicates(program):
         return program
-    plan = "\n".join([described(e.op.name, [a.type for a in e.inputs], e.params) for e in found])
     params = {"axis": axis, "size": world, "detail": (number_of(plan),)}
     first = Eqn(REGISTRY["agree"], (), (Var(TensorType(INT64, ())),), params)
     return Program(program.inputs, (first, *program.eqns), program.outputs)

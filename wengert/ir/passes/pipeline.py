@@ -84,8 +84,7 @@ PASSES: dict[str, Pass] = {
 # leave loops once sums are in the form that their rule looks for. Constants reach regions before
 # anything looks into those. Complex numbers come apart early: only what there is for real numbers
 # is simplified, fused and lowered. What is padded is set in place once it is known what reads it.
-# What compares collectives comes last, as nothing needs its
-# result.
+# What compares collectives comes last, when it is known which there are.
 DEFAULT = (
     *(DCE, EXPAND, PARTS, DROP_STOP_GRADIENT, EARLY, CONTROL, CSE, SIMPLIFY, CONTROL),
     *(SINK, PRODUCTS, FUSE_ROWS, CORNERS, CSE, DCE, AGREE),
