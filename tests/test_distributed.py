@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -355,6 +356,25 @@ def test_sums_go_in_buckets_and_overlap() -> None:
     )
     assert max(products) > begun  # the last layer's gradient leaves before the first one's is there
     assert text.count("start of psum") >= 3
+
+
+def test_small_sums_wait_for_one_another_beside_large_ones() -> None:
+    """Biases between matrices are one message, whatever else they are sums with."""
+    layers = [(0.1 * RNG.standard_normal((300, 300)), np.zeros(300)) for _ in range(3)]
+
+    def deep(params: Any, x: Any) -> Any:
+        for w, b in params:
+            x = np.tanh(x @ w + b)
+        return np.mean(x**2)
+
+    data = RNG.standard_normal((8, 300))
+    text = kernels_of(dist.value_and_grad(deep), layers, data)
+    # the matrices, the biases, and the rows
+    assert len(re.findall("(start|whole) of psum", text)) == 3 + 1 + 1
+    alone = wg.value_and_grad(deep)(layers, data)
+    for found in dist.simulate(2, lambda: wg.jit(dist.value_and_grad(deep))(layers, data)):
+        for a, b in zip(wg.tree_leaves(found), wg.tree_leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
 # what goes wrong

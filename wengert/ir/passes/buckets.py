@@ -1,4 +1,8 @@
-"""Small sums over processes put together, so that many arrays cost one message."""
+"""Small sums over processes put together, so that many arrays cost one message.
+
+Large arrays travel alone, and small ones wait for others of their kind meanwhile: the biases of a
+network are one message, its matrices one each.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from itertools import pairwise
 from wengert.ir.builder import Builder, Value, substitute
 from wengert.ir.program import Atom, Eqn, Program, Var
 from wengert.ir.rewrite import rename
-from wengert.ir.types import DType
 
 BUCKET = 1 << 20
 """The most bytes of arrays that are put together."""
+
+LARGE = BUCKET // 2
+"""The bytes from which on an array is worth a message of its own."""
 
 MANY = 32
 """The most arrays that are put together."""
@@ -20,25 +26,24 @@ MANY = 32
 
 @dataclass(slots=True)
 class _Bucket:
-    """Sums of one kind, by their numbers in the program."""
+    """Sums of one kind, by their numbers in the program, and how many bytes they are."""
 
-    params: dict[str, object]
-    numbers: list[int]
-    sizes: list[int]
-    dtype: DType
+    nbytes: int = 0
+    numbers: list[int] = field(default_factory=list[int])
     results: set[Atom] = field(default_factory=set[Atom])
 
     def takes(self, eqn: Eqn) -> bool:
-        """Whether a sum is of the bucket's kind, and there is room for it."""
-        kind = eqn.inputs[0].type
-        nbytes = (sum(self.sizes) + kind.size) * kind.dtype.itemsize
-        room = nbytes <= BUCKET and len(self.numbers) < MANY
-        return room and eqn.params == self.params and kind.dtype == self.dtype
+        """Whether there is room for a sum."""
+        return self.nbytes + _nbytes(eqn) <= BUCKET and len(self.numbers) < MANY
 
     def add(self, number: int, eqn: Eqn) -> None:
         self.numbers.append(number)
-        self.sizes.append(eqn.inputs[0].type.size)
+        self.nbytes += _nbytes(eqn)
         self.results.update(eqn.outputs)
+
+
+def _nbytes(eqn: Eqn) -> int:
+    return eqn.inputs[0].type.size * eqn.inputs[0].type.dtype.itemsize
 
 
 def in_buckets(program: Program) -> Program:
@@ -61,20 +66,19 @@ def in_buckets(program: Program) -> Program:
 
 
 def _buckets(eqns: Sequence[Eqn]) -> Iterator[_Bucket]:
-    bucket: _Bucket | None = None
+    """The buckets: of each kind of sums, one at a time, until it is full or a result is needed."""
+    open_ones: dict[tuple[object, ...], _Bucket] = {}
     for k, eqn in enumerate(eqns):
-        is_sum = eqn.op.name == "psum" and eqn.inputs[0].type.is_static
-        if bucket is not None:
-            needed = not bucket.results.isdisjoint(eqn.inputs)
-            if needed or (is_sum and not bucket.takes(eqn)):
-                yield bucket
-                bucket = None
-        if is_sum:
-            if bucket is None:
-                bucket = _Bucket(eqn.params, [], [], eqn.inputs[0].type.dtype)
-            bucket.add(k, eqn)
-    if bucket is not None:
-        yield bucket
+        for kind, bucket in list(open_ones.items()):
+            if not bucket.results.isdisjoint(eqn.inputs):
+                yield open_ones.pop(kind)
+        if eqn.op.name != "psum" or not eqn.inputs[0].type.is_static or _nbytes(eqn) > LARGE:
+            continue
+        kind = (eqn.inputs[0].type.dtype, *sorted(eqn.params.items()))
+        if kind in open_ones and not open_ones[kind].takes(eqn):
+            yield open_ones.pop(kind)
+        open_ones.setdefault(kind, _Bucket()).add(k, eqn)
+    yield from open_ones.values()
 
 
 def _together(builder: Builder, members: Sequence[Eqn]) -> dict[Atom, Atom]:
