@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, InputTypeError
 from wengert.interop import spark
 
 RNG = np.random.default_rng(8)
@@ -91,6 +91,25 @@ def test_each_program_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
         values.append(value)
     assert sorted(compiled) == [1, 2, 4, 64]  # 67 = 64 + 2 + 1, 69 = 64 + 4 + 1
     assert values == sorted(values, reverse=True)
+
+
+def test_rows_of_other_kinds() -> None:
+    """What converts without loss does; all else is named."""
+
+    def distance(params: Any, x: Any) -> Any:
+        return np.mean((x - params) ** 2)
+
+    gradient = spark.value_and_grad(distance, batch=2)
+    assert gradient(1.0, Rows([[(0.5,), (2.0,)], [(3,), (4,)]]))[0] == (0.25 + 1 + 4 + 9) / 4
+    for rows, words in (
+        ([(1,), (2.5,)], r"first one is \(int64\[\]\), and another one is \(float64\[\]\)"),
+        ([(np.ones(3),), (np.ones(2),)], r"float64\[3\].*float64\[2\]"),
+        ([(1.0,), (1.0, 2.0)], "of one kind"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            gradient(1.0, Rows([rows]))
+    with pytest.raises(InputTypeError, match="rows of a data set are tuples.*ndarray"):
+        gradient(1.0, Rows([[np.ones(3)]]))
 
 
 def test_nothing_to_average() -> None:

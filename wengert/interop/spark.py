@@ -23,7 +23,7 @@ from wengert.api.arguments import ShapeDtypeStruct, fail, require_callable
 from wengert.api.compilation import compile_program
 from wengert.api.derivatives import value_and_grad as local_value_and_grad
 from wengert.api.stages import make_ir
-from wengert.errors import ArgumentError, DistributedError
+from wengert.errors import ArgumentError, DistributedError, InputTypeError
 from wengert.ir.parser import parse
 from wengert.ir.text import to_text
 from wengert.optim.optimizer import Optimizer, apply_updates, arrays
@@ -31,6 +31,8 @@ from wengert.tracer.pytree import flatten, tree_map
 
 Loss = Callable[..., Any]
 Row = tuple[Any, ...]
+Kinds = tuple[tuple[tuple[int, ...], Any], ...]
+"""The shape and dtype of each entry of a row."""
 Sums = tuple[int, list[Any]]
 """How many rows, and the value and gradients summed over them."""
 
@@ -108,7 +110,8 @@ class _Gradient:
         first = rows.take(1)
         if not first:
             fail(ArgumentError("the data set has no rows, so a mean over it has no value"))
-        work = rows.context.broadcast((self._programs(params, first[0]), leaves))
+        kinds = _kinds(first[0])
+        work = rows.context.broadcast((self._programs(params, kinds), leaves, kinds))
         try:
             count, sums = rows.mapPartitions(_Work(work)).treeReduce(_added, self.depth)
         finally:
@@ -117,18 +120,29 @@ class _Gradient:
         found = [g.astype(x.dtype) for g, x in zip(grads, leaves, strict=True)]
         return value[()], tree.unflatten(found)
 
-    def _programs(self, params: Any, row: Row) -> dict[int, str]:
+    def _programs(self, params: Any, kinds: Kinds) -> dict[int, str]:
         """The text of the program for each size of a stack."""
-        kinds = tuple((np.asarray(x).shape, np.asarray(x).dtype) for x in row)
         key = (kinds, flatten(params)[1], *((x.shape, x.dtype) for x in flatten(params)[0]))
         if key not in self.texts:
             self.texts[key] = {n: self._text(params, kinds, n) for n in _sizes(self.batch)}
         return self.texts[key]
 
-    def _text(self, params: Any, kinds: Sequence[Any], count: int) -> str:
+    def _text(self, params: Any, kinds: Kinds, count: int) -> str:
         given = tree_map(lambda x: ShapeDtypeStruct(x.shape, x.dtype), params)
         stacks = [ShapeDtypeStruct((count, *shape), dtype) for shape, dtype in kinds]
         return to_text(make_ir(local_value_and_grad(self.loss))(given, *stacks).program)
+
+
+def _kinds(row: Any) -> Kinds:
+    """The shapes and dtypes of the entries of a row; raises InputTypeError unless it is a tuple."""
+    if not isinstance(row, (tuple, list)):
+        fail(
+            InputTypeError(
+                "rows of a data set are tuples, the arguments of the loss for one row, and its "
+                f"first one is {type(row).__name__}; map it, rows.map(lambda x: (x,)) say"
+            )
+        )
+    return tuple((np.asarray(x).shape, np.asarray(x).dtype) for x in row)
 
 
 def _sizes(batch: int) -> Iterator[int]:
@@ -144,9 +158,9 @@ class _Work:
     given: Any
 
     def __call__(self, rows: Iterable[Row]) -> Iterator[Sums]:
-        texts, leaves = self.given.value
+        texts, leaves, kinds = self.given.value
         total: Sums | None = None
-        for stack in _stacks(iter(rows), texts):
+        for stack in _stacks(iter(rows), texts, kinds):
             count = len(stack[0])
             found = _program(texts[count])(*leaves, *stack)
             sums = (count, [np.float64(count) * np.asarray(x, np.float64) for x in found])
@@ -155,18 +169,40 @@ class _Work:
             yield total
 
 
-def _stacks(rows: Iterator[Row], sizes: Iterable[int]) -> Iterator[list[Any]]:
-    """The rows of a partition in stacks of the given sizes, the largest first."""
+def _stacks(rows: Iterator[Row], sizes: Iterable[int], kinds: Kinds) -> Iterator[list[Any]]:
+    """The rows of a partition in stacks of the given sizes, the largest first.
+
+    Raises ArgumentError for rows that are not of the first row's kinds.
+    """
     largest = max(sizes)
     while taken := list(itertools.islice(rows, largest)):
         start = 0
         for count in sorted(sizes, reverse=True):
             if len(taken) - start >= count:
-                part = taken[start : start + count]
-                yield [
-                    np.stack([np.asarray(x) for x in column]) for column in zip(*part, strict=True)
-                ]
+                part = [_checked(row, kinds) for row in taken[start : start + count]]
+                yield [np.stack(column) for column in zip(*part, strict=True)]
                 start += count
+
+
+def _checked(row: Row, kinds: Kinds) -> list[Any]:
+    """The entries of a row, in the dtypes of the first one's where nothing is lost by that."""
+    entries = [np.asarray(x) for x in row]
+    pairs = list(zip(entries, kinds, strict=False))
+    fits = all(x.shape == shape and _converts(x.dtype, dtype) for x, (shape, dtype) in pairs)
+    if len(entries) != len(kinds) or not fits:
+        found = ", ".join(f"{x.dtype}{list(x.shape)}" for x in entries)
+        wanted = ", ".join(f"{dtype}{list(shape)}" for shape, dtype in kinds)
+        fail(
+            ArgumentError(
+                f"the rows of a data set are of one kind: the first one is ({wanted}), and another "
+                f"one is ({found}); convert them alike, float(y) say"
+            )
+        )
+    return [x.astype(dtype, copy=False) for x, (_, dtype) in pairs]
+
+
+def _converts(found: Any, wanted: Any) -> bool:
+    return found == wanted or np.can_cast(found, wanted)
 
 
 def _program(text: str) -> Any:
