@@ -421,6 +421,14 @@ def test_bad_input() -> None:
         optim.clip(0.0)
     with pytest.raises(ArgumentError, match="warmup_steps < decay_steps"):
         optim.warmup_cosine_decay_schedule(0.0, 1.0, 5, 5)
+    with pytest.raises(ArgumentError, match="whole number of gradients.*2.5"):
+        optim.accumulate(optim.sgd(0.1), 2.5)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="mask of add_decayed_weights.*got an array"):
+        mask = {"w": np.ones((4, 5), bool), "b": False}
+        optim.add_decayed_weights(0.1, mask).update(START, (), START)
+    for state in ((), (1, 2, 3), 4):
+        with pytest.raises(TreeError, match="chain of 2 optimisers.*init"):
+            optim.adam(0.1).update(START, state)
     with pytest.raises(ArgumentError, match="joined"):
         optim.join_schedules([optim.constant_schedule(1.0)], [3])
 

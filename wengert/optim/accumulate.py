@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +34,13 @@ class AccumulateState(NamedTuple):
 
 def accumulate(optimizer: Optimizer, every: int) -> Optimizer:
     """One update of `optimizer` for the mean of `every` gradients; the updates between are zero."""
-    if every < 1:
-        fail(ArgumentError(f"accumulate takes one gradient or more together, and got {every}"))
+    if not isinstance(every, Integral) or every < 1:
+        fail(
+            ArgumentError(
+                f"accumulate takes a whole number of gradients together, one or more, and got "
+                f"{every!r}"
+            )
+        )
 
     def update(
         gradients: Any, state: AccumulateState, params: Any = None, value: Any = None

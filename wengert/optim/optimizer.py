@@ -10,9 +10,9 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.capture.convert import converted
-from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
+from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError, TreeError
 from wengert.ir.floats import finfo, kind_of
-from wengert.tracer.pytree import flatten, paths, tree_map
+from wengert.tracer.pytree import flatten, paths, structure, tree_map
 
 Schedule = Callable[[Any], Any]
 """From the number of steps done, an integer that may be traced, to a number."""
@@ -83,6 +83,13 @@ def chain(*optimizers: Optimizer) -> Optimizer:
         return tuple(o.init(params) for o in optimizers)
 
     def update(gradients: Any, state: Any, params: Any = None, value: Any = None) -> Any:
+        if not isinstance(state, (tuple, list)) or len(state) != len(optimizers):
+            fail(
+                TreeError(
+                    f"a chain of {len(optimizers)} optimisers has as many states, and this state "
+                    f"is {structure(state)}; make it by the same optimiser's init(params)"
+                )
+            )
         states = []
         for optimizer, own in zip(optimizers, state, strict=True):
             gradients, own = optimizer.update(gradients, own, params, value)

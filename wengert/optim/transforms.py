@@ -130,6 +130,13 @@ def _regularised(name: str, term: Callable[[Any], Any], mask: Mask) -> Optimizer
         if mask is None:
             return tree_map(lambda g, p: g + cast(term(p), g.dtype), gradients, params), state
         chosen = mask(params) if callable(mask) else mask
+        if any(np.ndim(on) for on in tree_leaves(chosen)):
+            fail(
+                ArgumentError(
+                    f"the mask of {name} has True or False for each array of the parameters, and "
+                    "got an array; keep parts of one that are not to change in arrays of their own"
+                )
+            )
         return (
             tree_map(
                 lambda g, p, on: g + cast(term(p), g.dtype) if on else g, gradients, params, chosen

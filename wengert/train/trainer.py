@@ -120,7 +120,7 @@ class Trainer:
             try:
                 if at.round.weight and (self.told.validate_every is None or self.done()):
                     reason = self.round_ended(show)
-            except Exception:
+            except BaseException:
                 at.epoch, at.batch = place  # the round ends again where training goes on
                 raise
         return reason or (Reason.FINISHED if self.done() or self.source.once else None)
