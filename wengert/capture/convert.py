@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wengert.capture import classes, objects, runtime_calls
+from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.factory import rewritten
 from wengert.capture.runtime import Runtime
 from wengert.capture.source import function_node
@@ -48,8 +49,9 @@ def convert(fun: Function) -> Function:
 
     @functools.wraps(fun, updated=())
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        form = in_one_namespace(fun) if of_library(fun) else inner
         try:
-            return inner(*args, **kwargs)
+            return form(*args, **kwargs)
         except RecursionError as error:
             if isinstance(error, EndlessRecursionError):
                 raise

@@ -8,26 +8,34 @@ only checks or speeds up SciPy's own work among the options is not looked at.
 from __future__ import annotations
 
 from wengert.standins import (
+    coordinates,
     cosines,
     distances,
     distributions,
     filters,
+    grids,
     images,
     integrals,
     interpolants,
+    lines,
+    neighbours,
 )
 from wengert.standins.tables import FUNCTIONS, METHODS, of_instance, package_of
 
 __all__ = [
     "FUNCTIONS",
     "METHODS",
+    "coordinates",
     "cosines",
     "distances",
     "distributions",
     "filters",
+    "grids",
     "images",
     "integrals",
     "interpolants",
+    "lines",
+    "neighbours",
     "of_instance",
     "package_of",
 ]

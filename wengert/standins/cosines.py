@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError
-from wengert.standins.tables import stands_in
+from wengert.standins.tables import in_floats, stands_in
 
 LARGEST = 1024
 
@@ -29,7 +29,7 @@ def _of_rows(name: str) -> Callable[..., Any]:
         orthogonalize: bool | None = None,
     ) -> Any:
         """As SciPy's, by a product with its matrix."""
-        rows = np.moveaxis(x, axis, -1)
+        rows = np.moveaxis(in_floats(x), axis, -1)
         given = rows.shape[-1]
         count = given if n is None else n
         if count > LARGEST:
@@ -38,7 +38,7 @@ def _of_rows(name: str) -> Callable[..., Any]:
         # row k is the transform of the unit vector k; n cuts rows, or fills them up with zeros
         options = {"n": count, "axis": -1, "norm": norm, "orthogonalize": orthogonalize}
         matrix = scipys(np.eye(given), type, **options)
-        return np.moveaxis(rows @ matrix, -1, axis)
+        return np.moveaxis((rows @ matrix).astype(rows.dtype), -1, axis)
 
     return transform
 
@@ -56,10 +56,17 @@ def _of_axes(one: Callable[..., Any]) -> Callable[..., Any]:
         orthogonalize: bool | None = None,
     ) -> Any:
         """As SciPy's, axis by axis."""
-        along = range(x.ndim) if axes is None else np.atleast_1d(axes)
-        sizes = [None] * len(along) if s is None else np.atleast_1d(s)
+        x = in_floats(x)
+        sizes = None if s is None else np.atleast_1d(s).tolist()
+        if axes is None:  # the last ones
+            along = list(range(-x.ndim if sizes is None else -len(sizes), 0))
+        else:
+            along = np.atleast_1d(axes).tolist()
+        sizes = [None] * len(along) if sizes is None else sizes
+        if len(sizes) != len(along) or len({axis % x.ndim for axis in along}) != len(along):
+            raise ArgumentError(f"axes must be unique, with a size each; got {axes} and {s}")
         for axis, n in zip(along, sizes, strict=True):
-            x = one(x, type, n, int(axis), norm, orthogonalize=orthogonalize)
+            x = one(x, type, None if n == -1 else n, axis, norm, orthogonalize=orthogonalize)
         return x
 
     return transform

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from wengert.api.control import scan
 from wengert.errors import ArgumentError, ShapeError
 from wengert.numpy import asarray
-from wengert.standins.tables import stands_in
+from wengert.standins.image_arguments import axes_of
+from wengert.standins.tables import by_matrix, in_floats, stands_in
 from wengert.tracer.functions.operands import holds_tracers
 
 LONGEST = 64
@@ -28,23 +29,26 @@ def _full(a: Any, b: Any) -> Any:
     small, large = (a, b) if math.prod(a.shape) < math.prod(b.shape) else (b, a)
     shape = tuple(n + m - 1 for n, m in zip(a.shape, b.shape, strict=True))
     if math.prod(small.shape) > LONGEST:
-        return _by_transforms(a, b, shape)
+        found = _by_transforms(a, b, shape, range(a.ndim))
+        dtype = np.result_type(a.dtype, b.dtype)
+        return found if dtype.kind in "fc" else np.rint(found).astype(dtype)
     room = np.pad(large, [(n - 1, n - 1) for n in small.shape])
-    total: Any = 0.0
+    total: Any = None
     for index in np.ndindex(*small.shape):
         starts = [n - 1 - i for n, i in zip(small.shape, index, strict=True)]
         part = room[tuple(slice(i, i + n) for i, n in zip(starts, shape, strict=True))]
-        total = total + small[index] * part
+        term = small[index] * part
+        total = term if total is None else total + term
     return total
 
 
-def _by_transforms(a: Any, b: Any, shape: Sequence[int]) -> Any:
-    axes = tuple(range(len(shape)))
-    whole = np.iscomplexobj(a) or np.iscomplexobj(b)
+def _by_transforms(a: Any, b: Any, shape: Sequence[int], along: Iterable[int]) -> Any:
+    axes = tuple(along)
+    whole = a.dtype.kind == "c" or b.dtype.kind == "c"
     forward, back = (np.fft.fftn, np.fft.ifftn) if whole else (np.fft.rfftn, np.fft.irfftn)
-    sizes = [1 << (n - 1).bit_length() for n in shape]
+    sizes = [1 << (shape[d] - 1).bit_length() for d in axes]
     found = back(forward(a, sizes, axes) * forward(b, sizes, axes), sizes, axes)
-    return found[tuple(slice(0, n) for n in shape)]
+    return found[tuple(slice(0, n) if d in axes else slice(None) for d, n in enumerate(shape))]
 
 
 def _cut(found: Any, first: Sequence[int], second: Sequence[int], mode: str) -> Any:
@@ -52,33 +56,72 @@ def _cut(found: Any, first: Sequence[int], second: Sequence[int], mode: str) -> 
         return found
     sizes = list(first)
     if mode == "valid":
-        sizes = [abs(n - m) + 1 for n, m in zip(first, second, strict=True)]
+        pairs = list(zip(first, second, strict=True))
+        if not (all(n >= m for n, m in pairs) or all(n <= m for n, m in pairs)):
+            raise ShapeError(
+                "mode 'valid' needs one array that is at least as large as the other in every "
+                f"dimension, got {tuple(first)} and {tuple(second)}"
+            )
+        sizes = [abs(n - m) + 1 for n, m in pairs]
     elif mode != "same":
         raise ArgumentError(f"mode is 'full', 'valid' or 'same', not {mode!r}")
     starts = [(n - m) // 2 for n, m in zip(found.shape, sizes, strict=True)]
     return found[tuple(slice(i, i + m) for i, m in zip(starts, sizes, strict=True))]
 
 
-def _checked(name: str, a: Any, b: Any) -> tuple[Any, Any]:
+def _checked(name: str, a: Any, b: Any, ndim: int | None = None) -> tuple[Any, Any]:
     a, b = asarray(a), asarray(b)
-    if a.ndim != b.ndim:
-        raise ShapeError(f"{name} takes arrays of as many dimensions, got {a.ndim} and {b.ndim}")
+    if a.ndim != b.ndim or (ndim is not None and a.ndim != ndim):
+        wanted = "as many" if ndim is None else str(ndim)
+        raise ShapeError(f"{name} takes arrays of {wanted} dimensions, got {a.ndim} and {b.ndim}")
     return a, b
 
 
-@stands_in("signal", "convolve", "fftconvolve")
-def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto", axes: Any = None) -> Any:
+def _known_method(method: str) -> None:
+    if method not in ("auto", "direct", "fft"):
+        raise ArgumentError(f"method is 'auto', 'direct' or 'fft', not {method!r}")
+
+
+@stands_in("signal")
+def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """The convolution of two arrays."""
-    if axes is not None:
-        raise ArgumentError("convolutions of traced values take no axes")
     a, b = _checked("convolve", in1, in2)
+    _known_method(method)
+    if 0 in a.shape or 0 in b.shape:
+        return np.zeros(0)
     return _cut(_full(a, b), a.shape, b.shape, mode)
+
+
+@stands_in("signal", "fftconvolve", "oaconvolve")
+def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any:
+    """The convolution of two arrays along axes, in floats; along others they are broadcast."""
+    a, b = _checked("fftconvolve", in1, in2)
+    if 0 in a.shape or 0 in b.shape:
+        return np.zeros(0)
+    a, b = in_floats(a), in_floats(b)
+    if axes is None:
+        return _cut(_full(a, b), a.shape, b.shape, mode)
+    along = axes_of(axes, a.ndim)
+    pairs = list(enumerate(zip(a.shape, b.shape, strict=True)))
+    if any(n != m and 1 not in (n, m) for d, (n, m) in pairs if d not in along):
+        raise ShapeError(f"shapes {a.shape} and {b.shape} differ along other axes than {axes}")
+    shape = [n + m - 1 if d in along else max(n, m) for d, (n, m) in pairs]
+    first, second = (
+        [n if d in along else m for d, (n, m) in enumerate(zip(x.shape, shape, strict=True))]
+        for x in (a, b)
+    )
+    if mode == "valid":
+        second = [n if d in along else 1 for d, n in enumerate(second)]
+    return _cut(_by_transforms(a, b, shape, along), first, second, mode)
 
 
 @stands_in("signal")
 def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> Any:
     """The correlation of two arrays."""
     a, b = _checked("correlate", in1, in2)
+    _known_method(method)
+    if 0 in a.shape or 0 in b.shape:
+        return np.zeros(0)
     turned = b[(slice(None, None, -1),) * b.ndim]
     return _cut(_full(a, np.conj(turned)), a.shape, b.shape, mode)
 
@@ -99,7 +142,7 @@ def convolve2d(
     in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: float = 0
 ) -> Any:
     """The convolution of two matrices."""
-    a, b = _checked("convolve2d", in1, in2)
+    a, b = _checked("convolve2d", in1, in2, 2)
     if boundary == "fill" and fillvalue == 0:
         return _cut(_full(a, b), a.shape, b.shape, mode)
     whole = _full(_spread_out(a, b, boundary, fillvalue), b)
@@ -112,22 +155,29 @@ def correlate2d(
     in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: float = 0
 ) -> Any:
     """The correlation of two matrices."""
-    return convolve2d(in1, np.conj(in2)[::-1, ::-1], mode, boundary, fillvalue)
+    a, b = _checked("correlate2d", in1, in2, 2)
+    return convolve2d(a, np.conj(b)[::-1, ::-1], mode, boundary, fillvalue)
 
 
 @stands_in("signal")
 def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
     """The recursive filter of these coefficients, in the transposed direct form II."""
-    b, a = (asarray(c) * 1.0 for c in (b, a))
+    if not holds_tracers([a]) and np.ndim(a) and not np.asarray(a)[0]:
+        raise ArgumentError("lfilter needs a first coefficient of the denominator that is not 0")
+    b, a = (_coefficients(c) for c in (b, a))
+    x = in_floats(x)
     count = max(b.shape[0], a.shape[0])
     b, a = (np.pad(c, (0, count - c.shape[0])) / a[0] for c in (b, a))
     rows = np.moveaxis(x, axis, 0)
-    if count == 1:
-        return b[0] * x if zi is None else (b[0] * x, zi)
+    shape = (count - 1, *rows.shape[1:])
     if zi is None:
-        state = np.zeros((count - 1, *rows.shape[1:])) * b[0]
+        state = np.zeros(shape, np.result_type(b.dtype, a.dtype, x.dtype))
     else:
-        state = np.moveaxis(zi, axis, 0)
+        state = np.broadcast_to(np.moveaxis(in_floats(zi), axis, 0), shape)
+        state = state.astype(np.result_type(state.dtype, b.dtype, a.dtype, x.dtype))
+    if count == 1:
+        found = (b[0] * x).astype(state.dtype)
+        return found if zi is None else (found, zi)
     wide = (slice(None), *(None,) * (rows.ndim - 1))
 
     def step(held: Any, sample: Any) -> Any:
@@ -135,9 +185,33 @@ def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
         rest = np.concatenate([held[1:], np.zeros_like(held[:1])])
         return rest + b[1:][wide] * sample - a[1:][wide] * out, out
 
-    last, found = scan(step, state, rows)
+    last, found = scan(step, state, rows.astype(state.dtype))
     found = np.moveaxis(found, 0, axis)
     return found if zi is None else (found, np.moveaxis(last, 0, axis))
+
+
+def _coefficients(c: Any) -> Any:
+    found = in_floats(c)
+    if found.ndim > 1:
+        raise ShapeError(f"filters take vectors of coefficients, got an array of {found.shape}")
+    return found.reshape((-1,))
+
+
+@stands_in("signal")
+def sosfilt(sos: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
+    """Recursive filters of order 2, one after the other."""
+    sections = in_floats(sos)
+    if sections.ndim != 2 or sections.shape[1] != 6:
+        raise ShapeError(f"sosfilt takes sections in the rows of (n, 6), got {sections.shape}")
+    found, states = in_floats(x), []
+    for k in range(sections.shape[0]):
+        b, a = sections[k, :3], sections[k, 3:]
+        if zi is None:
+            found = lfilter(b, a, found, axis)
+        else:
+            found, last = lfilter(b, a, found, axis, zi[k])
+            states.append(last)
+    return found if zi is None else (found, np.stack(states))
 
 
 @stands_in("signal")
@@ -152,17 +226,28 @@ def savgol_filter(
     cval: float = 0.0,
 ) -> Any:
     """The filter of Savitzky and Golay, by what SciPy makes of unit vectors."""
-    if holds_tracers([delta, cval]) or cval != 0:
-        raise ArgumentError("savgol_filter of traced values takes known numbers, and cval 0")
+    if holds_tracers([delta, cval]):
+        raise ArgumentError("savgol_filter of traced values takes a known delta and cval")
+    x = in_floats(x)
     scipys = importlib.import_module("scipy.signal").savgol_filter
     options = {"deriv": deriv, "delta": delta, "mode": mode, "axis": -1}
-    matrix = scipys(np.eye(x.shape[axis]), window_length, polyorder, **options)
-    return np.moveaxis(np.moveaxis(x, axis, -1) @ matrix, -1, axis)
+    count = x.shape[axis]
+    found = by_matrix(x, scipys(np.eye(count), window_length, polyorder, **options), axis)
+    if mode != "constant" or cval == 0:
+        return found
+    beyond = scipys(np.zeros(count), window_length, polyorder, **options, cval=cval)
+    return np.moveaxis(np.moveaxis(found, axis, -1) + beyond.astype(x.dtype), -1, axis)
 
 
 @stands_in("signal")
-def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0) -> Any:  # noqa: A002
+def detrend(
+    data: Any,
+    axis: int = -1,
+    type: str = "linear",  # noqa: A002
+    bp: Any = 0,
+    overwrite_data: bool = False,
+) -> Any:
     """The data without their mean, or without lines fitted to them."""
+    data = in_floats(data)
     scipys = importlib.import_module("scipy.signal").detrend
-    matrix = scipys(np.eye(data.shape[axis]), axis=-1, type=type, bp=bp)
-    return np.moveaxis(np.moveaxis(data, axis, -1) @ matrix, -1, axis)
+    return by_matrix(data, scipys(np.eye(data.shape[axis]), axis=-1, type=type, bp=bp), axis)

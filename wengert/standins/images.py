@@ -1,44 +1,72 @@
-"""Filters and interpolation of arrays on a regular grid: `scipy.ndimage`."""
+"""Linear filters of arrays on a regular grid: `scipy.ndimage`."""
 
 from __future__ import annotations
 
-import importlib
-import itertools
-from collections.abc import Sequence
-from typing import Any, cast
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, ShapeError
 from wengert.numpy import asarray
+from wengert.standins.image_arguments import (
+    around,
+    as_image,
+    axes_of,
+    axis_of,
+    before,
+    dtype_for,
+    for_each,
+    given_back,
+    kept,
+    one_mode,
+    wide,
+)
 from wengert.standins.tables import stands_in
-from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
-
-_BORDERS = {
-    "reflect": "symmetric",
-    "grid-mirror": "symmetric",
-    "constant": "constant",
-    "grid-constant": "constant",
-    "nearest": "edge",
-    "mirror": "reflect",
-    "wrap": "wrap",
-    "grid-wrap": "wrap",
-}
 
 
 def _array(weights: Any) -> Any:
     """What is known stays known, so that weights of 0 are left out."""
-    return asarray(weights) if holds_tracers([weights]) else np.asarray(weights, float)
+    found = asarray(weights) if holds_tracers([weights]) else np.asarray(weights)
+    return wide(found)
 
 
-def _around(x: Any, widths: Sequence[tuple[int, int]], mode: str, cval: float) -> Any:
-    """The array with what its mode says is around it."""
-    if mode not in _BORDERS:
-        raise ArgumentError(f"mode is one of {', '.join(_BORDERS)}, not {mode!r}")
-    if _BORDERS[mode] == "constant":
-        return np.pad(x, widths, constant_values=cval)
-    return np.pad(x, widths, mode=cast("Any", _BORDERS[mode]))
+def _is_complex(*arrays: Any) -> bool:
+    return any(x.dtype.kind == "c" for x in arrays)
+
+
+def _line(weights: Any) -> Any:
+    found = _array(weights)
+    if found.ndim != 1 or not found.shape[0]:
+        raise ShapeError(f"filters along an axis take a vector of weights, got {found.shape}")
+    return found
+
+
+def _summed(x: Any, weights: Any, origins: Sequence[Any], mode: str, cval: Any) -> Any:
+    """The sum of weights times neighbours, in float64."""
+    starts = [before(n, o) for n, o in zip(weights.shape, origins, strict=True)]
+    widths = [(b, n - 1 - b) for b, n in zip(starts, weights.shape, strict=True)]
+    room = around(wide(x), widths, mode, cval)
+    total: Any = None
+    known = not holds_tracers([weights])
+    for index in np.ndindex(*weights.shape):
+        if known and weights[index] == 0:
+            continue
+        part = room[tuple(slice(i, i + n) for i, n in zip(index, x.shape, strict=True))]
+        term = weights[index] * part
+        total = term if total is None else total + term
+    return asarray(np.zeros(x.shape)) if total is None else total
+
+
+def _along(
+    x: Any, weights: Any, axis: int, dtype: np.dtype[Any], mode: str, cval: Any, origin: Any = 0
+) -> Any:
+    """The correlation with a vector along an axis, stored in a dtype."""
+    shape, origins = [1] * x.ndim, [0] * x.ndim
+    shape[axis], origins[axis] = weights.shape[0], origin
+    return kept(_summed(x, weights.reshape(shape), origins, mode, cval), dtype)
 
 
 @stands_in("ndimage")
@@ -48,16 +76,14 @@ def correlate1d(
     axis: int = -1,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     origin: int = 0,
 ) -> Any:
     """The correlation with weights along an axis."""
-    weights = _array(weights)
-    shape = [1] * input.ndim
-    shape[axis] = weights.shape[0]
-    origins = [0] * input.ndim
-    origins[axis] = origin
-    return correlate(input, weights.reshape(shape), None, mode, cval, tuple(origins))
+    x, weights = as_image(input), np.conj(_line(weights))
+    dtype = dtype_for(x, output, _is_complex(x, weights))
+    found = _along(x, weights, axis_of(axis, x.ndim), dtype, one_mode(mode), cval, origin)
+    return given_back(found, output)
 
 
 @stands_in("ndimage")
@@ -67,13 +93,25 @@ def convolve1d(
     axis: int = -1,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     origin: int = 0,
 ) -> Any:
     """The convolution with weights along an axis."""
-    weights = _array(weights)
-    turned = -origin - (weights.shape[0] % 2 == 0)
-    return correlate1d(input, weights[::-1], axis, None, mode, cval, turned)
+    weights = _line(weights)
+    turned = -operator.index(origin) - (weights.shape[0] % 2 == 0)
+    return correlate1d(input, np.conj(weights)[::-1], axis, output, mode, cval, turned)
+
+
+def _of_axes(x: Any, weights: Any, origin: Any, axes: Any) -> tuple[Any, list[int]]:
+    """Weights and origins for all axes, from those for some."""
+    along = axes_of(axes, x.ndim)
+    if weights.ndim != len(along):
+        raise ShapeError(f"weights have {weights.ndim} dimensions for {len(along)} axes")
+    origins = [0] * x.ndim
+    for axis, at in zip(along, for_each("origin", origin, len(along)), strict=True):
+        origins[axis] = operator.index(at)
+    others = tuple(d for d in range(x.ndim) if d not in along)
+    return np.expand_dims(weights, others), origins
 
 
 @stands_in("ndimage")
@@ -82,23 +120,16 @@ def correlate(
     weights: Any,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> Any:
     """The correlation with an array of weights."""
-    weights = _array(weights)
-    origins = np.broadcast_to(origin, (input.ndim,))
-    before = [n // 2 + int(o) for n, o in zip(weights.shape, origins, strict=True)]
-    widths = [(b, n - 1 - b) for b, n in zip(before, weights.shape, strict=True)]
-    room = _around(input, widths, mode, cval)
-    total: Any = 0.0
-    known = not holds_tracers([weights])
-    for index in np.ndindex(*weights.shape):
-        if known and weights[index] == 0:
-            continue
-        part = room[tuple(slice(i, i + n) for i, n in zip(index, input.shape, strict=True))]
-        total = total + weights[index] * part
-    return total
+    x = as_image(input)
+    weights, origins = _of_axes(x, np.conj(_array(weights)), origin, axes)
+    dtype = dtype_for(x, output, _is_complex(x, weights))
+    return given_back(kept(_summed(x, weights, origins, one_mode(mode), cval), dtype), output)
 
 
 @stands_in("ndimage")
@@ -107,39 +138,69 @@ def convolve(
     weights: Any,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> Any:
     """The convolution with an array of weights."""
-    weights = _array(weights)
-    origins = np.broadcast_to(origin, (input.ndim,))
-    turned = tuple(-int(o) - (n % 2 == 0) for n, o in zip(weights.shape, origins, strict=True))
-    flipped = weights[(slice(None, None, -1),) * weights.ndim]
-    return correlate(input, flipped, None, mode, cval, turned)
+    x = as_image(input)
+    weights, origins = _of_axes(x, _array(weights), origin, axes)
+    turned = [-o - (n % 2 == 0) for n, o in zip(weights.shape, origins, strict=True)]
+    flipped = np.conj(weights)[(slice(None, None, -1),) * weights.ndim]
+    return correlate(x, flipped, output, mode, cval, turned)
+
+
+def _gaussian(sigma: Any, order: Any, reach: int) -> Any:
+    """A Gaussian or a derivative of it, as weights of a correlation.
+
+    The derivative of q(x) exp(-x^2 / (2 sigma^2)) is (q'(x) - q(x) x / sigma^2) times the same.
+    """
+    degree = operator.index(order)
+    if degree < 0:
+        raise ArgumentError(f"order must be 0 or more, got {degree}")
+    x = np.arange(-reach, reach + 1)
+    power = 1.0 / (sigma * sigma)
+    phi = np.exp(-0.5 * power * (x * x))
+    q: list[Any] = [1.0]
+    for _ in range(degree):
+        slope = [k * c for k, c in enumerate(q)][1:] + [0.0, 0.0]
+        q = [s - power * c for s, c in zip(slope, [0.0, *q], strict=True)]
+    factor: Any = 0.0
+    for c in reversed(q):
+        factor = factor * x + c
+    return (factor * phi / np.sum(phi))[::-1]
+
+
+def _reach(sigma: Any, truncate: Any, radius: Any) -> int:
+    if radius is None:
+        if holds_tracers([sigma, truncate]):
+            raise ArgumentError(
+                "Gaussian filters of a traced sigma need a known radius: how wide they are must "
+                "be known"
+            )
+        return int(truncate * float(sigma) + 0.5)
+    if int(radius) != radius or radius < 0:
+        raise ArgumentError(f"radius must be a whole number of 0 or more, got {radius}")
+    return int(radius)
 
 
 @stands_in("ndimage")
 def gaussian_filter1d(
     input: Any,  # noqa: A002
-    sigma: float,
+    sigma: Any,
     axis: int = -1,
     order: int = 0,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     truncate: float = 4.0,
     *,
     radius: int | None = None,
 ) -> Any:
-    """A Gaussian, or a derivative of it, along an axis; its weights are SciPy's answer to 1."""
-    if holds_tracers([sigma]):
-        raise ArgumentError("gaussian_filter1d needs a known sigma: it decides how wide it is")
-    reach = int(truncate * float(sigma) + 0.5) if radius is None else radius
-    scipys = importlib.import_module("scipy.ndimage").gaussian_filter1d
-    impulse = np.zeros(2 * reach + 1)
-    impulse[reach] = 1.0
-    answer = scipys(impulse, sigma, order=order, mode="constant", radius=reach)
-    return correlate1d(input, answer[::-1], axis, None, mode, cval)
+    """A Gaussian, or a derivative of it, along an axis."""
+    weights = _gaussian(sigma, order, _reach(sigma, truncate, radius))
+    return correlate1d(input, weights, axis, output, mode, cval)
 
 
 @stands_in("ndimage")
@@ -148,24 +209,29 @@ def gaussian_filter(
     sigma: Any,
     order: Any = 0,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
     truncate: float = 4.0,
     *,
     radius: Any = None,
     axes: Any = None,
 ) -> Any:
     """Gaussians along the axes."""
-    along = range(input.ndim) if axes is None else np.atleast_1d(axes)
-    given = (np.broadcast_to(x, (len(along),)) for x in (sigma, order))
-    reach = [None] * len(along) if radius is None else np.broadcast_to(radius, (len(along),))
-    found = input
-    for axis, width, degree, far in zip(along, *given, reach, strict=True):
-        if width > 1e-15:
-            found = gaussian_filter1d(
-                found, width, int(axis), int(degree), None, mode, cval, truncate, radius=far
-            )
-    return found
+    found = as_image(input)
+    dtype = dtype_for(found, output, _is_complex(found))
+    along = axes_of(axes, found.ndim)
+    names = {"sigma": sigma, "order": order, "mode": mode, "radius": radius}
+    given = (for_each(name, each, len(along)) for name, each in names.items())
+    for axis, width, degree, border, far in zip(along, *given, strict=True):
+        if holds_tracers([width]) or width > 1e-15:
+            weights = _array(_gaussian(width, degree, _reach(width, truncate, far)))
+            found = _along(found, weights, axis, dtype, border, cval)
+    return given_back(kept(found, dtype), output)
+
+
+def _mean(x: Any, size: int, axis: int, dtype: Any, mode: str, cval: Any, origin: Any) -> Any:
+    """Means along an axis: sums are divided, since those of integers are exact."""
+    return kept(_along(x, np.ones(size), axis, wide(x).dtype, mode, cval, origin) / size, dtype)
 
 
 @stands_in("ndimage")
@@ -175,11 +241,16 @@ def uniform_filter1d(
     axis: int = -1,
     output: Any = None,
     mode: str = "reflect",
-    cval: float = 0.0,
+    cval: Any = 0.0,
     origin: int = 0,
 ) -> Any:
     """Means over neighbours along an axis."""
-    return correlate1d(input, np.full(size, 1.0 / size), axis, None, mode, cval, origin)
+    x = as_image(input)
+    dtype = dtype_for(x, output, _is_complex(x))
+    size = operator.index(size)
+    before(size, origin)
+    found = _mean(x, size, axis_of(axis, x.ndim), dtype, one_mode(mode), cval, origin)
+    return given_back(found, output)
 
 
 @stands_in("ndimage")
@@ -187,24 +258,33 @@ def uniform_filter(
     input: Any,  # noqa: A002
     size: Any = 3,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
     origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> Any:
     """Means over neighbours."""
-    sizes, origins = (np.broadcast_to(x, (input.ndim,)) for x in (size, origin))
-    for axis, (n, at) in enumerate(zip(sizes, origins, strict=True)):
-        input = uniform_filter1d(input, int(n), axis, None, mode, cval, int(at))  # noqa: A001
-    return input
+    found = as_image(input)
+    dtype = dtype_for(found, output, _is_complex(found))
+    along = axes_of(axes, found.ndim)
+    names = {"size": size, "mode": mode, "origin": origin}
+    given = (for_each(name, each, len(along)) for name, each in names.items())
+    for axis, n, border, at in zip(along, *given, strict=True):
+        if n > 1:
+            found = _mean(found, int(n), axis, dtype, border, cval, at)
+    return given_back(kept(found, dtype), output)
 
 
-def _slope(x: Any, axis: int, mode: str, cval: float, beside: Sequence[float]) -> Any:
-    axis %= x.ndim
-    found = correlate1d(x, [-1.0, 0.0, 1.0], axis, None, mode, cval)
-    for other in range(x.ndim):
+def _slope(x: Any, axis: int, output: Any, mode: Any, cval: Any, beside: Sequence[float]) -> Any:
+    found = as_image(x)
+    dtype = dtype_for(found, output, _is_complex(found))
+    axis, modes = axis_of(axis, found.ndim), for_each("mode", mode, found.ndim)
+    found = _along(found, np.array([-1.0, 0.0, 1.0]), axis, dtype, modes[axis], cval)
+    for other in range(found.ndim):
         if other != axis:
-            found = correlate1d(found, beside, other, None, mode, cval)
-    return found
+            found = _along(found, np.array(beside), other, dtype, modes[other], cval)
+    return given_back(found, output)
 
 
 @stands_in("ndimage")
@@ -212,11 +292,11 @@ def sobel(
     input: Any,  # noqa: A002
     axis: int = -1,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
 ) -> Any:
     """Sobel's filter."""
-    return _slope(input, axis, mode, cval, [1.0, 2.0, 1.0])
+    return _slope(input, axis, output, mode, cval, [1.0, 2.0, 1.0])
 
 
 @stands_in("ndimage")
@@ -224,23 +304,59 @@ def prewitt(
     input: Any,  # noqa: A002
     axis: int = -1,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
 ) -> Any:
     """Prewitt's filter."""
-    return _slope(input, axis, mode, cval, [1.0, 1.0, 1.0])
+    return _slope(input, axis, output, mode, cval, [1.0, 1.0, 1.0])
+
+
+def _over_axes(
+    x: Any, output: Any, mode: Any, axes: Any, one: Callable[[int, Any], Any]
+) -> tuple[Any, list[Any]]:
+    """What is found along each of the axes, and the image as it is if there are none."""
+    dtype = dtype_for(x, output, _is_complex(x))
+    along = axes_of(axes, x.ndim)
+    modes = for_each("mode", mode, len(along))
+    found = [one(axis, border) for axis, border in zip(along, modes, strict=True)]
+    return kept(x, dtype), found
 
 
 @stands_in("ndimage")
-def laplace(input: Any, output: Any = None, mode: str = "reflect", cval: float = 0.0) -> Any:  # noqa: A002
+def laplace(
+    input: Any,  # noqa: A002
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    *,
+    axes: Any = None,
+) -> Any:
     """The sum of second differences."""
-    weights = [1.0, -2.0, 1.0]
-    return sum(correlate1d(input, weights, d, None, mode, cval) for d in range(input.ndim))
+    x, weights = as_image(input), np.array([1.0, -2.0, 1.0])
+    dtype = dtype_for(x, output, _is_complex(x))
+    same, parts = _over_axes(
+        x, output, mode, axes, lambda d, border: _along(x, weights, d, dtype, border, cval)
+    )
+    return given_back(sum(parts[1:], parts[0]) if parts else same, output)
 
 
-def _gaussians(x: Any, sigma: Any, degree: int, mode: str, cval: float) -> list[Any]:
-    orders = degree * np.eye(x.ndim, dtype=int)
-    return [gaussian_filter(x, sigma, order, None, mode, cval) for order in orders]
+def _sigmas(sigma: Any, axes: Any, ndim: int) -> list[Any]:
+    """The widths of Gaussians along all axes, 0 where there is none."""
+    along = axes_of(axes, ndim)
+    found: list[Any] = [0.0] * ndim
+    for axis, width in zip(along, for_each("sigma", sigma, len(along)), strict=True):
+        found[axis] = width
+    return found
+
+
+def _bent(x: Any, sigma: Any, degree: int, output: Any, cval: Any, options: Any) -> Any:
+    dtype = dtype_for(x, output, _is_complex(x))
+
+    def one(axis: int, border: Any) -> Any:
+        orders = [degree * (axis == d) for d in range(x.ndim)]
+        return gaussian_filter(x, sigma, orders, dtype, border, cval, **options)
+
+    return one
 
 
 @stands_in("ndimage")
@@ -248,11 +364,17 @@ def gaussian_laplace(
     input: Any,  # noqa: A002
     sigma: Any,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    *,
+    axes: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """The sum of second derivatives of Gaussians."""
-    return sum(_gaussians(input, sigma, 2, mode, cval))
+    x = as_image(input)
+    one = _bent(x, _sigmas(sigma, axes, x.ndim), 2, output, cval, kwargs)
+    same, parts = _over_axes(x, output, mode, axes, one)
+    return given_back(sum(parts[1:], parts[0]) if parts else same, output)
 
 
 @stands_in("ndimage")
@@ -260,155 +382,18 @@ def gaussian_gradient_magnitude(
     input: Any,  # noqa: A002
     sigma: Any,
     output: Any = None,
-    mode: str = "reflect",
-    cval: float = 0.0,
+    mode: Any = "reflect",
+    cval: Any = 0.0,
+    *,
+    axes: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """The size of the gradient by Gaussians."""
-    return np.sqrt(sum(x * x for x in _gaussians(input, sigma, 1, mode, cval)))
-
-
-@stands_in("ndimage")
-def map_coordinates(
-    input: Any,  # noqa: A002
-    coordinates: Any,
-    output: Any = None,
-    order: int = 3,
-    mode: str = "constant",
-    cval: float = 0.0,
-    prefilter: bool = True,
-) -> Any:
-    """The array at places between its elements, by splines of order 0, 1 or 3."""
-    allowed = ("constant", "nearest", "mirror", "reflect") if order < 2 else ("constant", "mirror")
-    if order not in (0, 1, 3) or mode not in allowed:
-        raise ArgumentError(
-            "map_coordinates of traced values takes order 0 or 1 with mode constant, nearest, "
-            f"mirror or reflect, and order 3 with constant or mirror; got {order} and {mode!r}"
-        )
-    places = [coordinates[d] for d in range(input.ndim)]
-    table = constant(_coefficients(input) if order == 3 and prefilter else input)
-    inside: Any = True
-    parts: list[list[tuple[Any, Any]]] = []
-    for x, n in zip(places, input.shape, strict=True):
-        inside = inside & (x >= 0) & (x <= n - 1)
-        at = np.clip(x, 0, n - 1) if mode in ("constant", "nearest") else _folded(x, n, mode)
-        parts.append([(_folded(i, n, mode).astype(np.int64), w) for i, w in _weights(at, order)])
-    total: Any = 0.0
-    for corner in itertools.product(*parts):
-        weight: Any = 1.0
-        for _, w in corner:
-            weight = weight * w
-        total = total + weight * table[tuple(i for i, _ in corner)]
-    return np.where(inside, total, cval) if mode == "constant" else total
-
-
-def _weights(x: Any, order: int) -> list[tuple[Any, Any]]:
-    """The elements that count at a place, and how much: B-splines."""
-    if order == 0:
-        return [(np.floor(x + 0.5), 1.0)]
-    base = np.floor(x)
-    t = x - base
-    if order == 1:
-        return [(base, 1.0 - t), (base + 1.0, t)]
-    s = 1.0 - t
-    inner = [(4.0 - 6.0 * u * u + 3.0 * u * u * u) / 6.0 for u in (t, s)]
-    outer = [u * u * u / 6.0 for u in (s, t)]
-    return [(base - 1, outer[0]), (base, inner[0]), (base + 1, inner[1]), (base + 2, outer[1])]
-
-
-def _folded(x: Any, n: int, mode: str) -> Any:
-    """Places beyond the ends, brought back by mirrors at the ends or half an element behind."""
-    if n == 1:
-        return x * 0.0
-    if mode == "nearest":
-        return np.clip(x, 0, n - 1)
-    if mode == "reflect":
-        turned = np.mod(x + 0.5, 2.0 * n)
-        return np.clip(np.minimum(turned, 2.0 * n - turned) - 0.5, 0, n - 1)
-    turned = np.mod(x, 2.0 * (n - 1))
-    return np.minimum(turned, 2.0 * (n - 1) - turned)
-
-
-def _coefficients(x: Any) -> Any:
-    """Coefficients of the cubic spline through an array: linear in it, so by SciPy's matrix."""
-    scipys = importlib.import_module("scipy.ndimage").spline_filter1d
-    for axis, n in enumerate(x.shape):
-        matrix = scipys(np.eye(n), order=3, axis=-1, mode="mirror")
-        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix, -1, axis)
-    return x
-
-
-def _extreme(largest: bool) -> Any:
-    join = np.maximum if largest else np.minimum
-
-    def extreme_filter(
-        input: Any,  # noqa: A002
-        size: Any = None,
-        footprint: Any = None,
-        output: Any = None,
-        mode: str = "reflect",
-        cval: float = 0.0,
-        origin: Any = 0,
-    ) -> Any:
-        """The largest or smallest one of the neighbours, axis by axis."""
-        if footprint is not None or size is None:
-            raise ArgumentError("maximum_filter and minimum_filter of traced values take a size")
-        sizes, origins = (np.broadcast_to(x, (input.ndim,)) for x in (size, origin))
-        for axis, (n, at) in enumerate(zip(sizes, origins, strict=True)):
-            before = int(n) // 2 + int(at)
-            widths = [(0, 0)] * input.ndim
-            widths[axis] = (before, int(n) - 1 - before)
-            room = np.moveaxis(_around(input, widths, mode, cval), axis, 0)
-            length = input.shape[axis]
-            found = room[:length]
-            for k in range(1, int(n)):
-                found = join(found, room[k : k + length])
-            input = np.moveaxis(found, 0, axis)  # noqa: A001
-        return input
-
-    return extreme_filter
-
-
-stands_in("ndimage", "maximum_filter")(_extreme(True))
-stands_in("ndimage", "minimum_filter")(_extreme(False))
-
-
-@stands_in("ndimage")
-def affine_transform(
-    input: Any,  # noqa: A002
-    matrix: Any,
-    offset: Any = 0.0,
-    output_shape: Any = None,
-    output: Any = None,
-    order: int = 3,
-    mode: str = "constant",
-    cval: float = 0.0,
-    prefilter: bool = True,
-) -> Any:
-    """The array at matrix @ place + offset for each place of the result."""
-    matrix, offset = asarray(matrix), asarray(offset)
-    n = len(input.shape)
-    if matrix.ndim == 2 and matrix.shape[1] == n + 1:
-        matrix, offset = matrix[:n, :n], matrix[:n, n]
-    shape = input.shape if output_shape is None else tuple(output_shape)
-    grid = np.stack(np.meshgrid(*(np.arange(float(m)) for m in shape), indexing="ij"))
-    scaled = matrix.reshape((n,) + (1,) * n) * grid if matrix.ndim == 1 else None
-    places = np.tensordot(matrix, grid, axes=1) if scaled is None else scaled
-    places = places + (offset * np.ones(n)).reshape((n,) + (1,) * n)
-    return map_coordinates(input, places, None, order, mode, cval, prefilter)
-
-
-@stands_in("ndimage")
-def shift(
-    input: Any,  # noqa: A002
-    shift: Any,
-    output: Any = None,
-    order: int = 3,
-    mode: str = "constant",
-    cval: float = 0.0,
-    prefilter: bool = True,
-) -> Any:
-    """The array moved by so many elements along the axes."""
-    ones = np.ones(len(input.shape))
-    return affine_transform(
-        input, ones, -(asarray(shift) * ones), None, None, order, mode, cval, prefilter
-    )
+    x = as_image(input)
+    one = _bent(x, sigma, 1, output, cval, kwargs)
+    same, parts = _over_axes(x, output, mode, axes, one)
+    if not parts:
+        return given_back(same, output)
+    squares = [p * p for p in parts]
+    found = np.sqrt(wide(sum(squares[1:], squares[0])))
+    return given_back(kept(found, same.dtype), output)

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
+from wengert.numpy import asarray
+from wengert.tracer.array import Tracer
+from wengert.tracer.lift import lift
 
 Function = Callable[..., Any]
 
@@ -57,3 +60,30 @@ def known(name: str, x: Any) -> Any:
             f"{name} of traced values needs known places: derivatives in these are not there"
         )
     return found
+
+
+def in_floats(x: Any) -> Any:
+    """An array of floats or complex numbers: others as float64, halves as float32, as SciPy's C."""
+    found = asarray(x)
+    if found.dtype == np.float16:
+        return found.astype(np.float32)
+    return found if found.dtype.kind in "fc" else found.astype(np.float64)
+
+
+def in_doubles(x: Any) -> Any:
+    """An array in float64, or as complex numbers of it."""
+    found = asarray(x)
+    return found.astype(np.complex128 if found.dtype.kind == "c" else np.float64)
+
+
+def required(holds: Any, message: str) -> None:
+    """Raises ArgumentError where a condition does not hold, when the program runs if need be."""
+    if isinstance(holds, Tracer):
+        lift(holds).require(message=message, error=ArgumentError.__name__)
+    elif not holds:
+        raise ArgumentError(message)
+
+
+def by_matrix(x: Any, matrix: Any, axis: int) -> Any:
+    """The product of the rows along an axis with what SciPy makes of unit vectors, in x's dtype."""
+    return np.moveaxis((np.moveaxis(x, axis, -1) @ matrix).astype(x.dtype), -1, axis)

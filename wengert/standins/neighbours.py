@@ -1,0 +1,133 @@
+"""The largest and smallest ones of neighbours in arrays on a regular grid: `scipy.ndimage`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.standins.image_arguments import (
+    around,
+    as_image,
+    axes_of,
+    axis_of,
+    before,
+    dtype_for,
+    for_each,
+    given_back,
+    kept,
+    one_mode,
+)
+from wengert.standins.tables import known, stands_in
+
+Join = Callable[[Any, Any], Any]
+
+
+def _image(name: str, x: Any) -> Any:
+    found = as_image(x)
+    if found.dtype.kind == "c":
+        raise DTypeError(f"{name} does not take complex numbers, which have no order")
+    return found
+
+
+def _at_border(cval: Any, dtype: np.dtype[Any]) -> Any:
+    """What is stored for cval: SciPy cuts off after the comparison, which is the same."""
+    return cval if dtype.kind == "f" or hasattr(cval, "shape") else int(cval)
+
+
+def _along(x: Any, join: Join, size: int, axis: int, mode: str, cval: Any, origin: Any) -> Any:
+    start = before(size, origin)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (start, size - 1 - start)
+    room = np.moveaxis(around(x, widths, mode, _at_border(cval, x.dtype)), axis, 0)
+    length = x.shape[axis]
+    found = room[:length]
+    for k in range(1, size):
+        found = join(found, room[k : k + length])
+    return np.moveaxis(found, 0, axis)
+
+
+def _scattered(x: Any, join: Join, where: Any, origins: Any, mode: str, cval: Any) -> Any:
+    """Over the neighbours that a footprint has."""
+    starts = [before(n, o) for n, o in zip(where.shape, origins, strict=True)]
+    widths = [(b, n - 1 - b) for b, n in zip(starts, where.shape, strict=True)]
+    room = around(x, widths, mode, _at_border(cval, x.dtype))
+    found: Any = None
+    for index in np.argwhere(where):
+        part = room[tuple(slice(i, i + n) for i, n in zip(index.tolist(), x.shape, strict=True))]
+        found = part if found is None else join(found, part)
+    return found
+
+
+def _footprint(footprint: Any, size: Any) -> tuple[Any, Any]:
+    """The size of a filter, or the neighbours that count where these are no box."""
+    if footprint is None:
+        if size is None:
+            raise ArgumentError("filters of neighbours need a size or a footprint")
+        return size, None
+    where = known("a filter", footprint) != 0
+    if not where.any():
+        raise ArgumentError("a footprint needs an element")
+    return (where.shape, None) if where.all() else (None, where)
+
+
+def _extreme_filter(name: str, join: Join) -> Callable[..., Any]:
+    def extreme_filter(
+        input: Any,  # noqa: A002
+        size: Any = None,
+        footprint: Any = None,
+        output: Any = None,
+        mode: Any = "reflect",
+        cval: Any = 0.0,
+        origin: Any = 0,
+        *,
+        axes: Any = None,
+    ) -> Any:
+        """The largest or smallest one of the neighbours."""
+        found = _image(name, input)
+        size, where = _footprint(footprint, size)
+        dtype = dtype_for(found, output)
+        along = axes_of(axes, found.ndim)
+        origins = for_each("origin", origin, len(along))
+        if where is not None:
+            if where.ndim != len(along):
+                raise ShapeError(f"a footprint of {where.ndim} dimensions for {len(along)} axes")
+            places = dict(zip(along, origins, strict=True))
+            all_origins = [places.get(d, 0) for d in range(found.ndim)]
+            where = np.expand_dims(where, tuple(d for d in range(found.ndim) if d not in places))
+            found = _scattered(found, join, where, all_origins, one_mode(mode), cval)
+            return given_back(kept(found, dtype), output)
+        sizes, modes = for_each("size", size, len(along)), for_each("mode", mode, len(along))
+        for axis, n, border, at in zip(along, sizes, modes, origins, strict=True):
+            if n > 1:
+                found = kept(_along(found, join, int(n), axis, border, cval, at), dtype)
+        return given_back(kept(found, dtype), output)
+
+    return extreme_filter
+
+
+def _extreme_along(name: str, join: Join) -> Callable[..., Any]:
+    def extreme_filter1d(
+        input: Any,  # noqa: A002
+        size: int,
+        axis: int = -1,
+        output: Any = None,
+        mode: str = "reflect",
+        cval: Any = 0.0,
+        origin: int = 0,
+    ) -> Any:
+        """The largest or smallest one of the neighbours along an axis."""
+        x = _image(name, input)
+        along = axis_of(axis, x.ndim)
+        found = _along(x, join, operator.index(size), along, one_mode(mode), cval, origin)
+        return given_back(kept(found, dtype_for(x, output)), output)
+
+    return extreme_filter1d
+
+
+for _name, _join in (("maximum_filter", np.maximum), ("minimum_filter", np.minimum)):
+    stands_in("ndimage", _name)(_extreme_filter(_name, _join))
+    stands_in("ndimage", _name + "1d")(_extreme_along(_name + "1d", _join))
