@@ -63,11 +63,16 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
         standing = _in_place_of(f, owner, module)
         if standing is not None:
             return standing(*args, **kwargs)
-        given = {k: constant(v) for k, v in kwargs.items()}
+        given = {k: constant(v) for k, v in kwargs.items() if not _idle(k, v)}
         with _asking(module):
             return f(*map(constant, args), **given)
 
     return called
+
+
+def _idle(name: str, given: Any) -> bool:
+    """An option that says what SciPy does without it, but refuses for arrays that are not NumPy's."""
+    return (name == "nan_policy" and given == "propagate") or (name == "keepdims" and given is False)
 
 
 def _in_place_of(f: Any, owner: Any, module: str) -> Callable[..., Any] | None:

@@ -18,6 +18,7 @@ from wengert.standins import (
     integrals,
     interpolants,
     lines,
+    multivariate,
     neighbours,
 )
 from wengert.standins.tables import FUNCTIONS, METHODS, of_instance, package_of
@@ -35,6 +36,7 @@ __all__ = [
     "integrals",
     "interpolants",
     "lines",
+    "multivariate",
     "neighbours",
     "of_instance",
     "package_of",

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from wengert import special
-from wengert.errors import MissingRuleError, TracerConversionError
-from wengert.standins.tables import METHODS
+from wengert.errors import InputTypeError, MissingRuleError, TracerConversionError
+from wengert.standins.tables import METHODS, in_doubles, required
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
@@ -50,6 +50,22 @@ def _beta_ratio(z: Any, a: Any, b: Any) -> Any:
     return b * z / (a * (1.0 - z))
 
 
+def _cotangent(q: Any) -> Any:
+    """tan(pi (1/2 - q)), which keeps its digits where q or 1 - q is small."""
+    low, high = q < 0.25, q > 0.75
+    size = np.where(low, q, np.where(high, 1.0 - q, 0.25))
+    far = 1.0 / np.tan(math.pi * size)
+    middle = np.tan(math.pi * (0.5 - np.where(low | high, 0.5, q)))
+    return np.where(low, far, np.where(high, -far, middle))
+
+
+def _log_of_logs(x: Any, s: Any) -> Any:
+    at = x == 0
+    x = np.where(at, 1.0, x)
+    found = -0.5 * (np.log(x) / s) ** 2 - np.log(s * x) - LOG_ROOT
+    return np.where(at, -math.inf, found)
+
+
 FORMULAS: dict[tuple[str, str], Callable[..., Any]] = {
     ("norm", "_logcdf"): lambda x: special.log_ndtr(x),
     ("norm", "_logsf"): lambda x: special.log_ndtr(-x),
@@ -59,9 +75,10 @@ FORMULAS: dict[tuple[str, str], Callable[..., Any]] = {
         - 0.5 * np.log(df * math.pi)
         - 0.5 * (df + 1) * np.log1p(x * x / df)
     ),
-    ("lognorm", "_logpdf"): lambda x, s: -0.5 * (np.log(x) / s) ** 2 - np.log(s * x) - LOG_ROOT,
-    ("cauchy", "_ppf"): lambda q: np.tan(math.pi * (q - 0.5)),
-    ("cauchy", "_isf"): lambda q: np.tan(math.pi * (0.5 - q)),
+    ("lognorm", "_logpdf"): _log_of_logs,
+    ("cauchy", "_ppf"): lambda q: -_cotangent(q),
+    ("cauchy", "_isf"): _cotangent,
+    ("halflogistic", "_isf"): lambda q: np.log1p(2.0 * (1.0 - q) / q),
     ("triang", "_pdf"): lambda x, c: 2.0 * _rising(x, c),
     ("triang", "_cdf"): lambda x, c: np.where(
         x < c, x * _rising(x, c), 1.0 - (1.0 - x) * _rising(x, c)
@@ -118,8 +135,8 @@ _OTHERS: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "_logpmf": (("_pmf", np.log),),
     "_cdf": (("_sf", lambda x: 1.0 - x), ("_logcdf", np.exp)),
     "_sf": (("_cdf", lambda x: 1.0 - x), ("_logsf", np.exp)),
-    "_logcdf": (("_cdf", np.log), ("_sf", lambda x: np.log1p(-x))),
-    "_logsf": (("_sf", np.log), ("_cdf", lambda x: np.log1p(-x))),
+    "_logcdf": (("_cdf", np.log),),
+    "_logsf": (("_sf", np.log),),
 }
 _NOT_TRACED = (TracerConversionError, MissingRuleError, AttributeError, TypeError, ValueError)
 
@@ -138,6 +155,8 @@ def _own(dist: Any, name: str) -> Callable[..., Any] | None:
 
 def standard(dist: Any, name: str, x: Any, shapes: Sequence[Any]) -> Any:
     """A formula of the standard form, or what others of it give."""
+    if name in _PAIRED and _own(dist, name) is None:
+        return _logarithm(dist, name, x, shapes)
     failed: Exception | None = None
     tried = [(name, lambda v: v), *_OTHERS.get(name, ())]
     if name in ("_ppf", "_isf"):
@@ -151,10 +170,26 @@ def standard(dist: Any, name: str, x: Any, shapes: Sequence[Any]) -> Any:
             return change(formula(*map(_whole, (1.0 - x if turned else x, *shapes))))
         except _NOT_TRACED as error:
             failed = failed or error
-    raise MissingRuleError(
-        f"scipy.stats.{dist.name}.{name.removeprefix('_')} is not available for traced values: "
+    raise _missing(dist, name.removeprefix("_")) from failed
+
+
+def _missing(dist: Any, name: str) -> MissingRuleError:
+    return MissingRuleError(
+        f"scipy.stats.{dist.name}.{name} is not available for traced values: "
         "SciPy finds it by compiled code or by a search"
-    ) from failed
+    )
+
+
+_PAIRED = {"_logcdf": ("_cdf", "_sf"), "_logsf": ("_sf", "_cdf")}
+"""Logarithms of a tail, by itself where it is small and by the other tail where that is."""
+
+
+def _logarithm(dist: Any, name: str, x: Any, shapes: Sequence[Any]) -> Any:
+    own, other = (standard(dist, each, x, shapes) for each in _PAIRED[name])
+    small = own < 0.5
+    return np.where(
+        small, np.log(np.where(small, own, 1.0)), np.log1p(-np.where(small, 0.0, other))
+    )
 
 
 def _whole(x: Any) -> Any:
@@ -188,7 +223,7 @@ def _inner(low: Any, high: Any) -> Any:
 def _density(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) -> Any:
     low, high = dist._get_support(*shapes)
     y = (x - loc) / scale
-    inside = (y >= low) & (y <= high)
+    inside = dist._support_mask(y, *shapes)  # some leave the ends out
     found = standard(dist, "_" + name, np.where(inside, y, _inner(low, high)), shapes)
     if name == "logpdf":
         return np.where(inside, found - np.log(scale), -math.inf), y
@@ -209,7 +244,7 @@ def _tail(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) -> An
     y = (x - loc) / scale
     before, after = (y < low if discrete else y <= low), y >= high
     safe = np.where(before | after, low if discrete else _inner(low, high), y)
-    found = standard(dist, "_" + name, safe, shapes)
+    found = standard(dist, "_" + name, np.floor(safe) if discrete else safe, shapes)
     ends = {"cdf": (0.0, 1.0), "sf": (1.0, 0.0), "logcdf": (-math.inf, 0.0)}
     first, last = ends.get(name, (0.0, -math.inf))
     return np.where(before, first, np.where(after, last, found)), y
@@ -235,9 +270,130 @@ _KINDS = {
 def evaluated(dist: Any, name: str, x: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """A method of a distribution, with its parameters."""
     shapes, loc, scale = dist._parse_args(*args, **options)
-    found, y = _KINDS[name](dist, name, x, shapes, loc, scale)
-    known = np.logical_and(_allowed(dist, shapes), scale > 0)
+    found, y = _KINDS[name](dist, name, in_doubles(x), shapes, loc, scale)
+    known = _valid(dist, shapes, loc, scale)
     return np.where(np.logical_and(known, y == y), found, math.nan)
+
+
+def _valid(dist: Any, shapes: Sequence[Any], loc: Any, scale: Any) -> Any:
+    return np.logical_and(np.logical_and(_allowed(dist, shapes), scale > 0), loc == loc)
+
+
+# Numbers that describe a distribution as a whole.
+
+
+def _of_student(df: Any) -> tuple[Any, Any]:
+    large = df > 2
+    ratio = np.where(large, df, 3.0) / np.where(large, df - 2.0, 1.0)
+    ratio = np.where(df == math.inf, 1.0, ratio)
+    few = np.where(df > 1, math.inf, math.nan)
+    return np.where(df > 1, 0.0, math.inf), np.where(large, ratio, few)
+
+
+def _of_weibull(c: Any) -> tuple[Any, Any]:
+    mean = special.gamma(1.0 + 1.0 / c)
+    return mean, special.gamma(1.0 + 2.0 / c) - mean * mean
+
+
+_STATS: dict[str, Callable[..., tuple[Any, Any]]] = {
+    "t": _of_student,
+    "weibull_min": _of_weibull,
+    "poisson": lambda mu: (mu, mu),
+}
+"""Mean and variance of standard forms that SciPy finds otherwise."""
+
+
+def _moments(
+    dist: Any, name: str, args: Sequence[Any], options: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Mean and variance."""
+    shapes, loc, scale = dist._parse_args(*args, **options)
+    given = {"moments": "mv"} if dist._stats_has_moments and dist.name not in _STATS else {}
+    rule = _STATS.get(dist.name, dist._stats)
+    failed: Exception | None = None
+    mean = variance = None
+    try:
+        mean, variance = rule(*map(_whole, shapes), **given)[:2]
+    except _NOT_TRACED as error:
+        failed = error
+    if (mean if name == "mean" else variance) is None:
+        raise _missing(dist, name) from failed
+    known = _valid(dist, shapes, loc, scale)
+    moved = mean if mean is None else np.where(known, mean * scale + loc, math.nan)
+    spread = variance if variance is None else variance * scale * scale
+    return moved, spread if spread is None else np.where(known, spread, math.nan)
+
+
+def _entropy(dist: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    shapes, loc, scale = dist._parse_args(*args, **options)
+    formula = _own(dist, "_entropy")
+    if formula is None:
+        raise _missing(dist, "entropy")
+    try:
+        found = formula(*map(_whole, shapes))
+    except _NOT_TRACED as error:
+        raise _missing(dist, "entropy") from error
+    return np.where(_valid(dist, shapes, loc, scale), found + np.log(scale), math.nan)
+
+
+def _median(dist: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    return evaluated(dist, "ppf", 0.5, args, options)
+
+
+def _interval(dist: Any, confidence: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    share = in_doubles(confidence)
+    required(
+        np.all(np.logical_and(share >= 0.0, share <= 1.0)),
+        "the confidence of an interval must be between 0 and 1",
+    )
+    ends = (0.5 * (1.0 - share), 0.5 * (1.0 + share))
+    return tuple(evaluated(dist, "ppf", q, args, options) for q in ends)
+
+
+def _support(dist: Any, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    shapes, loc, scale = dist._parse_args(*args, **options)
+    known = np.logical_and(_allowed(dist, shapes), scale > 0)
+    ends = dist._get_support(*shapes)
+    return tuple(np.where(known, end * scale + loc, math.nan) for end in ends)
+
+
+_WHOLE: dict[str, Callable[..., Any]] = {
+    "mean": lambda dist, args, options: _moments(dist, "mean", args, options)[0],
+    "var": lambda dist, args, options: _moments(dist, "var", args, options)[1],
+    "std": lambda dist, args, options: np.sqrt(_moments(dist, "std", args, options)[1]),
+    "entropy": _entropy,
+    "median": _median,
+    "support": _support,
+}
+_PLACES = {"pmf": "k", "logpmf": "k", "ppf": "q", "isf": "q"}
+"""What SciPy calls the first argument where it is not x; `cdf` of a discrete one has k."""
+
+
+def _method(dist: Any, name: str, given: Any = None) -> Callable[..., Any] | None:
+    """A method of a distribution, or of a frozen one, whose parameters are given."""
+    discrete = hasattr(dist, "pmf")
+    fixed: tuple[Sequence[Any], dict[str, Any]] | None = given
+    searched = {"ppf", "isf", "median", "interval"}
+    if (discrete and name in searched) or name not in {*_KINDS, *_WHOLE, "interval"}:
+        return None
+
+    def parameters(args: Sequence[Any], options: dict[str, Any]) -> Any:
+        return (args, options) if fixed is None else fixed
+
+    def of_place(*args: Any, **options: Any) -> Any:
+        default = "k" if discrete else "x"
+        word = "confidence" if name == "interval" else _PLACES.get(name, default)
+        place, *rest = (options.pop(word), *args) if word in options else args
+        if fixed is not None and (rest or options):
+            raise InputTypeError(f"{name} of a frozen distribution takes one argument")
+        if name == "interval":
+            return _interval(dist, place, *parameters(rest, options))
+        return evaluated(dist, name, place, *parameters(rest, options))
+
+    def whole(*args: Any, **options: Any) -> Any:
+        return _WHOLE[name](dist, *parameters(args, options))
+
+    return whole if name in _WHOLE else of_place
 
 
 class Frozen:
@@ -249,59 +405,27 @@ class Frozen:
         self._options = options
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _KINDS:
+        found = _method(self._dist, name, (self._args, self._options))
+        if found is None:
             raise AttributeError(
                 f"scipy.stats.{self._dist.name} of traced parameters has no '{name}'; it has "
-                f"{', '.join(_KINDS)}"
+                f"{', '.join((*_KINDS, *_WHOLE, 'interval'))}"
             )
-        return lambda x: evaluated(self._dist, name, x, self._args, self._options)
+        return found
 
 
 def _of_distribution(dist: Any, name: str) -> Callable[..., Any] | None:
-    discrete = hasattr(dist, "pmf")
     if name in ("__call__", "freeze"):
         return lambda *args, **options: Frozen(dist, args, options)
-    if name not in _KINDS or (discrete and name in ("ppf", "isf")):
-        return None
-    return lambda x, *args, **options: evaluated(dist, name, x, args, options)
+    found = _method(dist, name)
+    if found is None and hasattr(dist, name):
+        raise _missing(dist, name)
+    return found
 
 
 def _of_frozen(frozen: Any, name: str) -> Callable[..., Any] | None:
-    if name not in _KINDS:
-        return None
-    return lambda x: evaluated(frozen.dist, name, x, frozen.args, frozen.kwds)
+    return _method(frozen.dist, name, (frozen.args, frozen.kwds))
 
 
-def _normal(x: Any, mean: Any = None, cov: Any = 1, allow_singular: bool = False) -> Any:
-    """The log density of several variables, by Cholesky's factor of their covariance."""
-    n = x.shape[-1] if x.ndim else 1
-    if np.ndim(cov) < 2:
-        cov = np.eye(n) * (cov if np.ndim(cov) == 0 else np.reshape(cov, (-1, 1)))
-    root = np.linalg.cholesky(cov)
-    apart = (x if mean is None else x - mean)[..., None] * np.ones((n, 1))
-    scaled = np.linalg.solve(root, apart)[..., 0]
-    size = np.sum(np.log(np.diagonal(root)))
-    return -0.5 * np.sum(scaled * scaled, axis=-1) - size - n * LOG_ROOT
-
-
-def _dirichlet(x: Any, alpha: Any) -> Any:
-    """The log density, of x along the first axis; the last element may be left out."""
-    if x.shape[0] == alpha.shape[0] - 1:
-        x = np.concatenate([x, (1.0 - np.sum(x, axis=0))[None]])
-    size = special.gammaln(np.sum(alpha)) - np.sum(special.gammaln(alpha))
-    return size + np.sum(special.xlogy((alpha - 1.0).reshape((-1,) + (1,) * (x.ndim - 1)), x), 0)
-
-
-def _densities(log: Callable[..., Any]) -> Callable[[Any, str], Callable[..., Any] | None]:
-    def of(dist: Any, name: str) -> Callable[..., Any] | None:
-        if name == "pdf":
-            return lambda *args, **options: np.exp(log(*args, **options))
-        return log if name == "logpdf" else None
-
-    return of
-
-
-METHODS["scipy.stats", "multivariate_normal_gen"] = _densities(_normal)
-METHODS["scipy.stats", "dirichlet_gen"] = _densities(_dirichlet)
 METHODS["scipy.stats", "rv_generic"] = _of_distribution
 METHODS["scipy.stats", "rv_frozen"] = _of_frozen

@@ -26,6 +26,8 @@ LONGEST = 64
 
 def _full(a: Any, b: Any) -> Any:
     """The full convolution of arrays of as many dimensions."""
+    if not a.ndim:
+        return a * b
     small, large = (a, b) if math.prod(a.shape) < math.prod(b.shape) else (b, a)
     shape = tuple(n + m - 1 for n, m in zip(a.shape, b.shape, strict=True))
     if math.prod(small.shape) > LONGEST:
@@ -87,9 +89,7 @@ def convolve(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> An
     """The convolution of two arrays."""
     a, b = _checked("convolve", in1, in2)
     _known_method(method)
-    if 0 in a.shape or 0 in b.shape:
-        return np.zeros(0)
-    return _cut(_full(a, b), a.shape, b.shape, mode)
+    return _joined("convolve", a, b, mode)
 
 
 @stands_in("signal", "fftconvolve", "oaconvolve")
@@ -112,6 +112,8 @@ def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Any = None) -> Any
     )
     if mode == "valid":
         second = [n if d in along else 1 for d, n in enumerate(second)]
+    if mode == "same":
+        first = a.shape
     return _cut(_by_transforms(a, b, shape, along), first, second, mode)
 
 
@@ -120,10 +122,20 @@ def correlate(in1: Any, in2: Any, mode: str = "full", method: str = "auto") -> A
     """The correlation of two arrays."""
     a, b = _checked("correlate", in1, in2)
     _known_method(method)
-    if 0 in a.shape or 0 in b.shape:
-        return np.zeros(0)
+    return _joined("correlate", a, _turned(b), mode)
+
+
+def _turned(b: Any) -> Any:
     turned = b[(slice(None, None, -1),) * b.ndim]
-    return _cut(_full(a, np.conj(turned)), a.shape, b.shape, mode)
+    return np.conj(turned) if b.dtype.kind == "c" else turned
+
+
+def _joined(name: str, a: Any, b: Any, mode: str) -> Any:
+    if 0 not in a.shape and 0 not in b.shape:
+        return _cut(_full(a, b), a.shape, b.shape, mode)
+    if a.ndim == 1:
+        raise ShapeError(f"{name} takes no empty vectors, got shapes {a.shape} and {b.shape}")
+    return np.zeros(0)
 
 
 def _spread_out(a: Any, b: Any, boundary: str, fillvalue: float) -> Any:
@@ -137,26 +149,43 @@ def _spread_out(a: Any, b: Any, boundary: str, fillvalue: float) -> Any:
     return np.pad(a, widths, mode=cast("Any", modes[boundary]))
 
 
+def _of_matrices(
+    a: Any, b: Any, mode: str, boundary: str, fillvalue: Any, before: Sequence[int]
+) -> Any:
+    """The convolution; in mode 'same', so many elements of the full one are left out first."""
+    if mode not in ("full", "same", "valid"):
+        raise ArgumentError(f"mode is 'full', 'valid' or 'same', not {mode!r}")
+    room = _spread_out(a, b, boundary, fillvalue)
+    if mode == "valid":
+        return _cut(_full(a, b), a.shape, b.shape, mode)
+    if boundary == "fill" and not holds_tracers([fillvalue]) and fillvalue == 0:
+        found = _full(a, b)
+    else:
+        whole = _full(room, b)
+        inner = zip(b.shape, whole.shape, strict=True)
+        found = whole[tuple(slice(n - 1, m - n + 1) for n, m in inner)]
+    if mode == "full":
+        return found
+    return found[tuple(slice(i, i + n) for i, n in zip(before, a.shape, strict=True))]
+
+
 @stands_in("signal")
 def convolve2d(
-    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: float = 0
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
 ) -> Any:
     """The convolution of two matrices."""
     a, b = _checked("convolve2d", in1, in2, 2)
-    if boundary == "fill" and fillvalue == 0:
-        return _cut(_full(a, b), a.shape, b.shape, mode)
-    whole = _full(_spread_out(a, b, boundary, fillvalue), b)
-    inner = whole[tuple(slice(n - 1, m - n + 1) for n, m in zip(b.shape, whole.shape, strict=True))]
-    return _cut(inner, a.shape, b.shape, mode)
+    return _of_matrices(a, b, mode, boundary, fillvalue, [(n - 1) // 2 for n in b.shape])
 
 
 @stands_in("signal")
 def correlate2d(
-    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: float = 0
+    in1: Any, in2: Any, mode: str = "full", boundary: str = "fill", fillvalue: Any = 0
 ) -> Any:
     """The correlation of two matrices."""
     a, b = _checked("correlate2d", in1, in2, 2)
-    return convolve2d(a, np.conj(b)[::-1, ::-1], mode, boundary, fillvalue)
+    before = [n // 2 for n in b.shape]
+    return _of_matrices(a, _turned(b), mode, boundary, fillvalue, before)
 
 
 @stands_in("signal")
@@ -195,6 +224,65 @@ def _coefficients(c: Any) -> Any:
     if found.ndim > 1:
         raise ShapeError(f"filters take vectors of coefficients, got an array of {found.shape}")
     return found.reshape((-1,))
+
+
+def _continued(x: Any, padtype: str | None, count: int) -> Any:
+    """Samples along the first axis, with more at both ends that lead on from them."""
+    if padtype is None or count == 0:
+        return x
+    if padtype not in ("odd", "even", "constant"):
+        raise ArgumentError(f"padtype is 'odd', 'even', 'constant' or None, not {padtype!r}")
+    if padtype == "constant":
+        return np.pad(x, [(count, count)] + [(0, 0)] * (x.ndim - 1), mode="edge")
+    left, right = x[count:0:-1], x[-2 : -(count + 2) : -1]
+    if padtype == "odd":
+        left, right = 2.0 * x[:1] - left, 2.0 * x[-1:] - right
+    return np.concatenate([left, x, right])
+
+
+def _settled(b: Any, a: Any) -> Any:
+    """The state of a filter to which a constant 1 leads (SciPy's `lfilter_zi`)."""
+    count = max(b.shape[0], a.shape[0])
+    b, a = (np.pad(c, (0, count - c.shape[0])) / a[0] for c in (b, a))
+    step = np.eye(count - 1) - (np.eye(count - 1, k=1) + _first_column(-a[1:]))
+    return np.linalg.solve(step, b[1:] - a[1:] * b[0])
+
+
+def _first_column(c: Any) -> Any:
+    return c[:, None] * (np.arange(c.shape[0]) == 0)
+
+
+@stands_in("signal")
+def filtfilt(
+    b: Any,
+    a: Any,
+    x: Any,
+    axis: int = -1,
+    padtype: str | None = "odd",
+    padlen: int | None = None,
+    method: str = "pad",
+    irlen: int | None = None,
+) -> Any:
+    """A recursive filter forwards, then backwards."""
+    if method != "pad":
+        raise ArgumentError(f"filtfilt of traced values takes the method 'pad', not {method!r}")
+    b, a = _coefficients(b), _coefficients(a)
+    rows = np.moveaxis(in_floats(x), axis, 0)
+    taps = max(b.shape[0], a.shape[0])
+    count = 0 if padtype is None else 3 * taps if padlen is None else padlen
+    if rows.shape[0] <= count:
+        raise ArgumentError(
+            f"filtfilt continues the samples by {count}, which takes more than {rows.shape[0]}"
+        )
+    rows = _continued(rows, padtype, count)
+    if taps == 1:
+        found = rows * (b[0] / a[0]) ** 2
+    else:
+        state = _settled(b, a).reshape((-1,) + (1,) * (rows.ndim - 1))
+        there, _ = lfilter(b, a, rows, 0, state * rows[:1])
+        back, _ = lfilter(b, a, there[::-1], 0, state * there[-1:])
+        found = back[::-1]
+    return np.moveaxis(found[count : found.shape[0] - count], 0, axis)
 
 
 @stands_in("signal")

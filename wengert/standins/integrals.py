@@ -22,7 +22,7 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
     count = y.shape[axis]
     rule = importlib.import_module("scipy.integrate").simpson
     if x is None:  # in units of dx, which may be traced
-        weights = rule(np.eye(count), axis=-1)
+        weights = rule(np.eye(count), axis=-1).astype(y.real.dtype)
         return np.moveaxis(y, axis, -1) @ weights * dx
     x = known("simpson", x)
     if x.ndim == 1:
