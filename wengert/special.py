@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from wengert.tracer.array import enter
+from wengert.tracer.functions import orders as _orders
 from wengert.tracer.functions import special as _special
 from wengert.tracer.functions.operands import holds_tracers as _holds_tracers
 from wengert.tracer.functions.zeta import zeta as _zeta
@@ -27,7 +28,14 @@ def _traced(name: str) -> Any:
     return call
 
 
-UFUNCS = (*_special.UFUNC_NAMES, *_special.SHARED_NAMES, "digamma")
+UFUNCS = (
+    *_special.UFUNC_NAMES,
+    *_special.SHARED_NAMES,
+    *_orders.PARAMETERS,
+    *_orders.SAME,
+    "jn",
+    "digamma",
+)
 FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "sinc", "zeta")
 
 _NAMES: dict[str, Any] = {

@@ -32,12 +32,30 @@ def _log_mass(a: Any, b: Any) -> Any:
     return high + np.log1p(-np.exp(low - high))
 
 
+def _between(below: Any, mass: Any, log_share: Any) -> Any:
+    """Where the normal distribution has a share of a mass above `below`, all as logarithms."""
+    return special.ndtri_exp(np.logaddexp(special.log_ndtr(below), log_share + mass))
+
+
 def _truncated(q: Any, a: Any, b: Any) -> Any:
-    upper = a > 0
-    start, stop = np.where(upper, -a, a), np.where(upper, -b, b)
-    first, last = special.ndtr(start), special.ndtr(stop)
-    found = special.ndtri(first + q * (last - first))
+    mass, upper = _log_mass(a, b), a > 0
+    start = np.where(upper, -b, a)
+    found = _between(start, mass, np.where(upper, np.log1p(-q), np.log(q)))
     return np.where(upper, -found, found)
+
+
+def _truncated_above(q: Any, a: Any, b: Any) -> Any:
+    mass, lower = _log_mass(a, b), b < 0
+    start = np.where(lower, a, -b)
+    found = _between(start, mass, np.where(lower, np.log1p(-q), np.log(q)))
+    return np.where(lower, found, -found)
+
+
+def _log_share(part: Any, other: Any, whole: Any) -> Any:
+    """log of a part of a whole mass, near 0 by the other part; all as logarithms."""
+    found, rest = part - whole, other - whole
+    most = found > -0.1
+    return np.where(most, np.log1p(-np.exp(np.where(most, rest, -1.0))), found)
 
 
 def _rising(x: Any, c: Any) -> Any:
@@ -84,9 +102,14 @@ FORMULAS: dict[tuple[str, str], Callable[..., Any]] = {
         x < c, x * _rising(x, c), 1.0 - (1.0 - x) * _rising(x, c)
     ),
     ("truncnorm", "_logpdf"): lambda x, a, b: -0.5 * x * x - LOG_ROOT - _log_mass(a, b),
-    ("truncnorm", "_logcdf"): lambda x, a, b: _log_mass(a, x) - _log_mass(a, b),
-    ("truncnorm", "_logsf"): lambda x, a, b: _log_mass(x, b) - _log_mass(a, b),
+    ("truncnorm", "_logcdf"): lambda x, a, b: _log_share(
+        _log_mass(a, x), _log_mass(x, b), _log_mass(a, b)
+    ),
+    ("truncnorm", "_logsf"): lambda x, a, b: _log_share(
+        _log_mass(x, b), _log_mass(a, x), _log_mass(a, b)
+    ),
     ("truncnorm", "_ppf"): _truncated,
+    ("truncnorm", "_isf"): _truncated_above,
     ("skewnorm", "_logpdf"): lambda x, a: (
         math.log(2) - LOG_ROOT - 0.5 * x * x + special.log_ndtr(a * x)
     ),

@@ -1,4 +1,4 @@
-"""Inverses of the incomplete gamma and beta functions, integrals of e^x / x, and Bessel's K.
+"""Inverses of the incomplete gamma and beta functions, integrals of e^x / x, Bessel's K, Owen's T.
 
 Values are SciPy's. Derivatives of the inverses follow from F(parameters, x) = y: dx/dy is 1 over
 the density at x, and a parameter moves x by minus the derivative of F in it, over the density. So
@@ -6,6 +6,8 @@ they are of any order and in all arguments, as those of F (`incomplete`). DLMF 6
 """
 
 from __future__ import annotations
+
+import math
 
 from wengert.ir.builder import Value
 from wengert.ir.ops.families import Over
@@ -62,4 +64,22 @@ called(
     [lambda x, out: out - out / x - x.k0e()],
     (0.3, 3),
     doc="e**x times the modified Bessel function of the second kind of order 1",
+)
+
+
+def _owens_in_h(h: Value, a: Value, out: Value) -> Value:
+    return (h * h * -0.5).exp() * (a * h * math.sqrt(0.5)).erf() * (-0.5 / math.sqrt(2 * math.pi))
+
+
+def _owens_in_a(h: Value, a: Value, out: Value) -> Value:
+    spread = a * a + 1.0
+    return (h * h * spread * -0.5).exp() / (spread * (2 * math.pi))
+
+
+called(
+    "owens_t",
+    [_owens_in_h, _owens_in_a],
+    (-3, 3),
+    (-2, 2),
+    doc="Owen's T: the normal probability beyond h and below a times the other variable",
 )

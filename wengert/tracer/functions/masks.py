@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from wengert.errors import OutOfBoundsError, TracerConversionError
+from wengert.errors import MissingRuleError, OutOfBoundsError, TracerConversionError
 from wengert.ir.floats import kind_of
 from wengert.ir.program import Atom, Literal
 from wengert.tracer.array import Tracer, enter
@@ -144,6 +144,10 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _elementwise(self, ufunc: Any, inputs: Any, kwargs: Any) -> Any:
         wholes = [self._fitting(x) for x in inputs]
+        if ufunc.__name__ not in UFUNCS:
+            raise MissingRuleError(
+                f"the ufunc '{ufunc.__name__}' is not available for traced values yet"
+            )
         result = UFUNCS[ufunc.__name__](*wholes, **kwargs)
         if isinstance(result, tuple):
             return tuple(Selection(r, self.mask) for r in result)

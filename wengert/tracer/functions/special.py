@@ -65,6 +65,15 @@ OPS = {
             "expi",
             "k0e",
             "k1e",
+            "y0",
+            "y1",
+            "erfi",
+            "spence",
+            "ndtri_exp",
+            "owens_t",
+            "ellipk",
+            "ellipkm1",
+            "ellipe",
         ]
     },
 }
@@ -98,13 +107,13 @@ def loggamma(x: Value) -> Value:
     return x.lt(0.0).select(math.nan, x.gammaln())
 
 
-def _alternating(whole: Value) -> Value:
+def alternating(whole: Value) -> Value:
     """(-1)**whole"""
     half = whole.mul(0.5)
     return half.eq(half.floor()).select(1.0, whole.full_like(-1.0))
 
 
-def _natural(x: Value) -> Value:
+def natural(x: Value) -> Value:
     """Where x is 0 or a positive integer."""
     return x.ge(0.0).bitand(x.eq(x.floor())).bitand(x.lt(math.inf))
 
@@ -113,7 +122,7 @@ def _natural(x: Value) -> Value:
 def gammasgn(x: Value) -> Value:
     """The sign of gamma: it alternates between the negative integers."""
     below = x.floor()
-    sign = _alternating(below)
+    sign = alternating(below)
     pole = x.lt(0.0).bitand(x.eq(below))
     negative = pole.select(math.nan, sign)
     zero = x.full_like(1.0).copysign(x)
@@ -274,58 +283,6 @@ def powm1(x: Value, y: Value) -> Value:
     whole = y.eq(y.trunc()).bitand(y.abs().lt(math.inf))
     missing = x.lt(0.0).bitand(whole.bitnot())
     return one.select(0.0, infinite.select(math.inf, missing.select(math.nan, found)))
-
-
-def _far_ratio(z: Value, m: Value) -> tuple[Value, Value]:
-    """gamma(z + m) / gamma(z) and where it is: for large z and few factors.
-
-    Logarithms of gamma cancel there. Powers of the middle of the factors make a series of every
-    second term. DLMF 5.11.14.
-    """
-    far = z.gt(1e5).bitand(m.abs().le(20.0))
-    z, m = far.select(z, 1.0), far.select(m, 1.0)
-    middle = z.add(m.sub(1.0).mul(0.5))
-    correction = m.mul(m.mul(m).sub(1.0)).div(middle.mul(middle).mul(24.0))
-    return middle.pow(m).mul((-correction).exp()), far
-
-
-@lowering("binom")
-def binom(n: Value, k: Value) -> Value:
-    """gamma(n + 1) / (gamma(k + 1) gamma(n - k + 1)), which is 0 at the poles below."""
-    rest = n.add(1.0).sub(k)
-    before = k.le(-1.0).bitand(k.eq(k.floor())).bitand(n.isnan().bitnot())
-    none = before.bitor(_natural(-rest))
-    k_, rest = none.select(0.0, k), none.select(1.0, rest)
-    near = 1.0 / beta(k_.add(1.0), rest).mul(n.add(1.0))
-    ratio, far = _far_ratio(rest, k_)
-    ratio = ratio.mul(rgamma(far.select(k_, 0.0).add(1.0)))
-    found = none.select(0.0, far.select(ratio, near))
-    # SciPy has the limit for infinite n where it multiplies k factors, and far below 0
-    factors = _natural(k).bitand(k.lt(20.0))
-    limit = factors.select(k.eq(0.0).select(1.0, k.full_like(math.inf)), math.nan)
-    limit = k.le(-1.0).select(0.0, limit)
-    pole = n.lt(0.0).bitand(n.eq(n.floor()))
-    return pole.select(math.nan, n.eq(math.inf).select(limit, found))
-
-
-@lowering("poch")
-def poch(z: Value, m: Value) -> Value:
-    """gamma(z + m) / gamma(z), by reflection where both are at a pole."""
-    end = z.add(m)
-    from_pole, to_pole = _natural(-z), _natural(-end)
-    both = from_pole.bitand(to_pole)
-    top, base = both.select(1.0 - z, end), both.select(1.0 - end, z)
-    sign = both.select(_alternating(m), gammasgn(top).mul(gammasgn(base)))
-    ratio, far = _far_ratio(base, m)
-    found = far.select(ratio, top.gammaln().sub(base.gammaln()).exp()).mul(sign)
-    found = to_pole.select(both.select(found, math.inf), from_pole.select(0.0, found))
-    # SciPy has the limit for infinite z where one factor leaves it a power of z
-    factors = z.gt(0.0).select(2.0, z.full_like(1.0))
-    few = z.gt(0.0).bitor(m.eq(m.floor())).bitand(m.abs().le(factors))
-    limit = few.select(m.gt(0.0).select(z, 0.0), math.nan)
-    found = z.abs().eq(math.inf).select(limit, found)
-    # the formula has 1 with its slope unless z is infinite, NaN or a pole
-    return m.eq(0.0).bitand(found.eq(1.0).bitnot()).select(1.0, found)
 
 
 UFUNC_NAMES = (
