@@ -214,4 +214,4 @@ def test_what_is_missing_says_so() -> None:
     with pytest.raises(ArgumentError, match="known places"):
         wg.jit(lambda x: ip.CubicSpline(x, K)(0.5))(np.arange(4.0))
     with pytest.raises(ArgumentError, match="cdist"):
-        wg.jit(lambda x: sd.cdist(x, x, "hamming"))(ROWS)
+        wg.jit(lambda x: sd.cdist(x, x, "jaccard"))(ROWS)

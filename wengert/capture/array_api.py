@@ -71,8 +71,8 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _idle(name: str, given: Any) -> bool:
-    """An option that says what SciPy does without it, but refuses for arrays that are not NumPy's."""
-    return (name == "nan_policy" and given == "propagate") or (name == "keepdims" and given is False)
+    """An option that asks for what SciPy does anyway, but refuses for arrays not of NumPy."""
+    return (name, given) in (("nan_policy", "propagate"), ("keepdims", False))
 
 
 def _in_place_of(f: Any, owner: Any, module: str) -> Callable[..., Any] | None:

@@ -139,7 +139,7 @@ def _at_places(
     total: Any = 0.0
     for corner in itertools.product(*parts):
         found = table[tuple(i for i, _, _ in corner)]
-        for _, weight, there in corner:
+        for _, _, there in corner:
             found = found if there is None else np.where(there, found, cval)
         for _, weight, _ in corner:
             found = found * weight

@@ -326,13 +326,11 @@ _STATS: dict[str, Callable[..., tuple[Any, Any]]] = {
 """Mean and variance of standard forms that SciPy finds otherwise."""
 
 
-def _moments(
-    dist: Any, name: str, args: Sequence[Any], options: dict[str, Any]
-) -> tuple[Any, Any]:
+def _moments(dist: Any, name: str, args: Sequence[Any], options: dict[str, Any]) -> tuple[Any, Any]:
     """Mean and variance."""
     shapes, loc, scale = dist._parse_args(*args, **options)
     given = {"moments": "mv"} if dist._stats_has_moments and dist.name not in _STATS else {}
-    rule = _STATS.get(dist.name, dist._stats)
+    rule: Any = _STATS.get(dist.name, dist._stats)
     failed: Exception | None = None
     mean = variance = None
     try:

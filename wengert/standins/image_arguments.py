@@ -80,6 +80,8 @@ def around(x: Any, widths: Sequence[tuple[int, int]], mode: str, cval: Any) -> A
         raise ArgumentError(f"mode is one of {', '.join(_BORDERS)}, not {mode!r}")
     if not x.shape:
         return x
+    if x.dtype.kind != "c" and np.iscomplexobj(cval):
+        raise ArgumentError(f"what is around a real image must be real, but cval is {cval}")
     if _BORDERS[mode] == "constant" or 0 in x.shape:
         return np.pad(x, widths, constant_values=cval)
     return np.pad(x, widths, mode=cast("Any", _BORDERS[mode]))

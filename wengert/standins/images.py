@@ -164,7 +164,7 @@ def _gaussian(sigma: Any, order: Any, reach: int) -> Any:
     phi = np.exp(-0.5 * power * (x * x))
     q: list[Any] = [1.0]
     for _ in range(degree):
-        slope = [k * c for k, c in enumerate(q)][1:] + [0.0, 0.0]
+        slope = [*[k * c for k, c in enumerate(q)][1:], 0.0, 0.0]
         q = [s - power * c for s, c in zip(slope, [0.0, *q], strict=True)]
     factor: Any = 0.0
     for c in reversed(q):

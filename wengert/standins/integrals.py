@@ -31,5 +31,7 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
         raise ShapeError(f"simpson takes x of one dimension, or of the shape of y, {y.shape}")
     places = np.moveaxis(x, axis, -1)
     units = np.broadcast_to(np.eye(count), (*places.shape, count))
-    weights = rule(np.moveaxis(units, -1, 0), x=np.broadcast_to(places, units.shape[-1:] + places.shape))
+    weights = rule(
+        np.moveaxis(units, -1, 0), x=np.broadcast_to(places, units.shape[-1:] + places.shape)
+    )
     return np.sum(np.moveaxis(y, axis, -1) * np.moveaxis(weights, 0, -1), axis=-1)

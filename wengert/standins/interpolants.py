@@ -279,9 +279,7 @@ def interpolating_spline(
 
 
 @stands_in("interpolate", "CubicHermiteSpline")
-def hermite_spline(
-    x: Any, y: Any, dydx: Any, axis: int = 0, extrapolate: Any = None
-) -> Pieces:
+def hermite_spline(x: Any, y: Any, dydx: Any, axis: int = 0, extrapolate: Any = None) -> Pieces:
     """The cubics through values with slopes."""
     x = increasing("CubicHermiteSpline", x)
     rows, axis = rows_of("CubicHermiteSpline", x, y, axis)

@@ -11,7 +11,6 @@ import numpy as np
 from wengert import special
 from wengert.errors import ArgumentError, ShapeError
 from wengert.standins.tables import METHODS, in_doubles
-from wengert.tracer.functions.operands import holds_tracers
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
 

@@ -1,7 +1,7 @@
 """Special functions of an order or of parameters that must be known, differentiable in x.
 
 Values are SciPy's. Slopes are those of DLMF 10.6.1 (J, Y), 10.29.1 (I, K), 8.19.13 (E_n), 15.5.1
-(2F1), 16.3.1 (0F1) and 13.3.22 (U): the same functions of neighbouring orders, so that there are
+(2F1) and 16.3.1 (0F1): the same functions of neighbouring orders, so that there are
 derivatives of any order.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.ir.builder import Value
 from wengert.ir.ops.families import elementwise, scipy_special
-from wengert.ir.ops.samples import both, operands
+from wengert.ir.ops.samples import Samples, both, operands
 from wengert.ir.scalar import Expr, ScalarBuilder
 from wengert.ir.types import FLOAT64, FLOATS
 
@@ -39,6 +39,10 @@ def of_known(
         known = [s.like(float(given[p]), wide) for p in params]
         return s.cast(s.call(name, *known, wide), x.dtype)
 
+    def drawn(case: tuple[float, ...]) -> Samples:
+        given = dict(zip(params, case, strict=True))
+        return operands(domain, special=False, tolerance=64, **given)
+
     elementwise(
         name,
         1,
@@ -49,12 +53,7 @@ def of_known(
         family="special",
         partials=[partial],
         cost=200,
-        samples=both(
-            *(
-                operands(domain, special=False, tolerance=64, **dict(zip(params, case, strict=True)))
-                for case in cases
-            )
-        ),
+        samples=both(*(drawn(case) for case in cases)),
         doc=doc,
     )
 
@@ -120,10 +119,4 @@ of_known(
     lambda x, out, b: x.hyp0f1(b=b + 1.0) * (1.0 / b),
     *((-3, 3), [(1.5,)]),
     "the confluent hypergeometric limit function of a known parameter",
-)
-of_known(
-    *("hyperu", ("a", "b")),
-    lambda x, out, a, b: x.hyperu(a=a + 1.0, b=b + 1.0) * -a,
-    *((0.5, 4), [(0.5, 1.5)]),
-    "Tricomi's confluent hypergeometric function of known parameters",
 )

@@ -240,9 +240,19 @@ _called(
     doc="Bessel function of order 1",
 )
 
-_called("y0", "y0", lambda x, out: -x.y1(), (0.5, 4), doc="Bessel function of the second kind, 0")
 _called(
-    "y1", "y1", lambda x, out: x.y0() - out / x, (0.5, 4), doc="Bessel function of the second kind, 1"
+    "y0",
+    "y0",
+    lambda x, out: -x.y1(),
+    (0.5, 4),
+    doc="Bessel function of the second kind of order 0",
+)
+_called(
+    "y1",
+    "y1",
+    lambda x, out: x.y0() - out / x,
+    (0.5, 4),
+    doc="Bessel function of the second kind of order 1",
 )
 
 # Others, by their defining integrals: DLMF 6.2, 7.2 and 25.12.
@@ -253,9 +263,7 @@ def _dilogarithm_slope(x: Value, out: Value) -> Value:
     return one.select(-1.0, x.log() / one.select(1.0, 1.0 - x))
 
 
-_called(
-    "erfi", "erfi", lambda x, out: (x * x).exp() * (2 / SQRT_PI), (-2, 2), doc="-i erf(i x)"
-)
+_called("erfi", "erfi", lambda x, out: (x * x).exp() * (2 / SQRT_PI), (-2, 2), doc="-i erf(i x)")
 _called("spence", "spence", _dilogarithm_slope, (0.2, 3), doc="the integral of log(t) / (1 - t)")
 _called(
     "ndtri_exp",

@@ -28,7 +28,6 @@ PARAMETERS = {
     **dict.fromkeys(("jv", "yv", "iv", "kv", "ive", "kve", "expn"), ("order",)),
     "hyp2f1": ("a", "b", "c"),
     "hyp0f1": ("b",),
-    "hyperu": ("a", "b"),
 }
 SAME = {"jve": "jv", "yve": "yv", "kn": "kv", "yn": "yv"}
 """Of real numbers, and of whole orders."""
@@ -52,7 +51,7 @@ def _of_known(name: str) -> Callable[..., Any]:
     names = PARAMETERS[op]
 
     def implementation(*inputs: Any, **options: Any) -> Any:
-        *given, x = inputs
+        given = inputs[:-1]
         known = [_known(name, g) for g in given]
         operands = [operand(x) for x in inputs]
         dtypes = loop_dtypes(scipy_function(name), operands, **options)
