@@ -128,8 +128,7 @@ def test_shapes_that_depend_on_elements_are_refused() -> None:
 
 
 @pytest.mark.skipif("SCIPY_ARRAY_API" in os.environ, reason="SciPy asks for namespaces here")
-def test_without_the_variable_scipy_makes_arrays_but_its_ufuncs_trace() -> None:
+def test_without_the_variable_scipys_functions_trace_too() -> None:
     x = np.array([0.5, 1.5])
     np.testing.assert_allclose(wg.jit(scipy.special.expit)(x), scipy.special.expit(x))
-    with pytest.raises(TracerConversionError):
-        wg.jit(scipy.special.logsumexp)(x)
+    np.testing.assert_allclose(wg.jit(scipy.special.logsumexp)(x), scipy.special.logsumexp(x))

@@ -40,7 +40,7 @@ def of_known(
         return s.cast(s.call(name, *known, wide), x.dtype)
 
     def drawn(case: tuple[float, ...]) -> Samples:
-        given = dict(zip(params, case, strict=True))
+        given: dict[str, Any] = dict(zip(params, case, strict=True))
         return operands(domain, special=False, tolerance=64, **given)
 
     elementwise(
