@@ -246,6 +246,19 @@ def test_second_derivatives_of_scipys_functions(name: str) -> None:
         agree(found, derivative(theirs, a.T, E, D.T), 1e-9)
 
 
+def test_reverse_over_reverse_of_the_exponential() -> None:
+    """No turn of the squarings is kept, in whatever modes and however often it is differentiated;
+    and all derivatives of trace(exp(A)) are symmetric."""
+    a = MATRICES["large"]
+    slope = wg.grad(lambda a: np.sum(expm(a) * E))
+    twice = wg.jit(lambda a: wg.vjp(slope, a)[1](D)[0])
+    agree(twice(a), derivative(scipy.linalg.expm, a.T, E, D.T), 1e-10)
+    rows = wg.grad(lambda a: np.sum(wg.vjp(slope, a)[1](D)[0] * E.T))
+    columns = wg.grad(lambda a: np.sum(wg.jvp(slope, (a,), (E.T,))[1] * D))
+    agree(rows(a), columns(a), 1e-10)
+    agree(rows(a), derivative(scipy.linalg.expm, a.T, E, D.T, E.T), 1e-9)
+
+
 @pytest.mark.parametrize("name", fast_share(list(FUNCTIONS), every=3))
 def test_batches_of_scipys_functions(name: str) -> None:
     ours, theirs = FUNCTIONS[name]

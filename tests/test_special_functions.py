@@ -128,6 +128,28 @@ def test_slopes_at_the_ends() -> None:
     np.testing.assert_array_equal(found, [0, 0, np.nan])
 
 
+@pytest.mark.parametrize(
+    ("name", "at", "slopes"),
+    [
+        ("log_ndtr", -np.inf, [np.inf, -1, 0]),
+        ("log_ndtr", -1e8, [1e8, -1, 2e-24]),
+        ("log_ndtr", np.inf, [0, 0, 0]),
+        ("erfcx", np.inf, [0, 0, 0]),
+        ("erfcx", 1e6, [-1 / np.sqrt(np.pi) / 1e12, 2 / np.sqrt(np.pi) / 1e18]),
+        ("dawsn", -np.inf, [0, 0, 0]),
+        ("dawsn", 1e6, [-0.5e-12, 1e-18]),
+        ("logit", 0.0, [np.inf, -np.inf]),
+        ("logit", 1.0, [np.inf, np.inf]),
+    ],
+)
+def test_slopes_far_out_are_the_limits(name: str, at: float, slopes: list[float]) -> None:
+    """Neither differences of large numbers nor NaN, of the first derivative and of the next."""
+    function = getattr(special, name)
+    for expected in slopes:
+        function = wg.grad(function)
+        np.testing.assert_allclose(function(at), expected, rtol=1e-11)
+
+
 @pytest.mark.slow
 def test_zeta_is_scipys() -> None:
     """Of one argument everywhere, of two above 1; its derivatives reach Riemann's below 0."""

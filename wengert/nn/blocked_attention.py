@@ -30,6 +30,7 @@ import numpy as np
 
 from wengert.api.control import fori_loop
 from wengert.api.custom import Custom
+from wengert.api.derivatives import jvp, vjp
 from wengert.api.mapping import vmap
 from wengert.ir import promotion
 from wengert.ir.floats import finfo
@@ -154,31 +155,65 @@ def _attention(keys: int | None, causal: bool, square: bool) -> Custom:
     task begins, or None if that is 0. The parameters are those of `_Task`.
     """
     task = _Task(keys, causal, square)
+    both = _with_logs(task)
 
     def value(*args: Any) -> Any:
-        return forward(*args)[0]
+        return both(*args)[0]
 
     def tangent(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-        out, (_, _, logs) = forward(*primals)
-        q, k, *rest = primals
-        dq, dk, *moves = tangents[:4]
-        given = q, _turned(k), *rest, out, logs, dq, _turned(dk), *moves
-        return out, _each(task.tangent, given)
+        out, logs = both(*primals)
+        return out, _pushed(task, primals, tangents, out, logs)[0]
 
     def forward(*args: Any) -> tuple[Any, Any]:
-        q, k, *rest = args
-        out, logs = _each(task.forward, (q, _turned(k), *rest))
+        out, logs = both(*args)
         return out, (args, out, logs)
 
     def backward(saved: Any, bar: Any) -> tuple[Any, ...]:
-        (q, k, v, *rest), out, logs = saved
-        given = q, _turned(k), _turned(v), *rest, k, out, logs, bar
-        return (*_each(task.backward, given), None, None)
+        return _pulled(task, saved, bar, None)
 
     found = Custom(value)
     found.defjvp(tangent)
     found.defvjp(forward, backward)
     return found
+
+
+def _with_logs(task: _Task) -> Custom:
+    """The output and L. Derivatives of rules need those of both, and have them by the same rules:
+    the row sums of P dS are the tangent of L, whose cotangent is taken off D."""
+
+    def value(*args: Any) -> Any:
+        q, k, *rest = args
+        return _each(task.forward, (q, _turned(k), *rest))
+
+    def tangent(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+        results = found(*primals)
+        return results, _pushed(task, primals, tangents, *results)
+
+    def forward(*args: Any) -> tuple[Any, Any]:
+        results = found(*args)
+        return results, (args, *results)
+
+    def backward(saved: Any, bars: Any) -> tuple[Any, ...]:
+        return _pulled(task, saved, *bars)
+
+    found = Custom(value)
+    found.defjvp(tangent)
+    found.defvjp(forward, backward)
+    return found
+
+
+def _pushed(task: _Task, primals: Any, tangents: Any, out: Any, logs: Any) -> Any:
+    """The tangents of the output and of L."""
+    q, k, *rest = primals
+    dq, dk, *moves = tangents[:4]
+    return _each(task.tangent, (q, _turned(k), *rest, out, logs, dq, _turned(dk), *moves))
+
+
+def _pulled(task: _Task, saved: Any, bar: Any, logs_bar: Any) -> tuple[Any, ...]:
+    """The cotangents of all arguments."""
+    (q, k, v, *rest), out, logs = saved
+    given = q, _turned(k), _turned(v), *rest, k, out, logs, bar, logs_bar
+    return (*_each(task.backward, given), None, None)
 
 
 def _turned(x: Any) -> Any:
@@ -205,14 +240,13 @@ class _Task:
         self.causal = causal
         self.square = square  # the blocks of keys reach as far as those of queries
 
-    def scores(self, q: Any, kt: Any, bias: Any, mask: Any, i: Any, j: Any, row: Any) -> Any:
-        """Scores of block i of the queries with block j of the keys, -inf where not seen."""
-        found = q[i] @ kt[j]
-        if bias is not None:
-            found = found + bias[i, :, j]
+    def scores(self, q: Any, kt: Any, bias: Any, mask: Any, row: Any, j: Any) -> Any:
+        """Scores of q, block `row` of the queries, with kt, block j of the keys, which `bias` and
+        `mask` belong to; -inf where not seen."""
+        found = q @ kt if bias is None else q @ kt + bias
         size, width = found.shape
         places = _places(j, width)
-        seen = [] if mask is None else [mask[i, :, j]]
+        seen = [] if mask is None else [mask]
         if self.keys is not None:
             seen.append((places < self.keys)[None, :])
         if self.causal:
@@ -239,7 +273,7 @@ class _Task:
 
             def turn(j: Any, state: Any) -> Any:
                 top, total, out = state
-                s = self.scores(q, kt, bias, mask, i, j, row)
+                s = self.scores(q[i], kt[j], *_at(i, j, bias, mask), row, j)
                 higher = np.maximum(top, np.max(s, axis=1))
                 p, shrink = np.exp(s - higher[:, None]), np.exp(top - higher)
                 total = total * shrink + np.sum(p, axis=1)
@@ -255,49 +289,48 @@ class _Task:
         return fori_loop(0, blocks, block, tuple(np.zeros_like(q, shape=s) for s in shapes))
 
     def tangent(self, q: Any, kt: Any, v: Any, bias: Any, mask: Any, first: Any, *rest: Any) -> Any:
-        """The tangent of the output, from tangents of q, k, v and the bias."""
+        """The tangents of the output and of L, from tangents of q, k, v and the bias."""
         out, logs, dq, dkt, dv, dbias = rest
 
         def block(i: Any, found: Any) -> Any:
             row = i if first is None else first + i
 
             def turn(j: Any, state: Any) -> Any:
-                total, slope = state
-                p = np.exp(self.scores(q, kt, bias, mask, i, j, row) - logs[i][:, None])
-                ds = dq[i] @ kt[j] + q[i] @ dkt[j]
-                if dbias is not None:
-                    ds = ds + dbias[i, :, j]
-                moved = p * ds
-                return total + np.sum(moved, axis=1), slope + moved @ v[j] + p @ dv[j]
+                given = q[i], kt[j], *_at(i, j, bias, mask), row, j, v[j], logs[i]
+                moves = dq[i], dkt[j], dv[j], *_at(i, j, dbias)
+                found = self.moved(*given, *moves)
+                return tuple(x + y for x, y in zip(state, found, strict=True))
 
             start = np.zeros_like(logs[i]), np.zeros_like(out[i])
             total, slope = fori_loop(0, self.stop(kt, row), turn, start)
-            return _set(found, i, (slope - total[:, None] * out[i],))
+            return _set(found, i, (slope - total[:, None] * out[i], total))
 
-        return fori_loop(0, len(q), block, (np.zeros_like(out),))[0]
+        return fori_loop(0, len(q), block, (np.zeros_like(out), np.zeros_like(logs)))
 
     def backward(
         self, q: Any, kt: Any, vt: Any, bias: Any, mask: Any, first: Any, *rest: Any
     ) -> tuple[Any, ...]:
-        """Cotangents of q, k, v and the bias."""
-        k, out, logs, bar = rest
+        """Cotangents of q, k, v and the bias, from those of the output and of L (or None)."""
+        k, out, logs, bar, logs_bar = rest
         blocks, features, width = vt.shape
 
         def block(i: Any, found: Any) -> Any:
             row = i if first is None else first + i
             level = np.sum(out[i] * bar[i], axis=1)
+            if logs_bar is not None:
+                level = level - logs_bar[i]
 
             def turn(j: Any, state: Any) -> Any:
                 q_bar, k_bars, v_bars, bias_bars = state
-                p = np.exp(self.scores(q, kt, bias, mask, i, j, row) - logs[i][:, None])
-                s_bar = p * (bar[i] @ vt[j] - level[:, None])
+                given = q[i], kt[j], *_at(i, j, bias, mask), row, j, k[j], vt[j]
+                of_q, of_k, of_v, of_bias = self.pulled(*given, logs[i], bar[i], level)
                 k_bars, v_bars = k_bars.copy(), v_bars.copy()
-                k_bars[j] += s_bar.T @ q[i]
-                v_bars[j] += p.T @ bar[i]
+                k_bars[j] += of_k
+                v_bars[j] += of_v
                 if bias_bars is not None:
                     bias_bars = bias_bars.copy()
-                    bias_bars[i, :, j] = s_bar
-                return q_bar + s_bar @ k[j], k_bars, v_bars, bias_bars
+                    bias_bars[i, :, j] = of_bias
+                return q_bar + of_q, k_bars, v_bars, bias_bars
 
             q_bars, *others = found
             state = fori_loop(0, self.stop(kt, row), turn, (np.zeros_like(q[i]), *others))
@@ -307,6 +340,50 @@ class _Task:
         start = (*(np.zeros_like(x) for x in (q, k)), v_bars)
         start = (*start, None if bias is None else np.zeros_like(bias))
         return fori_loop(0, len(q), block, start)
+
+    @functools.cached_property
+    def moved(self) -> Custom:
+        """The row sums of P dS, and P dS V + P dV, of one block."""
+
+        def value(*args: Any) -> Any:
+            (q, kt, *_, v, log), (dq, dkt, dv, dbias) = args[:-4], args[-4:]
+            p = np.exp(self.scores(*args[:6]) - log[:, None])
+            ds = dq @ kt + q @ dkt
+            change = p * (ds if dbias is None else ds + dbias)
+            return np.sum(change, axis=1), change @ v + p @ dv
+
+        return _recomputed(value)
+
+    @functools.cached_property
+    def pulled(self) -> Custom:
+        """dS K, dS' Q, P' G and dS of one block; `level` is D."""
+
+        def value(*args: Any) -> Any:
+            q, k, vt, log, bar, level = args[0], *args[6:]
+            p = np.exp(self.scores(*args[:6]) - log[:, None])
+            s_bar = p * (bar @ vt - level[:, None])
+            return s_bar @ k, s_bar.T @ q, p.T @ bar, s_bar
+
+        return _recomputed(value)
+
+
+def _recomputed(function: Callable[..., Any]) -> Custom:
+    """`function`, of which derivatives keep the arguments alone: nothing of the size of the scores
+    is kept for each block. Unlike a checkpoint it is nothing but `function` where it is not
+    differentiated."""
+
+    def backward(args: Any, bars: Any) -> Any:
+        return vjp(function, *args)[1](bars)
+
+    found = Custom(function)
+    found.defjvp(lambda primals, tangents: jvp(function, primals, tangents))
+    found.defvjp(lambda *args: (found(*args), args), backward)
+    return found
+
+
+def _at(i: Any, j: Any, *scores: Any) -> list[Any]:
+    """The blocks of arrays of the shape of scores; None stays None."""
+    return [None if x is None else x[i, :, j] for x in scores]
 
 
 def _places(block: Any, size: int) -> Any:

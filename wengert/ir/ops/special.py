@@ -21,6 +21,11 @@ from wengert.ir.types import FLOAT64, FLOATS
 S = ScalarBuilder
 SQRT_PI = math.sqrt(math.pi)
 FAR = 40.0
+SERIES = 20.0
+"""From where on derivatives are asymptotic series; nearer, what they are made of cancels little."""
+TERMS = 10
+MILLS = (1.0, 2.0, 10.0, 74.0, 706.0, 8162.0, 110410.0, 1708394.0, 29752066.0)
+"""Coefficients of the series of the normal density over its tail (https://oeis.org/A000698)."""
 
 
 def _called(
@@ -82,17 +87,58 @@ def _error_function(name: str, factor: float, doc: str) -> None:
 
 _error_function("erf", 2 / SQRT_PI, "the error function")
 _error_function("erfc", -2 / SQRT_PI, "1 - erf(x), exact for large x")
+
+
+def _falling(x: Value, sign: float) -> Value:
+    """The asymptotic series z + sign 3 z^2 + 15 z^3 + ..., z = 1 / (2 x^2), of |x| >= SERIES."""
+    inverse = 1 / x
+    z = inverse * inverse * 0.5
+    total = z.full_like(1.0)
+    for odd in range(2 * TERMS - 1, 1, -2):
+        total = total * z * (sign * odd) + 1.0
+    return total * z
+
+
+def _far(x: Value, beyond: Value) -> Value:
+    """x where a series is taken, and a number that does not move elsewhere."""
+    return beyond.select(x, x.full_like(SERIES))
+
+
+def _log_ndtr_partial(x: Value, out: Value) -> Value:
+    """The density over the function. On the left it is t + 1/t - 2/t^3 + 10/t^5 - ..., t = -x,
+    where its factors cancel in the exponent; on the right it is 0, and so are its slopes."""
+    left = x.lt(-SERIES)
+    inverse = 1 / _far(-x, left)
+    square = inverse * inverse
+    total = square.full_like(0.0)
+    for coefficient in reversed(MILLS):
+        total = coefficient - total * square
+    series = _far(-x, left) + inverse * total
+    near = left.select(x.full_like(-SERIES), x.gt(FAR).select(FAR, x))
+    direct = (near * near * -0.5 - out).exp() * (1 / math.sqrt(2 * math.pi))
+    return left.select(series, direct)
+
+
+def _erfcx_partial(x: Value, out: Value) -> Value:
+    right = x.gt(SERIES)
+    series = _falling(_far(x, right), -1.0) * (-2 / SQRT_PI)
+    return right.select(series, x * out * 2 - 2 / SQRT_PI)
+
+
+def _dawsn_partial(x: Value, out: Value) -> Value:
+    outside = x.abs().gt(SERIES)
+    return outside.select(-_falling(_far(x, outside), 1.0), 1 - x * out * 2)
+
+
 _called(
     "log_ndtr",
     "log_ndtr",
-    lambda x, out: (x * x * -0.5 - out).exp() * (1 / math.sqrt(2 * math.pi)),
-    (-3, 3),
+    _log_ndtr_partial,
+    *((-3, 3), (-40, -25)),
     doc="the logarithm of the normal distribution function",
 )
-_called(
-    "erfcx", "erfcx", lambda x, out: x * out * 2 - 2 / SQRT_PI, (-2, 3), doc="e**(x**2) erfc(x)"
-)
-_called("dawsn", "dawsn", lambda x, out: 1 - x * out * 2, (-3, 3), doc="Dawson's integral")
+_called("erfcx", "erfcx", _erfcx_partial, (-2, 3), (22, 40), doc="e**(x**2) erfc(x)")
+_called("dawsn", "dawsn", _dawsn_partial, (-3, 3), (22, 40), doc="Dawson's integral")
 
 
 # The gamma family.

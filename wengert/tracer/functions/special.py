@@ -88,11 +88,15 @@ def ndtr(x: Value) -> Value:
 
 @lowering("logit")
 def logit(p: Value) -> Value:
-    """log(p / (1 - p)), near 1/2 as 2 atanh(2p - 1), which does not cancel."""
+    """log(p / (1 - p)), near 1/2 as 2 atanh(2p - 1), which does not cancel.
+
+    Its derivative is 1/p + 1/(1 - p), which is infinite at 0 and 1; that of a quotient is not.
+    """
     centred = p.mul(2.0).sub(1.0)
     middle = centred.abs().lt(0.4)
     inner = middle.select(centred, 0.0).atanh().mul(2.0)
-    return middle.select(inner, p.div(1.0 - p).log())
+    value = middle.select(inner, p.div(1.0 - p).log())
+    return value.kept(p.log() - (-p).log1p())
 
 
 @lowering("log_expit")
