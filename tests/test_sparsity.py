@@ -230,6 +230,21 @@ def test_mixed_precision_keeps_the_widest() -> None:
     assert found.dtype == np.float32
 
 
+def test_entries_of_halves_are_single_as_scipy_has_no_halves() -> None:
+    found = wg.sparse_jacobian(lambda x: x * x)(np.ones(3, np.float16))
+    np.testing.assert_array_equal(found.toarray(), 2 * np.eye(3, dtype=np.float32))
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize(
+    ("fun", "shape"),
+    [(lambda x: x[:0] * x[:0], (0, 3)), (lambda x: np.zeros(2), (2, 3)), (np.floor, (3, 3))],
+)
+def test_matrices_without_entries(fun: Any, shape: tuple[int, int], mode: str) -> None:
+    found = wg.sparse_jacobian(fun, mode=mode)(np.ones(3))
+    assert found.shape == shape and found.nnz == 0 and not found.toarray().any()
+
+
 # reuse
 
 

@@ -28,7 +28,7 @@ from wengert.api.jacobian_modes import SWEEP_COST
 from wengert.api.jit import jit
 from wengert.capture.convert import convert
 from wengert.errors import DifferentiationError, InputTypeError
-from wengert.ir.floats import kind_of
+from wengert.ir.floats import is_half, kind_of
 from wengert.ir.program import Program
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import TreeDef, flatten
@@ -139,7 +139,7 @@ class Prepared:
             array.flags.writeable = False
         self._program = found.program(self.mode, self.count, recovery)
         self._fixed = found.fixed(self.mode, self.colours, recovery)
-        self._data = jit(lambda leaves, fixed: run(self._program, [*leaves, *fixed])[0])
+        self._data = jit(self._entries)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The matrix at these arguments."""
@@ -153,6 +153,11 @@ class Prepared:
                 )
             )
         return self.at(call)
+
+    def _entries(self, leaves: Sequence[Any], fixed: Sequence[Any]) -> Any:
+        """The entries; those of 16 bits in float32, as SciPy's matrices take no others."""
+        found = run(self._program, [*leaves, *fixed])[0]
+        return found.astype(np.float32) if is_half(found.dtype) else found
 
     @property
     def temporary_bytes(self) -> int:

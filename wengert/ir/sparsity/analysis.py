@@ -97,6 +97,6 @@ def analysed(program: Program, active: Sequence[bool]) -> Analysed:
 
 
 def _shaped(numbers: Ints, types: Sequence[TensorType]) -> list[Ints]:
-    ends = np.cumsum([t.size for t in types])
-    pieces = np.split(numbers, ends[:-1])
+    ends = np.cumsum([t.size for t in types], dtype=np.int64)
+    pieces = np.split(numbers, ends)[:-1]  # nothing is left after the last end
     return [p.reshape(t.shape).astype(INT64) for p, t in zip(pieces, types, strict=True)]

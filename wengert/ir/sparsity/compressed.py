@@ -20,7 +20,7 @@ from wengert.ir.sparsity.selections import Parts
 from wengert.ir.transforms.batch import spread
 from wengert.ir.transforms.linearize import Linearized, linearize
 from wengert.ir.transforms.transpose import transpose
-from wengert.ir.types import INT64, DType, TensorType
+from wengert.ir.types import FLOAT64, INT64, DType, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ def compressed(
     results = builder.inline(split.primal, [*picked, *others])
     residuals = results[len(parts.rest.outputs) :]
     seeds = _seeds(builder, split, parts, forward, sizes.colours)
+    if not sizes.entries:
+        return builder.finish([_nothing(builder, parts, sizes, places)])
     linear = split.linear if forward else transpose(split.linear, split.residuals)
     rows = _batched(builder, linear, residuals, seeds, sizes.colours)
     if forward:
@@ -60,6 +62,14 @@ def compressed(
         types = zip(parts.rest.out_types, split.out_active, strict=True)
         rows = [next(found) if on else _no_rows(builder, t, sizes.colours) for t, on in types]
     return builder.finish([_entries(builder, rows, sizes, places)])
+
+
+def _nothing(builder: Builder, parts: Parts, sizes: Sizes, places: DType) -> Value:
+    """The entries of a matrix that has none; the program has the inputs of any other."""
+    if not sizes.runs:
+        _input(builder, 0, places)
+    types = [t.dtype for t in (*parts.picks.out_types, *parts.rest.out_types)]
+    return builder.zeros(TensorType(promotion.result_type(*types) if types else FLOAT64, (0,)))
 
 
 def _seeds(
