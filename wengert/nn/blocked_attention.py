@@ -273,7 +273,7 @@ class _Task:
 
             def turn(j: Any, state: Any) -> Any:
                 top, total, out = state
-                s = self.scores(q[i], kt[j], *_at(i, j, bias, mask), row, j)
+                s = self.scores(q[i], kt[j], _at(i, j, bias), _at(i, j, mask), row, j)
                 higher = np.maximum(top, np.max(s, axis=1))
                 p, shrink = np.exp(s - higher[:, None]), np.exp(top - higher)
                 total = total * shrink + np.sum(p, axis=1)
@@ -296,8 +296,8 @@ class _Task:
             row = i if first is None else first + i
 
             def turn(j: Any, state: Any) -> Any:
-                given = q[i], kt[j], *_at(i, j, bias, mask), row, j, v[j], logs[i]
-                moves = dq[i], dkt[j], dv[j], *_at(i, j, dbias)
+                given = q[i], kt[j], _at(i, j, bias), _at(i, j, mask), row, j, v[j], logs[i]
+                moves = dq[i], dkt[j], dv[j], _at(i, j, dbias)
                 found = self.moved(*given, *moves)
                 return tuple(x + y for x, y in zip(state, found, strict=True))
 
@@ -322,7 +322,7 @@ class _Task:
 
             def turn(j: Any, state: Any) -> Any:
                 q_bar, k_bars, v_bars, bias_bars = state
-                given = q[i], kt[j], *_at(i, j, bias, mask), row, j, k[j], vt[j]
+                given = q[i], kt[j], _at(i, j, bias), _at(i, j, mask), row, j, k[j], vt[j]
                 of_q, of_k, of_v, of_bias = self.pulled(*given, logs[i], bar[i], level)
                 k_bars, v_bars = k_bars.copy(), v_bars.copy()
                 k_bars[j] += of_k
@@ -381,9 +381,9 @@ def _recomputed(function: Callable[..., Any]) -> Custom:
     return found
 
 
-def _at(i: Any, j: Any, *scores: Any) -> list[Any]:
-    """The blocks of arrays of the shape of scores; None stays None."""
-    return [None if x is None else x[i, :, j] for x in scores]
+def _at(i: Any, j: Any, scores: Any) -> Any:
+    """A block of an array of the shape of scores; None stays None."""
+    return None if scores is None else scores[i, :, j]
 
 
 def _places(block: Any, size: int) -> Any:
