@@ -80,3 +80,18 @@ def test_free_loops_rise_and_give_the_same(
     for values in (turned, [np.ravel(wg.jit(fun)(d))]):
         for x, y in zip(values, expected, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-13)
+
+
+def test_a_scalar_keeps_what_the_last_turn_has_left() -> None:
+    def f(x: Any) -> Any:
+        d, last = x.copy(), 0.0
+        for j in range(len(x) - 1, -1, -1):
+            d[j] = d[5] + d[j]
+            last = x[j]
+        return last, d
+
+    x = np.random.default_rng(3).standard_normal(40)
+    made = lower(default_pipeline(wg.make_ir(f)(x).program))
+    found = interpret(made.loops, [x], made.constants)
+    for a, b in zip(found, f(x), strict=True):
+        np.testing.assert_array_equal(np.ravel(a), np.ravel(b))

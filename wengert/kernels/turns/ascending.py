@@ -2,8 +2,9 @@
 
 The transpose of a loop runs backwards: its index falls while the program's rose, so that nearly all
 of its accesses go backwards through memory. As vectors these would be turned around, one by one,
-after each load and before each store. Of a FREE loop the turns may run in any order; so where more
-accesses fall than rise, the last turn becomes the first one.
+after each load and before each store. Of a FREE loop the turns may run in any order, but for
+scalars that keep what the last one has left; so where more accesses fall than rise, the last turn
+becomes the first one.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from dataclasses import replace
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.kernels.expressions import at_turn, nodes
 from wengert.kernels.loops import Kernel, Kind, Loop, Stmt, Store
-from wengert.kernels.statements import expressions, map_loops, map_statements, walk
+from wengert.kernels.statements import changed, expressions, map_loops, map_statements, walk
+from wengert.kernels.turns.turn import lasting
 
 
 def ascending(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
     """The kernels with such loops turned round."""
+    later = lasting(steps)
 
     def one(loop: Loop, around: Mapping[Index, Loop]) -> Sequence[Stmt] | None:
         inside = list(walk(loop.body))
         if loop.kind is not Kind.FREE or any(isinstance(st, Loop) for st in inside):
+            return None
+        if not later.isdisjoint(changed(loop.body)):
             return None
         steps = list(_steps(loop))
         return (_turned(s, loop),) if 2 * sum(x < 0 for x in steps) > len(steps) else None

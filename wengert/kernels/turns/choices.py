@@ -26,7 +26,7 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.statements import expressions, map_loops, walk
 from wengert.kernels.turns.bounds import Around, least, plus
-from wengert.kernels.turns.turn import own_scalars
+from wengert.kernels.turns.turn import lasting, own_scalars
 
 _MANY = 8
 _DEAR = MATHS | {ScalarOp.DIV, ScalarOp.SQRT, ScalarOp.IDIV, ScalarOp.IREM, ScalarOp.FREM}
@@ -36,6 +36,7 @@ _WORK = 40
 
 def choices_as_values(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
     """The kernels with such loops free of branches."""
+    later = lasting(steps)
 
     def one(loop: Loop, around: Around) -> Sequence[Stmt] | None:
         found = [st for st in loop.body if isinstance(st, If)]
@@ -45,7 +46,7 @@ def choices_as_values(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]
             return None
         if not all(_is_cheap(st, around) for st in found):
             return None
-        own = own_scalars(loop.body)
+        own = own_scalars(loop.body) - later
         return (replace(loop, body=tuple(_all_straight(s, loop.body, (), own))),)
 
     return [Kernel(k.name, map_loops(k.body, one)) for k in steps]

@@ -15,7 +15,9 @@ from wengert.kernels.loops import (
     Factorise,
     Gemm,
     If,
+    Kernel,
     Loop,
+    Space,
     Stmt,
     Store,
     While,
@@ -107,11 +109,19 @@ def own_scalars(body: Sequence[Stmt]) -> set[Buffer]:
     return written - set(stale(body, set(), kept=True))
 
 
+def lasting(steps: Sequence[Kernel]) -> frozenset[Buffer]:
+    """The scalars that may be read as the last turn of a loop has left them, or by the caller."""
+    body = [st for kernel in steps for st in kernel.body]
+    written = [st.buffer for st in walk(body) if isinstance(st, Store) and st.buffer.size == 1]
+    given = {b for b in written if b.space not in (Space.LOCAL, Space.TEMP)}
+    return frozenset(given.union(stale(body, set(), kept=True)).intersection(written))
+
+
 def stale(body: Sequence[Stmt], fresh: set[Buffer], kept: bool = False) -> Iterator[Buffer]:
     """The buffers that statements may read as a loop, a branch or the last turn has left them.
 
     All others are read where they are `fresh`: written before, by a statement beside or around.
-    With `kept`, what is fresh stays so where a branch may write it again.
+    With `kept`, what is fresh stays so where a branch, but no loop in it, may write it again.
     """
     for st in body:
         match st:
@@ -132,7 +142,8 @@ def stale(body: Sequence[Stmt], fresh: set[Buffer], kept: bool = False) -> Itera
             case If(_, then, otherwise):
                 yield from stale(then, set(fresh), kept)
                 yield from stale(otherwise, set(fresh), kept)
-                fresh -= frozenset() if kept else changed((st,))
+                loops = [x for x in walk((st,)) if isinstance(x, Loop | While)]
+                fresh -= changed(loops if kept else (st,))
             case Store():
                 fresh.add(st.buffer)
             case _:
