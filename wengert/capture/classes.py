@@ -11,6 +11,7 @@ import numpy as np
 
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.journal import active, made
+from wengert.capture.rewrite_expressions import RUNTIME
 from wengert.ir.floats import BFLOAT16
 from wengert.tracer.functions.making import scalar_type
 
@@ -72,5 +73,7 @@ def _own(f: Any, name: str) -> Any:
     if not isinstance(found, types.FunctionType):
         return None
     inner = converted(found)
-    as_it_was = inner is found or getattr(inner, "__wrapped__", None) is found
-    return None if as_it_was and (inner is found or name == "__new__") else inner
+    if name == "__init__":
+        return inner  # Python would call it as it is
+    lacks_form = inner is found or getattr(inner, "__wrapped__", None) is found
+    return None if lacks_form and RUNTIME not in found.__code__.co_freevars else inner

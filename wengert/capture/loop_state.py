@@ -16,7 +16,9 @@ import numpy as np
 from wengert.capture.aliases import More, enter_arrays, read_now
 from wengert.capture.branching import type_zero, value_in
 from wengert.capture.info import Info
+from wengert.capture.instances import closed, holds_ended, is_plain, opened_up
 from wengert.capture.journal import Journal, Location
+from wengert.capture.journal import made as note_made
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.undefined import Maybe, Undefined, contents
@@ -100,12 +102,14 @@ class LoopState:
     """The state on entry of a loop, and what a turn makes of it."""
 
     def __init__(
-        self, variables: Variables, before: list[Any], runs: bool, rebound: set[str]
+        self, variables: Variables, before: list[Any], runs: bool, rebound: set[Any]
     ) -> None:
         self.variables = variables
         self.before = before
         self.runs = runs  # whether there is at least one turn
-        self.rebound = rebound
+        self.rebound = rebound  # names of variables; classes whose objects they get anew
+        self.classes = frozenset(x for x in rebound if isinstance(x, type))
+        self.objects: list[Any] = []  # what stands for those in a turn
         self.tentative = False  # Python could run a turn instead
         self.more = More()
         self.skipped: Tracer | None = None  # whether there is no turn, if that is not known
@@ -121,6 +125,7 @@ class LoopState:
         inside, later = self.variables.needed(i)
         if isinstance(value, Undefined) or not (inside or (later and not self.runs)):
             return
+        value = opened_up(value, self.classes)
         made.leaves, made.tree = flatten(value)
         labels = paths(value)
         for j, x in enumerate(made.leaves):
@@ -142,6 +147,14 @@ class LoopState:
         """What to call the slots, and what first gets a value in the loop."""
         return [s.label for s in (*self.slots, *self.last)]
 
+    def objects_of(self, values: Sequence[Any]) -> list[Any]:
+        """The objects in values of the variables that go around by what they hold."""
+        found: list[Any] = []
+        for i, (e, value) in enumerate(zip(self.entries, values, strict=True)):
+            if e.leaves is not None or self.variables.needed(i)[1]:
+                opened_up(contents(value), self.classes, found)
+        return found
+
     # a turn
 
     def enter(self, here: Trace, in_turn: bool = True) -> tuple[list[Value], list[Tracer]]:
@@ -161,7 +174,7 @@ class LoopState:
             elif not any(s.variable == len(values) for s in self.slots):
                 values.append(e.before)
             else:
-                values.append(e.tree.unflatten(leaves))
+                values.append(closed(e.tree.unflatten(leaves), self.classes, self.objects))
         for i, e in enumerate(self.entries):
             if in_turn and e.name in self.variables.info.stops:
                 values[i] = False  # or there would be no more turn
@@ -172,7 +185,7 @@ class LoopState:
         """The values at the end of a turn."""
         after = self.variables.read()
         for value in after:
-            for x in flatten(contents(value))[0]:
+            for x in flatten(opened_up(contents(value), self.classes))[0]:
                 if isinstance(x, Tracer) and x.owner is here:
                     read_now(here, x)
         return after
@@ -192,7 +205,7 @@ class LoopState:
                 continue
             if isinstance(value, Undefined):
                 raise Unstable(_lost(e.name))
-            leaves, tree = flatten(value)
+            leaves, tree = flatten(opened_up(value, self.classes))
             if tree != e.tree:
                 raise Unstable(_changed(e.name, e.before, value))
             for j, (x, y) in enumerate(zip(e.leaves, leaves, strict=True)):
@@ -209,6 +222,9 @@ class LoopState:
         if isinstance(x, Tracer):
             self.rebound.add(e.name)
             raise Rebound
+        if type(x) is type(y) and is_plain(x):
+            self.rebound.add(type(x))
+            raise Rebound
         if isinstance(y, Tracer) or type(x) is not type(y) or not _equal(x, y):
             raise Unstable(_changed(e.name, x, y))
 
@@ -223,10 +239,13 @@ class LoopState:
             return
         if not (self.runs or lenient or maybe):
             return
-        value = contents(value)
+        value = opened_up(contents(value), self.classes)
         leaves, _ = flatten(value)
         labels = paths(value)
         for j, x in enumerate(leaves):
+            if holds_ended(x) and type(x) not in self.classes:
+                self.rebound.add(type(x))
+                raise Rebound
             if is_numeric(x):
                 kind = kind_of(x)
                 zero = type_zero(kind) if kind.weak else np.zeros(kind.type.shape, kind.type.dtype)
@@ -234,8 +253,11 @@ class LoopState:
 
     def results(self, leaves: Sequence[Any], after: Sequence[Any]) -> list[Any]:
         """What a turn leaves in the slots, then in the variables first assigned in it."""
-        first = [flatten(contents(after[s.variable]))[0][s.leaf] for s in self.last]
-        return [*leaves, *first]
+        opened = {
+            s.variable: flatten(opened_up(contents(after[s.variable]), self.classes))[0]
+            for s in self.last
+        }
+        return [*leaves, *(opened[s.variable][s.leaf] for s in self.last)]
 
     def outputs(self, here: Trace, results: Sequence[Any]) -> list[Value]:
         """The same as values of the region."""
@@ -263,20 +285,30 @@ class LoopState:
             if not leaves:
                 return e.before
             assert e.tree is not None
-            return e.tree.unflatten([leaves.get(j, x) for j, x in enumerate(e.leaves)])
+            return self._closed(e.tree, e.leaves, leaves)
         if isinstance(after, Maybe):
-            kept, tree = flatten(after.value)
-            value = tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])
+            value = self._refilled(after.value, leaves)
             return Maybe(after.name, after.reason, value, after.flag)
         if isinstance(after, Undefined):
             kept = after.reason in ("", NOT_YET) or not isinstance(e.before, Undefined)
             return e.before if kept else after
         _, later = self.variables.needed(i)
         if later and (self.runs or e.name in self.variables.info.lenient):
-            kept, tree = flatten(after)
-            return tree.unflatten([(leaves or {}).get(j, x) for j, x in enumerate(kept)])
+            return self._refilled(after, leaves)
         why = "it is assigned in the body of a loop, which may not run at all"
         return Undefined(e.name, why if later else "")
+
+    def _refilled(self, value: Any, leaves: dict[int, Any] | None) -> Any:
+        kept, tree = flatten(opened_up(value, self.classes))
+        return self._closed(tree, kept, leaves or {})
+
+    def _closed(self, tree: TreeDef, kept: Sequence[Any], leaves: dict[int, Any]) -> Any:
+        objects: list[Any] = []
+        whole = tree.unflatten([leaves.get(j, x) for j, x in enumerate(kept)])
+        found = closed(whole, self.classes, objects)
+        for x in objects:
+            note_made(x)
+        return found
 
 
 def _equal(x: Any, y: Any) -> bool:

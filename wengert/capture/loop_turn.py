@@ -66,7 +66,7 @@ class For:
     get: Get
     stop: Callable[[], Any] | None
     first: int = 0
-    rebound: set[str] = field(default_factory=set[str])
+    rebound: set[Any] = field(default_factory=set[Any])
     collects: bool = False
     set_: Callable[[Any], None] = none_to_set
 

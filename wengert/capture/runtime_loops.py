@@ -227,6 +227,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
                 turn = trace_turn(loop, state)
         finally:  # the journal gives places back what they held when the turn began
             loop.variables.write(before)
+        _check_replaced(state, journal, turn)
         if loop.variables.add(journal):
             _check_looks(loop.variables, journal)
             return None
@@ -249,6 +250,22 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
                 check_lengths(loop, state, before, turn)
             return turn
     raise CaptureError("the dtypes of the state of a loop do not become stable")
+
+
+def _check_replaced(state: LoopState, journal: Journal, turn: Turn) -> None:
+    """Raises Unstable if objects that go around by what they hold may be known by other names."""
+    own = [*state.objects, *state.objects_of(state.before)]
+    changed = [place for place, _ in journal.places.values() if any(place.owner is x for x in own)]
+    new = journal.made.keys() | set(map(id, state.objects))
+    after = state.objects_of(turn.after)
+    old = [x for k, x in enumerate(after) if id(x) not in new or any(x is y for y in after[:k])]
+    if changed or old:
+        kind = type(changed[0].owner if changed else old[0]).__name__
+        error = CaptureError(
+            f"variables get a new {kind} in each turn of the loop, and one of another turn is "
+            "changed or used again; make a new one wherever it changes, or change one alone"
+        )
+        raise Unstable(located(error, user_location()))
 
 
 def _check_looks(variables: Variables, journal: Journal) -> None:
@@ -407,7 +424,7 @@ def _capture_while(
     condition: Tracer | None,
 ) -> None:
     parent = open_trace()
-    rebound: set[str] = set()
+    rebound: set[Any] = set()
     try:
         _while(parent, info, test, body, variables, get, runs, peeled, rebound, condition)
     except Unstable as unstable:
@@ -425,7 +442,7 @@ def _while(
     get: Get,
     runs: bool,
     peeled: bool,
-    rebound: set[str],
+    rebound: set[Any],
     condition: Tracer | None,
 ) -> None:
     skipped = None if condition is None else wrap(truth_index(condition).eq(0))
