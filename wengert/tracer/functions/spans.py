@@ -65,8 +65,11 @@ def _end(bound: Any, default: Any, n: Any, low: int, error: Exception | None) ->
     if bound is None:
         value = materialise(default, INT64)
     else:
-        value, length = materialise(bound, INT64), materialise(n, INT64)
-        value = value.lt(0).select(value.add(length), value).max(low).min(length.add(low))
+        value: Any = materialise(bound, INT64)
+        length, high = (
+            (n, n + low) if type(n) is int else (materialise(k, INT64) for k in (n, n + low))
+        )
+        value = value.lt(0).select(value.add(length), value).max(low).min(high)
     if low == 0 and type(n) is int:
         # never fails; what is checked is known to be in range from then on
         value = value.check_index(size=n + 1, axis=0)

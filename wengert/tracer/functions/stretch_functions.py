@@ -10,8 +10,9 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.floats import kind_of
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions import stretches
-from wengert.tracer.functions.operands import materialise, normal_axis, operand, wrapped
+from wengert.tracer.functions.operands import broadcast, materialise, normal_axis, operand, wrapped
 from wengert.tracer.functions.spans import as_index, demand, refuse_length
 from wengert.tracer.functions.stretches import (
     FUNCTIONS,
@@ -19,11 +20,12 @@ from wengert.tracer.functions.stretches import (
     UNEQUAL,
     Element,
     Stretch,
-    accumulated,
     assign_stretch,
     beside,
+    elements_for,
     of_parts,
     same_ends,
+    store_at,
     whole_of,
 )
 from wengert.tracer.lift import lift, wrap
@@ -37,7 +39,7 @@ def _called(ufunc: Any, method: str, inputs: Sequence[Any], kwargs: Any) -> Any:
     if method == "reduce" and ufunc.__name__ in _REDUCED and out is None:
         return FUNCTIONS[_REDUCED[ufunc.__name__]](*inputs, **{"axis": 0, **kwargs})
     if method == "at" and ufunc.nin == 2:
-        return accumulated(ufunc, *inputs)
+        return _accumulated(ufunc, *inputs)
     if ufunc is np.matmul and method == "__call__" and out is None:
         return _product(*inputs)
     if method != "__call__" or ufunc.nout != 1 or ufunc.signature is not None:
@@ -109,6 +111,20 @@ def _copied(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
 
 def _filled(x: Stretch, value: Any) -> None:
     x[...] = value
+
+
+def _accumulated(ufunc: Any, x: Tracer, places: Any, values: Any) -> None:
+    """ufunc.at(x, places, values), where the places are a stretch of integers."""
+    if not isinstance(x, Tracer) or not isinstance(places, Stretch):
+        refuse_length(f"np.{ufunc.__name__}.at of x[a:b]")
+    if places.dtype.kind not in "iu":
+        refuse_length("an index that is no slice of integers")
+    new, numbers = elements_for(places, values), places.now()
+    f = of_parts(ufunc)
+    found = Stretch(places.start, places.stop, lambda k: f(x[numbers.element(k)], new(k))).dtype
+    if not np.can_cast(found, x.dtype, "same_kind"):
+        raise DTypeError(f"np.{ufunc.__name__}.at cannot store {found} in an array of {x.dtype}")
+    store_at(places, x, numbers.element, lambda old, k: f(old, new(k)))
 
 
 def _diff(x: Stretch, n: int = 1, axis: Any = -1) -> Any:
@@ -200,7 +216,7 @@ def _folded(name: str, x: Stretch, over_all: bool, dtype: Any, initial: Any) -> 
     start = initial if initial is not None else _extreme(name, target) if start is None else start
     shape = () if over_all else x.type.shape
     # an element of an array, since sums into one may be regrouped
-    state = np.zeros((1, *shape), wide) + wrapped(materialise(start, wide))
+    state = wrapped(broadcast(materialise(start, wide), (1, *shape)))
 
     def step(total: Any, k: Any) -> Any:
         total[0] = combine(total[0], wrapped(materialise(source(k), None)).astype(wide))
@@ -218,7 +234,7 @@ def _place_of(name: str) -> Callable[..., Any]:
             refuse_length(f"np.arg{name} of x[a:b] of several axes")
         demand(x.length > 0, f"attempt to get arg{name} of an empty sequence", ArgumentError)
         element, kind = x.now().element, kind_of(x.dtype)
-        best = np.zeros(1, x.dtype) + wrapped(materialise(_extreme(name, x.dtype), x.dtype))
+        best = wrapped(broadcast(materialise(_extreme(name, x.dtype), x.dtype), (1,)))
         better = np.greater if name == "max" else np.less
 
         def step(state: Any, k: Any) -> Any:

@@ -173,7 +173,7 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _set_item(self, index: Any, value: Any) -> None:
         if isinstance(index, Stretch) and index.dtype == np.bool_:
-            mask, new = index.now().next_to(self), _new(self, value)
+            mask, new = index.now().next_to(self), elements_for(self, value)
             self._change(lambda old, k: np.where(mask(k), new(k), old))
             return
         first, rest = _split(index)
@@ -181,7 +181,7 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
             place, fixed = self._checked(first), _fixed(value)
             self._change(lambda old, k: np.where(k == place, fixed, old))
         elif self.origin is None and first == slice(None) and not rest:
-            new = _new(self, value)
+            new = elements_for(self, value)
             self._change(lambda old, k: new(k))
         elif not is_number(first):
             assign_stretch(self._item(index), value)
@@ -233,7 +233,7 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
     def _change(self, new: New) -> None:
         """Gives each element the value new(old element, place), in place."""
         if self.origin is not None:
-            _stored(self, self.origin.array, self.origin.place, new)
+            store_at(self, self.origin.array, self.origin.place, new)
             return
         if self.owner is not current():
             raise CaptureError(
@@ -449,33 +449,37 @@ def assign_stretch(target: Stretch, value: Any) -> None:
     source = value.origin if isinstance(value, Stretch) else None
     if source is not None and source.is_view_of(origin) and same_ends(value, target):
         return  # what `x[a:b] += y` ends with
-    new = _new(target, value)
-    _stored(target, origin.array, origin.place, lambda old, k: new(k))
+    if isinstance(value, Stretch) and value.ndim == target.ndim and not same_ends(value, target):
+        _store_shifted(target, origin, value)
+        return
+    new = elements_for(target, value)
+    store_at(target, origin.array, origin.place, lambda old, k: new(k))
+
+
+def _store_shifted(target: Stretch, origin: Origin, value: Stretch) -> None:
+    """Stores a stretch of other places: a loop over its elements, and one for the only one."""
+    single, start = value.length == 1, value.start
+    demand((value.length == target.length) | single, UNEQUAL, ShapeError)
+    element, shift = value.now().element, start - target.start
+    middle = np.where(single, target.start, target.stop)
+    parts: tuple[tuple[Any, Any, Element], ...] = (
+        (target.start, middle, lambda k: element(k + shift)),
+        (middle, target.stop, lambda k: element(start)),
+    )
+    for first, last, new in parts:
+        places = Stretch(first, last, new)
+        store_at(places, origin.array, origin.place, lambda old, k, new=new: new(k))
 
 
 def scatter(x: Tracer, places: Stretch, value: Any) -> None:
     """x[places] = value, where the places are a stretch of integers."""
     if places.dtype.kind not in "iu":
         refuse_length("an index that is no slice of integers")
-    new, numbers = _new(places, value), places.now()
-    _stored(places, x, numbers.element, lambda old, k: new(k))
+    new, numbers = elements_for(places, value), places.now()
+    store_at(places, x, numbers.element, lambda old, k: new(k))
 
 
-def accumulated(ufunc: Any, x: Tracer, places: Any, values: Any) -> None:
-    """ufunc.at(x, places, values), where the places are a stretch of integers."""
-    if not isinstance(x, Tracer) or not isinstance(places, Stretch):
-        refuse_length(f"np.{ufunc.__name__}.at of x[a:b]")
-    if places.dtype.kind not in "iu":
-        refuse_length("an index that is no slice of integers")
-    new, numbers = _new(places, values), places.now()
-    f = of_parts(ufunc)
-    found = Stretch(places.start, places.stop, lambda k: f(x[numbers.element(k)], new(k))).dtype
-    if not np.can_cast(found, x.dtype, "same_kind"):
-        raise DTypeError(f"np.{ufunc.__name__}.at cannot store {found} in an array of {x.dtype}")
-    _stored(places, x, numbers.element, lambda old, k: f(old, new(k)))
-
-
-def _new(target: Stretch, value: Any) -> Element:
+def elements_for(target: Stretch, value: Any) -> Element:
     """The elements to be stored."""
     if not isinstance(value, Stretch) and not operand(value).shape:
         fixed = _fixed(value)
@@ -483,7 +487,7 @@ def _new(target: Stretch, value: Any) -> Element:
     return _fitted(target, value)
 
 
-def _stored(target: Stretch, array: Tracer, place: Element, new: New) -> None:
+def store_at(target: Stretch, array: Tracer, place: Element, new: New) -> None:
     """array[place(k)] = new(its element there, k), one after the other."""
 
     def step(whole: Any, k: Any) -> Any:
