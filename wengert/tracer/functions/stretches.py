@@ -461,7 +461,7 @@ def _store_shifted(target: Stretch, origin: Origin, value: Stretch) -> None:
     single, start = value.length == 1, value.start
     demand((value.length == target.length) | single, UNEQUAL, ShapeError)
     element, shift = value.now().element, start - target.start
-    middle = np.where(single, target.start, target.stop)
+    middle: Any = np.where(single, target.start, target.stop)
     parts: tuple[tuple[Any, Any, Element], ...] = (
         (target.start, middle, lambda k: element(k + shift)),
         (middle, target.stop, lambda k: element(start)),
