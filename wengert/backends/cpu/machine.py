@@ -74,7 +74,7 @@ def target() -> Target:
 
 
 def ready(program: LoopProgram) -> LoopProgram:
-    """The program as this machine runs it: without vectors of bits, they are not worth packing."""
+    """The program as this machine runs it: without vectors, bits are not worth packing."""
     return packed(program) if target().vector else program
 
 
