@@ -61,7 +61,14 @@ def points(x: Any, y: Any) -> Any:
     return even[:, 0] + 2 * even[:, 1], lengths, third[:, 2] > 0.5
 
 
-FUNCTIONS = (nearer, long_turns, parts_of_rows, points)
+def places(x: Any, y: Any) -> Any:
+    """Elements far apart or anywhere, and integers that become floats."""
+    k = (np.arange(x.shape[1]) * 7) % x.shape[1]
+    whole = np.arange(x.shape[1]) * (1 << 40) - 3
+    return x[:, k] * 2, y[:, ::5] + 1, whole * x.astype(np.float64)
+
+
+FUNCTIONS = (nearer, long_turns, parts_of_rows, points, places)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
