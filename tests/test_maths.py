@@ -243,6 +243,7 @@ def test_joins_are_monotone_up_to_rounding(op: ScalarOp) -> None:
         ("log quotient", "f8", logarithm._DOUBLE),
         ("atan", "f4", inverse_trigonometric._ATAN_SINGLE),
         ("log2 quotient", "f4", power._R),
+        ("coth", "f4", hyperbolic._COTH_SINGLE),
         ("coth", "f8", hyperbolic._COTH_DOUBLE),
     ],
 )

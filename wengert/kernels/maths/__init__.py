@@ -8,6 +8,9 @@ sin, cos and tan of a huge argument, and the remainder of a huge quotient, are t
 exact form is a CALL of the C library under a GUARD. `expand(..., guard=False)` leaves it out for a
 caller that has another way, with `needs_slow_path` and `expand_slow`.
 
+Machines whose vectors hold tables (AVX-512) take shorter polynomials, with exponents and powers of
+two by instructions; others take the forms in `_WITHOUT_TABLES`.
+
 Adding a function: one expansion `(builder, format, *operands) -> Expr` in its family's file, one
 row in `_EXPANSIONS`, one in `ULP`; tests/test_maths.py takes its cases from these tables.
 """

@@ -1,8 +1,9 @@
 """Floating-point formats, and the few bit tricks that every expansion is made of.
 
 All tricks stay in vector registers on AVX2: no conversion between float64 and int64, no integer
-division, no arithmetic 64-bit shift (shifts are done on unsigned integers). But tables are read
-from memory there, one lane at a time.
+division, no arithmetic 64-bit shift (shifts are done on unsigned integers). The exceptions are
+`exponent`, `significand`, `scale` and `lookup`, one instruction each of AVX-512: expansions that
+have them have another form for other machines.
 """
 
 from __future__ import annotations

@@ -57,15 +57,14 @@ from wengert.kernels.loops import (
 # one before; long bodies are run for two vectors at a time (see `llvm_hints`).
 SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
 FEW_EACH = 8  # operations in each of two vectors side by side, with half the registers
+# There, bodies of more operations are chains that a machine's window is too small to overlap.
+LONG_CHAIN = 30
 # Turns left over are done by shorter vectors if these have so many operations together. What a
 # masked vector stores cannot be read soon after, before it has arrived in memory.
 FEW_MORE = 60
 # Small local arrays are taken apart into registers where loops over them are written out, and stay
 # vectors in registers where they are whole ones.
 SMALL = 16
-# On machines with 16 registers, bodies of more operations are chains that a machine's window is too
-# small to overlap.
-LONG_CHAIN = 30
 LEAST = 2  # vectors, for a loop whose length is known only at run time
 # Processors fetch ahead of loops by themselves, but on this side of the next page (of 4096 bytes)
 # alone, and not well for many arrays at once. Where a loop reads so many arrays of so many bytes,
