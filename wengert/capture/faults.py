@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.capture.handlers import waits
 from wengert.errors import CaptureError
+from wengert.ir.floats import kind_of
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift
 
@@ -32,7 +33,7 @@ def of_math(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     @functools.wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
         found = function(*args, **options)
-        traced = isinstance(found, Tracer) and _is_number(found) and found.dtype.kind == "f"
+        traced = isinstance(found, Tracer) and _is_number(found) and kind_of(found.dtype) == "f"
         if traced and all(map(_is_number, args)):
             unknown = functools.reduce(np.logical_or, map(np.isnan, args), False)
             finite = functools.reduce(np.logical_and, map(np.isfinite, args), True)

@@ -12,6 +12,7 @@ import numpy as np
 from wengert import special
 from wengert.api.mapping import vmap
 from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.standins.tables import stands_in
 from wengert.tracer.functions.operands import holds_tracers
@@ -49,7 +50,7 @@ def _sqeuclidean(u: Any, v: Any, w: Any = None) -> Any:
 
 
 def _real(x: Any) -> Any:
-    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+    return x if kind_of(x.dtype) in "fc" else x.astype(np.float64)
 
 
 def _cityblock(u: Any, v: Any, w: Any = None) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.api.control import scan
 from wengert.errors import ArgumentError, ShapeError
+from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.standins.image_arguments import axes_of
 from wengert.standins.tables import by_matrix, in_floats, stands_in
@@ -33,7 +34,7 @@ def _full(a: Any, b: Any) -> Any:
     if math.prod(small.shape) > LONGEST:
         found = _by_transforms(a, b, shape, range(a.ndim))
         dtype = np.result_type(a.dtype, b.dtype)
-        return found if dtype.kind in "fc" else np.rint(found).astype(dtype)
+        return found if kind_of(dtype) in "fc" else np.rint(found).astype(dtype)
     room = np.pad(large, [(n - 1, n - 1) for n in small.shape])
     total: Any = None
     for index in np.ndindex(*small.shape):

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from wengert.errors import ArgumentError, AxisRangeError
+from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.tracer.functions.operands import holds_tracers
 
@@ -108,9 +109,9 @@ def dtype_for(x: Any, output: Any, is_complex: bool = False) -> np.dtype[Any]:
 
 def kept(found: Any, dtype: np.dtype[Any], rounded: bool = False) -> Any:
     """What was computed in float64, as elements of a dtype: cut off as C does, or rounded."""
-    if dtype.kind in "fc":
+    if kind_of(dtype) in "fc":
         return found.astype(dtype)
-    if found.dtype.kind not in "fc":
+    if kind_of(found.dtype) not in "fc":
         found = found.astype(np.float64)
     if rounded and dtype.kind in "iu":
         limits = np.iinfo(dtype)

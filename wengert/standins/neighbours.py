@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.ir.floats import kind_of
 from wengert.standins.image_arguments import (
     around,
     as_image,
@@ -28,14 +29,14 @@ Join = Callable[[Any, Any], Any]
 
 def _image(name: str, x: Any) -> Any:
     found = as_image(x)
-    if found.dtype.kind == "c":
+    if kind_of(found.dtype) == "c":
         raise DTypeError(f"{name} does not take complex numbers, which have no order")
     return found
 
 
 def _at_border(cval: Any, dtype: np.dtype[Any]) -> Any:
     """What is stored for cval: SciPy cuts off after the comparison, which is the same."""
-    return cval if dtype.kind == "f" or hasattr(cval, "shape") else int(cval)
+    return cval if kind_of(dtype) == "f" or hasattr(cval, "shape") else int(cval)
 
 
 def _along(x: Any, join: Join, size: int, axis: int, mode: str, cval: Any, origin: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
+from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift
@@ -67,13 +68,13 @@ def in_floats(x: Any) -> Any:
     found = asarray(x)
     if found.dtype == np.float16:
         return found.astype(np.float32)
-    return found if found.dtype.kind in "fc" else found.astype(np.float64)
+    return found if kind_of(found.dtype) in "fc" else found.astype(np.float64)
 
 
 def in_doubles(x: Any) -> Any:
     """An array in float64, or as complex numbers of it."""
     found = asarray(x)
-    return found.astype(np.complex128 if found.dtype.kind == "c" else np.float64)
+    return found.astype(np.complex128 if kind_of(found.dtype) == "c" else np.float64)
 
 
 def required(holds: Any, message: str) -> None:
