@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cpu_programs import S, buffer, executable, loop, program
 
 import wengert as wg
 from wengert.backends.cpu import machine
 from wengert.backends.cpu.llvm.program import SETTLED
+from wengert.kernels.interpret import interpret
+from wengert.kernels.loops import Kernel, Space, Store
 
 R = np.random.default_rng(7)
 ROWS = 600  # enough for chunks, in which rows are not too short to be worth vectors
@@ -176,6 +179,36 @@ def test_places_that_meet_in_later_turns_or_never(gap: int) -> None:
     x = R.normal(size=(30, 24))
     found = wg.jit(both_parts, static_argnums=1)(x, gap)
     np.testing.assert_allclose(found, both_parts(x, gap), rtol=1e-14)
+
+
+def test_the_second_and_the_third_place_of_a_turn_may_meet_too() -> None:
+    """The first one is apart from both."""
+    n = 200
+    x, y = buffer(np.float64, n), buffer(np.float64, 2 * n + 1, Space.OUTPUT)
+
+    def stores(i: Any) -> list[Store]:
+        places, value = (i, S.add(i, n), S.add(i, n + 1)), S.load(x, i)
+        return [Store(y, at, S.mul(value, k + 2.0)) for k, at in enumerate(places)]
+
+    clear = loop(2 * n + 1, lambda i: [Store(y, i, S.const(0, np.float64))])
+    made = program([Kernel("k", (clear, loop(n, stores)))], [x], [y])
+    a = R.normal(size=n)
+    np.testing.assert_array_equal(executable(made)(a)[0], interpret(made, [a])[0])
+
+
+def nothing_kept(x: Any) -> Any:
+    """The loop's value is used by nobody."""
+    for i in range(x.shape[0]):
+        for j in range(2, x.shape[1]):
+            _ = x[i, j] * 2 if x[i, 0] != x[i, j] else np.abs(x[i, j])
+    return x
+
+
+def test_loops_that_do_nothing() -> None:
+    made = program([Kernel("k", (loop(5, lambda i: []),))], [], [])
+    executable(made)()
+    x = R.normal(size=(5, 8))
+    np.testing.assert_array_equal(wg.jit(nothing_kept)(x), x)
 
 
 def turned(x: Any) -> Any:

@@ -19,10 +19,12 @@ WORDS = (64, 32, 16, 8)
 
 def print_look(body: Body, loop: Loop) -> bool:
     """Prints such a loop; says whether it is one."""
-    stmt, length = loop.body[0], constant_length(body.module.builder, loop)
-    if body.module.target.masks or len(loop.body) > 1 or not isinstance(stmt, Accumulate):
+    if body.module.target.masks or len(loop.body) != 1:
         return False
-    if loop.kind not in (Kind.SERIAL, Kind.FREE) or not 0 < (length or 0) <= LONGEST:
+    stmt, length = loop.body[0], constant_length(body.module.builder, loop)
+    if not isinstance(stmt, Accumulate) or loop.kind not in (Kind.SERIAL, Kind.FREE):
+        return False
+    if not 0 < (length or 0) <= LONGEST:
         return False
     x = stmt.value
     if stmt.combine != "or" or x.op is not ScalarOp.LOAD or not x.attr.packed:

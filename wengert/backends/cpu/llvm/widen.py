@@ -256,7 +256,7 @@ class _Walk:
         self.is_free = loop.kind is Kind.FREE
         self.masks = body.module.target.masks
         self.length = constant_length(body.module.builder, loop)
-        self.stored: dict[Place, tuple[Buffer, Expr]] = {}
+        self.stored: dict[Place, list[tuple[Buffer, Expr]]] = {}
         self.loaded: dict[Place, list[tuple[Buffer, Expr]]] = {}
         self.seen: set[Expr] = set()
         self.paired: set[int] = set()  # stores of pairs, by identity
@@ -272,12 +272,13 @@ class _Walk:
         if isinstance(stmt, Store):
             at = (stmt.buffer, stmt.offset)
             place = self.body.place(stmt.buffer)
-            alone = self._apart(self.stored.setdefault(place, at), at)
-            met = all(self._apart(at, other) for other in self.loaded.get(place, ()))
+            self.stored.setdefault(place, []).append(at)
+            accesses = (*self.stored[place], *self.loaded.get(place, ()))
+            alone = all(self._apart(at, other) for other in accesses)
             step = self._step(*at)
             along = is_written(step) or id(stmt) in self.paired
             written = along and self._holds(stmt.buffer.dtype) and self._is_in_bits(at, step)
-            return self._is_steady(at[1]) and alone and met and written and self._values(stmt.value)
+            return self._is_steady(at[1]) and alone and written and self._values(stmt.value)
         if isinstance(stmt, Declare):
             return self._holds(stmt.register.dtype) and self._values(stmt.init)
         if isinstance(stmt, Assign | Accumulate):
@@ -354,7 +355,7 @@ class _Walk:
     def _load(self, x: Expr) -> bool:
         place, at = self.body.place(x.attr), (x.attr, x.args[0])
         self.loaded.setdefault(place, []).append(at)
-        alone = place not in self.stored or self._apart(self.stored[place], at)
+        alone = all(self._apart(other, at) for other in self.stored.get(place, ()))
         step = self._step(*at)
         if not alone or not self._holds(x.attr.dtype):
             return False
