@@ -147,3 +147,84 @@ def test_numbers_for_which_a_handler_waits(f: Any, text: str) -> None:
     assert compiled(2.0) == f(2.0)
     with pytest.raises(CaptureError, match=text):
         compiled(0.0)
+
+
+def asserted(x):
+    try:
+        assert x > 0
+    except AssertionError:
+        return -x
+    return x
+
+
+def of_one_or_of_all(x):
+    try:
+        return float(x)
+    except TypeError:
+        return np.sum(x)
+
+
+def truth_or_sum(x):
+    try:
+        return 1.0 if bool(x) else 0.0
+    except ValueError:
+        return np.sum(x)
+
+
+def test_assertions_for_which_a_handler_waits() -> None:
+    compiled = wg.jit(asserted, backend="reference")
+    assert compiled(2.0) == 2.0
+    with pytest.raises(CaptureError, match="handler waits for AssertionError"):
+        compiled(-2.0)
+
+
+@pytest.mark.parametrize("f", [of_one_or_of_all, truth_or_sum])
+@pytest.mark.parametrize("x", [2.0, np.ones(3)])
+def test_arrays_that_are_no_numbers_are_errors_of_the_users(f: Any, x: Any) -> None:
+    assert wg.jit(f, backend="reference")(x) == f(x)
+
+
+def returns_inside(x, log):
+    with contextlib.ExitStack():
+        if x > 1:
+            if x > 5:
+                return x, x
+            y = x * 3
+        else:
+            y = -x
+        z = y * 2
+    return z, y
+
+
+def returns_inside_a_try(x, log):
+    try:
+        if x > 1:
+            return x * 2
+        y = x * 3
+    finally:
+        log.append(1)
+    return y
+
+
+def looks_at_it_after_a_return(x, log):
+    y = 1.0
+    del y
+    try:
+        if x > 1:
+            return x * 2
+        y = x * 3
+    finally:
+        log.append(y)
+    return y
+
+
+@pytest.mark.parametrize("f", [returns_inside, returns_inside_a_try])
+@pytest.mark.parametrize("x", [0.5, 2.0, 7.0])
+def test_variables_behind_a_block_that_may_return(f: Any, x: float) -> None:
+    compiled = wg.jit(lambda x: f(x, []), backend="reference")
+    np.testing.assert_allclose(compiled(x), f(x, []), rtol=1e-15)
+
+
+def test_variables_that_a_finally_reads_after_a_return() -> None:
+    with pytest.raises(UndefinedVariableError, match="variable 'y' has no value here"):
+        wg.jit(lambda x: looks_at_it_after_a_return(x, []), backend="reference")(0.5)

@@ -39,9 +39,11 @@ def sorts_in_python(x):
     rows.sort(key=lambda row: row[0])
     best = max(range(len(x)), key=lambda i: x[i])
     near = min(x, key=lambda v: abs(v - 0.3))
+    named = [v for _, v in sorted({"b": x[0], "a": x}.items(), reverse=True)]
+    first = min([(2, x[0]), (1, x[1])], key=lambda p: p)
     place = bisect(sorted([x[0], x[1]]), x[2])
     most = 0.5 + sum(v for v in x if v > 0)
-    return by_size, places, [p[0] for p in pairs], rows, best, near, place, most
+    return by_size, places, [p[0] for p in pairs], rows, best, near, named, first, place, most
 
 
 def appends_in_each_branch(x):

@@ -30,13 +30,20 @@ class Labels:
 
     `names` has a name for each result; `lenient` are those that may lack a value in an arm, since
     nobody looks at it then. `arms` describe when an arm runs, `lines` where a result gets its
-    value in an arm.
+    value in an arm. `left` is the arm that leaves the function (-1 if there is none): `unseen` may
+    lack a value in it.
     """
 
     names: Sequence[str]
     arms: Sequence[str]
     lenient: frozenset[str] = frozenset()
     lines: Sequence[dict[str, int]] = ()
+    left: int = -1
+    unseen: frozenset[str] = frozenset()
+
+    def may_lack(self, name: str, arm: int) -> bool:
+        """Whether a result may lack a value in an arm."""
+        return name in self.lenient or (arm == self.left and name in self.unseen)
 
 
 @dataclass(slots=True)
@@ -173,7 +180,7 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
     if all(missing):
         return _Plan(first)
     maybe: tuple[Undefined, str] | None = None
-    if any(missing) and name not in labels.lenient:
+    if any(missing) and not labels.may_lack(name, missing.index(True)):
         absent = _absent(name, missing, labels)
         flag = _flag(arms, missing, labels)
         if flag is None:

@@ -34,11 +34,17 @@ class Loop:
 
 
 class Exits:
-    """Lowers one function; `stops` has for each loop the flags at which it stops."""
+    """Lowers one function; `stops` has for each loop the flags at which it stops.
+
+    `returning` has for an `if` the part (1 for a true condition) after which the function has
+    returned, so that nobody looks at variables but those that are read in a `finally` around it.
+    """
 
     def __init__(self) -> None:
         self.stops: dict[ast.stmt, list[str]] = {}
         self.guards: dict[ast.stmt, list[str]] = {}
+        self.returning: dict[ast.stmt, tuple[int, frozenset[str]]] = {}
+        self._finals: list[ast.stmt] = []  # statements that run after a return, too
         self.used: set[str] = set()
         self._count = 0
 
@@ -97,7 +103,9 @@ class Exits:
         else:
             then, other = self.block(s.body, loop), self.block(s.orelse, loop)
         flags = then.flags | other.flags
-        out.body.append(_if(s, then.body, other.body))
+        lowered = _if(s, then.body, other.body)
+        self._returns(lowered, [_has_returned(other), _has_returned(then)])
+        out.body.append(lowered)
         out.flags |= flags
         out.always = then.always and other.always
         if rest and not out.always:
@@ -113,7 +121,14 @@ class Exits:
         self.used |= flags
         made = _if_not(sorted(flags), body)
         self.guards[made] = sorted(flags)
+        self._returns(made, [flags == {RETURNED}, False])
         return [made]
+
+    def _returns(self, s: ast.If, parts: Sequence[bool]) -> None:
+        if sum(parts) == 1:
+            last = (n for final in self._finals for n in ast.walk(final))
+            seen = frozenset(n.id for n in last if isinstance(n, ast.Name))
+            self.returning[s] = (parts.index(True), seen)
 
     def statement(self, s: ast.stmt, loop: Loop | None) -> Block | ast.If:
         """One statement; an `if` with exits is handed back, for it needs what follows it."""
@@ -168,6 +183,9 @@ class Exits:
         """try, with and match: their parts are lowered by themselves."""
         flags: set[str] = set()
         lowered: list[Block] = []
+        around = self._finals
+        if isinstance(s, (ast.Try, ast.TryStar)):
+            self._finals = [*around, *s.finalbody]
         for block in blocks(s):
             found = self.block(block, loop)
             if isinstance(s, ast.Try) and block is s.orelse:
@@ -175,8 +193,13 @@ class Exits:
             block[:] = found.body
             lowered.append(found)
             flags |= found.flags
+        self._finals = around
         always = isinstance(s, (ast.With, ast.AsyncWith)) and lowered[0].always
         return Block([s], flags, always)
+
+
+def _has_returned(block: Block) -> bool:
+    return block.always and block.flags == {RETURNED}
 
 
 def leaves(body: Sequence[ast.stmt]) -> bool:

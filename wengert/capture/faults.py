@@ -49,9 +49,13 @@ def _is_number(x: Any) -> bool:
     return type(x) in (bool, int, float) or (isinstance(x, Tracer) and x.weak and not x.shape)
 
 
-def _require(holds: Any, what: str, kind: type[Exception]) -> None:
-    text = (
+def handled(what: str, kind: type[Exception]) -> str:
+    """The message for an error at run time for which a handler waits."""
+    return (
         f"{what}, and a handler waits for {kind.__name__}, in which a compiled program cannot go "
         "on; test the number in an `if` before"
     )
-    lift(holds).require(message=text, error=CaptureError.__name__)
+
+
+def _require(holds: Any, what: str, kind: type[Exception]) -> None:
+    lift(holds).require(message=handled(what, kind), error=CaptureError.__name__)

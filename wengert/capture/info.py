@@ -17,7 +17,9 @@ class Info:
     one another in the body. `lines` has for each part (the branches, or
     the body) the lines where variables are assigned. `stops` are the flags at which a loop ends,
     `unless` has the flags in `if not flag`. `raises` says that the part of an `if` for a true
-    condition ends with `raise`. `memo` is what earlier runs have found out.
+    condition ends with `raise`. After part number `returning[0]` of an `if` the function has
+    returned, and only variables in `returning[1]` are looked at. `memo` is what earlier runs have
+    found out.
     """
 
     line: int
@@ -32,4 +34,5 @@ class Info:
     stops: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     raises: bool = False
+    returning: tuple[int, frozenset[str]] | None = None
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])

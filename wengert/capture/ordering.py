@@ -7,6 +7,7 @@ picked. So all items must have one structure, and arrays in them one shape.
 from __future__ import annotations
 
 import bisect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,12 +32,27 @@ def ordered(items: Any, key: Function | None, reverse: Any) -> list[Any]:
     """`sorted(items, key=key, reverse=reverse)`"""
     values = list(items)
     keys = values if key is None else [key(v) for v in values]
-    if not any(map(_has_traced, keys)):
-        order = sorted(range(len(values)), key=keys.__getitem__, reverse=bool(reverse))
+    known = _deciding(keys)
+    if known is not None:
+        order = sorted(range(len(values)), key=known.__getitem__, reverse=bool(reverse))
         return [values[k] for k in order]
     if reverse:  # equal items keep their order in either direction
         return ordered_rows(values[::-1], keys[::-1])[::-1]
     return ordered_rows(values, keys)
+
+
+def _deciding(keys: Sequence[Any]) -> Sequence[Any] | None:
+    """Known keys of the same order: all of them, or the first parts of tuples if they differ.
+
+    Python looks at further parts only where the first ones are equal, as in sorted(d.items()).
+    """
+    if not any(map(_has_traced, keys)):
+        return keys
+    if not all(type(k) is tuple for k in keys):
+        return None
+    count = min(next((i for i, x in enumerate(k) if _has_traced(x)), len(k)) for k in keys)
+    first = sorted(k[:count] for k in keys)
+    return None if any(map(operator.eq, first, first[1:])) else [k[:count] for k in keys]
 
 
 def ordered_rows(values: Sequence[Any], keys: Sequence[Any]) -> list[Any]:
@@ -113,9 +129,10 @@ def extreme(name: str, call: Called) -> Function:
             return plain(*args, **options)
         items = list(args[0]) if len(args) == 1 else list(args)
         keys = [call(key)(v) for v in items]
-        if not any(map(_has_traced, keys)):
+        known = _deciding(keys)
+        if known is not None:
             best = (
-                {"min": min, "max": max}[name](range(len(items)), key=keys.__getitem__)
+                {"min": min, "max": max}[name](range(len(items)), key=known.__getitem__)
                 if (items)
                 else None
             )

@@ -395,7 +395,8 @@ class Rewriter(Expressions):
         lines = (lines_of(s.orelse), lines_of(s.body))
         raises = bool(s.body) and isinstance(s.body[-1], ast.Raise)
         unless = tuple(self.exits.guards.get(s, ()))
-        info = self._info(s, names, lines=lines, unless=unless, raises=raises)
+        more = {"raises": raises, "returning": self.exits.returning.get(s)}
+        info = self._info(s, names, lines=lines, unless=unless, **more)
         body = self.block(s.body)
         after_body, self.assigned = self.assigned, set(before)
         orelse = self.block(s.orelse)

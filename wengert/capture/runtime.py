@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import comprehensions, runtime_branches, runtime_loops
-from wengert.capture.faults import divided
-from wengert.capture.handlers import Guarded, Passing, Unguarded
+from wengert.capture.faults import divided, handled
+from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
@@ -35,7 +35,7 @@ from wengert.capture.runtime_calls import call
 from wengert.capture.sums import total
 from wengert.capture.texts import shown
 from wengert.capture.undefined import DELETED, Undefined, undefined
-from wengert.errors import CaptureError, WengertError, located
+from wengert.errors import CaptureError, ShapeError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.assignment import refuse_constant
@@ -55,7 +55,7 @@ _DIVIDING = frozenset(["/", "//", "%"])
 def _require(test: Tracer, message: Thunk) -> None:
     """The condition of an assertion as part of the program."""
     if test.type.shape:
-        raise CaptureError(
+        raise ShapeError(
             f"the truth of an array with shape {test.type.shape} is ambiguous; use .all() or .any()"
         )
     try:
@@ -64,7 +64,12 @@ def _require(test: Tracer, message: Thunk) -> None:
         text = None
     condition = lift(test)
     holds = condition if condition.dtype == BOOL else condition.ne(0)
-    holds.require(message="the assertion does not hold" if text is None else str(text))
+    failed = "the assertion does not hold" if text is None else str(text)
+    if takes(AssertionError):
+        failed = handled(failed, AssertionError)
+        holds.require(message=failed, error=CaptureError.__name__)
+    else:
+        holds.require(message=failed)
 
 
 def concrete(x: Any) -> Any:

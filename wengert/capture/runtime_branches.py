@@ -55,6 +55,7 @@ def run_branch(
         _extend(arm, [x for target, _ in grown for x in added[id(target)].added])
     names = [_label(n) for n in variables.names]
     names += [f"what a list is given in line {info.line}" for _, n in grown for _ in range(n)]
+    left, seen = info.returning or (-1, frozenset[str]())
     labels = Labels(
         names,
         arms=(
@@ -63,6 +64,8 @@ def run_branch(
         ),
         lenient=frozenset(map(_label, info.lenient)),
         lines=[{_label(n): line for n, line in lines.items()} for lines in info.lines],
+        left=left,
+        unseen=frozenset(map(_label, info.after - seen)),
     )
     results = branch(index, arms, labels)
     for place in variables.places:

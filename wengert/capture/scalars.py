@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.runtime_branches import or_
-from wengert.errors import CaptureError, ShapeError, located
+from wengert.errors import CaptureError, InputTypeError, ShapeError, located
 from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
@@ -36,7 +36,7 @@ def scalar(x: Any, dtype: Any = None) -> Tracer:
     if value.shape:
         if value.type.size != 1:
             raise located(
-                CaptureError(
+                InputTypeError(
                     f"a number is needed here, and this is an array of shape {value.shape}; index "
                     "it (x[0]), or use NumPy's function of the same name"
                 ),
@@ -86,7 +86,16 @@ def to_bool(x: Any = False, /) -> Any:
 
 
 def _truth(x: Any) -> Tracer:
-    value = scalar(x).value
+    given = lift(x)
+    if given.shape and given.type.size != 1:
+        raise located(
+            ShapeError(
+                f"the truth value of an array of shape {given.shape} is ambiguous; use np.any(x) "
+                "or np.all(x)"
+            ),
+            user_location(),
+        )
+    value = given.reshape(shape=())
     return wrap(value if value.dtype == BOOL else value.ne(0))
 
 
