@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.aliases import link_arms, read_now
-from wengert.capture.joined import join
+from wengert.capture.joined import Way, join
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
 from wengert.capture.undefined import Maybe, Undefined
@@ -55,6 +55,8 @@ class Arm:
     flat: list[tuple[list[Any], TreeDef]] = field(default_factory=list[Any])
     new_keys: dict[int, list[Any]] = field(default_factory=dict[int, list[Any]])
     """Of dicts that it gives keys, in their order."""
+    made: dict[int, Any] = field(default_factory=dict[int, Any])
+    """The objects that it has made, by their ids."""
 
 
 def truth_index(condition: Any) -> Value:
@@ -110,7 +112,7 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
         if key not in finished:
             finished[key] = plan.finish(made)
     results = [finished[tuple(map(id, column))] for column in columns]
-    join(parent, columns, results)
+    join(parent, [Way(arm.trace, arm.made) for arm in arms], columns, results)
     return results
 
 

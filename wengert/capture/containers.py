@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import bisect
+import copy
+import functools
 import heapq
 import operator
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from wengert.capture.journal import changes, changes_structure, looks_into
+from wengert.capture.journal import changes, changes_structure, looks_into, made
 from wengert.capture.lists import append
 from wengert.capture.scalars import is_traced
 from wengert.errors import CaptureError, TracerConversionError, located
 from wengert.tracer.stack import user_location
 
 Function = Callable[..., Any]
+
+
+def new(x: Any) -> Any:
+    """What a function of Python gives; a list, dict or set is one that it has made."""
+    return made(x) if isinstance(x, (list, dict, set, deque)) else x
+
+
+def making(f: Function) -> Function:
+    """A function or method that makes a container."""
+
+    @functools.wraps(f)
+    def make(*args: Any, **options: Any) -> Any:
+        return new(f(*args, **options))
+
+    return make
+
+
+MAKING: dict[Any, Function] = {f: making(f) for f in (copy.copy, copy.deepcopy)}
+"""What stands for functions whose result is an object of its own."""
 
 
 def looking(f: Function, owner: dict[Any, Any]) -> Function:

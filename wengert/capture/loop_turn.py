@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,7 @@ class Turn:
     leaves: list[Any]
     lists: Appending
     stop: Any = None
+    made: dict[int, Any] = field(default_factory=dict[int, Any])
     flow: Flow = field(default_factory=lambda: Flow([], [], set(), set()))
 
     def region(self, state: LoopState) -> Region:
@@ -69,6 +71,17 @@ class For:
     rebound: set[Any] = field(default_factory=set[Any])
     collects: bool = False
     set_: Callable[[Any], None] = none_to_set
+    doubted: list[tuple[Any, Any]] = field(default_factory=list[Any])
+
+    @contextmanager
+    def attempted(self) -> Iterator[None]:
+        """Where the block fails, places that were put in doubt have their values again."""
+        try:
+            yield
+        except BaseException:
+            for place, value in self.doubted:
+                place.set(value)
+            raise
 
     @property
     def count(self) -> Any:

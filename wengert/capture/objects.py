@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.capture.handlers import Guarded, Passing, swallowed
 from wengert.capture.journal import changes, looks, looks_into
-from wengert.capture.undefined import Undefined, undefined
+from wengert.capture.undefined import Doubtful, Undefined, undefined
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
@@ -163,6 +163,8 @@ def truth(x: Any) -> Any:
     """The truth of an object of the user's; other objects as they are."""
     if type(x) is dict:
         looks_into(x)
+    if type(x) is list:
+        measured(x)
     if type(x) in _PLAIN:
         return x
     method = special(x, "__bool__")
@@ -172,11 +174,19 @@ def truth(x: Any) -> Any:
     return x if method is None else method() != 0
 
 
+def measured(x: list[Any]) -> None:
+    """To be called before it is asked how long a list is; an error if nobody knows."""
+    if x and type(x[0]) is Doubtful:
+        undefined(x[0])
+
+
 def through(name: str, function: Function) -> Function:
     """A function of Python, such as `len`, which calls a special method."""
 
     def called(x: Any = 0, *args: Any, **options: Any) -> Any:
         method = special(x, name)
+        if type(x) is list:
+            measured(x)
         return function(x, *args, **options) if method is None else method(*args, **options)
 
     return called

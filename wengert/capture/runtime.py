@@ -161,7 +161,8 @@ class Runtime:
             if type(a) is str:
                 b = shown(b)
             divided(a, b)
-        return binary(symbol, a, b)
+        found = binary(symbol, a, b)
+        return made(found) if type(found) is list else found
 
     @staticmethod
     def is_truth(x: Any, value: bool) -> bool:
@@ -233,7 +234,7 @@ class Runtime:
             return _item(x, index)
         if isinstance(x, dict):
             return looked_up(x, index)
-        return x[index]
+        return made(x[index]) if type(x) is list and type(index) is slice else x[index]
 
     @staticmethod
     def setitem(x: Any, index: Any, value: Any) -> None:

@@ -141,7 +141,7 @@ def _arm(part: Thunk, variables: Variables, before: list[Any]) -> tuple[Arm, dic
         finally:
             variables.write(before)
     variables.add(journal)
-    arm.new_keys = new_keys
+    arm.new_keys, arm.made = new_keys, journal.made
     return arm, added
 
 
@@ -206,6 +206,7 @@ def _part(thunk: Thunk) -> tuple[Arm, bool]:
     """One part, and whether it changes objects."""
     with journaled(arm=True) as journal:
         arm = trace_arm(left_by_error(lambda: [thunk()]), "a conditional expression")
+        arm.made = journal.made
         return arm, bool(journal.places)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.classes import constructor, new_object, of_class
-from wengert.capture.containers import CHANGING, extending, looking, updating
+from wengert.capture.containers import CHANGING, MAKING, extending, looking, making, new, updating
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
 from wengert.capture.faults import of_math
 from wengert.capture.journal import advances, changes, changes_structure, looks_into, made
@@ -159,7 +159,7 @@ def _collecting(function: Function) -> Function:
     def collected(*args: Any, **options: Any) -> Any:
         if args and (isinstance(args[0], dict) or special(args[0], "__iter__") is not None):
             args = (iterator(args[0]), *args[1:])
-        return function(*args, **options)
+        return new(function(*args, **options))
 
     return collected
 
@@ -317,6 +317,7 @@ TABLE: dict[Any, Function] = {
     max: ordering.extreme("max", lambda f: call(f)),
     **ordering.BISECT,
     **CHANGING,
+    **MAKING,
     object.__new__: new_object,
     **{f: seeding(f) for f in (np.random.default_rng, *GENERATORS)},
     np.random.seed: seed_numpy,
@@ -442,6 +443,8 @@ def _of_container(f: Any, owner: Any) -> Any:
         return updating(owner)
     if type(owner) is list and f.__name__ == "extend":
         return extending(owner)
+    if f.__name__ == "copy":
+        return making(f)
     if f.__name__ in _LENGTHENING:
         changes_structure(owner, f".{f.__name__}()")
     if isinstance(owner, dict) and f.__name__ in _LOOKING:

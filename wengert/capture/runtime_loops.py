@@ -15,7 +15,7 @@ from wengert.capture.branching import truth_index, value_in
 from wengert.capture.buffers import rotation, settle_buffers
 from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
-from wengert.capture.joined import is_joined
+from wengert.capture.joined import Way, check_joined, into_doubt, join
 from wengert.capture.journal import Journal, changes, journaled
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
@@ -172,6 +172,11 @@ def _unroll_or_raise(error: Exception, info: Info, count: int) -> None:
 
 def _capture_for(loop: For, count: int | None) -> None:
     """Captures the loop from turn `loop.first` on."""
+    with loop.attempted():
+        _captured_for(loop, count)
+
+
+def _captured_for(loop: For, count: int | None) -> None:
     parent = open_trace()
     runs = _surely_runs(loop) if count is None else count > loop.first
     before = loop.variables.read()
@@ -225,6 +230,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
         try:
             with journaled(conditional=not state.runs) as journal:
                 turn = trace_turn(loop, state)
+                turn.made = journal.made
         finally:  # the journal gives places back what they held when the turn began
             loop.variables.write(before)
         _check_replaced(state, journal, turn)
@@ -233,7 +239,11 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
             return None
         if forget_changed(turn.trace):
             continue
-        _check_joined(loop.variables, turn)
+        check_joined(loop.variables.names, loop.variables.places, turn.trace, turn.after)
+        doubted = into_doubt(loop.variables.places, before, turn.after)
+        if doubted:
+            loop.doubted += doubted
+            return None
         try:
             turn.leaves, kinds = state.compare(turn.after)
         except Rebound:
@@ -279,18 +289,6 @@ def _check_looks(variables: Variables, journal: Journal) -> None:
             raise Unstable(located(error, user_location()))
 
 
-def _check_joined(variables: Variables, turn: Turn) -> None:
-    """Raises Unstable if a variable may hold an object of before the loop that a turn changes."""
-    owners = {id(place.owner) for place in variables.places}
-    for name, value in zip(variables.names, turn.after[: len(variables.info.names)], strict=False):
-        if owners and is_joined(turn.trace, value, owners):
-            error = CaptureError(
-                f"'{name}' may hold after a turn of the loop what later turns change; let it hold "
-                "a copy (list(x), dict(x), copy.copy(x))"
-            )
-            raise Unstable(located(error, user_location()))
-
-
 def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int | None) -> None:
     here = turn.trace
     parent.builder.location = user_location()
@@ -331,6 +329,10 @@ def _finish(variables: Variables, state: LoopState, leaves: list[Any], turn: Tur
     for place in variables.places:
         changes(place.owner, place.key, place.is_attribute)
     state.finish(leaves, turn.after)
+    here = open_trace()
+    columns = list(zip(state.before, turn.after, strict=True))
+    ways = (Way(here, {}), Way(turn.trace, turn.made))
+    join(here, ways, columns, variables.read(), 1 if state.runs else -1)
 
 
 def _emit_leaving(
@@ -451,7 +453,8 @@ def _while(
     for _ in range(MOST_ATTEMPTS):
         state = LoopState(variables, before, runs, rebound)
         state.tentative, state.skipped = condition is None, skipped
-        turn = _stable(loop, state, before)
+        with loop.attempted():
+            turn = _stable(loop, state, before)
         if turn is not None:
             break
         before = variables.read()

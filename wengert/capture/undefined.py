@@ -32,6 +32,12 @@ class Maybe(Undefined):
         self.flag = flag
 
 
+class Doubtful(Undefined):
+    """What may have been changed by another name, which is known at run time only."""
+
+    __slots__ = ()
+
+
 def contents(x: Any) -> Any:
     """What a variable may hold."""
     return x.value if isinstance(x, Maybe) else x

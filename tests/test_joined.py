@@ -1,0 +1,137 @@
+"""Lists and dicts of which it is known only at run time which one a variable holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.errors import CaptureError, UndefinedVariableError
+
+TURNS = 40
+
+
+def chosen_in_a_choice(x, c):
+    p, other = [x], [2 * x]
+    if c > 0:
+        if c > 2:
+            q = p
+        else:
+            q = other
+    else:
+        q = p
+    q[0] = 100.0
+    return other[0]
+
+
+def left_by_a_loop(x, c):
+    p, other = [x], [2 * x]
+    q = p
+    for i in range(TURNS):
+        if c > i:
+            q = other
+    q[0] = 100.0
+    return p[0]
+
+
+def stored_by_a_loop(x, c):
+    other = [1.0]
+    d = {"p": [x]}
+    for i in range(TURNS):
+        if c > i:
+            d["p"] = other
+    other[0] = 4.0
+    return d["p"][0]
+
+
+def length_of_a_list(x, c):
+    p = [x]
+    q = p if c > 0 else [1.0]
+    q.append(x)
+    return len(p) * x
+
+
+def truth_of_a_list(x, c):
+    p = [x]
+    q = p if c > 0 else [1.0]
+    q.pop()
+    return x if p else -x
+
+
+def new_key(x, c):
+    p: dict[str, Any] = {}
+    q = p if c > 0 else {}
+    q["a"] = x
+    return p.get("a", 0.0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(chosen_in_a_choice, left_by_a_loop, stored_by_a_loop),
+        *(length_of_a_list, truth_of_a_list, new_key),
+    ],
+)
+def test_what_may_have_been_changed_by_another_name_is_not_read(f: Any) -> None:
+    with pytest.raises(UndefinedVariableError, match="may be part of the same"):
+        wg.jit(f, backend="reference")(2.0, 1.0)
+
+
+def test_an_empty_list_that_may_be_another_one_is_not_lengthened() -> None:
+    def f(x, c):
+        p: list[Any] = []
+        q = p if c > 0 else []
+        q.append(x)
+        return sum(p)
+
+    with pytest.raises(CaptureError, match="a list gets longer or shorter"):
+        wg.jit(f, backend="reference")(2.0, 1.0)
+
+
+def best_so_far(x, c):
+    best, least = [x, x], 1e9
+    for _ in range(TURNS):
+        new = [best[0] * 0.9, best[1] * 0.8]
+        f = (new[0] - c) ** 2 + new[1] ** 2
+        if f < least:
+            best, least = new, f
+    best.append(least)
+    best[0] = best[0] + 1
+    return best
+
+
+def changed_in_a_loop_that_follows(x, c):
+    q = [x, x]
+    if c > 0:
+        q = [p * 0.5 for p in q]
+    k = 0.0
+    while k < c:
+        for i in range(2):
+            q[i] = q[i] * 0.9
+        if c > 3:
+            q[0] = q[0] + 1
+        k += 1
+    return q
+
+
+def new_ones_in_each_part(x, c):
+    p, d = [x, 2 * x], {"a": [x]}
+    if c > 0:
+        q, e, r = p[1:], dict(d), list(p)
+    else:
+        q, e, r = p[:1] + p[:1], d.copy(), p.copy()
+        q.pop()
+    q.append(3.0)
+    e["b"] = x
+    r.pop()
+    return [*q, len(p) * x, *r]
+
+
+@pytest.mark.parametrize("f", [best_so_far, changed_in_a_loop_that_follows, new_ones_in_each_part])
+@pytest.mark.parametrize("c", [-1.0, 1.0, 5.0])
+def test_what_nobody_else_looks_at_may_be_changed(f: Any, c: float) -> None:
+    found = wg.jit(f, backend="reference")(2.0, c)
+    for a, b in zip(found, f(2.0, c), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
