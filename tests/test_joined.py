@@ -116,6 +116,15 @@ def changed_in_a_loop_that_follows(x, c):
     return q
 
 
+def swapped_in_each_turn(x, c):
+    a, b = [x, 1.0], [2 * x, c]
+    for _ in range(TURNS):
+        if a[0] > b[0]:
+            a, b = b, a
+        a[0] = a[0] + 0.3
+    return [*a, *b]
+
+
 def new_ones_in_each_part(x, c):
     p, d = [x, 2 * x], {"a": [x]}
     if c > 0:
@@ -129,7 +138,13 @@ def new_ones_in_each_part(x, c):
     return [*q, len(p) * x, *r]
 
 
-@pytest.mark.parametrize("f", [best_so_far, changed_in_a_loop_that_follows, new_ones_in_each_part])
+@pytest.mark.parametrize(
+    "f",
+    [
+        *(best_so_far, changed_in_a_loop_that_follows),
+        *(swapped_in_each_turn, new_ones_in_each_part),
+    ],
+)
 @pytest.mark.parametrize("c", [-1.0, 1.0, 5.0])
 def test_what_nobody_else_looks_at_may_be_changed(f: Any, c: float) -> None:
     found = wg.jit(f, backend="reference")(2.0, c)

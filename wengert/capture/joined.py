@@ -69,7 +69,7 @@ def join(
             if x is not y and any(a is b for a, b in zip(every, other, strict=True)):
                 links.append((x, [y]))
     for x, others in links:
-        for y in others:
+        for y in {id(y): y for y in others}.values():
             parent.joined.setdefault(id(x), (x, []))[1].append(y)
             parent.joined.setdefault(id(y), (y, []))[1].append(x)
 
@@ -128,9 +128,12 @@ def into_doubt(
 
 def _others(trace: Trace | None, x: Any) -> Iterator[Any]:
     """What may be the same object as `x`."""
+    seen = {id(x)}
     while trace is not None:
-        if id(x) in trace.joined:
-            yield from trace.joined[id(x)][1]
+        for y in trace.joined.get(id(x), (x, ()))[1]:
+            if id(y) not in seen:
+                seen.add(id(y))
+                yield y
         trace = trace.parent
 
 
