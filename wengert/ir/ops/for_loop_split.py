@@ -23,10 +23,11 @@ from wengert.ir.ops.control_family import (
 from wengert.ir.ops.tapes import Group, groups, read, row_type, write
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.affine import around, enter, inside, surroundings
-from wengert.ir.transforms.final import Finals, final_reads
+from wengert.ir.transforms.final import Finals, final_reads, versions_inside
 from wengert.ir.transforms.hoist import hoist
 from wengert.ir.transforms.separate import (
     Body,
+    Late,
     Parts,
     Price,
     Split,
@@ -113,16 +114,12 @@ def _apart(eqn: Eqn, tainted: Sequence[bool], price: Price) -> tuple[_Loop, Body
     def redirect(parts: Parts) -> Finals:
         return final_reads(eqn, scope, symbol, parts.known, parts.linear, known_carry)
 
-    with around(enter(scope, body.eqns)):
-        apart = separate_region(
-            body,
-            marks,
-            loop.part(body.outputs, True),
-            prices,
-            turns,
-            redirect,
-            lambda k: price(eqn.outputs[k]),
-        )
+    enter(scope, body.eqns)
+    versions = versions_inside(eqn, scope, known_carry)
+    late = Late(redirect, lambda k: price(eqn.outputs[k]), versions)
+    with around(scope):
+        outputs = loop.part(body.outputs, True)
+        apart = separate_region(body, marks, outputs, prices, turns, late)
     given = {body.inputs[0], *(v for v, _ in loop.consts), *apart.finals.values()}
     return loop, apart, [v for v in apart.plan.stored if v not in given]
 

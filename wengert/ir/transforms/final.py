@@ -7,7 +7,7 @@ loop leaves it. That nothing is overwritten is shown on boxes with affine bounds
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wengert.ir.program import Atom, Eqn, Program, Var, regions
@@ -49,18 +49,10 @@ def final_reads(
 
     `scope` is what is known inside the body; `carry` the positions of known carried values.
     """
-    body: Program = loop.params["body"]
-    first = len(body.inputs) - len(body.outputs)
     enter(scope, known)
     names: dict[int, Var] = {}
-    for k in carry:
-        var = body.inputs[first + k]
-        if not var.type.shape or not var.type.is_static:
-            continue
-        chain = _chain(var, body.outputs[k], known, scope)
-        if chain is None or not chain.writes:
-            continue
-        final = Var(var.type)
+    for k, chain in _chains(loop, known, scope, carry):
+        final = Var(loop.outputs[k].type)
         safe = _Safe(chain, symbol, -1 if loop.params["reverse"] else 1, scope)
         new_known = [_read(e, safe, final, scope) for e in known]
         new_linear = [_read_inside(e, safe, final, scope) for e in linear]
@@ -70,6 +62,33 @@ def final_reads(
             known, linear = new_known, new_linear
             names[k] = final
     return Finals(known, linear, names)
+
+
+def versions_inside(loop: Eqn, scope: Scope, carry: Sequence[int]) -> dict[Var, int]:
+    """The versions of carried arrays that loops inside have as operands or give, by position."""
+    eqns: Sequence[Eqn] = loop.params["body"].eqns
+    touched = {a for e in eqns if regions(e) for a in (*e.inputs, *e.outputs)}
+    return {
+        version: k
+        for k, chain in _chains(loop, eqns, scope, carry)
+        for version in chain.versions
+        if isinstance(version, Var) and version in touched
+    }
+
+
+def _chains(
+    loop: Eqn, eqns: Sequence[Eqn], scope: Scope, carry: Sequence[int]
+) -> Iterator[tuple[int, _Chain]]:
+    """The positions of carried arrays that are written in ways that can be followed."""
+    body: Program = loop.params["body"]
+    first = len(body.inputs) - len(body.outputs)
+    for k in carry:
+        var = body.inputs[first + k]
+        if not var.type.shape or not var.type.is_static:
+            continue
+        chain = _chain(var, body.outputs[k], eqns, scope)
+        if chain is not None and chain.writes:
+            yield k, chain
 
 
 @dataclass(frozen=True, slots=True)

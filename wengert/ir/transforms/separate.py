@@ -20,6 +20,10 @@ from wengert.ir.transforms.taint import depending, tainted_outputs
 Price = Callable[[Atom], int | None]
 """The bytes to store at each run of a region to have a known value in the linear part."""
 
+_NOTHING: Mapping[Var, int | None] = {}
+_HOPES = 2
+"""How often the regions inside choose before they are told of no hope at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -43,12 +47,13 @@ def separate(
     tainted: Iterable[Var],
     prices: Mapping[Var, int | None] | None = None,
     turns: int = 1,
+    hoped: Mapping[Var, int | None] = _NOTHING,
 ) -> Parts:
     """Splits equations by what depends on the `tainted` values.
 
     Known values cost the linear part what `prices` says of inputs and what their bytes are
     otherwise; without prices they are there at no cost. The regions inside choose by this what
-    they store.
+    they store. To them `hoped` prices come first.
     """
     marked: set[Atom] = set(tainted)
     ledger = _Ledger(prices, turns)
@@ -58,6 +63,11 @@ def separate(
     def keep(eqn: Eqn) -> None:
         known.append(eqn)
         ledger.enter(eqn)
+
+    def price(atom: Atom) -> int | None:
+        if isinstance(atom, Var) and atom in hoped:
+            return ledger.share(hoped[atom])
+        return ledger.price(atom)
 
     for eqn in eqns:
         marks = [a in marked for a in eqn.inputs]
@@ -69,7 +79,7 @@ def separate(
         if eqn.op.split is None:
             linear.append(eqn)
             continue
-        parts: Split = eqn.op.split(eqn, marks, ledger.price)
+        parts: Split = eqn.op.split(eqn, marks, price)
         for part in parts.known:
             keep(part)
         linear += parts.linear
@@ -84,9 +94,12 @@ class _Ledger:
 
     def __init__(self, prices: Mapping[Var, int | None] | None, turns: int) -> None:
         self.is_kept = prices is None
-        self.costs: dict[Atom, int | None] = {}
-        for var, price in (prices or {}).items():
-            self.costs[var] = None if price is None else -(-price // turns)
+        self.turns = turns
+        self.costs: dict[Atom, int | None] = {v: self.share(p) for v, p in (prices or {}).items()}
+
+    def share(self, price: int | None) -> int | None:
+        """What one of the turns bears of a price."""
+        return None if price is None else -(-price // self.turns)
 
     def price(self, atom: Atom) -> int | None:
         """The bytes to store for a value at each run; None if it is there anyway."""
@@ -126,31 +139,57 @@ class Body:
 Redirect = Callable[[Parts], Finals]
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What a loop's linear part may read as the loop leaves it.
+
+    `redirect` finds reads that may be of carried arrays as they are at the end, for
+    `price(position)`; `versions` are the values that such reads may be of, with those positions.
+    """
+
+    redirect: Redirect
+    price: Callable[[int], int | None]
+    versions: Mapping[Var, int]
+
+
 def separate_region(
     region: Program,
     marks: Sequence[bool],
     outputs: Sequence[Atom],
     prices: Mapping[Var, int | None],
     turns: int,
-    redirect: Redirect | None = None,
-    final_price: Callable[[int], int | None] = lambda k: None,
+    late: Late | None = None,
 ) -> Body:
     """Splits a region whose marked inputs are tainted; `outputs` are what its linear part gives.
 
     `prices` says what it costs to keep each of the other inputs for the linear part, None for
-    nothing; `turns` is how often the region runs. `redirect` finds reads that may be of carried
-    arrays as they are at the end, for `final_price`.
+    nothing; `turns` is how often the region runs.
+
+    Regions inside choose between tapes of what they read of an array and the array itself before
+    it is known whether they may have that as it is at the end. So they are told first that all of
+    them may. Where a version of an array would then have to be stored after all, the hope for it
+    was in vain, and they choose again.
     """
     tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
-    parts = separate(region.eqns, tainted, prices, turns)
-    if redirect is None:
-        needed = free_atoms(parts.linear, outputs, tainted)
-        return Body(parts, plan(parts.known, needed, prices, turns), {})
-    finals = redirect(parts)
-    prices = {**prices, **{v: final_price(k) for k, v in finals.names.items()}}
-    needed = free_atoms(finals.linear, outputs, tainted)
-    parts = Parts(parts.known, finals.linear, parts.tainted)
-    return Body(parts, plan(finals.known, needed, prices, turns), finals.names)
+
+    def apart(hoped: Mapping[Var, int | None]) -> Body:
+        parts = separate(region.eqns, tainted, prices, turns, hoped)
+        finals = Finals(parts.known, parts.linear, {}) if late is None else late.redirect(parts)
+        costs = dict(prices)
+        if late is not None:
+            costs |= {v: late.price(k) for k, v in finals.names.items()}
+        needed = free_atoms(finals.linear, outputs, tainted)
+        parts = Parts(parts.known, finals.linear, parts.tainted)
+        return Body(parts, plan(finals.known, needed, costs, turns), finals.names)
+
+    hoped = {} if late is None else {v: late.price(k) for v, k in late.versions.items()}
+    for _ in range(_HOPES):
+        found = apart(hoped)
+        vain = [v for v in found.plan.stored if v in hoped]
+        if not vain:
+            return found
+        hoped = {v: p for v, p in hoped.items() if v not in vain}
+    return apart(_NOTHING)
 
 
 def silent(program: Program) -> Program:
