@@ -47,6 +47,82 @@ def test_factors_keep_a_few_matrices(square: Callable[..., Any]) -> None:
     assert memory(wg.grad(square), a, np.ones((n, n))) <= 4 * 8 * n * n
 
 
+def by_rows(a: Any) -> Any:
+    """LU in place, row by row: two loops in a row write a row, and read columns above it."""
+    a = a.copy()
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(i):
+            w = a[i, j]
+            for k in range(j):
+                w -= a[i, k] * a[k, j]
+            a[i, j] = w / a[j, j]
+        for j in range(i, n):
+            w = a[i, j]
+            for k in range(i):
+                w -= a[i, k] * a[k, j]
+            a[i, j] = w
+    return np.sum(np.cos(a))
+
+
+def by_pivots(a: Any) -> Any:
+    """LU in place, pivot by pivot: what is read of a column is final, what is changed is not."""
+    a = a.copy()
+    n = a.shape[0]
+    for k in range(n):
+        for i in range(k + 1, n):
+            a[i, k] /= a[k, k]
+        for i in range(k + 1, n):
+            for j in range(k + 1, n):
+                a[i, j] -= a[i, k] * a[k, j]
+    return np.sum(np.cos(a))
+
+
+def backwards(a: Any) -> Any:
+    """A triangular system whose unknowns are found from the last to the first."""
+    n = a.shape[0]
+    x = np.zeros(n)
+    for i in range(n - 1, -1, -1):
+        x[i] = 1.0
+        for j in range(i + 1, n):
+            x[i] -= a[i, j] * x[j]
+        x[i] /= a[i, i]
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("fun", [by_rows, by_pivots, backwards])
+def test_single_elements_that_are_final_are_not_on_tape(fun: Callable[..., Any]) -> None:
+    n = 40
+    a = np.full((n, n), 0.1) + n * np.eye(n)
+    assert memory(wg.grad(fun), a) <= 3 * 8 * n * n
+    wg.testing.check_grads(fun, (a[:4, :4] + np.arange(16.0).reshape(4, 4),), order=1)
+
+
+def test_elements_that_change_later_are_on_tape_beside_those_that_are_final() -> None:
+    """Rows of q are final when they are read, those of a change at every turn of the outer loop."""
+
+    def orthogonal(a: Any) -> Any:
+        a = a.copy()
+        n = a.shape[0]
+        q = np.zeros((n, n))
+        for k in range(n):
+            norm = np.sqrt(np.sum(a[k] * a[k]))
+            for i in range(n):
+                q[k, i] = a[k, i] / norm
+            for j in range(k + 1, n):
+                r = 0.0
+                for i in range(n):
+                    r += q[k, i] * a[j, i]
+                for i in range(n):
+                    a[j, i] -= q[k, i] * r
+        return np.sum(np.cos(q))
+
+    n = 20
+    a = np.random.default_rng(0).random((n, n)) + n * np.eye(n)
+    assert memory(wg.grad(orthogonal), a) <= 8 * n**3 + 6 * 8 * n * n
+    wg.testing.check_grads(orthogonal, (a[:4, :4],), order=1)
+
+
 def pairs(p: Any, mass: Any) -> Any:
     """A loop over pairs at every step, on differences of what the step begins with."""
     p = p.copy()
@@ -105,10 +181,47 @@ def drawn(seed: int) -> Callable[[Any], Any]:
     return f
 
 
+def drawn_elements(seed: int) -> Callable[[Any], Any]:
+    """Loops three deep that read and write single elements, two of them in a row."""
+    rng = np.random.default_rng(seed)
+
+    def place() -> Place:
+        return PLACES[rng.integers(len(PLACES))]
+
+    middle = [RANGES[rng.integers(len(RANGES))] for _ in range(2)]
+    inner = [RANGES[rng.integers(len(RANGES))] for _ in range(2)]
+    r1, c1, r2, c2, r3, c3, r4, c4 = [place() for _ in range(8)]
+    down, nested = rng.integers(2, size=2)
+
+    def f(a: Any) -> Any:
+        x, z = a.copy(), a.copy()
+        n = x.shape[0]
+        for step in range(n):
+            i = n - 1 - step if down else step
+            first, stop = middle[0](i, n)
+            for j in range(first, stop):
+                w = x[r1(i, j, n), c1(i, j, n)]
+                low, high = inner[0](j if nested else i, n)
+                for k in range(low, high):
+                    w -= 0.1 * x[r2(i, j, n), k] * z[k, c2(i, j, n)] * x[k, j]
+                x[r1(i, j, n), c1(i, j, n)] = w / (1.0 + x[j, j] * z[i, j])
+            first, stop = middle[1](i, n)
+            for j in range(first, stop):
+                low, high = inner[1](j if nested else i, n)
+                for k in range(low, high):
+                    z[r3(i, j, n), c3(i, k, n)] -= 0.1 * x[r4(i, k, n), k] * z[k, c4(i, j, n)]
+        return np.sum(np.cos(x)) + np.sum(z * z)
+
+    return f
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("draw", [drawn, drawn_elements])
 @pytest.mark.parametrize("seed", fast_share(range(60), 6))
-def test_random_triangles_have_the_gradient_of_the_complex_step(seed: int) -> None:
-    fun = drawn(seed)
+def test_random_triangles_have_the_gradient_of_the_complex_step(
+    seed: int, draw: Callable[[int], Callable[[Any], Any]]
+) -> None:
+    fun = draw(seed)
     a = np.random.default_rng(seed + 1000).uniform(0.4, 1.1, (SIZE, SIZE))
     expected = np.empty_like(a)
     for at in np.ndindex(a.shape):

@@ -167,12 +167,12 @@ def separate_region(
 
     Regions inside choose between tapes of what they read of an array and the array itself before
     it is known whether they may have that as it is at the end. So they are told first that all of
-    them may. Where a version of an array would then have to be stored after all, the hope for it
-    was in vain, and they choose again.
+    them may. Where the linear part still reads a version of an array from the midst of the loop,
+    the hope for it was in vain, and they choose again.
     """
     tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
 
-    def apart(hoped: Mapping[Var, int | None]) -> Body:
+    def apart(hoped: Mapping[Var, int | None]) -> tuple[Body, list[Var]]:
         parts = separate(region.eqns, tainted, prices, turns, hoped)
         finals = Finals(parts.known, parts.linear, {}) if late is None else late.redirect(parts)
         costs = dict(prices)
@@ -180,16 +180,16 @@ def separate_region(
             costs |= {v: late.price(k) for k, v in finals.names.items()}
         needed = free_atoms(finals.linear, outputs, tainted)
         parts = Parts(parts.known, finals.linear, parts.tainted)
-        return Body(parts, plan(finals.known, needed, costs, turns), finals.names)
+        body = Body(parts, plan(finals.known, needed, costs, turns), finals.names)
+        return body, [v for v in needed if v in hoped]
 
     hoped = {} if late is None else {v: late.price(k) for v, k in late.versions.items()}
     for _ in range(_HOPES):
-        found = apart(hoped)
-        vain = [v for v in found.plan.stored if v in hoped]
+        body, vain = apart(hoped)
         if not vain:
-            return found
+            return body
         hoped = {v: p for v, p in hoped.items() if v not in vain}
-    return apart(_NOTHING)
+    return apart(_NOTHING)[0]
 
 
 def silent(program: Program) -> Program:
