@@ -235,14 +235,40 @@ def test_a_function_without_rules_says_so() -> None:
         wg.grad(wg.custom_jvp(lambda x: x))(1.0)
 
 
-def test_traced_values_from_outside_are_refused() -> None:
-    def outer(y: Any) -> Any:
+def test_derivatives_by_traced_values_from_outside_are_refused() -> None:
+    def outer(y: Any, z: Any) -> Any:
         f = wg.custom_jvp(lambda x: x * y)
         f.defjvp(lambda p, t: (f(*p), t[0] * y))
-        return f(y)
+        return f(z)
 
-    with pytest.raises(DifferentiationError, match="pass the value as an argument"):
-        wg.grad(outer)(1.0)
+    def reverse(y: Any, z: Any) -> Any:
+        f = wg.custom_vjp(lambda x: x * 2)
+        f.defvjp(lambda x: (x * 2, None), lambda _, bar: (bar * y,))
+        return f(z)
+
+    for fun in (outer, reverse):
+        with pytest.raises(DifferentiationError, match="pass the value as an argument"):
+            wg.grad(fun, (0, 1))(2.0, 3.0)
+        assert wg.grad(fun, 1)(2.0, 3.0) == 2
+
+
+def test_rules_read_arrays_made_beside_them() -> None:
+    """They see them, and the variables, as they were when the function was called."""
+
+    def outer(x: Any) -> Any:
+        w, ones, order = np.array([1.0, 2.0, 3.0]), np.ones(3), np.array([2, 1, 0])
+        f, g = wg.custom_jvp(lambda y: np.sin(w * y)), wg.custom_vjp(lambda y: y * w)
+        f.defjvp(lambda p, t: (f(*p), np.cos(w * p[0]) * w * t[0] * ones[order]))
+        g.defvjp(lambda y: (g(y), None), lambda _, bar: (bar * w * ones[order],))
+        found = f(x) + g(x)
+        ones[1] = 7.0
+        w = w * 0
+        return found + w
+
+    w = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(outer(X), np.sin(w * X) + w * X)
+    for mode in (wg.jacfwd, wg.jacrev):
+        np.testing.assert_allclose(mode(outer)(X), np.diag(np.cos(w * X) * w + w), atol=1e-15)
 
 
 def test_keywords_are_refused() -> None:

@@ -103,6 +103,87 @@ def test_a_fixed_point_of_a_pytree() -> None:
     wg.testing.check_grads(lambda v: found(v)["y"], (a,), order=1)
 
 
+# arrays of the function around
+
+
+def whole(operator: Any, b: Any) -> Any:
+    return np.linalg.solve(wg.jacfwd(operator)(np.zeros_like(b)), b)
+
+
+def of_closures(x: Any) -> Any:
+    m = np.array([[3.0, 0.5], [0.5, 2.0]])
+    found = wg.custom_linear_solve(lambda v: (m + np.outer(x, x)) @ v, np.cos(x), whole)
+    m[0, 0] = 50.0
+    return found
+
+
+def of_numpy(x: Any) -> Any:
+    return np.linalg.solve(np.array([[3.0, 0.5], [0.5, 2.0]]) + np.outer(x, x), np.cos(x))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [lambda f: f, wg.jacrev, wg.jacfwd, lambda f: wg.jacrev(wg.jacfwd(f))],
+    ids=["value", "reverse", "forward", "second"],
+)
+def test_arrays_of_the_function_around_it_may_be_read(transform: Any) -> None:
+    x = np.array([0.1, 0.4])
+    np.testing.assert_allclose(transform(of_closures)(x), transform(of_numpy)(x), rtol=1e-12)
+
+
+def test_how_a_solver_depends_on_what_it_reads_does_not_matter() -> None:
+    def found(x: Any) -> Any:
+        scales, backward = 1 / (3 + x), np.array([0.3, 0.3])
+
+        def relaxed(weights: Any) -> Any:
+            def solve(operator: Any, b: Any) -> Any:
+                y = weights * b
+                for _ in range(60):
+                    y = y + weights * (b - operator(y))
+                return y
+
+            return solve
+
+        return wg.custom_linear_solve(
+            lambda v: (3 + x) * v, np.cos(x), relaxed(scales), relaxed(backward * np.sin(1 + x))
+        )
+
+    x = np.array([0.1, 0.4])
+    expected = wg.jacfwd(lambda y: np.cos(y) / (3 + y))(x)
+    np.testing.assert_allclose(wg.jacrev(found)(x), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(wg.jacfwd(found)(x), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_variables_that_are_assigned_again_after_the_call() -> None:
+    def found(x: Any) -> Any:
+        y, m = x, np.array([3.0, 2.0])
+        for _ in range(3):
+            y = wg.custom_linear_solve(lambda v: (m + y * y) * v, np.cos(y), whole)  # noqa: B023
+            m[0] += 1
+        return y
+
+    def plain(x: Any) -> Any:
+        y, m = x, np.array([3.0, 2.0])
+        for _ in range(3):
+            y = np.cos(y) / (m + y * y)
+            m[0] += 1
+        return y
+
+    x = np.array([0.1, 0.4])
+    np.testing.assert_allclose(wg.jacrev(found)(x), wg.jacrev(plain)(x), rtol=1e-12)
+
+
+def test_a_fixed_point_of_a_step_that_reads_an_array_made_beside_it() -> None:
+    def found(x: Any) -> Any:
+        w = np.array([0.3, 0.5])
+        return wg.fixed_point(lambda y: 0.5 * np.cos(w * y) + x, np.zeros(2))
+
+    x = np.array([0.1, 0.4])
+    y, w = found(x), np.array([0.3, 0.5])
+    expected = np.diag(1 / (1 + 0.5 * w * np.sin(w * y)))
+    np.testing.assert_allclose(wg.jacrev(found)(x), expected, rtol=1e-8)
+
+
 def test_batches() -> None:
     many = RNG.standard_normal((3, 4))
     found = wg.vmap(lambda b: root(A, b))(many)

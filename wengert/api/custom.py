@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,26 @@ from wengert.api.arguments import (
     require_callable,
 )
 from wengert.capture.convert import convert
-from wengert.errors import DifferentiationError, DTypeError, InputTypeError, ShapeError, TreeError
+from wengert.errors import (
+    DifferentiationError,
+    DTypeError,
+    InputTypeError,
+    LeakedTracerError,
+    ShapeError,
+    TreeError,
+    located,
+)
 from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY
 from wengert.ir.ops.custom import Rules
-from wengert.ir.program import Program
+from wengert.ir.program import Program, Var
 from wengert.ir.types import INT64, TensorType
 from wengert.tracer.array import Tracer
+from wengert.tracer.closures import Closed, closed
 from wengert.tracer.lift import is_weak, lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten
-from wengert.tracer.stack import current
-from wengert.tracer.trace import Abstract, trace
+from wengert.tracer.stack import current, user_location
+from wengert.tracer.trace import Abstract, Traced, trace
 
 
 class Custom:
@@ -38,11 +47,17 @@ class Custom:
     derived from it, with both each mode has its own. Values come from the function itself, except
     that reverse mode takes them from the first half of the reverse rule. Arguments that are not
     traced (Python ints, strings, functions, arrays known beforehand) reach the rules as they are.
+
+    The function and its rules may read arrays of a function around them, as long as those do not
+    depend on what is differentiated. If it `closes`, they may: the arrays are then one more
+    argument, a tuple, in what the rules take and give; and the rules, which take the `Closed`
+    arrays in front of all else, say what the derivatives are.
     """
 
-    def __init__(self, fun: Callable[..., Any]) -> None:
+    def __init__(self, fun: Callable[..., Any], closes: bool = False) -> None:
         require_callable("a custom rule", fun)
         self._fun = fun
+        self._closes = closes
         self._jvp: Callable[..., Any] | None = None
         self._vjp: tuple[Callable[..., Any], Callable[..., Any]] | None = None
         functools.update_wrapper(self, fun)
@@ -75,7 +90,7 @@ class Custom:
             args = (*args, *self._by_position(args, kwargs))
         leaves, tree = flatten(args)
         places = [i for i, x in enumerate(leaves) if isinstance(x, Tracer)]
-        if current() is None or not places:
+        if current() is None or not (places or self._closes):
             return self._fun(*args)
         if self._jvp is None and self._vjp is None:
             fail(
@@ -84,9 +99,12 @@ class Custom:
                     "rule yet; give one by defjvp or defvjp before it is used"
                 )
             )
-        inputs = [leaves[i] for i in places]
         fixed = [None if isinstance(x, Tracer) else x for x in leaves]
-        return _Call(self._fun, fixed, tree, places).apply(inputs, self._jvp, self._vjp)
+        call = _Call(self._fun, fixed, tree, places)
+        inputs = [leaves[i] for i in places]
+        if not self._closes:
+            return call.apply(inputs, self._jvp, self._vjp)
+        return call.apply_closing(args, inputs, self._jvp, self._vjp)
 
     def _by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         names = function_name(self._fun)
@@ -103,12 +121,16 @@ class Custom:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call inside a trace: `places` are the leaves that are traced, None among `leaves`."""
+    """One call inside a trace: `places` are the leaves that are traced, None among `leaves`.
+
+    What the function and its rules read beside the arguments are the last of the operands.
+    """
 
     fun: Callable[..., Any]
     leaves: list[Any]
     tree: TreeDef
     places: list[int]
+    closed: Closed = field(default_factory=Closed)
 
     @property
     def name(self) -> str:
@@ -116,40 +138,81 @@ class _Call:
 
     def apply(self, inputs: list[Tracer], rule: Any, halves: Any) -> Any:
         """The outputs of a `custom` equation with these rules, as the function's result."""
+        found = self.found(inputs)
+        over = closed(found.captured, (self.fun, rule, halves))
+        call = replace(self, closed=over)
+        results = call.emit(found, [*inputs, *over.arrays], rule, halves, len(over.arrays))
+        return found.unflatten(results)
+
+    def apply_closing(self, args: Any, inputs: list[Tracer], rule: Any, halves: Any) -> Any:
+        """As `apply`, with what is read beside the arguments as one more of them."""
+        found = self.found(inputs)
+        over = closed(found.captured, (self.fun, rule, halves))
+        if not (inputs or over.arrays):
+            return self.fun(*args)
+        _, tree = flatten((*args, over.arrays))
+        added = range(len(self.leaves), len(self.leaves) + len(over.arrays))
+        leaves = [*self.leaves, *(None for _ in added)]
+        call = _Call(self.fun, leaves, tree, [*self.places, *added], over)
+        rules = (functools.partial(rule, over), tuple(functools.partial(h, over) for h in halves))
+        return found.unflatten(call.emit(found, [*inputs, *over.arrays], *rules))
+
+    def found(self, inputs: list[Tracer]) -> Traced:
+        """The function, traced."""
         types = [abstract(x, "an argument") for x in inputs]
-        found = self.traced(lambda *traced: convert(self.fun)(*self.args(traced)), types, "")
-        primal: Program = found.program
+        name = function_name(self.fun)
+        return trace(lambda *traced: convert(self.fun)(*self.args(traced)), types, name=name)
+
+    def emit(
+        self, found: Traced, inputs: list[Tracer], rule: Any, halves: Any, hidden: int = 0
+    ) -> list[Tracer]:
+        """The equation's outputs."""
+        here = current()
+        assert here is not None
+        values = [lift(x) for x in inputs]
+        types = [Abstract(v.type, x.weak) for v, x in zip(values, inputs, strict=True)]
+        program = found.program
+        read = [*program.inputs, *(Var(t.type) for t in types[len(program.inputs) :])]
+        primal = Program(tuple(read), program.eqns, program.outputs)
         like = (types, primal, found.out_tree)
         rules = Rules(
             function_name(self.fun),
             None if rule is None else lambda: self.tangent(rule, *like),
             None if halves is None else lambda: self.halves(halves, *like),
+            hidden,
+            user_location(),
         )
-        here = current()
-        assert here is not None
         params = {"primal": primal, "rules": rules}
-        results = here.builder.emit(REGISTRY["custom"], [lift(x) for x in inputs], params)
-        return found.unflatten([wrap(v) for v in results])
+        return [wrap(v) for v in here.builder.emit(REGISTRY["custom"], values, params)]
 
     def args(self, traced: Sequence[Any]) -> tuple[Any, ...]:
         """The arguments, with other values in the place of the traced leaves."""
         leaves = list(self.leaves)
-        for place, value in zip(self.places, traced, strict=True):
+        for place, value in zip(self.places, traced, strict=False):  # hidden ones come after
             leaves[place] = value
         return own(self.tree.unflatten(leaves))
 
-    def traced(self, fun: Callable[..., Any], types: list[Abstract], rule: str) -> Any:
-        """The program of a function, or of a rule, of traced values alone."""
-        found = trace(fun, types, name=function_name(self.fun))
-        if found.captured:
-            what = f"the {rule} of {self.name}" if rule else self.name
-            fail(
-                DifferentiationError(
-                    f"{what} reads a traced value of the function around it, of which its "
-                    "derivative rules would not know; pass the value as an argument"
-                )
-            )
-        return found
+    def run(self, rule: Any, operands: Sequence[Any], *args: Any) -> Any:
+        """What a rule gives, for the last of these operands in place of what it reads."""
+        hidden = operands[len(operands) - len(self.closed.arrays) :]
+        return self.closed.call_later(convert(rule), hidden, *args)
+
+    def traced(self, fun: Callable[..., Any], types: list[Abstract], rule: str) -> Program:
+        """The program of a rule, of traced values alone."""
+        cause: LeakedTracerError | None = None
+        try:
+            found = trace(fun, types, name=function_name(self.fun))
+            if not found.captured:
+                return found.program
+        except LeakedTracerError as error:
+            cause = error
+        raise located(
+            DifferentiationError(
+                f"the {rule} of {self.name} reads a traced value of the function around it, of "
+                "which it was not known that the rule reads it; pass the value as an argument"
+            ),
+            user_location(),
+        ) from cause
 
     # the forward rule
 
@@ -159,16 +222,16 @@ class _Call:
         """Traced values, then tangents of the floats -> results, then tangents of the floats."""
         floats = [t for t in types if t.type.is_float]
 
-        def closed(*traced: Any) -> Any:
+        def rates(*traced: Any) -> Any:
             given, moving = traced[: len(types)], iter(traced[len(types) :])
             tangents = [
                 next(moving) if t.type.is_float else np.zeros(t.type.shape, float0) for t in types
             ]
             source = next(t for t in traced[len(types) :])
             dots: list[Any] = [_zero(x, source) for x in self.leaves]
-            for place, value in zip(self.places, tangents, strict=True):
+            for place, value in zip(self.places, tangents, strict=False):
                 dots[place] = value
-            pair = convert(rule)(self.args(given), self.tree.unflatten(dots))
+            pair = self.run(rule, given, self.args(given), self.tree.unflatten(dots))
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 fail(
                     TreeError(
@@ -183,7 +246,7 @@ class _Call:
                 *(s for s, t in zip(slopes, primal.out_types, strict=True) if t.is_float),
             )
 
-        return self.traced(closed, [*types, *floats], "forward rule").program
+        return self.traced(rates, [*types, *floats], "forward rule")
 
     # the reverse rule
 
@@ -194,7 +257,7 @@ class _Call:
         kept: list[TreeDef] = []
 
         def first(*traced: Any) -> Any:
-            pair = convert(rules[0])(*self.args(traced))
+            pair = self.run(rules[0], traced, *self.args(traced))
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 fail(
                     TreeError(
@@ -206,24 +269,25 @@ class _Call:
             results = self.checked(pair[0], primal.out_types, out, what, "result")
             residuals, tree = flatten(pair[1])
             kept.append(tree)
-            return (*results, *(wrap(lift(r)) for r in residuals))
+            hidden = traced[len(traced) - len(self.closed.arrays) :]
+            return (*results, *(wrap(lift(r)) for r in residuals), *hidden)
 
-        forward = self.traced(first, types, "first half of the reverse rule").program
+        forward = self.traced(first, types, "first half of the reverse rule")
         count = len(primal.outputs)
         residuals = [Abstract(t) for t in forward.out_types[count:]]
         bars = [Abstract(t) for t in primal.out_types if t.is_float]
 
         def second(*traced: Any) -> Any:
-            given = iter(traced[len(residuals) :])
+            kept_values, given = traced[: len(residuals)], iter(traced[len(residuals) :])
             cotangents = [
                 next(given) if t.is_float else np.zeros(t.shape, float0) for t in primal.out_types
             ]
-            saved = kept[0].unflatten(traced[: len(residuals)])
-            result = convert(rules[1])(saved, out.unflatten(cotangents))
+            saved = kept[0].unflatten(kept_values[: kept[0].num_leaves])
+            result = self.run(rules[1], kept_values, saved, out.unflatten(cotangents))
             return self.cotangents(result, types)
 
         what = "second half of the reverse rule"
-        return forward, self.traced(second, [*residuals, *bars], what).program
+        return forward, self.traced(second, [*residuals, *bars], what)
 
     def cotangents(self, result: Any, types: list[Abstract]) -> tuple[Any, ...]:
         """What the reverse rule gives for the traced floats, checked."""
@@ -251,6 +315,7 @@ class _Call:
                 )
             found += [(number, leaf) for leaf in leaves]
         chosen = [found[place] for place in self.places]
+        chosen += [(0, None)] * (len(types) - len(chosen))
         return tuple(
             self.fitting(value, t.type, "reverse rule", f"cotangent of argument {number}")
             for (number, value), t in zip(chosen, types, strict=True)

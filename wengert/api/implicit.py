@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import fail, function_name, require_callable
-from wengert.api.custom import custom_jvp
+from wengert.api.custom import Custom
 from wengert.api.derivatives import jvp, vjp
 from wengert.api.jacobians import jacfwd
 from wengert.api.ravel import ravel_pytree
 from wengert.capture.convert import convert
 from wengert.errors import TreeError
 from wengert.plain.iteration import iterated
+from wengert.tracer.closures import Closed
 from wengert.tracer.pytree import flatten, tree_map
 
 Operator = Callable[[Any], Any]
@@ -37,8 +38,9 @@ def custom_root(
 
     Derivatives with respect to `args` come from the equation; the guess has none. Linear systems
     with the derivative of `f` in x, or its transpose, are solved by `tangent_solve(operator,
-    right_hand_side)`, by default by elimination of the whole matrix. What the equation depends on
-    has to be among `args`. `x`, `f`'s value and `args` are pytrees; the first two have one
+    right_hand_side)`, by default by elimination of the whole matrix. So do those
+    with respect to traced values that `f` reads of the functions around it; how `solve` depends on
+    such values does not matter. `x`, `f`'s value and `args` are pytrees; the first two have one
     structure.
     """
     require_callable("custom_root", f)
@@ -46,34 +48,35 @@ def custom_root(
     f, solve = convert(f), convert(solve)
     linear = eliminated if tangent_solve is None else convert(tangent_solve)
 
-    @custom_jvp
     def root(guess: Any, parameters: Any) -> Any:
         found = solve(lambda x: f(x, *parameters), guess)
         _check_structure(f, found, parameters)
         return found
 
-    @root.defjvp
-    def forward(primals: Any, tangents: Any) -> Any:
-        guess, parameters = primals
-        x = root(guess, parameters)
-        _, moved = jvp(lambda *a: f(x, *a), parameters, tangents[1])
-        found = linear(_derivative(f, x, parameters), tree_map(np.negative, moved))
+    solved = Custom(root, closes=True)
+
+    def forward(over: Closed, primals: Any, tangents: Any) -> Any:
+        guess, *given = primals
+        x = solved(guess, given[0])
+        _, moved = jvp(_of_parameters(f, over, x), given, tangents[1:])
+        found = linear(_derivative(f, x, given[0]), tree_map(np.negative, moved))
         return x, found
 
-    def first(guess: Any, parameters: Any) -> Any:
-        x = root(guess, parameters)
-        return x, (guess, x, parameters)
+    def first(over: Closed, guess: Any, *given: Any) -> Any:
+        x = solved(guess, given[0])
+        return x, (guess, x, given)
 
-    def second(saved: Any, bar: Any) -> Any:
-        guess, x, parameters = saved
-        _, pull = vjp(lambda y: f(y, *parameters), x)
+    def second(over: Closed, saved: Any, bar: Any) -> Any:
+        guess, x, given = saved
+        _, pull = vjp(lambda y: f(y, *given[0]), x)
         multiplier = linear(lambda v: pull(v)[0], bar)
-        _, pull_parameters = vjp(lambda *a: f(x, *a), *parameters)
-        bars = pull_parameters(tree_map(np.negative, multiplier)) if parameters else ()
-        return tree_map(lambda g: np.zeros_like(g), guess), tuple(bars)
+        _, pull_parameters = vjp(_of_parameters(f, over, x), *given)
+        bars = pull_parameters(tree_map(np.negative, multiplier))
+        return tree_map(lambda g: np.zeros_like(g), guess), *bars
 
-    root.defvjp(first, second)
-    return root(initial_guess, tuple(args))
+    solved.defjvp(forward)
+    solved.defvjp(first, second)
+    return solved(initial_guess, tuple(args))
 
 
 def custom_linear_solve(
@@ -86,7 +89,8 @@ def custom_linear_solve(
 ) -> Any:
     """x with matvec(x, *args) = b, found by `solve(lambda x: matvec(x, *args), b)`.
 
-    Derivatives with respect to `b` and `args` solve one more system: forward by `solve` again, in
+    Derivatives with respect to `b`, `args` and what `matvec` reads of the functions around it solve
+    one more system: forward by `solve` again, in
     reverse mode by `transpose_solve(transposed_matvec, x_bar)`, which is `solve` if `symmetric`,
     and by default elimination of the whole matrix.
     """
@@ -97,34 +101,35 @@ def custom_linear_solve(
     if transpose_solve is not None:
         backward = convert(transpose_solve)
 
-    @custom_jvp
     def solution(right: Any, parameters: Any) -> Any:
         return solve(lambda x: matvec(x, *parameters), right)
 
-    @solution.defjvp
-    def forward(primals: Any, tangents: Any) -> Any:
-        right, parameters = primals
-        x = solution(right, parameters)
+    solved = Custom(solution, closes=True)
+
+    def forward(over: Closed, primals: Any, tangents: Any) -> Any:
+        right, *given = primals
+        x = solved(right, given[0])
         moved = tangents[0]
-        if parameters:
-            _, through = jvp(lambda *a: matvec(x, *a), parameters, tangents[1])
+        if flatten(given)[0]:
+            _, through = jvp(_of_parameters(matvec, over, x), given, tangents[1:])
             moved = tree_map(np.subtract, moved, through)
-        return x, solve(lambda v: matvec(v, *parameters), moved)
+        return x, solve(lambda v: matvec(v, *given[0]), moved)
 
-    def first(right: Any, parameters: Any) -> Any:
-        x = solution(right, parameters)
-        return x, (x, parameters)
+    def first(over: Closed, right: Any, *given: Any) -> Any:
+        x = solved(right, given[0])
+        return x, (x, given)
 
-    def second(saved: Any, bar: Any) -> Any:
-        x, parameters = saved
-        _, pull = vjp(lambda y: matvec(y, *parameters), x)
+    def second(over: Closed, saved: Any, bar: Any) -> Any:
+        x, given = saved
+        _, pull = vjp(lambda y: matvec(y, *given[0]), x)
         multiplier = backward(lambda v: pull(v)[0], bar)
-        _, pull_parameters = vjp(lambda *a: matvec(x, *a), *parameters)
-        bars = pull_parameters(tree_map(np.negative, multiplier)) if parameters else ()
-        return multiplier, tuple(bars)
+        _, pull_parameters = vjp(_of_parameters(matvec, over, x), *given)
+        bars = pull_parameters(tree_map(np.negative, multiplier))
+        return multiplier, *bars
 
-    solution.defvjp(first, second)
-    return solution(b, tuple(args))
+    solved.defjvp(forward)
+    solved.defvjp(first, second)
+    return solved(b, tuple(args))
 
 
 def fixed_point(
@@ -161,6 +166,11 @@ def eliminated(operator: Operator, right: Any) -> Any:
     vector, back = ravel_pytree(right)
     matrix = jacfwd(lambda v: ravel_pytree(operator(back(v)))[0])(np.zeros_like(vector))
     return back(np.linalg.solve(matrix, vector))
+
+
+def _of_parameters(f: Callable[..., Any], over: Closed, x: Any) -> Callable[..., Any]:
+    """`f` at `x` as a function of its parameters and of the arrays that it closes over."""
+    return lambda parameters, values: over.call(f, values, x, *parameters)
 
 
 def _derivative(f: Callable[..., Any], x: Any, parameters: Any) -> Operator:

@@ -130,6 +130,8 @@ class Tracer:
         while trace is not None and trace is not self.owner:
             if id(self) in trace.written:
                 return None
+            if id(self) in trace.given:
+                return trace.given[id(self)].elements
             if note:
                 trace.assumed[id(self)] = self
             trace = trace.parent

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,15 @@ Form = tuple[Terms, int]
 """An affine function of loop indices: its terms and its constant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What is read in place of an array of another trace, with its elements if they are known."""
+
+    array: Tracer
+    value: Value
+    elements: Array | None
+
+
 class Trace:
     """A function, or a region of one (a loop's body, a branch), being traced.
 
@@ -39,6 +49,9 @@ class Trace:
     `arguments` are those of the function, whose callers see what is done to them, and what stands
     for them in a loop. `doubtful` are arrays of the traces around this one that are in doubt since
     an array was changed in it (see `tracer.sharing`).
+
+    `given` are arrays of other traces, which may be finished, for which this one has values of its
+    own: see `tracer.closures`.
 
     `joined` has containers of Python that may be the same as others (see `capture.joined`), by
     their ids, with those.
@@ -59,6 +72,7 @@ class Trace:
         "checks",
         "constants",
         "doubtful",
+        "given",
         "joined",
         "limits",
         "name",
@@ -74,6 +88,7 @@ class Trace:
         self.captured: dict[int, tuple[Tracer, Value]] = {}
         self.written: dict[int, tuple[Tracer, Value]] = {}
         self.assumed: dict[int, Tracer] = {}
+        self.given: dict[int, Stand] = {}
         self.constants: dict[int, tuple[Array, Array, Value]] = {}
         self.symbols: dict[Var, Symbol] = {}
         self.limits: dict[Symbol, tuple[Form, Form]] = {}
@@ -93,6 +108,15 @@ class Trace:
             level = level.parent
         return level is self
 
+    def reaches(self, tracer: Tracer) -> bool:
+        """Whether an array of another trace can be read: that is open around this, or stood for."""
+        if tracer.owner.alive and tracer.owner.encloses(self):
+            return True
+        level: Trace | None = self
+        while level is not None and id(tracer) not in level.given:
+            level = level.parent
+        return level is not None
+
     def read(self, tracer: Tracer) -> Value:
         """The contents of `tracer` in this trace; one of an enclosing trace becomes an input.
 
@@ -108,9 +132,12 @@ class Trace:
 
     def read_own(self, tracer: Tracer) -> Value:
         """The contents that an array, no view, was given, whatever other array it may be."""
+        stand = self.given.get(id(tracer))
+        if stand is not None and id(tracer) not in self.written:
+            return stand.value
         if tracer.owner is self:
             return tracer.contents()
-        if not tracer.owner.alive or not tracer.owner.encloses(self):
+        if not self.reaches(tracer):
             raise leaked(tracer)
         found = self.written.get(id(tracer)) or self.captured.get(id(tracer))
         if found is not None:
@@ -130,7 +157,7 @@ class Trace:
             raise AssertionError(f"{value.type} written to an array of {tracer.type}")
         if tracer.owner is self:
             tracer.replace(value)
-        elif tracer.owner.alive and tracer.owner.encloses(self):
+        elif self.reaches(tracer):
             self.written[id(tracer)] = (tracer, value)
         else:
             raise leaked(tracer)

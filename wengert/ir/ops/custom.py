@@ -23,7 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import DifferentiationError, VerificationError, WengertError
+from wengert.errors import (
+    DifferentiationError,
+    Location,
+    VerificationError,
+    WengertError,
+    located,
+)
 from wengert.ir.builder import Builder, Value
 from wengert.ir.evaluate import evaluate
 from wengert.ir.op import REGISTRY, Linear, Op, Sample, register
@@ -47,12 +53,15 @@ class Rules:
 
     `make_tangent()`: inputs, then tangents of the floats among them -> outputs, then the tangents
     of the floats among those. `make_halves()`: the forward and the backward program. A rule may
-    call the function itself, which is why they are not traced beforehand.
+    call the function itself, which is why they are not traced beforehand. The last `hidden` inputs
+    are what the function and its rules read beside its arguments; there is no rule for those.
     """
 
     name: str
     make_tangent: Callable[[], Program] | None
     make_halves: Callable[[], tuple[Program, Program]] | None
+    hidden: int = 0
+    location: Location | None = None
     number: int = field(default_factory=functools.partial(next, itertools.count()))
 
     @property
@@ -89,7 +98,43 @@ class Rules:
             self.name,
             None if self.make_tangent is None else tangent,
             None if self.make_halves is None else halves,
+            self.hidden,
+            self.location,
         )
+
+    def refuse_hidden(self, primal: Program, tangents: Tangents) -> None:
+        """Raises DifferentiationError if what is read beside the arguments moves."""
+        for k in range(len(tangents) - self.hidden, len(tangents)):
+            if tangents[k] is not None and self._reads(primal, k):
+                raise located(
+                    DifferentiationError(
+                        f"'{self.name}' or a rule of it reads a traced value of the function "
+                        "around it, of which its derivative rules would not know; pass the value "
+                        "as an argument"
+                    ),
+                    self.location,
+                )
+
+    def _reads(self, primal: Program, k: int) -> bool:
+        if _uses(primal, k) or (self.tangent is not None and _uses(self.tangent, k)):
+            return True
+        if self.halves is None:
+            return False
+        forward, backward = self.halves
+        kept = len(forward.outputs) - len(primal.outputs)  # what is hidden is kept last
+        return _uses(forward, k, -self.hidden) or _uses(backward, kept + k - len(primal.inputs))
+
+
+def _uses(program: Program, k: int, outputs: int | None = None) -> bool:
+    """Whether input `k` has a part in the program's first outputs, as far as equations show."""
+    var = program.inputs[k]
+    if any(var is out for out in program.outputs[:outputs]):
+        return True
+    return any(
+        x is var and (eqn.op.name != "custom" or _uses(eqn.params["primal"], place))
+        for eqn in program.eqns
+        for place, x in enumerate(eqn.inputs)
+    )
 
 
 # custom
@@ -113,6 +158,7 @@ def _jvp(
     primals: Sequence[Value], tangents: Tangents, outs: None, *, primal: Program, rules: Rules
 ) -> tuple[list[Value], list[Value | None]]:
     builder = primals[0].builder
+    rules.refuse_hidden(primal, tangents)
     moving = _all_moving(primals, tangents)
     count, tangent = len(primal.outputs), rules.tangent
     if rules.halves is None:
