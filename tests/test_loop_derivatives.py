@@ -13,6 +13,7 @@ from op_cases import run
 import wengert as wg
 from wengert.ir.passes.pipeline import default_pipeline
 from wengert.ir.program import Program
+from wengert.ir.transforms import batch as batching
 from wengert.ir.transforms.batch import batch
 from wengert.ir.transforms.transpose import vjp
 from wengert.ir.verify import verify
@@ -101,3 +102,36 @@ def test_a_loop_left_for_its_checks_keeps_what_these_read() -> None:
     at, places = np.arange(5.0), np.arange(5)
     slopes = wg.grad(f, (0, 1))(at, at.copy(), places, 3 - places)
     np.testing.assert_array_equal(slopes, [[0, 0, 6, 0, 0], [0] * 5])
+
+
+def test_batches_of_nested_loops_are_tried_once_for_each_loop(monkeypatch: Any) -> None:
+    mapped, tried = batching._mapped, list[int]()  # pyright: ignore[reportPrivateUsage]
+
+    def counted(program: Any, batched: Any, size: int) -> Any:
+        tried.append(size)
+        return mapped(program, batched, size)
+
+    def nested(depth: int, x: Any) -> Any:
+        if depth == 0:
+            return np.sin(x)
+        return wg.fori_loop(0, 1, lambda i, y: nested(depth - 1, y), x)
+
+    monkeypatch.setattr(batching, "_mapped", counted)
+    rows = np.linspace(0, 1, 3)
+    found = wg.vmap(lambda x: nested(9, x))(rows)
+    np.testing.assert_allclose(found, np.sin(rows))
+    assert len(tried) < 200  # more than 500 if each loop tried all of what is inside it anew
+
+
+@pytest.mark.slow
+def test_reverse_mode_twice_through_a_while_loop() -> None:
+    def total(x: Any) -> Any:
+        y, n = x, 0
+        while n < 3 or y[0] > 5:
+            y = np.sin(y) * y * 0.5 + x
+            n = n + 1
+        return (y**2).sum()
+
+    x = np.array([0.3, 0.7, 0.5])
+    expected = wg.jacfwd(wg.jacfwd(total))(x)
+    np.testing.assert_allclose(wg.jacrev(wg.grad(total))(x), expected, rtol=1e-12, atol=1e-12)

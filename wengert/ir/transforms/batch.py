@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from wengert.ir.builder import Builder, Value
@@ -17,8 +18,30 @@ class Batched:
     out_batched: tuple[bool, ...]
 
 
+_Memo = dict[tuple[Program, tuple[bool, ...], int], Batched]
+_memo: ContextVar[_Memo | None] = ContextVar("batched programs", default=None)
+
+
 def batch(program: Program, batched: Sequence[bool], size: int) -> Batched:
-    """The program mapped over a batch of `size`, on those inputs that are batched."""
+    """The program mapped over a batch of `size`, on those inputs that are batched.
+
+    A loop's rule tries its body several times, which would multiply in nested loops: within a
+    batch, what is asked for again is remembered.
+    """
+    memo = _memo.get()
+    if memo is None:
+        token = _memo.set({})
+        try:
+            return _mapped(program, batched, size)
+        finally:
+            _memo.reset(token)
+    key = (program, tuple(batched), size)
+    if key not in memo:
+        memo[key] = _mapped(program, batched, size)
+    return memo[key]
+
+
+def _mapped(program: Program, batched: Sequence[bool], size: int) -> Batched:
     builder = Builder()
     inputs = [
         builder.input(t.with_shape((size, *t.shape)) if on else t)
