@@ -9,6 +9,7 @@ import pickle
 import threading
 import types
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,18 @@ def unread(fun: Any) -> Callable[..., Any]:
         (TypeError, "does not take|not take", lambda x: x & 1, (X,)),
         (NotImplementedError, r"numpy\.real_if_close", lambda x: np.real_if_close(x), (X,)),
         (TypeError, r"scipy\.linalg\.hessenberg, which", lambda x: linalg.hessenberg(x), (SQUARE,)),
-        (TypeError, r"use wengert\.linalg\.cholesky", linalg.cholesky, (SQUARE,)),
-        (TypeError, r"use wengert\.linalg\.expm", linalg.expm, (SQUARE,)),
+        (
+            TypeError,
+            r"use wengert\.linalg\.cholesky",
+            lambda x: methodcaller("cholesky", x)(linalg),
+            (SQUARE,),
+        ),
+        (
+            TypeError,
+            r"use wengert\.linalg\.expm",
+            lambda x: methodcaller("expm", x)(linalg),
+            (SQUARE,),
+        ),
         (TypeError, r"scipy\.linalg\.polar.* no traced form", linalg.polar, (X,)),
         (NotImplementedError, "airy", lambda x: scipy.special.airy(x), (X,)),
     ],
