@@ -36,12 +36,11 @@ def custom_root(
 ) -> Any:
     """x with f(x, *args) = 0, found by `solve(lambda x: f(x, *args), initial_guess)`.
 
-    Derivatives with respect to `args` come from the equation; the guess has none. Linear systems
-    with the derivative of `f` in x, or its transpose, are solved by `tangent_solve(operator,
-    right_hand_side)`, by default by elimination of the whole matrix. So do those
-    with respect to traced values that `f` reads of the functions around it; how `solve` depends on
-    such values does not matter. `x`, `f`'s value and `args` are pytrees; the first two have one
-    structure.
+    Derivatives with respect to `args` come from the equation, and so do those with respect to
+    traced values that `f` reads of the functions around it; how `solve` depends on such values does
+    not matter. The guess has none. Linear systems with the derivative of `f` in x, or its
+    transpose, are solved by `tangent_solve(operator, right_hand_side)`, by default by elimination
+    of the whole matrix. `x`, `f`'s value and `args` are pytrees; the first two have one structure.
     """
     require_callable("custom_root", f)
     require_callable("custom_root", solve)
@@ -90,9 +89,8 @@ def custom_linear_solve(
     """x with matvec(x, *args) = b, found by `solve(lambda x: matvec(x, *args), b)`.
 
     Derivatives with respect to `b`, `args` and what `matvec` reads of the functions around it solve
-    one more system: forward by `solve` again, in
-    reverse mode by `transpose_solve(transposed_matvec, x_bar)`, which is `solve` if `symmetric`,
-    and by default elimination of the whole matrix.
+    one more system: forward by `solve`, in reverse mode by `transpose_solve(transposed_matvec,
+    x_bar)`, which is `solve` if `symmetric`, and by default elimination of the whole matrix.
     """
     require_callable("custom_linear_solve", matvec)
     require_callable("custom_linear_solve", solve)

@@ -7,12 +7,12 @@ says otherwise.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from wengert.errors import ArgumentError, AxisRangeError
+from wengert.errors import ArgumentError, AxisRangeError, ShapeError
 from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.tracer.functions.operands import holds_tracers
@@ -86,6 +86,27 @@ def around(x: Any, widths: Sequence[tuple[int, int]], mode: str, cval: Any) -> A
     if _BORDERS[mode] == "constant" or 0 in x.shape:
         return np.pad(x, widths, constant_values=cval)
     return np.pad(x, widths, mode=cast("Any", _BORDERS[mode]))
+
+
+def neighbours(
+    x: Any, shape: Sequence[int], origins: Sequence[Any], mode: str, cval: Any
+) -> Callable[[Sequence[int]], Any]:
+    """What gives, for a place in a filter of a shape, the neighbour there of each element."""
+    starts = [before(n, o) for n, o in zip(shape, origins, strict=True)]
+    room = around(x, [(b, n - 1 - b) for b, n in zip(starts, shape, strict=True)], mode, cval)
+    return lambda place: room[tuple(slice(i, i + n) for i, n in zip(place, x.shape, strict=True))]
+
+
+def over_all_axes(what: str, weights: Any, origin: Any, axes: Any, ndim: int) -> tuple[Any, Any]:
+    """A filter's array and its origins for all axes, from those for some; `what` begins a sentence
+    on its dimensions."""
+    along = axes_of(axes, ndim)
+    if weights.ndim != len(along):
+        raise ShapeError(f"{what} {weights.ndim} dimensions for {len(along)} axes")
+    origins = [0] * ndim
+    for axis, at in zip(along, for_each("origin", origin, len(along)), strict=True):
+        origins[axis] = operator.index(at)
+    return np.expand_dims(weights, tuple(d for d in range(ndim) if d not in along)), origins
 
 
 def _is_array(output: Any) -> bool:

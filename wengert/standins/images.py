@@ -11,7 +11,6 @@ import numpy as np
 from wengert.errors import ArgumentError, ShapeError
 from wengert.numpy import asarray
 from wengert.standins.image_arguments import (
-    around,
     as_image,
     axes_of,
     axis_of,
@@ -20,11 +19,15 @@ from wengert.standins.image_arguments import (
     for_each,
     given_back,
     kept,
+    neighbours,
     one_mode,
+    over_all_axes,
     wide,
 )
 from wengert.standins.tables import stands_in
 from wengert.tracer.functions.operands import holds_tracers
+
+_HAVE = "weights have"
 
 
 def _array(weights: Any) -> Any:
@@ -46,16 +49,13 @@ def _line(weights: Any) -> Any:
 
 def _summed(x: Any, weights: Any, origins: Sequence[Any], mode: str, cval: Any) -> Any:
     """The sum of weights times neighbours, in float64."""
-    starts = [before(n, o) for n, o in zip(weights.shape, origins, strict=True)]
-    widths = [(b, n - 1 - b) for b, n in zip(starts, weights.shape, strict=True)]
-    room = around(wide(x), widths, mode, cval)
+    at = neighbours(wide(x), weights.shape, origins, mode, cval)
     total: Any = None
     known = not holds_tracers([weights])
     for index in np.ndindex(*weights.shape):
         if known and weights[index] == 0:
             continue
-        part = room[tuple(slice(i, i + n) for i, n in zip(index, x.shape, strict=True))]
-        term = weights[index] * part
+        term = weights[index] * at(index)
         total = term if total is None else total + term
     return asarray(np.zeros(x.shape)) if total is None else total
 
@@ -102,18 +102,6 @@ def convolve1d(
     return correlate1d(input, np.conj(weights)[::-1], axis, output, mode, cval, turned)
 
 
-def _of_axes(x: Any, weights: Any, origin: Any, axes: Any) -> tuple[Any, list[int]]:
-    """Weights and origins for all axes, from those for some."""
-    along = axes_of(axes, x.ndim)
-    if weights.ndim != len(along):
-        raise ShapeError(f"weights have {weights.ndim} dimensions for {len(along)} axes")
-    origins = [0] * x.ndim
-    for axis, at in zip(along, for_each("origin", origin, len(along)), strict=True):
-        origins[axis] = operator.index(at)
-    others = tuple(d for d in range(x.ndim) if d not in along)
-    return np.expand_dims(weights, others), origins
-
-
 @stands_in("ndimage")
 def correlate(
     input: Any,  # noqa: A002
@@ -127,7 +115,7 @@ def correlate(
 ) -> Any:
     """The correlation with an array of weights."""
     x = as_image(input)
-    weights, origins = _of_axes(x, np.conj(_array(weights)), origin, axes)
+    weights, origins = over_all_axes(_HAVE, np.conj(_array(weights)), origin, axes, x.ndim)
     dtype = dtype_for(x, output, _is_complex(x, weights))
     return given_back(kept(_summed(x, weights, origins, one_mode(mode), cval), dtype), output)
 
@@ -145,7 +133,7 @@ def convolve(
 ) -> Any:
     """The convolution with an array of weights."""
     x = as_image(input)
-    weights, origins = _of_axes(x, _array(weights), origin, axes)
+    weights, origins = over_all_axes(_HAVE, _array(weights), origin, axes, x.ndim)
     turned = [-o - (n % 2 == 0) for n, o in zip(weights.shape, origins, strict=True)]
     flipped = np.conj(weights)[(slice(None, None, -1),) * weights.ndim]
     return correlate(x, flipped, output, mode, cval, turned)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.errors import ArgumentError, DTypeError
 from wengert.ir.floats import kind_of
 from wengert.standins.image_arguments import (
     around,
@@ -20,7 +21,9 @@ from wengert.standins.image_arguments import (
     for_each,
     given_back,
     kept,
+    neighbours,
     one_mode,
+    over_all_axes,
 )
 from wengert.standins.tables import known, stands_in
 
@@ -53,14 +56,8 @@ def _along(x: Any, join: Join, size: int, axis: int, mode: str, cval: Any, origi
 
 def _scattered(x: Any, join: Join, where: Any, origins: Any, mode: str, cval: Any) -> Any:
     """Over the neighbours that a footprint has."""
-    starts = [before(n, o) for n, o in zip(where.shape, origins, strict=True)]
-    widths = [(b, n - 1 - b) for b, n in zip(starts, where.shape, strict=True)]
-    room = around(x, widths, mode, _at_border(cval, x.dtype))
-    found: Any = None
-    for index in np.argwhere(where):
-        part = room[tuple(slice(i, i + n) for i, n in zip(index.tolist(), x.shape, strict=True))]
-        found = part if found is None else join(found, part)
-    return found
+    at = neighbours(x, where.shape, origins, mode, _at_border(cval, x.dtype))
+    return functools.reduce(join, (at(place.tolist()) for place in np.argwhere(where)))
 
 
 def _footprint(footprint: Any, size: Any) -> tuple[Any, Any]:
@@ -91,16 +88,12 @@ def _extreme_filter(name: str, join: Join) -> Callable[..., Any]:
         found = _image(name, input)
         size, where = _footprint(footprint, size)
         dtype = dtype_for(found, output)
+        if where is not None:
+            where, starts = over_all_axes("a footprint of", where, origin, axes, found.ndim)
+            found = _scattered(found, join, where, starts, one_mode(mode), cval)
+            return given_back(kept(found, dtype), output)
         along = axes_of(axes, found.ndim)
         origins = for_each("origin", origin, len(along))
-        if where is not None:
-            if where.ndim != len(along):
-                raise ShapeError(f"a footprint of {where.ndim} dimensions for {len(along)} axes")
-            places = dict(zip(along, origins, strict=True))
-            all_origins = [places.get(d, 0) for d in range(found.ndim)]
-            where = np.expand_dims(where, tuple(d for d in range(found.ndim) if d not in places))
-            found = _scattered(found, join, where, all_origins, one_mode(mode), cval)
-            return given_back(kept(found, dtype), output)
         sizes, modes = for_each("size", size, len(along)), for_each("mode", mode, len(along))
         for axis, n, border, at in zip(along, sizes, modes, origins, strict=True):
             if n > 1:
