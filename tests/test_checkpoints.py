@@ -87,13 +87,13 @@ def test_another_model(tmp_path: Path, change: Any, words: str) -> None:
         train.load(tmp_path, {**TREE, **change})
 
 
+def full(descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written leaves nothing behind, and training goes on."""
     train.save(tmp_path, 1, TREE, {})
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         train.save(tmp_path, 2, TREE, {})
@@ -118,10 +118,6 @@ def test_what_cannot_be_written_is_not_what_is_lost(
     options: Any = {"batches": [()] * 2, "optimizer": wg.optim.sgd(0.1), "checkpoint": tmp_path}
     wg.fit(lambda p: p**2, 1.0, **options)
     before = [path.read_bytes() for path in tmp_path.iterdir()]
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "fsync", full)
     with pytest.warns(UserWarning, match="No space left"):
         wg.fit(lambda p: p**2, 2.0, resume=False, **options)

@@ -85,7 +85,7 @@ def test_gemm(size: tuple[int, int, int, int], transposes: tuple[bool, bool], dt
 
 
 @pytest.mark.skipif(
-    not machine.target().masks, reason="needs vectors of 512 bits with masks (AVX-512)"
+    not machine.target().masks, reason="needs products of our own (AVX-512): a BLAS has other sums"
 )
 def test_products_of_some_rows_have_the_bits_of_all() -> None:
     """Our own products; a BLAS sums some rows in other orders."""

@@ -21,7 +21,7 @@ from wengert.kernels.statements import walk
 
 Array = np.ndarray[Any, Any]
 
-needs_vectors = pytest.mark.skipif(not machine.target().vector, reason="no vectors")
+needs_vectors = pytest.mark.skipif(not machine.target().vector, reason="needs vectors of 256 bits")
 
 
 def shortest(d: Any) -> Any:

@@ -144,8 +144,10 @@ def test_many_numbers_are_the_same_as_few() -> None:
 
 
 def test_numbers_are_made_inside_the_loops_that_use_them() -> None:
-    lowered = wg.jit(lambda k: random.normal(k, (1000,)).sum()).lower(KEY)
-    assert "arena 64 bytes" in lowered.kernels  # sums of its eight shares
+    few = wg.jit(lambda k: random.normal(k, (100,)).sum()).lower(KEY)  # for one thread
+    assert "arena 0 bytes" in few.kernels
+    many = wg.jit(lambda k: random.normal(k, (1000,)).sum()).lower(KEY)
+    assert "arena 64 bytes" in many.kernels  # sums of its eight shares
 
 
 def test_derivatives_go_through_samples() -> None:

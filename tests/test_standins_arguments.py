@@ -124,7 +124,7 @@ def test_images_are_filtered_as_scipy_does(name: str) -> None:
 def test_splines_of_all_orders_at_places(mode: str, order: int) -> None:
     options: Any = {"order": order, "mode": mode, "cval": 0.7}
     assert_scipys(lambda x: nd.map_coordinates(x, PLACES, **options), IMAGE)
-    if 0 < order < 4:
+    if order:  # order 0 is in steps
         assert_slopes(lambda p: nd.map_coordinates(IMAGE[0], p, **options), PLACES, rtol=1e-4)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError
-from wengert.standins.tables import in_floats, stands_in
+from wengert.standins.tables import by_matrix, in_floats, stands_in
 
 LARGEST = 1024
 
@@ -29,8 +29,8 @@ def _of_rows(name: str) -> Callable[..., Any]:
         orthogonalize: bool | None = None,
     ) -> Any:
         """As SciPy's, by a product with its matrix."""
-        rows = np.moveaxis(in_floats(x), axis, -1)
-        given = rows.shape[-1]
+        x = in_floats(x)
+        given = x.shape[axis]
         count = given if n is None else n
         if count > LARGEST:
             raise ArgumentError(f"{name} of traced values takes rows of up to {LARGEST} elements")
@@ -38,7 +38,7 @@ def _of_rows(name: str) -> Callable[..., Any]:
         # row k is the transform of the unit vector k; n cuts rows, or fills them up with zeros
         options = {"n": count, "axis": -1, "norm": norm, "orthogonalize": orthogonalize}
         matrix = scipys(np.eye(given), type, **options)
-        return np.moveaxis((rows @ matrix).astype(rows.dtype), -1, axis)
+        return by_matrix(x, matrix, axis)
 
     return transform
 

@@ -205,7 +205,7 @@ def seuclidean(u: Any, v: Any, V: Any) -> Any:
 @stands_in("spatial")
 def mahalanobis(u: Any, v: Any, VI: Any) -> Any:
     """The size of u - v in the metric VI."""
-    return _mahalanobis(_vector("mahalanobis", u), _vector("mahalanobis", v), asarray(VI))
+    return _mahalanobis(_vector("mahalanobis", u), _vector("mahalanobis", v), VI)
 
 
 @stands_in("spatial")
@@ -325,7 +325,7 @@ def _points(name: str, *arrays: Any) -> list[Any]:
 def distance_matrix(x: Any, y: Any, p: float = 2.0, threshold: int = 1000000) -> Any:
     """The distances by the p-norm of each row of x from each of y."""
     first, second = _points("distance_matrix", x, y)
-    return minkowski_distance(first[:, None, :], second[None, :, :], p)
+    return _minkowski(first[:, None, :], second[None, :, :], None, p)
 
 
 @stands_in("spatial")

@@ -196,8 +196,8 @@ def lfilter(b: Any, a: Any, x: Any, axis: int = -1, zi: Any = None) -> Any:
         raise ArgumentError("lfilter needs a first coefficient of the denominator that is not 0")
     b, a = (_coefficients(c) for c in (b, a))
     x = in_floats(x)
-    count = max(b.shape[0], a.shape[0])
-    b, a = (np.pad(c, (0, count - c.shape[0])) / a[0] for c in (b, a))
+    b, a = _normalised(b, a)
+    count = b.shape[0]
     rows = np.moveaxis(x, axis, 0)
     shape = (count - 1, *rows.shape[1:])
     if zi is None:
@@ -241,10 +241,17 @@ def _continued(x: Any, padtype: str | None, count: int) -> Any:
     return np.concatenate([left, x, right])
 
 
-def _settled(b: Any, a: Any) -> Any:
-    """The state of a filter to which a constant 1 leads (SciPy's `lfilter_zi`)."""
+def _normalised(b: Any, a: Any) -> tuple[Any, Any]:
+    """Both of one length, in units of the denominator's first coefficient."""
     count = max(b.shape[0], a.shape[0])
     b, a = (np.pad(c, (0, count - c.shape[0])) / a[0] for c in (b, a))
+    return b, a
+
+
+def _settled(b: Any, a: Any) -> Any:
+    """The state of a filter to which a constant 1 leads (SciPy's `lfilter_zi`)."""
+    b, a = _normalised(b, a)
+    count = b.shape[0]
     step = np.eye(count - 1) - (np.eye(count - 1, k=1) + _first_column(-a[1:]))
     return np.linalg.solve(step, b[1:] - a[1:] * b[0])
 

@@ -1,7 +1,7 @@
 """The texts of the functions that not all programs need, by symbol.
 
 `support.py` has them compiled once for all programs; while their code is in the cache, nothing of
-what is imported here is needed.
+what is imported here is needed but the sizes in `gemm_text`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 to where its operand is ready, with what is done to that operand alone (a weight, say), so that the
 rest of the reverse sweep can go on meanwhile.
 
-*Buckets.* Small sums that follow one another become one sum of one long array, up to BUCKET bytes,
-where nothing needs the first of them before the last: many gradients then cost one message.
+*Buckets.* Small sums of one kind become one sum of one long array, up to BUCKET bytes, where
+nothing needs the first of them before the last: many gradients then cost one message. Large arrays
+between them travel alone.
 
 *Agree.* Processes whose programs communicate differently would wait for ever for one another, or
 take one thing for another. A program begins with a collective that compares what is to come.
@@ -58,9 +59,9 @@ def agree(program: Program) -> Program:
 def _compared(program: Program, plan: str) -> Program:
     """`program`, before which the processes compare their plans, if it communicates."""
     axes = {e.params["axis"] for e in equations(program) if e.op.family == FAMILY}
-    axis = axes.pop() if len(axes) == 1 else WORLD
+    axis = next(iter(axes)) if len(axes) == 1 else WORLD
     world = communicator(axis).size
-    if world == 1 or not communicates(program):
+    if world == 1 or not axes:
         return program
     params = {"axis": axis, "size": world, "detail": (number_of(plan),)}
     first = Eqn(REGISTRY["agree"], (), (Var(TensorType(INT64, ())),), params)

@@ -80,9 +80,8 @@ def only_added(body: Sequence[Stmt], sums: Collection[Buffer]) -> bool:
             exprs = (found[0].offset, found[2])
         if any(not e.loads.isdisjoint(sums) for e in exprs):
             return False
-        if isinstance(statement, Call | Communicate) and not buffers(
-            (statement,)
-        ).keys().isdisjoint(sums):
+        touched = buffers((statement,)) if isinstance(statement, Call | Communicate) else ()
+        if any(b in sums for b in touched):
             return False
     return True
 

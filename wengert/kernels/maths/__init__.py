@@ -71,6 +71,7 @@ _WITHOUT_TABLES: dict[ScalarOp, Callable[..., Expr]] = {
     ScalarOp.POW: power.plain_pow,
 }
 """The forms without tables, and without exponents and powers of two by one instruction."""
+_PLAIN = {**_EXPANSIONS, **_WITHOUT_TABLES}
 PERIODIC = frozenset({ScalarOp.SIN, ScalarOp.COS, ScalarOp.TAN, ScalarOp.FREM})
 """Those whose exact form for huge arguments is a library call."""
 
@@ -139,7 +140,7 @@ def expand(s: ScalarBuilder, expr: Expr, *, guard: bool = True, tables: bool = T
     `expand_slow`. Without `tables`, none is looked up: the form for machines that read them from
     memory, and have no instructions for exponents and powers of two either.
     """
-    forms = _EXPANSIONS if tables else {**_EXPANSIONS, **_WITHOUT_TABLES}
+    forms = _EXPANSIONS if tables else _PLAIN
     fast = forms[expr.op](s, _format(expr), *expr.args)
     condition = needs_slow_path(s, expr) if guard else None
     return fast if condition is None else s.guard(condition, expand_slow(s, expr), fast)

@@ -71,8 +71,7 @@ def reduce_by_ln2(s: ScalarBuilder, x: Expr, excess: int) -> tuple[Expr, Expr, E
 
 def expm1_reduced(s: ScalarBuilder, r: Expr) -> Expr:
     """exp(r) - 1 for |r| <= ln(2)/2, to about half a unit in the last place."""
-    f = format_of(r)
-    return s.fma(s.mul(r, r), horner(s, r, f.pick(_EXPM1_SINGLE, _EXPM1_DOUBLE)), r)
+    return expm1_tail(s, r, r)
 
 
 def expm1_tail(s: ScalarBuilder, r: Expr, more: Expr) -> Expr:

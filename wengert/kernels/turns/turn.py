@@ -151,8 +151,10 @@ def stale(body: Sequence[Stmt], fresh: set[Buffer], kept: bool = False) -> Itera
 
 
 def terms_added(store: Store) -> list[Expr] | None:
-    """The sums and differences that x[e] = x[e] + a - ... is made of, the last one first; what each
-    adds or takes away is its second operand. None for other forms."""
+    """The sums and differences that x[e] = x[e] + a - ... is made of, the last one first.
+
+    What each adds or takes away is its second operand. None for other forms.
+    """
     found: list[Expr] = []
     value = store.value
     while value.op in (ScalarOp.ADD, ScalarOp.SUB):

@@ -82,9 +82,9 @@ def _spread(p: Printer, bits: str, lanes: int) -> str:
     Each lane gets a word or byte with its own bit in it, and looks at that alone.
     """
     size = 32 if lanes <= BYTE else BYTE
-    kind, shown = f"<{lanes} x i{size}>", [1 << (k % size % BYTE) for k in range(lanes)]
+    kind, shown = f"<{lanes} x i{size}>", [1 << (k % BYTE) for k in range(lanes)]
     if lanes <= BYTE:
-        word = p.op(f"zext i{lanes} {bits} to i{size}") if lanes < size else bits
+        word = p.op(f"zext i{lanes} {bits} to i{size}")
         first, order = p.op(f"insertelement {kind} poison, i{size} {word}, i64 0"), [0] * lanes
     else:
         count = lanes // BYTE

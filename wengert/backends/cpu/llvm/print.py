@@ -114,8 +114,8 @@ class KernelPrinter:
         linkage = "hidden" if self.given is NOWHERE else "internal"
         attributes = "noinline nounwind"
         if self.body.module.target.vector:
-            # LLVM aligns no vectors that it puts aside while it gives out registers, and each of
-            # 512 bits would be in two lines of the cache
+            # LLVM aligns no vectors that it puts aside while it gives out registers: each of 512
+            # bits would be in two lines of the cache, and some of those of 256
             attributes += f" alignstack({ALIGNMENT})"
         lines = [
             f"define {linkage} i64 @{self.name}({', '.join(parameters)}) {attributes}"

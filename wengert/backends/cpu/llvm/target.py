@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the printer wants to know of a CPU.
-
-    Has it fused multiply-add, has it vectors of 512 bits with masks, or else of 256 bits (AVX2)?
-    """
+    """Whether it has fused multiply-add (`fma`), vectors of 512 bits with masks (`masks`), vectors
+    of 256 bits (`halves`, AVX2)."""
 
     fma: bool
     masks: bool

@@ -90,7 +90,7 @@ class VectorLoop:
             return
         if length is None:
             self._counted(first, self.body.op(f"sub nsw i64 {last}, {first}"), sums)
-        elif self.plan.masks and self._is_masked(length):
+        elif self._is_masked(length):
             self._counted(first, str(length), sums)
         else:
             self._known(first, length, sums)
@@ -105,7 +105,8 @@ class VectorLoop:
     def _is_masked(self, length: int) -> bool:
         """Whether all vectors of a loop of known length are masked, for the sake of the last."""
         plan = self.plan
-        return length % plan.lanes != 0 and plan.size > LONG_BODY and not plan.in_pieces
+        rest = length % plan.lanes != 0
+        return plan.masks and rest and plan.size > LONG_BODY and not plan.in_pieces
 
     def _pieces(self, first: str, length: int) -> None:
         """The turns left over by whole vectors, as shorter and shorter ones."""

@@ -54,7 +54,7 @@ from wengert.kernels.loops import (
 )
 
 # Sums of few operations are made in so many vectors side by side, since each addition waits for the
-# one before; long bodies are run for two vectors at a time (see `llvm_hints`).
+# one before; long bodies are run for two vectors at a time (see `hints.py`).
 SIDE_BY_SIDE, FEW_OPERATIONS = 4, 24
 FEW_EACH = 8  # operations in each of two vectors side by side, with half the registers
 # There, bodies of more operations are chains that a machine's window is too small to overlap.
