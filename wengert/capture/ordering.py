@@ -133,7 +133,7 @@ def extreme(name: str, call: Called) -> Function:
         if known is not None:
             best = (
                 {"min": min, "max": max}[name](range(len(items)), key=known.__getitem__)
-                if (items)
+                if items
                 else None
             )
             return plain((), **options) if best is None else items[best]

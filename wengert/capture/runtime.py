@@ -156,7 +156,7 @@ class Runtime:
 
     @staticmethod
     def binary(symbol: str, a: Any, b: Any) -> Any:
-        """`a + b` and its kin"""
+        """`a + b` and its kin."""
         if symbol in _DIVIDING:
             if type(a) is str:
                 b = shown(b)

@@ -20,7 +20,7 @@ from wengert.tracer.stack import user_location
 
 
 def shown(x: Any) -> Any:
-    """A value of which a text is made."""
+    """The value itself; TracerConversionError if its text needs elements that are not known."""
     if active() is None:
         return x
     if not isinstance(x, Tracer):

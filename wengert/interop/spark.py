@@ -188,7 +188,7 @@ def _checked(row: Row, kinds: Kinds) -> list[Any]:
     """The entries of a row, in the dtypes of the first one's where nothing is lost by that."""
     entries = [np.asarray(x) for x in row]
     pairs = list(zip(entries, kinds, strict=False))
-    fits = all(x.shape == shape and _converts(x.dtype, dtype) for x, (shape, dtype) in pairs)
+    fits = all(x.shape == shape and np.can_cast(x.dtype, dtype) for x, (shape, dtype) in pairs)
     if len(entries) != len(kinds) or not fits:
         found = ", ".join(f"{x.dtype}{list(x.shape)}" for x in entries)
         wanted = ", ".join(f"{dtype}{list(shape)}" for shape, dtype in kinds)
@@ -199,10 +199,6 @@ def _checked(row: Row, kinds: Kinds) -> list[Any]:
             )
         )
     return [x.astype(dtype, copy=False) for x, (_, dtype) in pairs]
-
-
-def _converts(found: Any, wanted: Any) -> bool:
-    return found == wanted or np.can_cast(found, wanted)
 
 
 def _program(text: str) -> Any:

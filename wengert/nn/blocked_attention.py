@@ -178,8 +178,11 @@ def _attention(keys: int | None, causal: bool, square: bool) -> Custom:
 
 
 def _with_logs(task: _Task) -> Custom:
-    """The output and L. Derivatives of rules need those of both, and have them by the same rules:
-    the row sums of P dS are the tangent of L, whose cotangent is taken off D."""
+    """The output and L.
+
+    Derivatives of rules need those of both, and have them by the same rules: the row sums of P dS
+    are the tangent of L, whose cotangent is taken off D.
+    """
 
     def value(*args: Any) -> Any:
         q, k, *rest = args
@@ -241,8 +244,10 @@ class _Task:
         self.square = square  # the blocks of keys reach as far as those of queries
 
     def scores(self, q: Any, kt: Any, bias: Any, mask: Any, row: Any, j: Any) -> Any:
-        """Scores of q, block `row` of the queries, with kt, block j of the keys, which `bias` and
-        `mask` belong to; -inf where not seen."""
+        """Scores of block `row` of the queries with block `j` of the keys, -inf where not seen.
+
+        `q`, `kt`, `bias` and `mask` are what belongs to these blocks.
+        """
         found = q @ kt if bias is None else q @ kt + bias
         size, width = found.shape
         places = _places(j, width)
@@ -368,9 +373,11 @@ class _Task:
 
 
 def _recomputed(function: Callable[..., Any]) -> Custom:
-    """`function`, of which derivatives keep the arguments alone: nothing of the size of the scores
-    is kept for each block. Unlike a checkpoint it is nothing but `function` where it is not
-    differentiated."""
+    """`function`, whose derivatives keep its arguments alone.
+
+    Nothing of the size of the scores is kept for each block. Unlike a checkpoint it is nothing but
+    `function` where it is not differentiated.
+    """
 
     def backward(args: Any, bars: Any) -> Any:
         return vjp(function, *args)[1](bars)

@@ -273,7 +273,7 @@ def _slice(entry: slice, n: int, axis: int) -> Whole:
         return Whole(start, len(range(start, stop, step)), step)
     step = 1 if parts[2] is None else parts[2]
     if isinstance(step, Tracer | Dim):
-        raise UnknownLengthError(entry, n, axis)
+        raise UnknownLengthError(entry, n)
     if step == 0:
         raise ValueError("slice step cannot be zero")
     return _moving(entry, parts[0], parts[1], step, n, axis)
@@ -302,7 +302,7 @@ def _moving(entry: slice, start: Any, stop: Any, step: int, n: int, axis: int) -
     last = (-1 if backwards else n) if stop is None else _from_end(stop, n)
     count = difference(first, last) if backwards else difference(last, first)
     if count is None:
-        raise UnknownLengthError(entry, n, axis)
+        raise UnknownLengthError(entry, n)
     size = count if abs(step) == 1 else _strided(count, abs(step))
     low, high = (-1, n - 1) if backwards else (0, n)
     inside = (
@@ -317,7 +317,7 @@ def _moving(entry: slice, start: Any, stop: Any, step: int, n: int, axis: int) -
 def _checked(entry: slice, first: Any, size: int, step: int, n: int, axis: int) -> Whole:
     """A window of a known length whose place is checked at run time."""
     if type(n) is int and (type(size) is Dim or size < 0 or step < 0 or (size - 1) * step >= n):
-        raise UnknownLengthError(entry, n, axis)  # NumPy gives what there is of it
+        raise UnknownLengthError(entry, n)  # NumPy gives what there is of it
     if type(n) is Dim:
         raise _unknown(
             "a slice with traced bounds must provably lie within the array (0 <= start <= stop <= "
@@ -387,7 +387,7 @@ _CURE = (
 class UnknownLengthError(TracerConversionError):
     """A slice, `entry`, of an axis of `length` elements gives a number of them that data decide."""
 
-    def __init__(self, entry: slice, length: int, axis: int) -> None:
+    def __init__(self, entry: slice, length: int) -> None:
         text = "the length of a slice must be known, or affine in the indices of loops"
         super().__init__(f"{text}{_CURE}")
-        self.entry, self.length, self.axis = entry, length, axis
+        self.entry, self.length = entry, length

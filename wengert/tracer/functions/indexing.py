@@ -30,7 +30,7 @@ from wengert.tracer.functions.entries import (
     mask_entry,
     parse,
 )
-from wengert.tracer.functions.masks import Selection, as_mask, masked
+from wengert.tracer.functions.masks import Selection, as_mask, is_number, masked
 from wengert.tracer.functions.operands import (
     broadcast,
     broadcast_shapes,
@@ -121,22 +121,15 @@ def beside_mask(x: Tracer, index: Any) -> tuple[Tracer, Tracer, int] | None:
         return None
     place, mask = places[0], index[places[0]]
     rest = [e for k, e in enumerate(index) if k != place]
-    if not all(e is None or e is Ellipsis or isinstance(e, slice) or is_scalar(e) for e in rest):
+    if not all(e is None or e is Ellipsis or isinstance(e, slice) or is_number(e) for e in rest):
         return None
     used = mask.ndim + sum(e is not None and e is not Ellipsis for e in rest)
     gap = max(len(x.type.shape) - used, 0) if any(e is Ellipsis for e in rest) else 0
-    before = sum(gap if e is Ellipsis else not is_scalar(e) for e in index[:place])
+    before = sum(gap if e is Ellipsis else not is_number(e) for e in index[:place])
     whole = (*index[:place], *[slice(None)] * mask.ndim, *index[place + 1 :])
     view = section(x, parse(whole, x.type.shape))
     own = range(before, before + mask.ndim)
     return view.transpose(*own, *(d for d in range(view.ndim) if d not in own)), mask, before
-
-
-def is_scalar(entry: Any) -> bool:
-    """Whether an entry of an index is one integer, traced or not."""
-    if isinstance(entry, Tracer):
-        return not entry.type.shape and entry.dtype.kind in "iu"
-    return isinstance(entry, int | np.integer) and not isinstance(entry, bool)
 
 
 def as_known(index: Any) -> Any:

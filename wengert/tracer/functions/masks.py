@@ -111,7 +111,7 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
             return Selection(self.whole, self.mask & mask)
         if type(index) is tuple and index and index[0] == slice(None):
             return Selection(self.whole[(slice(None),) * self.mask.ndim + index[1:]], self.mask)
-        if not _is_place(index):
+        if not is_number(index):
             too_long("elements x[mask][...] other than a single one")
         rows, count = self.rows, self.shape[0]
         rank: Any = np.where(index < 0, index + count, index)  # pyright: ignore[reportOperatorIssue]
@@ -224,10 +224,11 @@ class Places(Selection):
     """The numbers of the elements that a mask selects, along one of its axes: an index."""
 
 
-def _is_place(index: Any) -> bool:
-    if isinstance(index, Tracer):
-        return not index.type.shape and index.dtype.kind in "iu"
-    return isinstance(index, int | np.integer) and not isinstance(index, bool)
+def is_number(entry: Any) -> bool:
+    """Whether an entry of an index is one integer, traced or not."""
+    if isinstance(entry, Tracer):
+        return not entry.type.shape and entry.dtype.kind in "iu"
+    return isinstance(entry, int | np.integer) and not isinstance(entry, bool)
 
 
 def as_mask(index: Any, shape: Any) -> Any:

@@ -37,13 +37,10 @@ def _known(name: str, x: Any) -> Any:
     try:
         return np.asarray(x)
     except TracerConversionError:
-        found = None
-    if found is None:
         raise MissingRuleError(
             f"scipy.special.{name} is traced in its last argument alone: its order and parameters "
             "must be known, and have no derivatives"
-        )
-    return found
+        ) from None
 
 
 def _of_known(name: str) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from wengert.errors import ArgumentError, TracerConversionError
 from wengert.ir.op import REGISTRY
 from wengert.ir.types import INT64
 from wengert.tracer.array import Tracer
-from wengert.tracer.functions.masks import same_mask
+from wengert.tracer.functions.masks import is_number, same_mask
 from wengert.tracer.functions.operands import materialise
 from wengert.tracer.lift import wrap
 
@@ -74,13 +74,6 @@ def _end(bound: Any, default: Any, n: Any, low: int, error: Exception | None) ->
         # never fails; what is checked is known to be in range from then on
         value = value.check_index(size=n + 1, axis=0)
     return wrap(value)
-
-
-def is_number(entry: Any) -> bool:
-    """Whether an entry of an index is one integer, traced or not."""
-    if isinstance(entry, Tracer):
-        return not entry.type.shape and entry.dtype.kind in "iu"
-    return isinstance(entry, int | np.integer) and not isinstance(entry, bool)
 
 
 def is_basic(entry: Any) -> bool:

@@ -159,6 +159,7 @@ _COMBINE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.min
             "any": np.logical_or, "all": np.logical_and}  # fmt: skip
 _REDUCED = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min,
             "logical_or": np.any, "logical_and": np.all}  # fmt: skip
+_NEUTRAL = {"sum": 0, "prod": 1, "any": False, "all": True}
 
 
 def _fold(name: str) -> Callable[..., Any]:
@@ -191,7 +192,7 @@ def _chosen(name: str, x: Stretch, where: Any, initial: Any) -> Stretch:
             f"reduction operation '{_COMBINE[name].__name__}' does not have an identity, so to use "
             "a where mask one has to specify 'initial'"
         )
-    neutral = {"sum": 0, "prod": 1, "any": False, "all": True}.get(name, initial)
+    neutral = _NEUTRAL.get(name, initial)
     return mapped(lambda m, e: np.where(m, e, wrapped(materialise(neutral, x.dtype))), where, x)
 
 
@@ -212,7 +213,7 @@ def _folded(name: str, x: Stretch, over_all: bool, dtype: Any, initial: Any) -> 
     one = np.ones((1,), x.dtype)
     target = getattr(np, name)(one, dtype=dtype).dtype if dtype else getattr(np, name)(one).dtype
     wide = _wide(target) if name in ("sum", "prod") else target
-    start = {"sum": 0, "prod": 1, "any": False, "all": True}.get(name)
+    start = _NEUTRAL.get(name)
     start = initial if initial is not None else _extreme(name, target) if start is None else start
     shape = () if over_all else x.type.shape
     # an element of an array, since sums into one may be regrouped

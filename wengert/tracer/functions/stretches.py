@@ -22,13 +22,13 @@ from wengert.ir.types import INT64, Dim
 from wengert.tracer.affine import bind_index, bounds
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.entries import UnknownLengthError
+from wengert.tracer.functions.masks import is_number
 from wengert.tracer.functions.operands import materialise, operand, wrapped
 from wengert.tracer.functions.spans import (
     as_index,
     count,
     demand,
     is_basic,
-    is_number,
     refuse_length,
     same,
     spanned,
@@ -79,7 +79,7 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def sample(self) -> Any:
-        """An element by which its type is known, or a stretch where it is one itself."""
+        """The type of an element, or of its elements where it is a stretch itself."""
         if self._sample is None:
             with opened("an element of a slice") as here:
                 index = here.builder.input(materialise(self.start).type)
