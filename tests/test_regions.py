@@ -120,6 +120,24 @@ def test_a_stencil_alternates_between_two_arrays(turns: int) -> None:
     assert text.count("* 0.25") == (1 if turns == 1 else 2 + turns % 2)
 
 
+def test_a_loop_whose_turns_do_much_is_not_written_in_pairs() -> None:
+    """Around one that is, it would be there three times for each level of loops."""
+
+    def shifted(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        x = k[0]
+        near = x.window(integer(x, 0), sizes=(99,), steps=(1,))
+        return [x.window_add(near * real(x, 0.25), integer(x, 1), steps=(1,))]
+
+    def turn(i: Value, c: list[Value], k: list[Value]) -> list[Value]:
+        (moved,) = for_loop(i.builder, 0, 101, [], [k[0]], shifted)
+        return [moved * k[0]]
+
+    builder = Builder()
+    x = builder.input(real_type(100))
+    text = check(builder.finish(for_loop(builder, 0, 3, [], [x], turn)))
+    assert text.count("* 0.25") == 3, "an inner loop in pairs, inside of one that is not"
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_triangular_rows(reverse: bool) -> None:
     n = 7

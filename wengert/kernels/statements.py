@@ -134,17 +134,17 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
 
 def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
     """All statements, depth first."""
-    for statement in body:
+    stack = list(reversed(body))
+    while stack:
+        statement = stack.pop()
         yield statement
         match statement:
             case Loop() | Kernel():
-                yield from walk(statement.body)
+                stack.extend(reversed(statement.body))
             case If(_, then, otherwise):
-                yield from walk(then)
-                yield from walk(otherwise)
+                stack.extend(reversed((*then, *otherwise)))
             case While(before, _, inner):
-                yield from walk(before)
-                yield from walk(inner)
+                stack.extend(reversed((*before, *inner)))
             case _:
                 pass
 

@@ -2,9 +2,9 @@
 
 What a loop carries lives in one buffer each, and a turn works on it in place as far as the block's
 plan allows (`homes.py`). Where a turn leaves a new version in another buffer, it is copied back;
-if that is much, the turn is written twice with the two buffers in exchanged roles, and nothing is
-copied. Small carried values are kept on the stack during the loop, from where LLVM takes them into
-registers.
+if that is much beside what the turn does, the turn is written twice with the two buffers in
+exchanged roles, and nothing is copied. Small carried values are kept on the stack during the loop,
+from where LLVM takes them into registers.
 
 On a grid, a region that has calls of libraries, of Python or of other processes in it is run by the
 host: its statements become launches, so all that passes between them is in memory.
@@ -38,8 +38,11 @@ from wengert.kernels.statements import buffers, in_turn, map_statements, renamed
 
 # Carried values of at most this many elements are kept on the stack.
 NEAR = 64
-# Copying at most this many elements a turn is cheaper than a second copy of the code.
+# Copying at most this many elements a turn is cheaper than a second copy of the code, and so is
+# copying where a turn does this many times as much besides: of nested loops that were all written
+# in pairs, and once more for an odd turn, the innermost one would be there 3 times for each level.
 FEW_MOVES = 64
+FEW_TO_WORK = 128
 # Arrays of at most this many elements are copied without a loop.
 SHORT = 8
 # Stands for a number of turns that is not known.
@@ -140,7 +143,7 @@ class _Region:
         in_order = found is None or bool(found.sums)
         if in_order or has_loops(inside):
             inside = self.in_turn(inside)
-        if self.alternates(moves, near, consts):
+        if self.alternates(inside, moves, near, consts):
             loop = self.alternating(inside, moves, (index, low, high))
         else:
             kind = self.kind(Kind.ORDERED if in_order else Kind.SERIAL)
@@ -417,10 +420,15 @@ class _Region:
         return statements
 
     def alternates(
-        self, moves: Moves, carried: Sequence[Buffer], consts: frozenset[Buffer]
+        self,
+        body: tuple[Stmt, ...],
+        moves: Moves,
+        carried: Sequence[Buffer],
+        consts: frozenset[Buffer],
     ) -> bool:
-        """Whether two turns can exchange the roles of the buffers instead of copying."""
-        if sum(t.size for _, t in moves) <= FEW_MOVES:
+        """Whether two turns are to exchange the roles of the buffers instead of copying."""
+        size = sum(t.size for _, t in moves)
+        if size <= FEW_MOVES or _work(body) > FEW_TO_WORK * size:
             return False
         goes = dict(moves)
         targets = [t for _, t in moves]
@@ -461,3 +469,11 @@ class _Region:
         elif count.attr % 2:
             statements += last
         return statements
+
+
+def _work(body: tuple[Stmt, ...]) -> int:
+    """About how many vector instructions a turn runs: each loop in chunks runs once in all."""
+    chunks = (
+        st.body if isinstance(st, Loop) and st.kind is Kind.PARALLEL else (st,) for st in body
+    )
+    return work([st for part in chunks for st in part])
