@@ -90,7 +90,33 @@ def backwards(a: Any) -> Any:
     return np.sum(x * x)
 
 
-@pytest.mark.parametrize("fun", [by_rows, by_pivots, backwards])
+def used_up(a: Any) -> Any:
+    """A triangular product in place: what is read of a column has not been changed yet."""
+    b = a.copy()
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(n):
+            for k in range(i + 1, n):
+                b[i, j] += a[k, i] * b[k, j]
+            b[i, j] *= 1.5
+    return np.sum(np.cos(b / n))
+
+
+def in_branches(a: Any) -> Any:
+    """What branches and a while loop read is final, what one branch writes is followed."""
+    b = np.zeros_like(a)
+    n = a.shape[0]
+    for i in range(n):
+        for j in range(n):
+            if a[i, j] > 0.2:
+                b[i, j] = a[i, j]
+            for k in range(i):
+                if a[i, k] < n:
+                    b[i, j] += 0.01 * a[j, k] * b[k, j]
+    return np.sum(np.cos(b))
+
+
+@pytest.mark.parametrize("fun", [by_rows, by_pivots, backwards, used_up, in_branches])
 def test_single_elements_that_are_final_are_not_on_tape(fun: Callable[..., Any]) -> None:
     n = 40
     a = np.full((n, n), 0.1) + n * np.eye(n)

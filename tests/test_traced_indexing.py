@@ -189,6 +189,40 @@ def test_no_checks_where_intervals_prove_the_range() -> None:
     assert checks(lambda x, i: x[i] + x[i] * x[i], X, np.int64(1)) == 1
 
 
+def remainders(data: Any, table: Any) -> Any:
+    """A cyclic redundancy check, byte by byte."""
+    code = np.uint32(0xFFFFFFFF)
+    for k in range(data.size):
+        code = (code >> np.uint32(8)) ^ table[(code ^ data[k]) & np.uint32(0xFF)]
+    return code
+
+
+def bytes_counted(data: Any, table: Any) -> Any:
+    counts = np.zeros(256, np.int64)
+    for k in range(data.size):
+        counts[data[k]] += 1
+        counts[(k | 7) & ~8] += 2
+        counts[(np.int64(data[k]) - 100) >> 5] += 3
+    return counts
+
+
+def multiples(data: Any, table: Any) -> Any:
+    found = np.zeros(40, np.int64)
+    for i in range(2, 7):
+        for j in range(i * i, 40, i):
+            found[j] += i
+    return found
+
+
+@pytest.mark.parametrize(("f", "unproved"), [(remainders, 0), (bytes_counted, 1), (multiples, 0)])
+def test_no_checks_where_bits_dtypes_and_ranges_say_enough(f: Any, unproved: int) -> None:
+    rng = np.random.default_rng(2)
+    data = rng.integers(0, 256, 40).astype(np.uint8)
+    table = rng.integers(0, 2**32, 256).astype(np.uint32)
+    assert checks(f, data, table) == unproved
+    np.testing.assert_array_equal(wg.jit(f)(data, table), f(data, table))
+
+
 def test_inner_limits_depend_on_outer_indices() -> None:
     def f(x: Any) -> Any:
         def outer(i: Any, s: Any) -> Any:

@@ -19,7 +19,7 @@ from wengert.capture.sequences import Range
 from wengert.errors import CaptureError, UndefinedVariableError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, Symbol
-from wengert.tracer.affine import bind_index
+from wengert.tracer.affine import bind_index, bind_item
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import Trace, opened
@@ -100,7 +100,12 @@ class For:
         """The item for an index between the limits."""
         items = self.items
         direct = isinstance(items, Range) and type(items.step) is int and abs(items.step) == 1
-        return i if direct else items.at(i)
+        if direct:
+            return i
+        found = items.at(i)
+        if isinstance(items, Range) and type(items.step) is not int:
+            bind_item(found, items.start, items.stop, items.step)
+        return found
 
     def turn_number(self, i: Value) -> Value:
         """How many turns come before the one of index i."""

@@ -53,6 +53,7 @@ from wengert.kernels.statements import expressions, in_turn
 from wengert.kernels.turns.ascending import ascending
 from wengert.kernels.turns.choices import choices_as_values
 from wengert.kernels.turns.direct import written_at_once
+from wengert.kernels.turns.exchange import exchanged
 from wengert.kernels.turns.idle import idle_rows
 from wengert.kernels.turns.meeting import around_meetings
 from wengert.kernels.turns.neighbours import neighbours_joined
@@ -155,7 +156,8 @@ def _for_threads(
         for n, k in zip(nests, emitted, strict=True)
     ]
     steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
-    steps = neighbours_joined(s, written_at_once(s, index_scalars(s, steps)))
+    steps = exchanged(s, written_at_once(s, index_scalars(s, steps)))
+    steps = neighbours_joined(s, steps)
     steps = standing_sums(s, around_meetings(s, steps))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))

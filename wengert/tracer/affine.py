@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from wengert.ir.builder import Value
 from wengert.ir.program import Atom, Eqn, Literal, Var
 from wengert.ir.types import INT64, Dim, Symbol
@@ -71,6 +73,8 @@ def _walk(trace: Trace, atom: Atom, budget: list[int]) -> Affine:
     symbol = trace.symbols.get(atom)
     if symbol is not None:
         return {symbol: 1}, 0
+    if atom in trace.known:
+        return {atom: 1}, 0
     origin = trace.origin(atom)
     if origin is not None and not origin.mutable:
         return _walk(origin.owner, origin.value.atom, budget)
@@ -201,16 +205,23 @@ def _is_integer(x: Any) -> bool:
 
 
 def _rule_of(var: Var) -> Interval | None:
-    """The interval of a value that is no affine function, from the equation that gives it."""
+    """The interval of a value that is no affine function, from the equation that gives it.
+
+    Other integers than int64 wrap around where they would leave what their dtype has.
+    """
+    dtype = var.type.dtype
+    every = None if dtype.itemsize >= INT64.itemsize else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     for level in _levels(current()):
+        if var in level.known:
+            return level.known[var]
         eqn = level.producer(var)
         if eqn is None:
             continue
         rule = _RULES.get(eqn.op.name)
-        if rule is None or var.type.dtype != INT64:
-            return None
-        return rule([_operand(level, a) for a in eqn.inputs], eqn.params)
-    return None
+        if rule is None or (dtype != INT64 and eqn.op.name not in _NEVER_WRAP):
+            return every
+        return rule([_operand(level, a) for a in eqn.inputs], eqn.params) or every
+    return every
 
 
 def _operand(trace: Trace, atom: Atom) -> Interval | None:
@@ -254,6 +265,24 @@ def _check(x: list[Any], params: Any) -> Interval:
     return (0, int(params["size"]) - 1)
 
 
+def _bitand(x: list[Any], params: Any) -> Interval | None:
+    """No more than any operand that is not negative, whatever the other one is."""
+    tops = [each[1] for each in x if each is not None and each[0] >= 0]
+    return (0, min(tops)) if tops else None
+
+
+def _bits(x: list[Any], params: Any) -> Interval | None:
+    """Of two numbers that are not negative, no bit beyond those of the larger one."""
+    if None in x or min(x[0][0], x[1][0]) < 0:
+        return None
+    return 0, (1 << max(x[0][1], x[1][1]).bit_length()) - 1
+
+
+def _shr(x: list[Any], params: Any) -> Interval | None:
+    """By a count from 0 on, a number only comes nearer to 0, or to -1."""
+    return None if x[0] is None else (min(x[0][0], 0), max(x[0][1], 0))
+
+
 _RULES = {
     "mod": _mod,
     "floordiv": _floordiv,
@@ -262,7 +291,13 @@ _RULES = {
     "max": _max,
     "select": _select,
     "check_index": _check,
+    "bitand": _bitand,
+    "bitor": _bits,
+    "bitxor": _bits,
+    "shr": _shr,
 }
+_NEVER_WRAP = frozenset({"mod", "bitand", "bitor", "bitxor", "shr", "min", "max", "select"})
+"""Operations whose results every integer dtype has."""
 
 
 # loops
@@ -286,3 +321,13 @@ def bind_index(trace: Trace, index: Value, start: Any, stop: Any) -> Symbol | No
         (last[0], last[1] - 1) if last is not None else ((), symbol.high),
     )
     return symbol
+
+
+def bind_item(item: Any, start: Any, stop: Any, step: Any) -> None:
+    """Notes that a traced item of range(start, stop, step) is from start to stop - 1."""
+    first, last, by = bounds(start), bounds(stop), bounds(step)
+    if first is None or last is None or by is None or by[0] < 1:
+        return
+    trace, atom = _place(item)
+    if trace is not None and isinstance(atom, Var):
+        trace.known[atom] = (first[0], last[1] - 1)

@@ -57,7 +57,8 @@ class Trace:
     their ids, with those.
 
     `symbols` maps the variables of loop indices to what stands for them in shapes, `limits` the
-    symbols to the affine forms of their least and greatest values.
+    symbols to the affine forms of their least and greatest values. `known` has the intervals of
+    integers of which more is known than how they were computed.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class Trace:
         "doubtful",
         "given",
         "joined",
+        "known",
         "limits",
         "name",
         "parent",
@@ -92,6 +94,7 @@ class Trace:
         self.constants: dict[int, tuple[Array, Array, Value]] = {}
         self.symbols: dict[Var, Symbol] = {}
         self.limits: dict[Symbol, tuple[Form, Form]] = {}
+        self.known: dict[Var, tuple[int, int]] = {}
         self.checks: dict[Any, Value] = {}
         self.alive = True
         self.arguments: dict[int, Tracer] = {}

@@ -116,11 +116,15 @@ def _apart(eqn: Eqn, tainted: Sequence[bool], price: Price) -> tuple[_Loop, Body
 
     enter(scope, body.eqns)
     versions = versions_inside(eqn, scope, known_carry)
-    late = Late(redirect, lambda k: price(eqn.outputs[k]), versions)
+    first = 2 + consts
+    late = Late(
+        redirect, lambda k: price(eqn.outputs[k]), lambda k: price(eqn.inputs[first + k]), versions
+    )
     with around(scope):
         outputs = loop.part(body.outputs, True)
         apart = separate_region(body, marks, outputs, prices, turns, late)
-    given = {body.inputs[0], *(v for v, _ in loop.consts), *apart.finals.values()}
+    finals = (*apart.finals.ends.values(), *apart.finals.starts.values())
+    given = {body.inputs[0], *(v for v, _ in loop.consts), *finals}
     return loop, apart, [v for v in apart.plan.stored if v not in given]
 
 
@@ -210,7 +214,8 @@ def _linear_loop(
     builder = Builder(location=loop.eqn.location)
     index, start = Var(INDEX), Var(INDEX)
     boards = fresh([t.type for t in tapes])
-    finals = [(v, loop.eqn.outputs[k]) for k, v in apart.finals.items()]
+    finals = [(v, loop.eqn.outputs[k]) for k, v in apart.finals.ends.items()]
+    finals += [(v, loop.carry_operands[k]) for k, v in apart.finals.starts.items()]
     consts = [*loop.consts, *finals, *loop.linear_consts]
     inner = fresh([v.type for v, _ in consts])
     carry = fresh([v.type for v in loop.part(loop.carry_inputs, True)])

@@ -76,13 +76,25 @@ def _worthwhile(body: Program, known: set[Atom], symbol: Symbol | None, runs: bo
         if fixed and (runs or is_safe(eqn)) and _may_leave(eqn, symbol):
             invariant.append(eqn)
             known.update(eqn.outputs)
+    live = _live(body)
     wanted: set[Atom] = set()
     kept: list[Eqn] = []
     for eqn in reversed(invariant):
+        if live.isdisjoint(eqn.outputs):
+            continue  # dead; outside it might become one with what is needed later on
         if _is_dear(eqn, users) or not wanted.isdisjoint(eqn.outputs):
             wanted.update(eqn.inputs)
             kept.append(eqn)
     return kept[::-1]
+
+
+def _live(body: Program) -> set[Atom]:
+    """What the outputs of a region, or a failure in it, need."""
+    live: set[Atom] = set(body.outputs)
+    for eqn in reversed(body.eqns):
+        if not live.isdisjoint(eqn.outputs) or can_fail(eqn):
+            live.update(eqn.inputs)
+    return live
 
 
 def _may_leave(eqn: Eqn, symbol: Symbol | None) -> bool:

@@ -133,7 +133,7 @@ class Body:
 
     parts: Parts
     plan: Plan
-    finals: Mapping[int, Var]
+    finals: Finals
 
 
 Redirect = Callable[[Parts], Finals]
@@ -141,14 +141,16 @@ Redirect = Callable[[Parts], Finals]
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What a loop's linear part may read as the loop leaves it.
+    """What a loop's linear part may read as the loop leaves it, or as it found it.
 
     `redirect` finds reads that may be of carried arrays as they are at the end, for
-    `price(position)`; `versions` are the values that such reads may be of, with those positions.
+    `price(position)`, or at the beginning, for `first_price(position)`; `versions` are the values
+    that such reads may be of, with those positions.
     """
 
     redirect: Redirect
     price: Callable[[int], int | None]
+    first_price: Callable[[int], int | None]
     versions: Mapping[Var, int]
 
 
@@ -166,21 +168,23 @@ def separate_region(
     nothing; `turns` is how often the region runs.
 
     Regions inside choose between tapes of what they read of an array and the array itself before
-    it is known whether they may have that as it is at the end. So they are told first that all of
-    them may. Where the linear part still reads a version of an array from the midst of the loop,
-    the hope for it was in vain, and they choose again.
+    it is known whether they may have that as it is at the end or was at the beginning. So they are
+    told first that all of them may. Where the linear part still reads a version of an array from
+    the midst of the loop, the hope for it was in vain, and they choose again.
     """
     tainted = [v for v, on in zip(region.inputs, marks, strict=True) if on]
 
     def apart(hoped: Mapping[Var, int | None]) -> tuple[Body, list[Var]]:
         parts = separate(region.eqns, tainted, prices, turns, hoped)
-        finals = Finals(parts.known, parts.linear, {}) if late is None else late.redirect(parts)
+        finals = Finals(parts.known, parts.linear, {}, {})
         costs = dict(prices)
         if late is not None:
-            costs |= {v: late.price(k) for k, v in finals.names.items()}
+            finals = late.redirect(parts)
+            costs |= {v: late.price(k) for k, v in finals.ends.items()}
+            costs |= {v: late.first_price(k) for k, v in finals.starts.items()}
         needed = free_atoms(finals.linear, outputs, tainted)
         parts = Parts(parts.known, finals.linear, parts.tainted)
-        body = Body(parts, plan(finals.known, needed, costs, turns), finals.names)
+        body = Body(parts, plan(finals.known, needed, costs, turns), finals)
         return body, [v for v in needed if v in hoped]
 
     hoped = {} if late is None else {v: late.price(k) for v, k in late.versions.items()}
