@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import MutationError, ReadOnlyError
+from wengert.errors import InputTypeError, MutationError, ReadOnlyError
 
 X = np.arange(6.0)
 
@@ -317,3 +318,24 @@ def test_arrays_that_may_be_an_argument_or_another() -> None:
         np.testing.assert_array_equal(found, wanted)
     with pytest.raises(MutationError, match=r"'x' may be an argument.*x\.copy\(\)"):
         compiled(changed)(x, y)
+
+
+def test_an_array_without_axes_is_changed_and_a_number_is_not() -> None:
+    def grown(x: Any, table: Any, place: Any) -> Any:
+        x += 1
+        row = table[place]  # a copy where the place is an array, else a view
+        row[...] = x
+        return table * x
+
+    f = compiled(grown)
+    kinds = (np.array, np.float64, float)
+    places = (np.array(1), np.int64(1))
+    for kind, place in itertools.product(kinds, places):
+        x, y, a, b = kind(2.0), kind(2.0), np.ones((2, 3)), np.ones((2, 3))
+        for _ in range(2):
+            np.testing.assert_array_equal(f(x, a, place), grown(y, b, place))
+        np.testing.assert_array_equal(a, b)
+        assert x == y
+    whole = wg.jit(grown).lower(np.array(2.0), np.ones((2, 3)), np.int64(0)).compile()
+    with pytest.raises(InputTypeError, match=r"argument 2 as int64\[\], not int64\[\] in an array"):
+        whole(np.array(2.0), np.ones((2, 3)), np.array(1))

@@ -19,7 +19,7 @@ from wengert.errors import (
     located,
 )
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, TensorType, supported_dtype
-from wengert.tracer.array import Tracer
+from wengert.tracer.array import Tracer, is_array_of_one
 from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.lift import checked, is_weak, lift, wrap
 from wengert.tracer.mutation import adopt
@@ -87,15 +87,16 @@ def require_callable(transform: str, fun: Any) -> None:
 def abstract(leaf: Any, what: str) -> Abstract:
     """The type of a leaf; `what` names it in the error for one that is no array or number."""
     if isinstance(leaf, Tracer):
-        return Abstract(leaf.value.type, leaf.weak)
+        return Abstract(leaf.value.type, leaf.weak, is_array_of_one(leaf))
     if isinstance(leaf, ShapeDtypeStruct):
         return Abstract(TensorType(leaf.dtype, leaf.shape))
     if isinstance(leaf, (np.ndarray, np.generic)):
         try:
             array = checked(leaf)
-            return Abstract(TensorType(supported_dtype(array.dtype), array.shape))
+            kind = TensorType(supported_dtype(array.dtype), array.shape)
         except WengertError as error:
             fail(type(error)(f"{what}: {error}"))
+        return Abstract(kind, made=is_array_of_one(leaf))
     if is_device_array(leaf):
         try:
             return Abstract(TensorType(supported_dtype(leaf.dtype), leaf.shape))
@@ -125,7 +126,7 @@ def own(tree: Any) -> Any:
     def copied(x: Any) -> Any:
         if not isinstance(x, Tracer):
             return adopt(x)
-        if not x.ndim:
+        if not x.mutable:
             return x
         copy = wrap(lift(x), x.weak)
         copy.made = True

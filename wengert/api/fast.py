@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.signature import Call, Identity, is_static
+from wengert.api.signature import DEVICE, NO_AXES, Call, Identity, is_static
 from wengert.tracer.device_arrays import device_array_type
 from wengert.tracer.pytree import TreeDef
 from wengert.tracer.stack import current
@@ -154,7 +154,9 @@ class _Writer:
         # the entry takes any number for a 0-d argument, but their types mean different programs
         if spec is float or spec is complex:
             self.require(f"type({value}) is {spec.__name__}")
-        elif len(spec) == 3:
+        elif spec[2:] == (NO_AXES,):
+            self.require(f"type({value}) is {self.named(np.ndarray)}")
+        elif spec[2:] == (DEVICE,):
             self.require(f"type({value}) is {self.named(device_array_type())}")
         elif spec[1] == ():
             self.require(f"type({value}) is {self.named(spec[0].type)}")

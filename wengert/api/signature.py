@@ -12,7 +12,7 @@ import numpy as np
 
 from wengert.api.arguments import ShapeDtypeStruct, abstract, fail
 from wengert.errors import InputTypeError, WengertError
-from wengert.tracer.array import Tracer
+from wengert.tracer.array import Tracer, is_array_of_one
 from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.pytree import TreeDef, flatten, paths
 
@@ -20,6 +20,8 @@ _STATIC = (bool, int, str, bytes)
 
 DEVICE = "cuda"
 """Ends the spec of an array that lies on a GPU."""
+NO_AXES = "array"
+"""Ends the spec of an array without axes, which can be changed in place, unlike a scalar."""
 
 
 class Identity:
@@ -41,9 +43,9 @@ class Identity:
 class Call:
     """The arguments of a call, flattened.
 
-    `specs` has an entry per leaf: (dtype, shape), (dtype, shape, DEVICE), `float` for Python
-    floats, or the type and the value of a leaf that is static. `static` are the static
-    arguments, by position and name.
+    `specs` has an entry per leaf: (dtype, shape), (dtype, shape, DEVICE), (dtype, (), NO_AXES),
+    `float` for Python floats, or the type and the value of a leaf that is static. `static` are the
+    static arguments, by position and name.
     """
 
     leaves: list[Any]
@@ -69,7 +71,7 @@ class Call:
     @property
     def on_device(self) -> bool:
         """Whether any argument is an array on a GPU."""
-        return any(isinstance(s, tuple) and len(s) == 3 for s in self.specs)
+        return any(isinstance(s, tuple) and s[2:] == (DEVICE,) for s in self.specs)
 
     def inputs_of(self, numbers: AbstractSet[int]) -> frozenset[int]:
         """Which of the traced leaves belong to the positional arguments of these numbers."""
@@ -126,14 +128,16 @@ def is_static(spec: Any) -> bool:
 def _spec(leaf: Any) -> Any:
     kind = type(leaf)
     if kind is np.ndarray:
-        return leaf.dtype, leaf.shape
+        return (leaf.dtype, leaf.shape) if leaf.ndim else (leaf.dtype, (), NO_AXES)
     if kind is float or kind is complex:
         return kind
     if isinstance(leaf, Tracer):
         number = {"f": float, "c": complex}.get(leaf.dtype.kind) if leaf.weak else None
-        return number or (leaf.dtype, leaf.shape)
+        ending = (NO_AXES,) if is_array_of_one(leaf) else ()
+        return number or (leaf.dtype, leaf.shape, *ending)
     if isinstance(leaf, (np.ndarray, np.generic, ShapeDtypeStruct)):
-        return leaf.dtype, tuple(leaf.shape)
+        ending = (NO_AXES,) if is_array_of_one(leaf) else ()
+        return leaf.dtype, tuple(leaf.shape), *ending
     if isinstance(leaf, _STATIC):
         return kind, leaf
     if isinstance(leaf, (float, complex)):

@@ -16,7 +16,7 @@ from wengert.api.arguments import (
 )
 from wengert.api.changes import aliases, check, finish
 from wengert.api.compilation import compile_program, loops_text, lower_program
-from wengert.api.signature import Call, Convention, convention
+from wengert.api.signature import DEVICE, NO_AXES, Call, Convention, convention
 from wengert.capture.convert import convert
 from wengert.errors import InputTypeError, MutationError
 from wengert.ir.program import Program
@@ -191,7 +191,7 @@ def _describe(spec: Any) -> str:
     kind, detail = spec[:2]
     if isinstance(kind, type):
         return f"the constant {detail!r}"
-    where = " on a GPU" if len(spec) == 3 else ""
+    where = {(DEVICE,): " on a GPU", (NO_AXES,): " in an array"}.get(spec[2:], "")
     return f"{kind.name}[{','.join(map(str, detail))}]{where}"
 
 

@@ -18,6 +18,7 @@ from wengert.optim.optimizer import (
     chain,
     count_zero,
     map_parts,
+    plain_number,
     require_params,
     wide,
 )
@@ -57,7 +58,8 @@ def scale_by_factored_rms(
     def start(p: Any) -> tuple[Any, ...]:
         axes = factored_axes(p.shape, min_dim_size_to_factor)
         shapes = [np.delete(p.shape, a) for a in axes[::-1]] if axes else [p.shape]
-        return tuple(np.zeros(tuple(map(int, s)), wide(p.dtype)) for s in shapes)
+        sizes = [tuple(map(int, s)) for s in shapes]
+        return tuple(plain_number(np.zeros(s, wide(p.dtype))) for s in sizes)
 
     def update(gradients: Any, state: FactoredState, params: Any = None, value: Any = None) -> Any:
         count = state.count + 1

@@ -120,10 +120,10 @@ def require_params(name: str, params: Any) -> None:
 
 
 def arrays(params: Any) -> Any:
-    """The parameters with Python floats as arrays; raises DTypeError for what is no float."""
+    """The parameters with Python floats as NumPy's; raises DTypeError for what is no float."""
 
     def checked(leaf: Any, path: str) -> Any:
-        leaf = np.asarray(leaf) if isinstance(leaf, (bool, int, float)) else leaf
+        leaf = np.asarray(leaf)[()] if isinstance(leaf, (bool, int, float)) else leaf
         if getattr(leaf, "dtype", None) is None or kind_of(np.dtype(leaf.dtype)) != "f":
             found = getattr(leaf, "dtype", type(leaf).__name__)
             fail(
@@ -159,7 +159,12 @@ def flushed(mean: Any) -> Any:
 
 def zeros(params: Any) -> Any:
     """Zeros in the shapes of the parameters, in at least single precision."""
-    return tree_map(lambda p: np.zeros_like(p, dtype=wide(p.dtype)), arrays(params))
+    return tree_map(lambda p: plain_number(np.zeros_like(p, dtype=wide(p.dtype))), arrays(params))
+
+
+def plain_number(x: Any) -> Any:
+    """An array; a scalar where it has no axes, as compiled steps give it back (one signature)."""
+    return x if x.ndim else x[()]
 
 
 def count_zero() -> Any:

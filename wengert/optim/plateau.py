@@ -74,9 +74,9 @@ def reduce_on_plateau(
     rule = _Rule(factor, patience, rtol, atol, cooldown, min_scale)
 
     def init(params: Any) -> PlateauState:
-        zero = np.zeros((), np.int64)
-        one, infinity = np.ones(()), np.full((), np.inf)
-        return PlateauState(one, infinity, zero, zero, zero, np.zeros(()))
+        zero = np.int64(0)
+        one, infinity = np.float64(1.0), np.float64(np.inf)
+        return PlateauState(one, infinity, zero, zero, zero, np.float64(0.0))
 
     def update(gradients: Any, state: PlateauState, params: Any = None, value: Any = None) -> Any:
         if value is None:

@@ -357,6 +357,13 @@ def is_weak(x: Any) -> bool:
     return isinstance(x, (int, float, complex)) and not isinstance(x, (bool, np.generic))
 
 
+def is_array_of_one(x: Any) -> bool:
+    """Whether `x` is an array without axes and no scalar, traced or not."""
+    if isinstance(x, Tracer):
+        return x.made and not x.type.shape
+    return isinstance(x, np.ndarray) and not x.ndim
+
+
 # running an operation
 
 

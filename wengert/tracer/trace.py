@@ -31,10 +31,16 @@ __all__ = ["Abstract", "Trace", "Traced", "current", "run", "trace", "user_locat
 
 @dataclass(frozen=True, slots=True)
 class Abstract:
-    """What is known of an argument while tracing: its type, and whether it is a Python float."""
+    """What is known of an argument while tracing.
+
+    That is its type, whether it is a Python float (`weak`), and whether it is an array though it
+    has no axes (`made`, as of a Tracer): such an array can be changed, and as an index it makes a
+    copy, unlike a scalar of the same type.
+    """
 
     type: TensorType
     weak: bool = False
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ def trace(
     with opened(name or getattr(fun, "__name__", "function")) as here:
         builder = here.builder
         tracers = [wrap(builder.input(a.type), a.weak) for a in args]
+        for tracer, a in zip(tracers, args, strict=True):
+            tracer.made = a.made
         here.arguments.update((id(t), t) for t in tracers)
         result = _call(fun, tracers)
         leaves, tree = flatten(result)

@@ -34,7 +34,7 @@ class Scaled(NamedTuple):
 
 def with_scale(state: Any) -> Scaled:
     """An optimiser's state at the start of mixed precision."""
-    return Scaled(state, np.full((), FIRST_SCALE, np.float32), np.zeros((), np.int64))
+    return Scaled(state, np.float32(FIRST_SCALE), np.int64(0))
 
 
 def is_scaled(precision: Any) -> bool:

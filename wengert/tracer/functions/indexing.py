@@ -16,7 +16,7 @@ import numpy as np
 from wengert.errors import ArgumentError, InputTypeError, OutOfBoundsError
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64, Dim
-from wengert.tracer.array import Tracer
+from wengert.tracer.array import Tracer, is_array_of_one
 from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.entries import (
     Fancy,
@@ -98,16 +98,9 @@ def _regular(x: Tracer, index: Any) -> Any:
             return adopt(found[as_known(index)])
         return wrapped(_advanced(_basic(x, items), items))
     found = section(x, items, view)
-    if any(map(_is_array_of_one, entries)) and found.shape:
+    if any(map(is_array_of_one, entries)) and found.shape:  # an integer that makes a copy
         return found.copy()
     return found
-
-
-def _is_array_of_one(entry: Any) -> bool:
-    """Whether an entry of an index is an array without axes: an integer that makes a copy."""
-    if isinstance(entry, Tracer):
-        return entry.made and not entry.type.shape
-    return isinstance(entry, np.ndarray) and not entry.ndim
 
 
 def beside_mask(x: Tracer, index: Any) -> tuple[Tracer, Tracer, int] | None:
