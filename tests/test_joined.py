@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -138,10 +139,21 @@ def new_ones_in_each_part(x, c):
     return [*q, len(p) * x, *r]
 
 
+def counted(x, c):
+    d, sums, rows = defaultdict(int), defaultdict(lambda: c), defaultdict(lambda: np.zeros(2))
+    for k in range(TURNS):
+        sums["all"] += x * k  # in each turn, so that it surely is there afterwards
+    for k in range(4):
+        if c > k:
+            d[k % 2] += 1
+            rows["r"] += x
+    return [d[0], d[1], sums["all"], len(sums), *rows["r"]]
+
+
 @pytest.mark.parametrize(
     "f",
     [
-        *(best_so_far, changed_in_a_loop_that_follows),
+        *(best_so_far, counted, changed_in_a_loop_that_follows),
         *(swapped_in_each_turn, new_ones_in_each_part),
     ],
 )
@@ -150,3 +162,15 @@ def test_what_nobody_else_looks_at_may_be_changed(f: Any, c: float) -> None:
     found = wg.jit(f, backend="reference")(2.0, c)
     for a, b in zip(found, f(2.0, c), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seen", [len, bool, lambda d: "a" in d, list])
+def test_a_key_that_a_default_may_have_made_is_known_at_run_time_only(seen: Any) -> None:
+    def f(x):
+        d: Any = defaultdict(float)
+        if x > 0:
+            d["a"] += x
+        return seen(d)
+
+    with pytest.raises(UndefinedVariableError, match="given it under a condition"):
+        wg.jit(f, backend="reference")(2.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.aliases import link_arms, read_now
+from wengert.capture.defaults import resupplied, supplied
 from wengert.capture.joined import Way, join
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
@@ -81,7 +82,7 @@ def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:
     with opened(name) as here:
         arm = Arm(here, thunk())
         for value in arm.values:
-            leaves, tree = flatten(value)
+            leaves, tree = flatten(supplied(value))
             arm.flat.append((leaves, tree))
             for x in leaves:
                 if isinstance(x, Tracer) and x.owner is here:
@@ -111,7 +112,7 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
         key = tuple(map(id, column))
         if key not in finished:
             finished[key] = plan.finish(made)
-    results = [finished[tuple(map(id, column))] for column in columns]
+    results = [resupplied(finished[tuple(map(id, column))], *column) for column in columns]
     join(parent, [Way(arm.trace, arm.made) for arm in arms], columns, results)
     return results
 
@@ -173,7 +174,7 @@ class _Plan:
 
 
 def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
-    values = [arm.values[i] for arm in arms]
+    values = [supplied(arm.values[i]) for arm in arms]
     name = labels.names[i]
     first = values[0]
     if all(v is first for v in values):

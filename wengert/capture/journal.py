@@ -46,6 +46,8 @@ class Location:
             if self.is_attribute:  # without functions of the user's
                 plain = type if isinstance(self.owner, type) else object
                 return plain.__getattribute__(self.owner, self.key)
+            if isinstance(self.owner, dict):  # whose __getitem__ would call __missing__
+                return dict.get(self.owner, self.key, Undefined(str(self)))  # pyright: ignore
             return _container(self.owner).__getitem__(self.owner, self.key)
         except (AttributeError, LookupError, ValueError):
             return Undefined(str(self))

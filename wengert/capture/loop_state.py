@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.capture.aliases import More, enter_arrays, read_now
 from wengert.capture.branching import type_zero, value_in
+from wengert.capture.defaults import put_at, resupplied, supplied, value_at
 from wengert.capture.info import Info
 from wengert.capture.instances import closed, holds_ended, is_plain, opened_up
 from wengert.capture.journal import Journal, Location
@@ -50,14 +51,14 @@ class Variables:
     def read(self) -> list[Any]:
         """Their values."""
         values = list(self._get()[: len(self.info.names)])
-        return [*values, *(place.get() for place in self.places)]
+        return [*values, *map(value_at, self.places)]
 
     def write(self, values: Sequence[Any]) -> None:
         """Gives them values."""
         count = len(self.info.names)
         self._set(tuple(values[:count]))
         for place, value in zip(self.places, values[count:], strict=True):
-            place.set(value)
+            put_at(place, value)
 
     def add(self, journal: Journal) -> bool:
         """Adds the places that were changed; whether there are new ones."""
@@ -123,6 +124,7 @@ class LoopState:
         made = Entry(name, value)
         self.entries.append(made)
         inside, later = self.variables.needed(i)
+        value = supplied(value)
         if isinstance(value, Undefined) or not (inside or (later and not self.runs)):
             return
         value = opened_up(value, self.classes)
@@ -174,7 +176,8 @@ class LoopState:
             elif not any(s.variable == len(values) for s in self.slots):
                 values.append(e.before)
             else:
-                values.append(closed(e.tree.unflatten(leaves), self.classes, self.objects))
+                value = closed(e.tree.unflatten(leaves), self.classes, self.objects)
+                values.append(resupplied(value, e.before))
         for i, e in enumerate(self.entries):
             if in_turn and e.name in self.variables.info.stops:
                 values[i] = False  # or there would be no more turn
@@ -203,6 +206,7 @@ class LoopState:
             if e.leaves is None:
                 self._first_value(i, e, value)
                 continue
+            value = supplied(value)
             if isinstance(value, Undefined):
                 raise Unstable(_lost(e.name))
             leaves, tree = flatten(opened_up(value, self.classes))
@@ -285,7 +289,8 @@ class LoopState:
             if not leaves:
                 return e.before
             assert e.tree is not None
-            return self._closed(e.tree, e.leaves, leaves)
+            like = (after,) if self.runs else (after, e.before)
+            return resupplied(self._closed(e.tree, e.leaves, leaves), *like)
         if isinstance(after, Maybe):
             value = self._refilled(after.value, leaves)
             return Maybe(after.name, after.reason, value, after.flag)

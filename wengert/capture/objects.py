@@ -10,14 +10,16 @@ from __future__ import annotations
 import functools
 import operator
 import types
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from wengert.capture.handlers import Guarded, Passing, swallowed
-from wengert.capture.journal import changes, looks, looks_into
-from wengert.capture.undefined import Doubtful, Undefined, undefined
+from wengert.capture.journal import changes, looks, looks_into, made
+from wengert.capture.kinds import is_numeric
+from wengert.capture.undefined import Doubtful, Supplied, Undefined, undefined
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
@@ -88,12 +90,35 @@ def item(x: Any, index: Any) -> Any:
 
 def looked_up(x: Any, key: Any) -> Any:
     """`x[key]` of a dict."""
-    try:
-        found = x[key]
-    except KeyError:
-        looks(x)
-        raise
+    if key not in x:
+        return _made_when_missing(x, key)
+    found = x[key]
+    if isinstance(found, Supplied):
+        return found.value
     return undefined(found) if isinstance(found, Undefined) else found
+
+
+def _made_when_missing(x: Any, key: Any) -> Any:
+    """`x[key]` of a dict that has no such key."""
+    method = special(x, "__missing__")
+    if method is not None:
+        looks(x)
+        return method(key)
+    if not isinstance(x, defaultdict) or x.default_factory is None:
+        looks(x)
+        return x[key]  # for Python's error
+    value = default_of(x)
+    if not is_numeric(value):  # for a number it makes no difference in which turn it is made
+        looks(x)
+    changes(x, key, False)
+    dict.__setitem__(x, key, value)
+    return value
+
+
+def default_of(x: defaultdict[Any, Any]) -> Any:
+    """What the factory of a dict gives."""
+    value = converted(x.default_factory)()
+    return made(value) if isinstance(value, (list, dict, set, deque)) else value
 
 
 # operators
@@ -161,7 +186,7 @@ def unary(name: str, x: Any) -> Any:
 
 def truth(x: Any) -> Any:
     """The truth of an object of the user's; other objects as they are."""
-    if type(x) is dict:
+    if isinstance(x, dict):
         looks_into(x)
     if type(x) is list:
         measured(x)

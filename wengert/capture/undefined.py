@@ -32,6 +32,20 @@ class Maybe(Undefined):
         self.flag = flag
 
 
+class Supplied(Undefined):
+    """A place of a defaultdict that may not be there: reading it gives `value` in any case.
+
+    It is `absent` if it surely is not there yet.
+    """
+
+    __slots__ = ("absent", "value")
+
+    def __init__(self, name: str, reason: str, value: Any, absent: bool = False) -> None:
+        super().__init__(name, reason)
+        self.value = value
+        self.absent = absent
+
+
 class Doubtful(Undefined):
     """What may have been changed by another name, which is known at run time only."""
 
@@ -40,7 +54,7 @@ class Doubtful(Undefined):
 
 def contents(x: Any) -> Any:
     """What a variable may hold."""
-    return x.value if isinstance(x, Maybe) else x
+    return x.value if isinstance(x, (Maybe, Supplied)) else x
 
 
 DELETED = "it has been deleted"
