@@ -1,7 +1,7 @@
 """Places of a defaultdict: one that has no value is worth what its factory gives.
 
-A key that only one part of an `if` makes can be read afterwards, as reading makes it anyhow. Whether
-the dict has it, and how long the dict is, is known at run time only: the place holds `Supplied`.
+A key that only one part of an `if` makes can be read afterwards, as reading makes it anyhow.
+Whether the dict has it, and how long it is, is known at run time only: the place holds `Supplied`.
 """
 
 from __future__ import annotations

@@ -175,3 +175,21 @@ elementwise(
     cost=22,
     doc="x log(1 + y); 0 where x is 0",
 )
+
+
+def _entropy(s: S, x: Expr) -> Expr:
+    inside = s.neg(s.mul(x, s.maths(ScalarOp.LOG, x)))
+    return s.select(s.lt(x, 0), s.like(-math.inf, x), s.select(s.eq(x, 0), s.like(0, x), inside))
+
+
+elementwise(
+    "entr",
+    1,
+    FLOATS,
+    scipy_special("entr"),
+    _entropy,
+    partials=[lambda x, out: x.lt(0).select(0.0, -(x.log()) - 1.0)],
+    samples=operands((0.5, 3), tolerance=4),
+    cost=22,
+    doc="-x log(x); 0 for x = 0, minus infinity for x < 0",
+)

@@ -8,6 +8,7 @@ they are of any order and in all arguments, as those of F (`incomplete`). DLMF 6
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from wengert.ir.builder import Value
 from wengert.ir.ops.families import Over
@@ -52,16 +53,35 @@ called(
     (0.1, 0.9),
     doc="the x for which betainc(a, b, x) is y",
 )
-called("expi", [lambda x, out: x.exp() / x], (0.3, 3), doc="the exponential integral Ei of e^t / t")
+
+
+# At a pole a slope is what it is like there, so that it is infinite with the right sign, and so are
+# its own slopes, where the terms of the rule would be infinity minus infinity.
+
+
+def _at_pole(x: Value, like: Callable[[Value], Value], elsewhere: Value) -> Value:
+    pole = x.eq(0.0)
+    return pole.select(like(pole.select(x, 1.0)), elsewhere)
+
+
+def _expi_slope(x: Value, out: Value) -> Value:
+    """e^x / x; where that has overflowed, it is as good as e^x."""
+    half = (x * 0.5).exp()
+    found = half / x * half
+    beyond = x.exp().eq(math.inf).bitand(found.lt(math.inf).bitnot())
+    return _at_pole(x, lambda x: 1 / x, beyond.select(x.exp(), found))
+
+
+called("expi", [_expi_slope], (0.3, 3), doc="the exponential integral Ei of e^t / t")
 called(
     "k0e",
-    [lambda x, out: out - x.k1e()],
+    [lambda x, out: _at_pole(x, lambda x: -(1 / x), out - x.k1e())],
     (0.3, 3),
     doc="e**x times the modified Bessel function of the second kind of order 0",
 )
 called(
     "k1e",
-    [lambda x, out: out - out / x - x.k0e()],
+    [lambda x, out: _at_pole(x, lambda x: -(1 / x) * (1 / x), out - out / x - x.k0e())],
     (0.3, 3),
     doc="e**x times the modified Bessel function of the second kind of order 1",
 )

@@ -53,6 +53,7 @@ OPS = {
             "i1e",
             "j0",
             "j1",
+            "entr",
             "xlogy",
             "xlog1py",
             "gammainc",
@@ -151,12 +152,6 @@ def beta(a: Value, b: Value) -> Value:
     """gamma(a) gamma(b) / gamma(a + b), by logarithms."""
     sign = gammasgn(a).mul(gammasgn(b)).mul(gammasgn(a.add(b)))
     return betaln(a, b).exp().mul(sign)
-
-
-@lowering("entr")
-def entr(x: Value) -> Value:
-    """-x log(x), minus infinity for x < 0."""
-    return x.lt(0.0).select(-math.inf, -x.xlogy(x))
 
 
 def _relative(x: Value, y: Value) -> tuple[Value, Value, Value]:
@@ -290,7 +285,7 @@ def powm1(x: Value, y: Value) -> Value:
 
 
 UFUNC_NAMES = (
-    *OPS, "ndtr", "logit", "log_expit", "loggamma", "gammasgn", "rgamma", "betaln", "beta", "entr",
+    *OPS, "ndtr", "logit", "log_expit", "loggamma", "gammasgn", "rgamma", "betaln", "beta",
     "rel_entr", "kl_div", "exp10", "exprel", "cosm1", "boxcox", "boxcox1p", "inv_boxcox",
     "inv_boxcox1p", "huber", "pseudo_huber", "chdtr", "chdtrc", "gdtr", "gdtrc", "betaincc", "fdtr",
     "fdtrc", "stdtr", "stdtrit", "betainccinv", "chdtri", "exp1", "k0", "k1", "powm1",
