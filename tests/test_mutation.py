@@ -165,6 +165,21 @@ def test_functions_that_change_arrays(number: int) -> None:
     alike(g, M, V, label=f"{number}")
 
 
+def test_ufunc_at_casts_each_result_back() -> None:
+    """As NumPy does, without a word: an int to which 1.5 is added twice has grown by 2."""
+
+    def f(whole: Any, small: Any, flags: Any, x: Any) -> None:
+        np.add.at(whole, [0, 1, 1], x[:3])
+        np.divide.at(whole, [2, 2], 2)
+        np.multiply.at(whole, slice(1, None), 1.5)
+        np.maximum.at(whole, whole > 4, x[0])
+        np.add.at(small, [0, 0], 300)
+        np.subtract.at(flags, [1, 1, 2], 1)
+
+    small, flags = np.arange(3, dtype=np.int8), np.array([True, False, False])
+    alike(f, np.arange(4) * 3, small, flags, V + 0.75)
+
+
 OPERATORS: list[Callable[..., Any]] = []
 for _symbol in ("+=", "-=", "*=", "/=", "//=", "%=", "**="):
     _scope: dict[str, Any] = {}

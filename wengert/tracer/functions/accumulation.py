@@ -1,4 +1,7 @@
-"""ufunc.at: accumulation at positions that may be repeated."""
+"""ufunc.at: accumulation at positions that may be repeated.
+
+NumPy casts each sum back to the dtype of the array without a word: 1.5 added to an int is 1.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import MutationError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
+from wengert.ir.types import DType
 from wengert.tracer.functions.assignment import (
     basic_view,
     fitted,
@@ -20,7 +25,14 @@ from wengert.tracer.functions.assignment import (
 from wengert.tracer.functions.elementwise import LOWERINGS
 from wengert.tracer.functions.entries import Fancy, mask_entry, parse
 from wengert.tracer.functions.masks import trailing
-from wengert.tracer.functions.operands import reshape, size_of, transpose, wrapped
+from wengert.tracer.functions.operands import (
+    materialise,
+    operand,
+    reshape,
+    size_of,
+    transpose,
+    wrapped,
+)
 from wengert.tracer.loops import for_loop
 from wengert.tracer.tables import ufunc_method
 
@@ -39,6 +51,11 @@ def at(ufunc: np.ufunc, x: Any, indices: Any, *operands: Any) -> None:
             f"{', '.join('np.' + n for n in BY_LOOP)} have it"
         )
     (other,) = operands
+    other = np.asarray(other) if type(other) is int else other  # NumPy's dtype, and so it may wrap
+    dtypes = _loop_dtypes(ufunc, x.dtype, other)
+    if dtypes is not None:
+        other = wrapped(materialise(other, dtypes[1]))
+    casting = "same_kind" if dtypes is None else "unsafe"
     mask = mask_entry(indices)
     if mask is not None:  # meets no position twice
         if np.ndim(other) > x.ndim - mask.ndim:
@@ -47,25 +64,43 @@ def at(ufunc: np.ufunc, x: Any, indices: Any, *operands: Any) -> None:
                 "np.where(mask, ...)"
             )
         where = wrapped(trailing(mask, x.ndim))
-        overwrite(x, ufunc(x, other), "same_kind", where)
+        overwrite(x, ufunc(x, other), casting, where)
         return
     items = parse(indices, x.type.shape)
     part = basic_view(x, items)
-    given = stored(other, x.dtype, "same_kind")
+    given = stored(other, x.dtype, casting)
+    dtype = x.dtype if dtypes is None else dtypes[1]
     if not any(isinstance(i, Fancy) and i.kind != "int" for i in items):
-        overwrite(part, ufunc(part, wrapped(fitted(given, part.type.shape, x.dtype))), "same_kind")
+        overwrite(part, ufunc(part, wrapped(fitted(given, part.type.shape, dtype))), casting)
         return
     spots = spots_of(part, items)
-    updates = transpose(fitted(given, spots.shape, x.dtype), spots.update_order)
-    if name in ("add", "subtract") and x.dtype.kind != "b":
+    updates = transpose(fitted(given, spots.shape, dtype), spots.update_order)
+    if dtypes is None and name in ("add", "subtract") and x.dtype.kind != "b":
         signed = updates if name == "add" else updates.full_like(0).sub(updates)
         spots.update(part, lambda front, index: front.scatter_add(signed, *index))
         return
-    spots.update(part, lambda front, index: folded(name, front, updates, index))
+    wide = x.dtype if dtypes is None else dtypes[0]
+    spots.update(part, lambda front, index: folded(name, front, updates, index, wide))
 
 
-def folded(name: str, x: Value, updates: Value, index: Sequence[Value]) -> Value:
-    """x after one update after the other has been combined with what stands at its index."""
+def _loop_dtypes(ufunc: np.ufunc, own: DType, other: Any) -> tuple[DType, DType] | None:
+    """The dtypes of the operands, where NumPy computes in others than that of the array.
+
+    None where these are the array's, or of its kind: then the operand is cast to it.
+    """
+    given = np.asarray(other).dtype if isinstance(other, int | float) else operand(other).dtype
+    if own.kind not in "biu" or given.kind not in "biuf":
+        return None
+    left, right, out = ufunc.resolve_dtypes((own, given, None))
+    same = promotion.can_cast(given, own, "same_kind") and promotion.can_cast(out, own, "same_kind")
+    return None if same else (left, right)
+
+
+def folded(name: str, x: Value, updates: Value, index: Sequence[Value], wide: DType) -> Value:
+    """x after one update after the other has been combined with what stands at its index.
+
+    What stands there is cast to `wide` before, and the result back.
+    """
     k, count = index[0].ndim, size_of(index[0].shape)
     rest = updates.shape[k:]
     rows = reshape(updates, (count, *rest))
@@ -83,7 +118,7 @@ def folded(name: str, x: Value, updates: Value, index: Sequence[Value]) -> Value
         starts = [c.window(i, sizes=(1,), steps=(1,)).reshape(shape=()) for c in consts[1:]]
         starts += [zero for _ in rest]
         old = carry[0].window(*starts, sizes=sizes, steps=ones)
-        new = LOWERINGS[name](old, reshape(row, sizes)).to(old.dtype)
+        new = LOWERINGS[name](old.to(wide), reshape(row, sizes)).to(old.dtype)
         return [carry[0].window_set(new, *starts, steps=ones)]
 
     return for_loop(0, count, [rows, *places], [x], turn)[0]
