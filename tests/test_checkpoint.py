@@ -110,6 +110,14 @@ def operations(fun: Callable[..., Any], *args: Any) -> dict[str, int]:
     return dict(Counter(e.op.name for e in equations(program)))
 
 
+def test_a_checkpoint_without_derivatives_is_no_loop() -> None:
+    x, w = np.ones((4, 4)), np.eye(4)
+    kept = losses(wg.checkpoint(layer))
+    assert "for_loop" not in operations(kept, x, w)
+    assert "for_loop" not in operations(lambda x, w: wg.jvp(kept, (x, w), (x, w)), x, w)
+    assert operations(wg.grad(kept), x, w)["for_loop"] >= 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_do_not_change_derivatives(name: str) -> None:

@@ -23,6 +23,7 @@ from wengert.ir.ops.control_family import (
 from wengert.ir.ops.tapes import Group, groups, read, row_type, write
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var, acts
 from wengert.ir.transforms.affine import around, enter, inside, surroundings
+from wengert.ir.transforms.checkpoint import COMPUTED_AGAIN
 from wengert.ir.transforms.final import Finals, final_reads, versions_inside
 from wengert.ir.transforms.hoist import hoist
 from wengert.ir.transforms.separate import (
@@ -189,6 +190,8 @@ def _known_loop(
     params = {**loop.eqn.params, "body": inner, "consts": len(consts)}
     if tapes:
         params.pop("checkpoint", None)
+    elif params.get("checkpoint") is not None and params["turns"] == 1:
+        params["checkpoint"] = COMPUTED_AGAIN
     outer.eqns.append(Eqn(loop.eqn.op, inputs, results, params, loop.eqn.location))
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 from wengert.ir.builder import Builder, Value
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var, can_fail, equations, regions
 from wengert.ir.rewrite import rename
+from wengert.ir.transforms.checkpoint import COMPUTED_AGAIN
 from wengert.ir.transforms.hoist import hoist
 from wengert.ir.transforms.storage import is_safe, work
 from wengert.ir.types import Dim, has_dims
@@ -86,8 +87,8 @@ class _Walk:
         start, stop, *operands = eqn.inputs
         if not isinstance(start, Literal) or not isinstance(stop, Literal):
             return False
-        if eqn.params.get("checkpoint") is not None:
-            return False  # equal to what is computed again, which must not be shared
+        if eqn.params.get("checkpoint") == COMPUTED_AGAIN:
+            return False
         body, turns = eqn.params["body"], stop.value - start.value
         first = 1 + eqn.params["consts"]
         idle = all(a is v for a, v in zip(body.outputs, body.inputs[first:], strict=True))

@@ -17,8 +17,14 @@ from wengert.ir.types import INT64, TensorType
 
 Choice = Callable[[Eqn], bool]
 
+COMPUTED_AGAIN = -1
+"""The budget of a loop of which there is another one that computes the same again, for derivatives:
+the two must share nothing. Any other loop of one turn may be written out."""
 
-def checkpointed(builder: Builder, program: Program, inputs: Sequence[Value]) -> list[Value]:
+
+def checkpointed(
+    builder: Builder, program: Program, inputs: Sequence[Value], budget: int = 0
+) -> list[Value]:
     """Appends `program` applied to `inputs`; its derivatives keep nothing but the inputs.
 
     It becomes a loop of one turn that may keep no byte (`checkpoint`), whose constants are the
@@ -31,7 +37,7 @@ def checkpointed(builder: Builder, program: Program, inputs: Sequence[Value]) ->
         "symbol": None,
         "turns": 1,
         "reverse": False,
-        "checkpoint": 0,
+        "checkpoint": budget,
         "consts": len(inputs),
         "body": body,
     }
@@ -52,7 +58,7 @@ def selectively_checkpointed(
     first = Program(program.inputs, program.eqns, (*program.outputs, *saved))
     # a loop without derivatives is not taken apart, so nothing is shared with what is made again
     stopped = [v.stop_gradient() if v.type.is_float else v for v in inputs]
-    results = checkpointed(builder, first, stopped)
+    results = checkpointed(builder, first, stopped, COMPUTED_AGAIN)
     count = len(program.outputs)
     again = checkpointed(builder, _resumed(program, saved), [*inputs, *results[count:]])
     return [x.kept(y) for x, y in zip(results[:count], again, strict=True)]
