@@ -149,6 +149,25 @@ def test_numbers_for_which_a_handler_waits(f: Any, text: str) -> None:
         compiled(0.0)
 
 
+def power(x):
+    try:
+        return math.pow(x - 2, -9.0) + math.exp(x)
+    except OverflowError:
+        return -1.0
+
+
+@pytest.mark.parametrize("x", [3.0, 1000.0, 2.0])
+def test_only_the_error_that_a_handler_names_ends_the_program(x: float) -> None:
+    """A power at its pole is a ValueError in Python, which nobody waits for."""
+    compiled = wg.jit(power, backend="reference")
+    if x in (3.0, 2.0):  # infinite at the pole, as in NumPy
+        wanted = power(x) if x > 2 else np.inf
+        np.testing.assert_allclose(compiled(x), wanted)
+    else:
+        with pytest.raises(CaptureError, match="outside of its range.*waits for OverflowError"):
+            compiled(x)
+
+
 def asserted(x):
     try:
         assert x > 0

@@ -35,14 +35,37 @@ def of_math(function: Callable[..., Any], name: str) -> Callable[..., Any]:
         found = function(*args, **options)
         traced = isinstance(found, Tracer) and _is_number(found) and kind_of(found.dtype) == "f"
         if traced and all(map(_is_number, args)):
-            unknown = functools.reduce(np.logical_or, map(np.isnan, args), False)
-            finite = functools.reduce(np.logical_and, map(np.isfinite, args), True)
-            outside = np.isnan(found) & np.logical_not(unknown)
-            holds = np.logical_not(outside | (np.isinf(found) & finite))
-            _require(holds, f"math.{name} is outside of its domain or range", ValueError)
+            _check(name, args, found)
         return found
 
     return checked
+
+
+_OVERFLOWING = frozenset(
+    ["exp", "exp2", "expm1", "cosh", "sinh", "pow", "gamma", "lgamma", "ldexp"]
+)
+"""Infinite results of these are an OverflowError, but at poles; those of others a ValueError."""
+_POLES: dict[str, Callable[[Any], Any]] = {
+    "pow": lambda x: np.equal(x, 0),
+    "gamma": lambda x: np.less_equal(x, 0),
+    "lgamma": lambda x: np.less_equal(x, 0),
+}
+
+
+def _check(name: str, args: Any, found: Tracer) -> None:
+    unknown = functools.reduce(np.logical_or, map(np.isnan, args), False)
+    finite = functools.reduce(np.logical_and, map(np.isfinite, args), True)
+    infinite = np.isinf(found) & finite
+    outside: Any = np.isnan(found) & np.logical_not(unknown)
+    if name not in _OVERFLOWING:
+        outside = outside | infinite
+    elif name in _POLES:
+        pole = _POLES[name](args[0])
+        outside, infinite = outside | (infinite & pole), infinite & np.logical_not(pole)
+    if waits(ValueError):
+        _require(np.logical_not(outside), f"math.{name} is outside of its domain", ValueError)
+    if name in _OVERFLOWING and waits(OverflowError):
+        _require(np.logical_not(infinite), f"math.{name} is outside of its range", OverflowError)
 
 
 def _is_number(x: Any) -> bool:

@@ -28,8 +28,8 @@ class _Matches(ast.NodeTransformer):
         self.count += 1
         name = f"_wgm_subject{self.count}"
         subject = ast.Assign([ast.Name(name, ast.Store())], node.subject)
-        made = [subject, *_chain(name, node.cases)]
-        return [ast.fix_missing_locations(ast.copy_location(s, node)) for s in made]
+        ast.fix_missing_locations(ast.copy_location(subject, node))
+        return [subject, *_chain(name, node.cases)]
 
 
 def _is_simple(pattern: ast.pattern) -> bool:
