@@ -117,8 +117,12 @@ def test_endless_stream() -> None:
     )
     assert [r["step"] for r in found.history.rounds] == [200, 400, 600]
     assert found.history.column("val_loss")[-1] < 0.05
-    stopped = wg.fit(loss, START, stream(), SGD, callback=lambda fit: fit.step == 7)
+    seen: list[Any] = []
+    keep = lambda fit: seen.append(fit) or fit.step == 7  # noqa: E731
+    stopped = wg.fit(loss, START, stream(), SGD, callback=keep)
     assert (stopped.step, stopped.reason) == (7, Reason.STOPPED)
+    assert [fit.history.loss for fit in seen] == [stopped.history.loss[: k + 1] for k in range(7)]
+    assert seen[2].loss == stopped.history.loss[2]
 
 
 def test_steps_take_no_batch_too_many() -> None:

@@ -130,16 +130,32 @@ def test_ends() -> None:
     assert flat.fun < 1e-20
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_function_that_falls_without_end(method: str) -> None:
+    found = wg.minimize(lambda x: np.sum(x), np.array([1, 2]), method=method)  # of integers
+    assert (found.status, found.success) == (3, False)
+    assert found.nfev < 100
+    assert "no minimum" in found.message
+    far = wg.minimize(lambda x: np.sum(np.abs(x - 1e15) ** 1.5), np.zeros(1), method=method)
+    assert far.success
+    np.testing.assert_allclose(far.x, 1e15)
+
+
 def test_callback() -> None:
     seen: list[float] = []
+    results: list[Any] = []
 
     def stop_at_five(result: Any) -> bool:
         seen.append(result.fun)
+        results.append(result)
         return result.nit == 5
 
     found = wg.minimize(rosenbrock, np.array([-1.2, 1.0]), callback=stop_at_five)
     assert (found.status, found.nit) == (99, 5)
     assert seen == found.history["fun"][1:]
+    assert [r.history["fun"] for r in results] == [
+        [*found.history["fun"][: k + 2]] for k in range(5)
+    ]
 
     def stop(result: Any) -> None:
         raise StopIteration
@@ -172,5 +188,5 @@ def test_bad_input() -> None:
         wg.minimize(lambda x: np.log(-x), 1.0)
     with pytest.raises(ArgumentError, match="no method 'simplex'"):
         wg.minimize(quartic, np.zeros(4), method="simplex")
-    with pytest.raises(DTypeError, match="int64"):
-        wg.minimize(quartic, np.arange(4))
+    with pytest.raises(DTypeError, match="complex128"):
+        wg.minimize(quartic, np.ones(4, complex))

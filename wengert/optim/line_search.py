@@ -15,16 +15,23 @@ from typing import Any, NamedTuple
 DECREASE, CURVATURE = 1e-4, 0.9
 TRIALS = 40
 GROWTH = 2.0
+FAST_GROWTH = 10.0
+"""After `FIRST_TRIALS`, as something may be far away."""
+FIRST_TRIALS = 10
 EDGE = 0.1  # an interpolated step stays away from the ends of its interval by this share
 
 
 class Trial(NamedTuple):
-    """A step length, the value and the slope along the direction there, and the point."""
+    """A step length, the value and the slope along the direction there, and the point.
+
+    It is `endless` if values still fell, as steeply as they began to, at the longest step tried.
+    """
 
     step: float
     value: float
     slope: float
     point: Any
+    endless: bool = False
 
     @property
     def finite(self) -> bool:
@@ -71,8 +78,8 @@ def strong_wolfe(
             return trial
         if trial.slope >= 0:
             return _zoom(at, conditions, trial, low, TRIALS - count)
-        low, step = trial, GROWTH * step
-    return low
+        low, step = trial, (GROWTH if count < FIRST_TRIALS else FAST_GROWTH) * step
+    return low._replace(endless=True)
 
 
 def _zoom(

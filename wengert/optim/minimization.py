@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,8 @@ from wengert.ir.floats import finfo
 from wengert.optim.directions import Bfgs, Direction, Lbfgs, NewtonCg, Steepest, Vector
 from wengert.optim.line_search import Trial, strong_wolfe
 from wengert.optim.optimizer import Optimizer, apply_updates, arrays
-from wengert.tracer.pytree import tree_leaves
+from wengert.optim.prefix import Prefix
+from wengert.tracer.pytree import tree_leaves, tree_map
 
 METHODS = ("lbfgs", "bfgs", "newton-cg", "gradient-descent")
 MAX_ITERATIONS = 1000
@@ -65,7 +66,7 @@ def minimize(
     maxiter: int | None = None,
     callback: Callable[[Result], Any] | None = None,
 ) -> Result:
-    """The local minimum of `fun(x, *args)` near the pytree `x0` of floats.
+    """The local minimum of `fun(x, *args)` near the pytree `x0` of floats; integers become floats.
 
     `method` is "lbfgs", "bfgs", "newton-cg" or "gradient-descent", all with a line search (strong
     Wolfe conditions), or an `Optimizer` of `wg.optim`, which takes its steps as they come. The
@@ -73,9 +74,9 @@ def minimize(
     arrays say, with respect to which nothing is minimised.
 
     The end is where no component of the gradient is larger than `tol` (1e-5; for float32 3e-4),
-    after `maxiter` iterations (1000), where no lower value is found, or when `callback(result)`,
-    called after each iteration, returns True or raises StopIteration. If values or gradients stop
-    being finite, the result is the best point before that.
+    after `maxiter` iterations (1000), where no lower value is found, where values fall without end,
+    or when `callback(result)`, called after each iteration, returns True or raises StopIteration.
+    If values or gradients stop being finite, the result is the best point before that.
 
     Raises ArgumentError for an unknown method or a value at `x0` that is not finite, and
     DifferentiationError if the function's result is no scalar.
@@ -89,7 +90,7 @@ def minimize(
                 "wg.optim"
             )
         )
-    start = arrays(x0)
+    start = arrays(tree_map(_as_float, x0))
     dtype = promotion.result_type(*(x.dtype for x in tree_leaves(start)))
     least = tol if tol is not None else max(1e-5, math.sqrt(finfo(dtype).eps))
     limit = MAX_ITERATIONS if maxiter is None else maxiter
@@ -99,6 +100,14 @@ def minimize(
         run = _Searching(fun, args, method, start)
     watch = _Watch(run, least, limit, callback)
     return watch.follow(run.points(start), function_name(fun))
+
+
+def _as_float(x: Any) -> Any:
+    """An integer of the start as a float, as SciPy does it."""
+    if type(x) is int:
+        return float(x)
+    whole = getattr(getattr(x, "dtype", None), "kind", "") in ("i", "u")
+    return x.astype(np.float64) if whole else x
 
 
 @dataclass(slots=True)
@@ -149,11 +158,12 @@ class _Watch:
             return False
         try:
             running = End(EXHAUSTED, "running")
-            return is_true(self.callback(self.result(point, history, running)))
+            so_far = {name: Prefix(numbers) for name, numbers in history.items()}
+            return is_true(self.callback(self.result(point, so_far, running)))
         except StopIteration:
             return True
 
-    def result(self, point: Point, history: dict[str, list[float]], end: End) -> Result:
+    def result(self, point: Point, history: Mapping[str, Sequence[float]], end: End) -> Result:
         run = self.run
         return Result(
             x=run.restored(point.x),
@@ -192,6 +202,10 @@ class _Searching:
     """The methods with a line search, on vectors."""
 
     diverged = "the function is not finite at any step along the direction"
+    endless = (
+        "the function falls along the direction of descent as far as was tried, so it seems to "
+        "have no minimum"
+    )
 
     def __init__(
         self, fun: Callable[..., Any], args: tuple[Any, ...], method: str, start: Any
@@ -235,19 +249,28 @@ class _Searching:
         point = self.at(ravel_pytree(start)[0])
         yield point
         while True:
-            found = self.step(point)
-            if found is None and self.direction.informed:
+            trial = self.step(point)
+            if trial is None and self.direction.informed:
                 self.direction.forget()
-                found = self.step(point)
-            if found is None:
+                trial = self.step(point)
+            if trial is None:
                 yield End(STALLED, "no lower value was found along the direction of descent")
+                return
+            found: Point = trial.point
+            if trial.endless:
+                yield found
+                yield End(DIVERGED, self.endless)
                 return
             self.direction.learn(found.x - point.x, found.gradient - point.gradient)
             point = found
             yield point
 
-    def step(self, point: Point) -> Point | None:
-        """The next point; None if there is no lower one."""
+    def step(self, point: Point) -> Trial | None:
+        """The next point, as a trial; None if there is no lower one."""
+        with np.errstate(over="ignore", invalid="ignore"):  # far out, where it was worth a try
+            return self._step(point)
+
+    def _step(self, point: Point) -> Trial | None:
         direction = self.direction.at(point.x, point.gradient)
         slope = float(direction @ point.gradient)
         if not slope < 0:
@@ -260,8 +283,7 @@ class _Searching:
         first = 1.0 if self.direction.informed else min(1.0, 1.0 / math.sqrt(-slope))
         noise = 4.0 * float(finfo(point.x.dtype).eps) * abs(point.value)
         start = Trial(0.0, point.value, slope, point)
-        found = strong_wolfe(at, start, first, noise)
-        return None if found is None else found.point
+        return strong_wolfe(at, start, first, noise)
 
 
 class _Stepping:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from wengert.optim.prefix import Prefix
+
 
 class Reason(StrEnum):
     """Why training ended."""
@@ -50,6 +52,11 @@ class History:
 
     loss: list[float] = field(default_factory=list[float])
     rounds: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+
+    def so_far(self) -> History:
+        """What there is now, while this goes on growing."""
+        now: Any = (Prefix(self.loss), Prefix(self.rounds))
+        return History(*now)
 
     def column(self, name: str) -> list[float]:
         """One number of all rounds that have it: `history.column("val_loss")`."""

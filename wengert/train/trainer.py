@@ -151,7 +151,7 @@ class Trainer:
         if reason is Reason.DIVERGED or not self.asks:
             return reason
         ask = self.told.callback
-        wants = ask is not None and is_true(ask(self.result(Reason.STOPPED)))
+        wants = ask is not None and is_true(ask(self.result(Reason.STOPPED, final=False)))
         return reason or (Reason.STOPPED if self.who.anyone(wants) else None)
 
     def advance(self, batch: Batch, weight: float, show: Quiet) -> Reason | None:
@@ -281,14 +281,16 @@ class Trainer:
                 "processes as before)"
             ) from fault
 
-    def result(self, reason: Reason) -> Fit:
+    def result(self, reason: Reason, final: bool = True) -> Fit:
+        """The fit as it is now; if it is not `final`, its history stays as it is now."""
         params = self.params
         if reason is Reason.DIVERGED:
             params = self.good
         elif self.told.patience is not None and reason in (Reason.FINISHED, Reason.EARLY):
             params = self.best if math.isfinite(self.at.best) else params
         at = self.at
-        return Fit(params, self.state, at.history, at.step, at.epoch, reason, self.message(reason))
+        history = at.history if final else at.history.so_far()
+        return Fit(params, self.state, history, at.step, at.epoch, reason, self.message(reason))
 
     def message(self, reason: Reason) -> str:
         step = self.at.step
