@@ -258,6 +258,14 @@ def test_batches_of_derivatives() -> None:
     same(wg.jit(wg.vmap(f))(z), np.stack([f(z[0]), f(z[1])]))
 
 
+def test_sparse_jacobians_through_complex_constants() -> None:
+    x = np.array([0.3, 0.4, 0.7])
+    found = wg.sparse_jacobian(lambda x: np.real((x + 1) * 2j * np.exp(1j * x)))(x)
+    np.testing.assert_allclose(
+        found.toarray(), np.diag(-2 * np.sin(x) - 2 * (x + 1) * np.cos(x)), rtol=1e-14
+    )
+
+
 def test_complex_numbers_inside_a_real_function() -> None:
     x = RNG.standard_normal(4)
     f = lambda x: np.sum(np.abs(np.exp(1j * x) + 0.5) ** 2)  # noqa: E731

@@ -138,6 +138,7 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.expand_dims(x, 4), (M,)), (lambda x: np.expand_dims(x, (0, 0)), (M,)),
         (np.atleast_1d, (np.float64(2),)), (np.atleast_2d, (V,)), (np.atleast_3d, (V,)),
         (np.atleast_3d, (M,)), (np.atleast_2d, (T3,)), (lambda x, y: np.atleast_2d(x, y), (V, M)),
+        (lambda x: np.atleast_1d(x, 3, [1.0]), (V,)),
     ],
     "broadcast": [
         (lambda x: np.broadcast_to(x, (2, 3, 4)), (M,)), (lambda x: np.broadcast_to(x, (3,)), (M,)),
@@ -154,6 +155,8 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.roll(x, 1, 0), (M,)), (lambda x: np.roll(x, (1, 2), (0, 1)), (M,)),
         (lambda x: np.roll(x, 1, (0, 1)), (M,)), (lambda x: np.roll(x, 1, 2), (M,)),
         (lambda x: np.roll(x, 1), (filled(0),)),
+        *[(lambda x, k, a=a: np.roll(x, k, a), (M, np.array(k))) for a, k in (
+            (None, 5), (None, [1, 2]), (0, -1), ((0, -1), [1, 6]), ((0, 1), 1), (3, 1))],
     ],
     "joining": [
         (lambda x, y: np.concatenate([x, y]), (M, M)),
@@ -217,7 +220,47 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.pad(x, -1), (M,)), (lambda x: np.pad(x, (1, 2, 3)), (M,)),
         (lambda x: np.pad(x, 1.5), (M,)), (lambda x: np.pad(x, 1, "edge"), (filled(0),)),
         (lambda x: np.pad(x, 0), (M,)), (lambda x: np.pad(x, 1), (I3,)),
-        (lambda x: np.pad(x, 1, "nonsense"), (M,)),
+        (lambda x: np.pad(x, 1, "nonsense"), (M,)), (lambda x: np.pad(x, 1, "edge", a=1), (M,)),
+    ] + [
+        (lambda x, w=w, m=m: np.pad(x, w, **m), (x,))
+        for m in (
+            {"mode": "linear_ramp", "end_values": (1, -2)}, {"mode": "maximum"},
+            {"mode": "mean", "stat_length": 2}, {"mode": "median", "stat_length": ((1, 9),)},
+            {"mode": "minimum", "stat_length": 0}, {"mode": "reflect", "reflect_type": "odd"},
+            {"mode": "symmetric", "reflect_type": "odd"},
+        )
+        for x in (V, I3, filled(2, 3, dtype="u1"), filled(1, 2))
+        for w in (1, (2, 7))
+    ],
+    "quantiles": [
+        (lambda x, q=q, m=m: np.percentile(x, q, axis=-1, method=m), (x,))
+        for m in ("linear", "inverted_cdf", "averaged_inverted_cdf", "closest_observation",
+                  "nearest", "midpoint", "weibull")
+        for q in (30, [0, 50, 100])
+        for x in (M, I3, N)
+    ] + [
+        (lambda x: np.quantile(x, 1), (I3,)), (lambda x: np.quantile(x, [0, 1], axis=0), (I3,)),
+        (lambda x: np.quantile(x, np.float32(0.25)), (V,)),
+        (lambda x: np.nanquantile(x, [0.2, 0.9], (0, 1), method="lower"), (NAN,)),
+        *[(lambda x, w, f=f, o=o: f(x, [0.0, 0.3, 0.9], weights=w, method="inverted_cdf", **o), (x, w))
+          for f in (np.quantile, np.nanquantile)
+          for x, w, o in ((M, M**2, {}), (NAN, M**2, {"axis": 1}), (I3, -I3, {"axis": 0}))],
+        (lambda x: np.quantile(x, 0.5, weights=[1, 2], method="hazen"), (V,)),
+        (lambda x: np.quantile(x, 0.5, method="nonsense"), (V,)),
+        *[(lambda x, o=o: np.median(x, **o), (x,)) for x in (T3, I3, NAN[None])
+          for o in ({"axis": (0, 2)}, {"axis": (-1, 0), "keepdims": True}, {"axis": ()})],
+        (np.median, (filled(0),)), (lambda x: np.nanstd(x, ddof=12), (NAN,)),
+        (lambda x: np.nanvar(x, axis=-1, ddof=4, keepdims=True), (NAN,)),
+        (lambda x, w: np.average(x, axis=0, weights=w), (I3.astype("i2")[0, :, 0], N[:3])),
+    ],
+    "histograms": [
+        *[(lambda x, o=o: np.histogram(x, **o), (x,)) for x in (V, N, I3, filled(0))
+          for o in ({"bins": 4}, {"bins": 7, "range": (-3, 4), "density": True},
+                    {"bins": 2, "range": (1, 1)}, {"bins": [0, 2, 1]}, {"bins": [0, 1, 1, 5]})],
+        (lambda x: np.histogram(x, 3), (NAN,)), (lambda x: np.histogram(x, 49, (0, 49)), (I3,)),
+        (lambda x, y: np.histogram2d(x, y, 3), (N, I3[0, 0, [0, 1, 2, 3, 0]])),
+        (lambda x: np.histogramdd(x, (2, 3), density=True), (filled(5, 2, dtype="f4"),)),
+        (lambda x: np.bincount(x, minlength=9), (np.array([1, -1]),)),
     ],
     "diagonals": [
         *[(lambda x, k=k: np.diag(x, k), (x,)) for k in (-5, -2, -1, 0, 1, 3, 6) for x in (V, M)],
@@ -294,6 +337,9 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.interp(x, [-1, 0, 2], [3, 1, 4]), (M,)),
         (lambda x, f: np.interp(x, np.arange(6.0) - 3, f), (M, V)),
         (lambda x: np.interp(x, [0, 1], [0, 1], left=-5, right=7), (V,)),
+        (lambda x, p: np.interp(x, [0, 1, 3], [2, 5, -1], 9, period=p), (M, np.array(-2.5))),
+        (lambda x, f: np.interp(x, [0, 1, 3], f, left=7, right=2j), (V, V[:3] + 1j)),
+        (lambda x: np.interp(x, [0, 1], [2, 5], period=0), (V,)),
         (lambda x: np.interp(x, [0], [2]), (V,)), (lambda x: np.interp(x, [0, 1], [2]), (V,)),
     ],
     "norms": [
@@ -325,6 +371,11 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda a, v: np.convolve(a, v, "odd"), (V, V)), (np.convolve, (M, V)),
         (lambda x: np.polyval([1, 2.0, 3], x), (M,)), (np.polyval, (V, M)),
         (lambda x: np.polyval([1, 2], x), (I3,)), (lambda x: np.polyval([], x), (V,)),
+        (np.polyval, (M, M[0])), (np.polyval, (np.float64(2), V)),
+        (np.polysub, (np.uint8([3, 4]), np.array(7))), (lambda x: np.polyint(x, 1, [2, 3]), (V,)),
+        (lambda x: np.polyder(x, -1), (V,)), (np.vander, (N,)), (np.vander, (np.uint8([20, 3, 2]),)),
+        (lambda x: np.unravel_index(x, (4, 5)), (np.uint8([3, 19]),)), (np.imag, (NAN,)),
+        (lambda a, k: np.searchsorted(a, 0.3, sorter=k), (V, np.argsort(V))),
         (np.searchsorted, (np.sort(V), M)), (lambda x: np.searchsorted(x, 0.0), (np.sort(V),)),
         (lambda a, x: np.searchsorted(a, x, "right"), (np.array([0, 1, 1, 2, np.nan]), NAN)),
         (lambda x: np.digitize(x, [-1, 0, 1]), (M,)),
@@ -340,6 +391,7 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.insert(x, 0, 5, axis=0), (I3,)), (lambda x: np.insert(x, 9, 5), (V,)),
         (lambda x: np.insert(x, 1, [1.5, 2], axis=0), (M[:, :2],)),
         (lambda x: np.choose(x, [x * 2, 10, 20], mode="clip"), (I3,)),
+        (lambda x: np.choose(x, [1, 2]), (np.array([0, -1]),)),
         (np.angle, (M,)), (lambda x: np.angle(x, deg=True), (M,)), (np.amax, (M,)),
         (lambda x: np.amin(x, axis=0), (M,)), (lambda x: np.angle(x, deg=True), (np.uint8([1, 2]),)),
         (lambda x: np.histogram(x, bins=[-1, 0, 1]), (M,)),
@@ -352,6 +404,11 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (np.cov, (M,)), (lambda x: np.cov(x, rowvar=False), (M,)), (lambda x: np.cov(x, bias=True), (M,)),
         (np.cov, (V,)), (lambda x, y: np.cov(x, y), (V, V[::-1].copy())), (np.corrcoef, (M,)),
         (lambda x: np.cov(x, ddof=2), (M,)), (np.cov, (T3,)), (np.cov, (I3[0],)),
+        (lambda x: np.cov(x, rowvar=False), (M[:1],)), (lambda x: np.cov(x, rowvar=False), (M[:, :1],)),
+        (lambda x: np.cov(x, M[0], rowvar=False), (M.T,)), (lambda x: np.cov(x, ddof=0.5), (M,)),
+        *[(lambda x, f, a=a, o=o: np.cov(x, fweights=f, aweights=a, **o), (M, np.array([1, 0, 3, 2])))
+          for a in (np.abs(M[1]), None) for o in ({}, {"bias": True}, {"ddof": 2})],
+        (lambda x: np.cov(x, aweights=M[1]), (M,)),
     ],
 }  # fmt: skip
 

@@ -118,6 +118,12 @@ def test_arrays_and_numpy_scalars_are_strong(ufunc: np.ufunc) -> None:
         agree(lambda v, o=other: ufunc(o, v), x, tolerance=10, label=ufunc.__name__)
 
 
+def test_python_numbers_beside_strict_casting() -> None:
+    """NumPy's own resolution of these types ends the process."""
+    for casting in ("no", "equiv"):
+        assert run(lambda v, c=casting: np.add(v, 3, casting=c), np.uint8([1])).dtype == np.uint8
+
+
 def test_traced_python_floats_are_weak() -> None:
     x = np.array([1, 2], np.float32)
     agree(lambda v, c: v * c, x, 2.5)

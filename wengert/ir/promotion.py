@@ -122,7 +122,9 @@ def resolve_dtypes(
 def _resolved(
     ufunc: np.ufunc, specs: Sequence[Any], dtype: DType | None, casting: str
 ) -> tuple[DType, ...]:
-    options: dict[str, Any] = {"casting": casting}
+    # Of dtypes in the machine's byte order "equiv" asks for what "no" does. With it and the type of
+    # a Python number NumPy 2.4's resolve_dtypes ends the process.
+    options: dict[str, Any] = {"casting": "no" if casting == "equiv" else casting}
     if dtype is not None:
         options["signature"] = (None,) * ufunc.nin + (dtype,) * ufunc.nout
     if not any(isinstance(s, np.dtype) for s in specs):  # NumPy would compare two ints as objects

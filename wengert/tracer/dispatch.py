@@ -145,8 +145,11 @@ def applied(
         return implementation(*args, **kwargs)
     if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, *args, **kwargs):
         kwargs.pop("copy", None)
-        if len(args) > 1 and isinstance(args[1], Tracer) and key in SEVERAL:
-            return tuple(of_function(implementation, x, (), {}) for x in args)
+        if len(args) > 1 and key in SEVERAL:
+            return tuple(
+                of_function(implementation, x, (), {}) if isinstance(x, Tracer) else plain(x)
+                for x in args
+            )
         return of_function(implementation, args[0], args[1:], kwargs, key in LOCKED)
     out, arguments = _split_out(implementation, args, kwargs)
     if out is not None:

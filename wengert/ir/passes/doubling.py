@@ -29,8 +29,11 @@ def add_self(r: Rewriter, n: Node) -> Atom | None:
 
 def merge_factors(r: Rewriter, n: Node) -> Atom | None:
     """(x * c) * k -> x * (c k), scale(x * c, p) * k -> scale(x * (c k), p); k = 2, -2, 4, ..."""
-    x, factor = n.inputs[0], _power_of_two(splat_value(r, n.inputs[1]))
-    if factor is None or kind_of(n.type.dtype) != "f" or x.type != n.type:
+    x = n.inputs[0]
+    if kind_of(n.type.dtype) != "f" or x.type != n.type:
+        return None
+    factor = _power_of_two(splat_value(r, n.inputs[1]))
+    if factor is None:
         return None
     return _merged(r, x, factor, r.used_once(x))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, FLOAT64
+from wengert.ir.types import BOOL, COMPLEX128, FLOAT64
 from wengert.tracer.functions.cutting import cut, joined
 from wengert.tracer.functions.joining import concatenate
 from wengert.tracer.functions.operands import (
@@ -16,12 +16,12 @@ from wengert.tracer.functions.operands import (
     broadcast,
     fit,
     floating,
+    holds_tracers,
     integer,
     materialise,
     normal_axes,
     normal_axis,
     operand,
-    refuse,
     reshape,
     wrapped,
 )
@@ -210,10 +210,47 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """Piecewise linear interpolation; intervals are found by counting the points passed."""
-    refuse("interp", period=period)
-    at, points, heights = (materialise(v, FLOAT64) for v in (x, xp, fp))
+    at, points = materialise(x, FLOAT64), materialise(xp, FLOAT64)
+    complex_ones = operand(fp).dtype.kind == "c"
+    heights = materialise(fp, COMPLEX128 if complex_ones else FLOAT64)
     if points.ndim != 1 or points.shape != heights.shape or points.shape[0] == 0:
         raise ArgumentError("fp and xp are not of the same length.")
+    if period is not None:
+        at, points, heights = _periodic(at, points, heights, period)
+        left = right = None
+    if not complex_ones:
+        return wrapped(_interpolated(at, points, heights, left, right))
+    parts = [
+        _interpolated(
+            at,
+            points,
+            part(heights),
+            *(None if e is None else part(_number(e)) for e in (left, right)),
+        )
+        for part in (lambda z: z.real(), lambda z: z.imag())
+    ]
+    return wrapped(parts[0].complex(parts[1]))
+
+
+def _number(end: Any) -> Value:
+    return materialise(end, COMPLEX128)
+
+
+def _periodic(at: Value, points: Value, heights: Value, period: Any) -> tuple[Value, Value, Value]:
+    """Places within one period, and points in order with one more on each side."""
+    if not holds_tracers(period) and period == 0:
+        raise ArgumentError("period must be a non-zero value")
+    span = np.abs(wrapped(materialise(period, FLOAT64)))
+    x, xp, fp = wrapped(at) % span, wrapped(points) % span, wrapped(heights)
+    order = np.argsort(xp, stable=True)
+    xp, fp = xp[order], fp[order]
+    xp = np.concatenate([xp[-1:] - span, xp, xp[:1] + span])
+    fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    return materialise(x), materialise(xp), materialise(fp)
+
+
+def _interpolated(at: Value, points: Value, heights: Value, left: Any, right: Any) -> Value:
+    """np.interp of real numbers."""
     n = points.shape[0]
     low_end = cut(heights, 0, 0, 1)
     below = reshape(low_end, ()) if left is None else materialise(left, FLOAT64)
@@ -229,4 +266,4 @@ def interp(
         broadcast(reshape(cut(heights, 0, n - 1, n), ()), at.shape), result
     )
     result = at.lt(edge[0]).select(fit(below, at.shape), result)
-    return wrapped(at.gt(edge[1]).select(fit(above, at.shape), result))
+    return at.gt(edge[1]).select(fit(above, at.shape), result)

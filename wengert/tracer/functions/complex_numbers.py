@@ -59,7 +59,7 @@ def _real(x: Tracer) -> Tracer:
 
 
 def _imag(x: Tracer) -> Any:
-    return _part(x, "imag") if x.type.is_complex else x * 0
+    return _part(x, "imag") if x.type.is_complex else wrapped(_value_of(x, "imag"))
 
 
 def _set(x: Tracer, name: str, value: Any) -> None:

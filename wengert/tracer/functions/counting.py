@@ -9,15 +9,20 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError, TracerConversionError
 from wengert.ir.builder import Value
+from wengert.ir.floats import kind_of
 from wengert.ir.types import FLOAT64, INT64
 from wengert.tracer.functions.operands import (
     floating,
     full,
+    holds_tracers,
     integer,
     materialise,
     operand,
+    result_type,
+    values,
     wrapped,
 )
+from wengert.tracer.functions.spans import demand
 from wengert.tracer.tables import function
 
 
@@ -38,6 +43,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
             "the length of np.bincount of traced numbers is known only when the compiled program "
             "runs; pass minlength=, which is taken as the length"
         )
+    if value.dtype.kind == "i":
+        what = "'list' argument must have no negative elements"
+        demand(np.all(wrapped(value) >= 0), what, ArgumentError)
     places = value.to(INT64).check_index(size=length, axis=0)
     if weights is None:
         return wrapped(_summed(places, places.full_like(1), length))
@@ -52,28 +60,54 @@ def _summed(places: Value, amounts: Value, length: int) -> Value:
     return full((length,), 0, amounts.dtype).scatter_add(amounts, places)
 
 
-def _edges(x: Any, bins: Any, limits: Any) -> Any:
-    """The edges of a histogram's bins; limits may be traced."""
+def _edges(x: Any, bins: Any, limits: Any, own: bool = True) -> Any:
+    """The edges of a histogram's bins, as `np.linspace` has them; limits may be traced.
+
+    Their dtype is that of the limits, and of the elements if `own`.
+    """
     if isinstance(bins, str):
         raise ArgumentError(
             f"bins={bins!r} makes the number of bins depend on traced numbers; pass a number"
         )
     given = operand(bins)
+    if given.ndim > 1:
+        raise ArgumentError("`bins` must be 1d, when an array")
     if given.ndim == 1:
-        return np.asarray(bins) if given.known else bins
+        edges = np.asarray(bins) if given.known else bins
+        if given.known and np.any(edges[:-1] > edges[1:]):
+            raise ArgumentError("`bins` must increase monotonically, when an array")
+        return edges
     count = integer(bins, "bins")
     if count < 1:
         raise ArgumentError("`bins` must be positive, when an integer")
-    if limits is None:
-        low, high = np.min(x) * 1.0, np.max(x) * 1.0
-    else:
-        low, high = limits
-        if low >= high:
-            raise ArgumentError(f"max must be larger than min in range parameter, got {limits}")
+    low, high = _limits(x, limits)
+    found = result_type(operand(low), operand(high), *([operand(x)] if own else []))
+    dtype = found if kind_of(found) == "f" else FLOAT64
     flat = low == high
     low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
-    inner = low + (high - low) * (np.arange(count) / count)
-    return np.concatenate([inner, np.reshape(high, (1,))])  # the last edge to the last bit
+    return np.linspace(low, high, count + 1, dtype=dtype)
+
+
+def _limits(x: Any, limits: Any) -> tuple[Any, Any]:
+    """The least and the largest number that a histogram counts."""
+    if limits is None and x.size == 0:
+        return 0.0, 1.0
+    if limits is None:
+        numbers = x if kind_of(x.dtype) == "f" else x.astype(FLOAT64)
+        low, high = np.min(numbers), np.max(numbers)
+        demand(
+            np.isfinite(low) & np.isfinite(high),
+            "the range of the histogram's data is not finite; pass range=",
+            ArgumentError,
+        )
+        return low, high
+    low, high = limits
+    if not holds_tracers(list(limits)):
+        if low > high:
+            raise ArgumentError(f"max must be larger than min in range parameter, got {limits}")
+        if not np.isfinite(low) or not np.isfinite(high):
+            raise ArgumentError(f"supplied range of {limits} is not finite")
+    return low, high
 
 
 @function(np.histogram_bin_edges)
@@ -115,12 +149,12 @@ def histogram2d(
     weights: Any = None,
 ) -> Any:
     """Counts of pairs in a table of bins, and the edges of both axes."""
-    first, second = (np.ravel(wrapped(materialise(v))) for v in (x, y))
+    first, second = (np.ravel(wrapped(v)) for v in values(x, y))
     both = list(bins) if isinstance(bins, Sequence) and len(bins) == 2 else [bins, bins]
     limits = range if range is not None else (None, None)
-    edges = [_edges(v, b, r) for v, b, r in zip((first, second), both, limits, strict=True)]
+    edges = [_edges(v, b, r, False) for v, b, r in zip((first, second), both, limits, strict=True)]
     places = [_bin_of(v, e) for v, e in zip((first, second), edges, strict=True)]
-    found = _collected(places, [len(e) - 1 for e in edges], weights) * 1.0
+    found = _collected(places, [len(e) - 1 for e in edges], weights).astype(FLOAT64)
     if density:
         found = found / (np.outer(*(np.diff(e) for e in edges)) * np.sum(found))
     return found, edges[0], edges[1]
@@ -136,15 +170,15 @@ def histogramdd(
 ) -> Any:
     """Counts of points, the rows of a matrix, in a table of bins, and the edges of each axis."""
     columns = sample if isinstance(sample, Sequence) else np.transpose(np.atleast_2d(sample))
-    points = [np.ravel(wrapped(materialise(c))) for c in columns]
+    points = [np.ravel(wrapped(v)) for v in values(*columns)]
     count = len(points)
     each = list(bins) if isinstance(bins, Sequence) else [bins] * count
     limits = range if range is not None else (None,) * count
     if len(each) != count or len(limits) != count:
         raise ArgumentError(f"histogramdd: bins and range are for {count} axes each")
-    edges = [_edges(v, b, r) for v, b, r in zip(points, each, limits, strict=True)]
+    edges = [_edges(v, b, r, False) for v, b, r in zip(points, each, limits, strict=True)]
     places = [_bin_of(v, e) for v, e in zip(points, edges, strict=True)]
-    found = _collected(places, [len(e) - 1 for e in edges], weights) * 1.0
+    found = _collected(places, [len(e) - 1 for e in edges], weights).astype(FLOAT64)
     if density:
         total = np.sum(found)
         for axis, e in enumerate(edges):

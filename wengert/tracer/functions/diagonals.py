@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ShapeError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
-from wengert.ir.types import Dim
+from wengert.ir.types import INT64, Dim
 from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.operands import (
     integer,
@@ -181,7 +182,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     v = operand(x)
     if v.ndim != 1:
         raise ShapeError("x must be a one-dimensional array or sequence.")
-    value = materialise(v, np.int64 if v.dtype.kind in "bi" else v.dtype)
+    value = materialise(v, promotion.result_type(v.dtype, INT64))
     count = v.shape[0] if N is None else integer(N, "N")
     column = reshape(value, (v.shape[0], 1))
     if count == 0:

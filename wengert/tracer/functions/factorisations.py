@@ -390,7 +390,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     residuals = squares(rest).reduce_sum(axes=(0,))
     if value.shape[0] <= value.shape[1]:
         residuals = full((0,), 0, s.dtype)
-    rank = s.gt(spread_over(limit, s.shape)).to(np.dtype(np.int64)).reduce_sum(axes=(0,))
+    rank = s.gt(spread_over(limit, s.shape)).to(np.dtype(np.intc)).reduce_sum(axes=(0,))
     if right.ndim == 1:
         x = reshape(x, x.shape[:1])
     return wrapped(x), wrapped(residuals), wrapped(rank), wrapped(s)

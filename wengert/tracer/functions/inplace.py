@@ -9,10 +9,12 @@ import numpy as np
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import INT64
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions.assignment import assign, overwrite, stored, target
 from wengert.tracer.functions.entries import Fancy
 from wengert.tracer.functions.indexing import positions_of
 from wengert.tracer.functions.operands import (
+    Operand,
     broadcast,
     materialise,
     normal_axis,
@@ -92,12 +94,18 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     condition = operand(mask)
     if size_of(condition.shape) != x.type.size:
         raise ShapeError("putmask: mask and data must be the same size")
-    given = stored(values, x.dtype, "same_kind")
+    given = _as_its_dtype(values, x)
     if size_of(given.shape) == 0:
         return
     whole = _cycled(materialise(given, x.dtype), x.type.size)
     where = reshape(materialise(condition, np.bool_), x.type.shape)
     overwrite(x, wrapped(reshape(whole, x.type.shape)), where=wrapped(where))
+
+
+def _as_its_dtype(values: Any, x: Tracer) -> Operand:
+    """Values for `x`: arrays by safe casts alone, numbers and lists of them as they are stored."""
+    typed = isinstance(values, Tracer | np.ndarray | np.generic)
+    return stored(values, x.dtype, "safe" if typed and not operand(values).weak else "unsafe")
 
 
 @changing(np.place)
@@ -108,7 +116,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     condition = operand(mask)
     if size_of(condition.shape) != x.type.size:
         raise ShapeError("place: mask and data must be the same size")
-    given = stored(vals, x.dtype)
+    given = _as_its_dtype(vals, x)
     count = size_of(given.shape)
     if count == 0:
         if x.type.size:

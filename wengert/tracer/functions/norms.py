@@ -47,7 +47,7 @@ def vector_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
         return safe_sqrt(squares(x).reduce_sum(axes=axes))
     size = call(np.absolute, x)
     if order == np.inf:
-        return reduce(np.maximum, size, axes)
+        return reduce(np.maximum, size, axes, initial=0)
     if order == -np.inf:
         return reduce(np.minimum, size, axes)
     if order == 0:
@@ -92,7 +92,7 @@ def vector_norm(
     """The norm of the vectors along axes; of all elements by default."""
     value = floating(x)
     axes = normal_axes(axis, value.ndim)
-    result = vector_norm_of(value, ord, axes)
+    result = vector_norm_of(value, 2 if ord is None else ord, axes)
     return wrapped(expand(result, *axes) if keepdims else result)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, ShapeError
+from wengert.ir.types import INT64
 from wengert.tracer.functions.operands import materialise, normal_axis, wrapped
 from wengert.tracer.tables import function
 
@@ -44,7 +45,7 @@ def _within(index: Any, size: int, mode: str) -> Any:
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
     """The indices of elements given by their numbers in an array of this shape."""
     sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    rest = indices
+    rest: Any = wrapped(materialise(indices, INT64))
     found: list[Any] = []
     for size in reversed(sizes) if order == "C" else sizes:
         found.append(rest % size)
@@ -113,15 +114,22 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 @function(np.polyadd)
 def polyadd(a1: Any, a2: Any) -> Any:
     """The sum of polynomials, their coefficients from the highest power on."""
+    first, second = _aligned(a1, a2)
+    return first + second
+
+
+def _aligned(a1: Any, a2: Any) -> tuple[Any, Any]:
+    """The coefficients of two polynomials, as many of each."""
     first, second = np.atleast_1d(a1), np.atleast_1d(a2)
     n = max(len(first), len(second))
-    return np.pad(first, (n - len(first), 0)) + np.pad(second, (n - len(second), 0))
+    return np.pad(first, (n - len(first), 0)), np.pad(second, (n - len(second), 0))
 
 
 @function(np.polysub)
 def polysub(a1: Any, a2: Any) -> Any:
     """The difference of polynomials."""
-    return polyadd(a1, np.negative(a2))
+    first, second = _aligned(a1, a2)
+    return first - second
 
 
 @function(np.polymul)
@@ -134,6 +142,8 @@ def polymul(a1: Any, a2: Any) -> Any:
 def polyder(p: Any, m: int = 1) -> Any:
     """The derivative of a polynomial, m times."""
     value = np.atleast_1d(p)
+    if m < 0:
+        raise ArgumentError("Order of derivative must be positive (see polyint)")
     for _ in range(m):
         value = value[:-1] * np.arange(len(value) - 1, 0, -1)
     return value
@@ -143,7 +153,13 @@ def polyder(p: Any, m: int = 1) -> Any:
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """The antiderivative of a polynomial, m times, with constants k."""
     value = np.atleast_1d(p)
-    constants = np.zeros(m) if k is None else np.broadcast_to(np.atleast_1d(k), (m,))
+    if m < 0:
+        raise ArgumentError("Order of integral must be positive (see polyder)")
+    constants = np.zeros(m) if k is None else np.atleast_1d(k)
+    if len(constants) == 1:
+        constants = np.broadcast_to(constants, (m,))
+    if len(constants) < m:
+        raise ArgumentError("k must be a scalar or a rank-1 array of length 1 or >m.")
     for i in range(m):
         powers = np.arange(len(value), 0, -1)
         value = np.concatenate([value / powers, np.reshape(constants[i], (1,))])

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, InputTypeError
+from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
+from wengert.ir.types import DType
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions.operands import (
-    floating,
+    broadcast,
     full,
     materialise,
     normal_axes,
@@ -27,86 +30,140 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.sorting import of_ranks
+from wengert.tracer.functions.spans import demand
+from wengert.tracer.functions.statistics import aligned_weights
 from wengert.tracer.tables import function
 
-# method -> the place of quantile q among n elements, counted from 0
-_CONTINUOUS: dict[str, Callable[[Any, Any], Any]] = {
+# method -> the place of quantile q among n elements, counted from 0: between two of them the line
+# through both is followed
+_BETWEEN: dict[str, Callable[[Any, Any], Any]] = {
+    "averaged_inverted_cdf": lambda n, q: n * q - 1,
     "interpolated_inverted_cdf": lambda n, q: n * q - 1,
     "hazen": lambda n, q: n * q - 0.5,
     "weibull": lambda n, q: (n + 1) * q - 1,
     "linear": lambda n, q: (n - 1) * q,
     "median_unbiased": lambda n, q: (n + 1 / 3) * q - 2 / 3,
     "normal_unbiased": lambda n, q: (n + 1 / 4) * q - 5 / 8,
+    "midpoint": lambda n, q: (np.floor((n - 1) * q) + np.ceil((n - 1) * q)) / 2,
 }
-_SIMPLE: dict[str, Callable[[Any], Any]] = {
-    "lower": np.floor,
-    "higher": np.ceil,
-    "nearest": np.rint,
-    "midpoint": lambda place: (np.floor(place) + np.ceil(place)) / 2,
+# method -> the element that is the quantile
+_WHOLE: dict[str, Callable[[Any, Any], Any]] = {
+    "inverted_cdf": lambda n, q: np.ceil(n * q - 1),
+    "closest_observation": lambda n, q: _next_but_odd(n * q - 1.5),
+    "lower": lambda n, q: np.floor((n - 1) * q),
+    "higher": lambda n, q: np.ceil((n - 1) * q),
+    "nearest": lambda n, q: np.rint((n - 1) * q),
 }
 
 
-def _places(n: Any, q: Any, method: str) -> Any:
-    """The place of each quantile, within those that there are."""
-    if method in _SIMPLE:
-        return _SIMPLE[method](_CONTINUOUS["linear"](n, q))
-    if method not in _CONTINUOUS:
-        raise ArgumentError(
-            f"{method!r} is not among the methods that traced values have: "
-            f"{', '.join((*_CONTINUOUS, *_SIMPLE))}"
-        )
-    return np.clip(_CONTINUOUS[method](n, q), 0, np.maximum(n - 1, 0))
+def _next_but_odd(place: Any) -> Any:
+    """The next whole number, but an odd number itself."""
+    below = np.floor(place)
+    return np.where((place == below) & (below % 2 == 1), below, below + 1)
 
 
-def _fractions(q: Any, scale: float) -> Any:
-    """The quantiles wanted, between 0 and 1."""
+def _wanted(q: Any, scale: int) -> tuple[Any, bool]:
+    """The quantiles between 0 and 1, and whether they are one Python number."""
     given = operand(q)
-    if given.known and not np.all((np.asarray(q) >= 0) & (np.asarray(q) <= scale)):
+    if not given.known:
+        return (q if scale == 1 else q / scale), given.weak
+    numbers = np.asarray(q)
+    if not np.all((numbers >= 0) & (numbers <= scale)):
         what = "Quantiles must be in the range [0, 1]"
         raise ArgumentError(what if scale == 1 else "Percentiles must be in the range [0, 100]")
-    return (np.asarray(q) if given.known else q) / scale
+    return (numbers if scale == 1 else numbers / scale), given.weak
 
 
-def _lines(x: Any, axis: Any) -> tuple[Value, tuple[int, ...], tuple[int, ...]]:
-    """The elements as rows, the shape of what is kept, and that with kept axes of 1."""
-    value = floating(x)
-    axes = tuple(range(value.ndim)) if axis is None else normal_axes(axis, value.ndim)
+def _lines(value: Value, axes: tuple[int, ...]) -> Value:
+    """The elements as rows, which go along the axes."""
     kept = [d for d in range(value.ndim) if d not in axes]
-    shape = tuple(value.shape[d] for d in kept)
-    wide = tuple(1 if d in axes else n for d, n in enumerate(value.shape))
     turned = transpose(value, (*kept, *axes))
-    return reshape(turned, (size_of(shape), size_of([value.shape[d] for d in axes]))), shape, wide
+    return reshape(turned, tuple(size_of([value.shape[d] for d in ds]) for ds in (kept, axes)))
 
 
 def _quantiles(
-    x: Any, fractions: Any, axis: Any, method: str, keepdims: bool, ignore_nan: bool
+    x: Any, q: Any, scale: int, axis: Any, method: str, keepdims: bool, ignore_nan: bool, w: Any
 ) -> Any:
-    """Quantiles along axes, with those of `fractions` in front."""
-    rows, shape, wide = _lines(x, axis)
-    length = rows.shape[1]
-    if not length:
-        return wrapped(full(wide if keepdims else shape, np.nan, rows.dtype))
-    wanted = np.asarray(fractions) if operand(fractions).known else fractions
-    flat = np.ravel(wanted)[:, None]
-    known = np.sum(~np.isnan(wrapped(rows)), axis=1)
-    count = known if ignore_nan else length
-    place = _places(count * 1.0, flat, method) + np.zeros((1, rows.shape[0]))
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, length - 1)
-    share = (place - low).astype(rows.dtype)
-    ranks = np.transpose(np.stack([low, high]))  # neighbours behind each other
-    chosen = wrapped(of_ranks(rows, materialise(np.reshape(ranks, (rows.shape[0], -1)))))
-    below, above = np.transpose(np.reshape(chosen, ranks.shape))
-    # weights of 0 must not meet infinities, or the NaNs that come last
-    between = np.where(
-        share > 0, below + (np.where(share > 0, above, below) - below) * share, below
+    """Quantiles along axes, with those of `q` in front."""
+    wanted, weak = _wanted(q, scale)
+    if method not in _BETWEEN and method not in _WHOLE:
+        raise ArgumentError(
+            f"{method!r} is not a valid method. Use one of: {', '.join((*_BETWEEN, *_WHOLE))}"
+        )
+    value = materialise(x)
+    axes = normal_axes(axis, value.ndim)
+    shape = tuple(
+        1 if d in axes else n for d, n in enumerate(value.shape) if keepdims or d not in axes
     )
-    missing = known == 0 if ignore_nan else known < length
-    found = np.where(missing, np.asarray(np.nan, rows.dtype), between)
-    return np.reshape(found, (*np.shape(wanted), *(wide if keepdims else shape)))
+    rows = _lines(value, axes)
+    exact = method in _WHOLE or (method == "linear" and wanted.dtype.kind in "iu")
+    dtype = rows.dtype if exact else promotion.result_type(rows.dtype, 0.5 if weak else wanted)
+    if not rows.type.size:
+        dtype = dtype if kind_of(dtype) == "f" else np.dtype(np.float64)
+        return wrapped(full((*np.shape(wanted), *shape), np.nan, dtype))
+    number = np.sum(~np.isnan(wrapped(rows)), axis=1)
+    flat = np.ravel(wanted)[:, None]
+    if w is None:
+        count: Any = number if ignore_nan else rows.shape[1]
+        found = _at(rows, _places(flat, count, method), count, dtype, exact, method)
+    else:
+        weights = broadcast(aligned_weights(materialise(w), value.shape, axis, axes), value.shape)
+        found = _weighted(wrapped(rows), wrapped(_lines(weights, axes)), flat, ignore_nan)
+    if kind_of(rows.dtype) == "f":
+        missing = number == 0 if ignore_nan else number < rows.shape[1]
+        found = np.where(missing, np.asarray(np.nan, found.dtype), found)
+    return np.reshape(found, (*np.shape(wanted), *shape))
 
 
-def _named(name: str, scale: float, ignore_nan: bool) -> Callable[..., Any]:
+def _places(q: Any, count: Any, method: str) -> Any:
+    """The place of each quantile [m, 1] in rows with this number of elements, or these [b]."""
+    if isinstance(count, Tracer) and q.dtype.kind == "f":
+        count = count.astype(q.dtype)
+    return (_WHOLE.get(method) or _BETWEEN[method])(count, q)
+
+
+def _at(rows: Value, place: Any, count: Any, dtype: DType, exact: bool, method: str) -> Any:
+    """What stands at places [m, b] or [m, 1] of rows [b, n] in order, as [m, b]."""
+    below, last = np.floor(place), np.maximum(count - 1, 0)
+    ends = [below] if exact else [below, below + 1]
+    shape = (place.shape[0], rows.shape[0])
+    ranks = np.stack(
+        [np.broadcast_to(np.clip(e, 0, last).astype(np.int64), shape) for e in ends], axis=-1
+    )
+    turned = materialise(np.reshape(np.swapaxes(ranks, 0, 1), (rows.shape[0], -1)))
+    chosen = np.reshape(wrapped(of_ranks(rows, turned)), (rows.shape[0], shape[0], len(ends)))
+    values = np.moveaxis(chosen, 1, 0).astype(dtype)
+    if exact:
+        return values[..., 0]
+    share = np.broadcast_to((place - below).astype(dtype), shape)
+    if method == "averaged_inverted_cdf":
+        share = np.where(share == 0, np.asarray(0.5, dtype), np.asarray(1, dtype))
+    low, high = values[..., 0], values[..., 1]
+    # weights of 0 must not meet infinities, or the NaNs that come last
+    return np.where(share > 0, low + (np.where(share > 0, high, low) - low) * share, low)
+
+
+def _weighted(rows: Any, weights: Any, q: Any, ignore_nan: bool) -> Any:
+    """The inverse of the weights' cumulative distribution at q [m, 1], for rows [b, n]: [m, b]."""
+    demand(np.all(weights >= 0), "Weights must be non-negative.", ArgumentError)
+    if ignore_nan:
+        weights = np.where(np.isnan(rows), 0, weights)
+    order = np.argsort(rows, axis=1, stable=True)
+    below = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1, dtype=np.float64)
+    total = below[:, -1:]
+    demand(
+        np.all(np.isfinite(total) & (total != 0)),
+        "Weights included NaN, inf or were all zero.",
+        ArgumentError,
+    )
+    reached = (below / total).astype(q.dtype if q.dtype.kind == "f" else np.float64)
+    reached = np.where(reached == 0, np.asarray(-1, reached.dtype), reached)
+    place = np.sum(reached < q[:, :, None], axis=-1)
+    places = np.take_along_axis(order, np.minimum(place, rows.shape[1] - 1).T, axis=1)
+    return np.take_along_axis(rows, places, axis=1).T
+
+
+def _named(name: str, scale: int, ignore_nan: bool) -> Callable[..., Any]:
     def quantile(
         a: Any,
         q: Any,
@@ -118,8 +175,12 @@ def _named(name: str, scale: float, ignore_nan: bool) -> Callable[..., Any]:
         *,
         weights: Any = None,
     ) -> Any:
-        refuse(name, out=out, weights=weights)
-        return _quantiles(a, _fractions(q, scale), axis, method, bool(keepdims), ignore_nan)
+        refuse(name, out=out)
+        if operand(a).dtype.kind == "c":
+            raise InputTypeError("a must be an array of real numbers")
+        if weights is not None and method != "inverted_cdf":
+            raise ArgumentError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
+        return _quantiles(a, q, scale, axis, method, bool(keepdims), ignore_nan, weights)
 
     quantile.__name__ = name
     quantile.__doc__ = f"As `numpy.{name}`; derivatives follow the elements that are chosen."
@@ -138,7 +199,7 @@ def nanmedian(
 ) -> Any:
     """The median of the elements that are numbers; NaN where there are none."""
     refuse("nanmedian", out=out)
-    return _quantiles(a, 0.5, axis, "linear", bool(keepdims), ignore_nan=True)
+    return _quantiles(a, 0.5, 1, axis, "linear", bool(keepdims), True, None)
 
 
 def _nan_position(name: str, least: float, choose: Callable[..., Any]) -> Callable[..., Any]:

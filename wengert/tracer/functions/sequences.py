@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, DTypeError, ShapeError
+from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
 from wengert.tracer.functions.cutting import cut
@@ -28,6 +28,7 @@ from wengert.tracer.functions.operands import (
 )
 from wengert.tracer.functions.products import contracted_axes
 from wengert.tracer.functions.searching import count_before
+from wengert.tracer.functions.spans import demand
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.tables import function, method
 
@@ -89,16 +90,19 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 @function(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
     """A polynomial's value, highest coefficient first, by Horner's rule."""
-    if not holds_tracers(p):
-        coefficients = [operand(c) for c in np.asarray(p)]
-    else:
-        whole = materialise(p)
-        coefficients = [
-            operand(reshape(cut(whole, 0, i, i + 1), ())) for i in range(whole.shape[0])
-        ]
+    whole = operand(p)
+    if not whole.shape:
+        raise InputTypeError(
+            "the coefficients of np.polyval have an axis, and are no single number"
+        )
     points = operand(x)
     result: Any = materialise(points).full_like(0)
-    for coefficient in coefficients:
+    for i in range(whole.shape[0]):
+        if whole.known:
+            coefficient = operand(np.asarray(whole.value)[i])
+        else:
+            line = cut(materialise(whole), 0, i, i + 1)
+            coefficient = operand(reshape(line, whole.shape[1:]))
         result = call(np.add, call(np.multiply, result, points), coefficient)
     return wrapped(result)
 
@@ -107,7 +111,7 @@ def polyval(p: Any, x: Any) -> Any:
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Where elements belong in a sorted vector: how many of its elements stand before them."""
     if sorter is not None:
-        raise ArgumentError("searchsorted on traced values does not take sorter=")
+        a = np.take(wrapped(materialise(a)), sorter)
     if side not in ("left", "right"):
         raise ArgumentError(f"side must be 'left' or 'right' (got {side!r})")
     line, points = values(a, v)
@@ -217,6 +221,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     if index.dtype.kind not in "biu":
         raise DTypeError(f"choose takes integers, got {index.dtype}")
     options = values(*choices)
+    if mode == "raise" and index.dtype.kind == "i":
+        negative = wrapped(materialise(index)) >= 0
+        demand(np.all(negative), "invalid entry in choice array", ArgumentError)
     if mode == "raise" and index.dtype != BOOL:
         whole = np.stack(np.broadcast_arrays(*map(wrapped, options)))
         first, *rest = np.broadcast_arrays(wrapped(materialise(index)), *whole)

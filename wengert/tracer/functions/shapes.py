@@ -326,7 +326,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """The elements moved around, those that leave at one end coming in at the other."""
     value = materialise(a)
     if holds_tracers(shift):
-        integer(shift, "shift")
+        return _rolled_by(wrapped(value), wrapped(materialise(shift)), axis)
     if axis is None:
         flat = reshape(value, (size_of(value.shape),))
         return wrapped(reshape(rolled(flat, int(np.sum(shift)), 0), value.shape))
@@ -336,6 +336,25 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     for count, position in zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True):
         value = rolled(value, count, normal_axis(position, value.ndim))
     return wrapped(value)
+
+
+def _rolled_by(x: Any, shift: Any, axis: Any) -> Any:
+    """np.roll by traced numbers: each element is read from where it was."""
+    if shift.dtype.kind not in "iub":
+        raise DTypeError(f"np.roll moves by whole numbers, got {shift.dtype}")
+    shift = np.astype(shift, np.int64)
+    if axis is None:
+        return np.reshape(_rolled_by(np.ravel(x), np.sum(shift), 0), x.shape)
+    axes = np.ravel(axis).tolist()
+    if shift.ndim > 1:
+        raise ArgumentError("'shift' and 'axis' should be scalars or 1D sequences")
+    count = max(len(axes), shift.size)
+    shifts, axes = np.broadcast_to(shift, (count,)), np.broadcast_to(axes, (count,)).tolist()
+    for k, position in enumerate(axes):
+        along = normal_axis(position, x.ndim)
+        if n := x.shape[along]:
+            x = np.take(x, (np.arange(n) - shifts[k]) % n, axis=along)
+    return x
 
 
 def rolled(value: Value, shift: int, axis: int) -> Value:

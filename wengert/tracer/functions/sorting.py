@@ -17,10 +17,12 @@ from wengert.ir.types import INT64, Shape
 from wengert.tracer.functions.assignment import overwrite, target
 from wengert.tracer.functions.operands import (
     assemble,
+    expand,
     flat_or_axis,
     integer,
     iota,
     materialise,
+    normal_axes,
     operand,
     reshape,
     size_of,
@@ -128,18 +130,27 @@ def partition(
     return sort(a, axis)
 
 
+def _median_over(value: Value, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """The median along several axes, which are joined to the last one."""
+    kept = [d for d in range(value.ndim) if d not in axes]
+    lines = transpose(value, (*kept, *axes))
+    count = size_of(lines.shape[len(kept) :])
+    found = median(wrapped(reshape(lines, (*lines.shape[: len(kept)], count))), -1)
+    return wrapped(expand(materialise(found), *axes)) if keepdims else found
+
+
 @function(np.median)
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
 ) -> Any:
     """The middle element in order, or the mean of the two in the middle; NaN if one is."""
-    if isinstance(axis, tuple):
-        raise ArgumentError("np.median of traced values goes along one axis, or all")
     full = operand(a)
+    if isinstance(axis, tuple):
+        return _median_over(materialise(full), normal_axes(axis, full.ndim), keepdims)
     value, position = flat_or_axis(materialise(a), axis)
     n = value.shape[position]
-    if n == 0:
-        raise ArgumentError("np.median of no elements")
+    if type(n) is int and n == 0:
+        return mean(a, axis, keepdims=keepdims)
     rows, _, turned = _rows(value, position)
     count = dimension(n)
     places = [(count - 1) // 2, count // 2]

@@ -10,7 +10,17 @@ from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir import promotion
 from wengert.ir.builder import Value
 from wengert.ir.floats import is_half, kind_of
-from wengert.ir.types import BOOL, FLOAT32, FLOAT64, INT64, Dim, DType, real_dtype, supported_dtype
+from wengert.ir.types import (
+    BOOL,
+    FLOAT32,
+    FLOAT64,
+    INT64,
+    Dim,
+    DType,
+    Shape,
+    real_dtype,
+    supported_dtype,
+)
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -29,6 +39,7 @@ from wengert.tracer.functions.operands import (
     wrapped,
 )
 from wengert.tracer.functions.reductions import NO_VALUE, reduce
+from wengert.tracer.functions.spans import demand
 from wengert.tracer.functions.ufuncs import call
 from wengert.tracer.lift import lift
 from wengert.tracer.tables import function, method
@@ -90,9 +101,18 @@ def mean(
 
 
 def variance(
-    x: Operand, axes: tuple[int, ...], loop: DType, ddof: float, where: Any, centre: Any
+    x: Operand,
+    axes: tuple[int, ...],
+    loop: DType,
+    ddof: float,
+    where: Any,
+    centre: Any,
+    least: float = 0.0,
 ) -> Value:
-    """Two passes: the mean, then the mean square distance from it."""
+    """Two passes: the mean, then the mean square distance from it.
+
+    `least` is the divisor where there are no degrees of freedom.
+    """
     if centre is NO_VALUE:
         middle = spread(mean_of(x, axes, loop, where), x.shape, axes)
     else:
@@ -104,8 +124,9 @@ def variance(
     if isinstance(count, Dim):
         count = lift(count)
     if isinstance(count, Value):
-        return quotient(total, count.to(total.dtype).sub(float(ddof)).max(0.0))
-    return quotient(total, np.maximum(count - ddof, 0))
+        free = count.to(total.dtype).sub(float(ddof))
+        return quotient(total, free.max(0.0) if least == 0 else free.le(0.0).select(least, free))
+    return quotient(total, np.where(count - ddof <= 0, least, count - ddof))
 
 
 def squares(x: Value) -> Value:
@@ -127,6 +148,7 @@ def _spread(
     where: Any,
     mean: Any,
     correction: Any,
+    least: float = 0.0,
 ) -> Value:
     refuse(name, out=out)
     if correction is not NO_VALUE:
@@ -137,7 +159,7 @@ def _spread(
     axes = normal_axes(axis, x.ndim)
     loop, result = _dtypes(x, dtype)
     result = real_dtype(result) if result.kind == "c" else result
-    found = variance(x, axes, loop, ddof, True if where is NO_VALUE else where, mean)
+    found = variance(x, axes, loop, ddof, True if where is NO_VALUE else where, mean, least)
     found = (safe_sqrt(found) if name == "std" else found).to(result)
     return expand(found, *axes) if _kept(keepdims) else found
 
@@ -211,19 +233,25 @@ def average(
 
 
 def _with_weights(x: Operand, w: Operand, axis: Any, axes: tuple[int, ...]) -> tuple[Value, Value]:
-    value, weight = values(x, w)
-    if value.dtype.kind in "biu":
-        value, weight = value.to(FLOAT64), weight.to(FLOAT64)
-    if weight.shape != value.shape:
-        if axis is None:
-            raise InputTypeError("Axis must be specified when shapes of a and weights differ.")
-        if weight.shape != tuple(value.shape[i] for i in axes):
-            raise ShapeError("Shape of weights must be consistent with shape of a along axis.")
-        order = sorted(range(len(axes)), key=lambda i: axes[i])
-        lined_up = transpose(weight, order)
-        shape = tuple(n if i in axes else 1 for i, n in enumerate(value.shape))
-        weight = reshape(lined_up, shape)
-    return value, broadcast(weight, value.shape)
+    dtype = promotion.result_type(x.dtype, w.dtype)
+    if x.dtype.kind in "biu":
+        dtype = promotion.result_type(dtype, FLOAT64)
+    value, weight = materialise(x, dtype), materialise(w, dtype)
+    return value, broadcast(aligned_weights(weight, value.shape, axis, axes), value.shape)
+
+
+def aligned_weights(weight: Value, shape: Shape, axis: Any, axes: tuple[int, ...]) -> Value:
+    """Weights of an array of this shape, or of its axes, so that they broadcast to it."""
+    if weight.shape == shape:
+        return weight
+    if axis is None:
+        raise InputTypeError("Axis must be specified when shapes of a and weights differ.")
+    if weight.shape != tuple(shape[i] for i in axes):
+        raise ShapeError("Shape of weights must be consistent with shape of a along axis.")
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    return reshape(
+        transpose(weight, order), tuple(n if i in axes else 1 for i, n in enumerate(shape))
+    )
 
 
 @function(np.ptp)
@@ -264,8 +292,10 @@ def nanvar(
     correction: Any = NO_VALUE,
 ) -> Any:
     """The variance of the elements that are numbers."""
-    where = _numbers(a, where)
-    return var(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    where, least = _numbers(a, where), _least(a)
+    return wrapped(
+        _spread("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction, least)
+    )
 
 
 @function(np.nanstd)
@@ -282,8 +312,15 @@ def nanstd(
     correction: Any = NO_VALUE,
 ) -> Any:
     """The standard deviation of the elements that are numbers."""
-    where = _numbers(a, where)
-    return std(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction)
+    where, least = _numbers(a, where), _least(a)
+    return wrapped(
+        _spread("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction, least)
+    )
+
+
+def _least(a: Any) -> float:
+    """What `nanvar` divides by where there are no degrees of freedom: NaN, if there may be NaNs."""
+    return np.nan if kind_of(operand(a).dtype) in "fc" else 0.0
 
 
 def _numbers(a: Any, where: Any) -> Any:
@@ -307,31 +344,62 @@ def cov(
     *,
     dtype: Any = None,
 ) -> Any:
-    """The covariance matrix of variables in rows."""
-    refuse("cov", fweights=fweights, aweights=aweights)
-    rows = _variables(m, rowvar, dtype)
+    """The covariance matrix of variables in rows, of observations that may have weights."""
+    if ddof is not None and ddof != int(ddof):
+        raise ArgumentError("ddof must be integer")
+    rows = _variables(m, dtype)
+    if not rowvar and operand(m).ndim != 1:
+        rows = transpose(rows, (1, 0))
     if y is not None:
-        first, second = values(rows, _variables(y, rowvar, dtype))
+        more = _variables(y, dtype)
+        if not rowvar and more.shape[0] != 1:
+            more = transpose(more, (1, 0))
+        first, second = values(rows, more)
         rows = first.concat(second, axis=0)
-    count = rows.shape[1]
-    divisor = count - (ddof if ddof is not None else (0 if bias else 1))
-    centred = rows.sub(spread(mean_of(operand(rows), (1,), rows.dtype), rows.shape, (1,)))
-    other = centred.conj() if centred.type.is_complex else centred
-    products = centred.dot_general(other, contract=((1,), (1,)), batch=((), ()))
-    found = quotient(products, max(divisor, 0))
-    return wrapped(reshape(found, tuple(n for n in found.shape if n != 1)))
+    weights, divisor = _normalised(
+        rows.shape[1], fweights, aweights, ddof if ddof is not None else (0 if bias else 1)
+    )
+    whole = wrapped(rows)
+    if weights is None:
+        centred: Any = wrapped(
+            rows.sub(spread(mean_of(operand(rows), (1,), rows.dtype), rows.shape, (1,)))
+        )
+        other = centred
+    else:
+        centred = whole - np.average(whole, axis=1, weights=weights)[:, None]
+        other = centred * weights
+    found = centred @ np.conj(other).T * np.true_divide(1, divisor)
+    return np.squeeze(found)
 
 
-def _variables(m: Any, rowvar: bool, dtype: Any) -> Value:
+def _normalised(count: int, fweights: Any, aweights: Any, ddof: int) -> tuple[Any, Any]:
+    """The weight of each observation, None for one each, and what sums of products are over."""
+    given = [wrapped(materialise(w, FLOAT64)) for w in (fweights, aweights) if w is not None]
+    if not given:
+        return None, max(count - ddof, 0)
+    for w in given:
+        if w.shape != (count,):
+            raise ShapeError(
+                f"{count} observations need weights of shape ({count},), got {w.shape}"
+            )
+        demand(np.all(w >= 0), "the weights of np.cov cannot be negative", ArgumentError)
+    weights = given[0] if len(given) == 1 else given[0] * given[1]
+    total = np.sum(weights)
+    if ddof == 0:
+        return weights, total
+    if aweights is None:
+        return weights, np.maximum(total - ddof, 0)
+    return weights, np.maximum(total - ddof * np.sum(weights * given[-1]) / total, 0)
+
+
+def _variables(m: Any, dtype: Any) -> Value:
     x = operand(m)
     if x.ndim > 2:
         raise ShapeError(f"m has more than 2 dimensions: {x.shape}")
     if dtype is None:
         dtype = FLOAT64 if x.dtype.kind in "biu" else promotion.result_type(x.dtype, FLOAT64)
     value = materialise(x, dtype)
-    if value.ndim < 2:
-        return reshape(value, (1, size_of(value.shape)))
-    return value if rowvar or value.shape[0] == 1 else transpose(value, (1, 0))
+    return value if value.ndim == 2 else reshape(value, (1, size_of(value.shape)))
 
 
 @function(np.corrcoef)
