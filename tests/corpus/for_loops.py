@@ -1,5 +1,7 @@
 """Loops over ranges and arrays."""
 
+import itertools
+
 import numpy as np
 
 from corpus.case import Case, two_vectors, vector
@@ -218,6 +220,35 @@ def index(rng, n):
     return rng.normal(size=n), np.int64(1), np.int64(n - 1)
 
 
+def over_products_and_combinations(x):
+    """Loops in loops, of which a `break` leaves both."""
+    n, total, close = len(x), 0.0, 0
+    for i, j in itertools.product(range(n), repeat=2):
+        total += x[i] * x[j] * (i - j) ** 2
+    for i, j in itertools.combinations(range(n), 2):
+        if np.abs(x[i] - x[j]) < 0.05:
+            break
+        close += 1
+    for a, b in itertools.combinations_with_replacement(x, 2):
+        total += np.sin(a * b)
+    grid = np.outer(x, x)
+    for place in np.ndindex(grid.shape):
+        if grid[place] > 0:
+            grid[place] = np.sqrt(1 + grid[place])
+    return total, close, i, j, grid.sum()
+
+
+def over_pairs_and_parts(x):
+    total = 0.0
+    for a, b in itertools.pairwise(x):
+        total += a * np.exp(b)
+    for k, (a, b) in enumerate(itertools.pairwise(range(len(x)))):
+        total += k * x[a] * x[b]
+    for a in itertools.islice(x, 1, None, 2):
+        total = 0.5 * total + a
+    return total + sum(x[i] * x[j] for i, j in itertools.combinations(range(len(x)), 2))
+
+
 CASES = [
     Case(sum_of_squares, vector, 8, (0,), captured=True),
     Case(every_third, vector, 20, (0,), captured=True),
@@ -272,4 +303,6 @@ CASES = [
     Case(changed_loop_variable, vector, 8, (0,), captured=True),
     Case(many_states, vector, 8, (0,), captured=True),
     Case(loop_after_loop, vector, 8, (0,), captured=True),
+    Case(over_products_and_combinations, vector, 7, (0,), captured=True, differences=True),
+    Case(over_pairs_and_parts, vector, 14, (0,), captured=True),
 ]

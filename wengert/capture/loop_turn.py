@@ -19,7 +19,7 @@ from wengert.capture.sequences import Range
 from wengert.errors import CaptureError, UndefinedVariableError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, Symbol
-from wengert.tracer.affine import bind_index, bind_item
+from wengert.tracer.affine import bind_index, bind_item, bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.stack import Trace, opened
@@ -95,6 +95,18 @@ class For:
                 return items.start + self.first, items.stop, False
             return items.stop + 1, items.start + 1 - self.first, True
         return self.first, self.count, False
+
+    def surely_runs(self) -> bool:
+        """Whether there is a turn, where the number of turns is not known."""
+        if isinstance(self.items, Range) and self.items.surely:
+            return True
+        start, stop, _ = self.limits()
+        low, high = bounds(start), bounds(stop)
+        if low is None or high is None:
+            return False
+        span = stop - start
+        found = bounds(span) if isinstance(span, (int, Tracer)) else None
+        return (found is not None and found[0] >= 1) or high[0] > low[1]
 
     def item(self, i: Any) -> Any:
         """The item for an index between the limits."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture import comprehensions, runtime_branches, runtime_loops
+from wengert.capture import comprehensions, nests, runtime_branches, runtime_loops
 from wengert.capture.faults import divided, handled
 from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
@@ -95,7 +95,7 @@ class Runtime:
 
     def for_(self, k: int, items: Any, body: Any, get: Thunk, set_: Any, stop: Any) -> None:
         """`for item in items: body(item)`"""
-        runtime_loops.run_for(self.infos[k], items, body, get, set_, stop)
+        nests.run_for(self.infos[k], items, body, get, set_, stop)
 
     def while_(self, k: int, test: Thunk, body: Thunk, get: Thunk, set_: Any) -> None:
         """`while test(): body()`"""

@@ -24,6 +24,7 @@ from wengert.capture.classes import constructor, new_object, of_class
 from wengert.capture.containers import CHANGING, MAKING, extending, looking, making, new, updating
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
 from wengert.capture.faults import of_math
+from wengert.capture.iterables import ITERABLES
 from wengert.capture.journal import advances, changes, changes_structure, looks_into, made
 from wengert.capture.lists import assembled
 from wengert.capture.objects import (
@@ -38,93 +39,17 @@ from wengert.capture.objects import (
     truth,
 )
 from wengert.capture.scalars import BUILTINS, is_traced
-from wengert.capture.sequences import (
-    Enumerate,
-    Items,
-    Places,
-    Range,
-    Reversed,
-    Zip,
-    places,
-    sequence,
-)
 from wengert.capture.texts import from_shown
-from wengert.errors import CaptureError, MutationError, located
+from wengert.errors import MutationError, located
 from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import tracked, tracking
-from wengert.tracer.functions.stretches import Stretch
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import tree_map, tree_reduce
 from wengert.tracer.stack import current, user_location
 
 Function = Callable[..., Any]
-
-
-def _range(*args: Any) -> Any:
-    """`range`"""
-    if not any(map(is_traced, args)):
-        return range(*args)
-    step = args[2] if len(args) == 3 else 1
-    start, stop = (0, args[0]) if len(args) == 1 else args[:2]
-    return Range(*(_index(x) for x in (start, stop, step)))
-
-
-def _index(x: Any) -> Any:
-    if isinstance(x, Tracer):
-        if x.dtype.kind not in "iu":
-            raise located(
-                CaptureError(f"range() takes integers, and got {x.type}; convert it with int()"),
-                user_location(),
-            )
-        return enter(_as_index, x)
-    return x if isinstance(x, Dim) else int(x)
-
-
-def _as_index(x: Any) -> Any:
-    return x if x.weak and x.dtype == INT64 else wrap(lift(x).to(INT64), True)
-
-
-def _parts(items: Any) -> Any:
-    """`items` as a sequence if a loop over it may be compiled, beside others that are traced."""
-    found = sequence(items)
-    if found is None and isinstance(items, (list, tuple)):
-        return Items(items)
-    return found
-
-
-def _is_traced_sequence(items: Any) -> bool:
-    sequences = (Tracer, Range, Enumerate, Zip, Reversed, Places, Stretch, np.ndarray, range)
-    return isinstance(items, sequences)
-
-
-def _enumerate(items: Any, start: Any = 0) -> Any:
-    """`enumerate`"""
-    if current() is None or not _is_traced_sequence(items):
-        return enumerate(items, start)
-    found = sequence(items)
-    return enumerate(items, start) if found is None else Enumerate(found, start)
-
-
-def _zip(*parts: Any, strict: bool = False) -> Any:
-    """`zip`"""
-    if current() is None or not any(map(_is_traced_sequence, parts)):
-        return zip(*parts, strict=strict)
-    found = tuple(_parts(p) for p in parts)
-    if any(f is None for f in found):
-        return zip(*parts, strict=strict)
-    return Zip(found)
-
-
-def _reversed(items: Any) -> Any:
-    """`reversed`"""
-    if isinstance(items, range):
-        return items[::-1]
-    if current() is None or not _is_traced_sequence(items):
-        return reversed(items)
-    found = sequence(items)
-    return reversed(items) if found is None else Reversed(found)
 
 
 def _iter(*args: Any) -> Any:
@@ -162,11 +87,6 @@ def _collecting(function: Function) -> Function:
         return new(function(*args, **options))
 
     return collected
-
-
-def _ndindex(*shape: Any) -> Any:
-    """`np.ndindex`"""
-    return np.ndindex(*shape) if current() is None else places(*shape)
 
 
 def _isinstance(x: Any, kinds: Any) -> bool:
@@ -304,11 +224,7 @@ TABLE: dict[Any, Function] = {
     setattr: set_attribute,
     delattr: delete_attribute,
     object.__setattr__: set_plainly,
-    np.ndindex: _ndindex,
-    range: _range,
-    enumerate: _enumerate,
-    zip: _zip,
-    reversed: _reversed,
+    **ITERABLES,
     iter: _iter,
     next: _next,
     isinstance: _isinstance,

@@ -38,7 +38,6 @@ from wengert.errors import (
 )
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
-from wengert.tracer.affine import bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import forget_changed
@@ -178,7 +177,7 @@ def _capture_for(loop: For, count: int | None) -> None:
 
 def _captured_for(loop: For, count: int | None) -> None:
     parent = open_trace()
-    runs = _surely_runs(loop) if count is None else count > loop.first
+    runs = loop.surely_runs() if count is None else count > loop.first
     before = loop.variables.read()
     memo_key: Any = None
     for _ in range(MOST_ATTEMPTS):
@@ -197,16 +196,6 @@ def _captured_for(loop: For, count: int | None) -> None:
     if count is not None and _is_better_plain(loop, turn, state, count):
         raise Plain
     _emit_for(parent, loop, state, turn, count)
-
-
-def _surely_runs(loop: For) -> bool:
-    start, stop, _ = loop.limits()
-    low, high = bounds(start), bounds(stop)
-    if low is None or high is None:
-        return False
-    span = stop - start
-    found = bounds(span) if isinstance(span, (int, Tracer)) else None
-    return (found is not None and found[0] >= 1) or high[0] > low[1]
 
 
 def _is_better_plain(loop: For, turn: Turn, state: LoopState, count: int) -> bool:

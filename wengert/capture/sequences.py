@@ -1,5 +1,5 @@
 """What a `for` runs over, as long as it may be compiled: ranges, arrays, enumerate, zip, reversed,
-ndindex.
+ndindex, and what itertools makes of these.
 
 A sequence knows its number of turns (an int, or a traced int) and its item for a turn, counted from
 0, whose number may be traced as well.
@@ -8,7 +8,7 @@ A sequence knows its number of turns (an int, or a traced int) and its item for 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -51,6 +51,19 @@ class _Iterable:
         return (self.at(k) for k in range(len(self)))
 
 
+class Later(Iterator[Any]):
+    """An iterator that is made when it is first asked: making it may read all of an array."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]]) -> None:
+        self._make = make
+        self._items: Iterator[Any] | None = None
+
+    def __next__(self) -> Any:
+        if self._items is None:
+            self._items = self._make()
+        return next(self._items)
+
+
 def _unknown_length() -> NoReturn:
     raise located(
         CaptureError(
@@ -64,11 +77,15 @@ def _unknown_length() -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """`range` with a start, stop or step that is traced, or depends on a loop's index."""
+    """`range` with a start, stop or step that is traced, or depends on a loop's index.
+
+    It has a turn where it `surely` is known to have one, whatever its ends are.
+    """
 
     start: Any
     stop: Any
     step: Any = 1
+    surely: bool = False
 
     @property
     def count(self) -> Any:
@@ -190,35 +207,108 @@ class Reversed(_Iterable):
 
 
 @dataclass(frozen=True, slots=True)
-class Places(_Iterable):
-    """`np.ndindex` of a shape: the last index runs first."""
+class Pairs(_Iterable):
+    """`itertools.pairwise` of a sequence."""
 
-    shape: tuple[int, ...]
-    rest: Iterator[tuple[int, ...]]
+    inner: Any
+
+    @property
+    def count(self) -> Any:
+        """One less than there are items."""
+        count = self.inner.count - 1
+        return max(count, 0) if type(count) is int else np.maximum(_number(count), 0)
+
+    def at(self, k: Any) -> Any:
+        """An item and the next one."""
+        return (self.inner.at(k), self.inner.at(k + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Part(_Iterable):
+    """`itertools.islice` of a sequence of known length: the items of some turns."""
+
+    inner: Any
+    turns: range
+
+    @property
+    def count(self) -> int:
+        """As many as there are turns."""
+        return len(self.turns)
+
+    def at(self, k: Any) -> Any:
+        """The item of turn number k of them."""
+        return self.inner.at(self.turns.start + k * self.turns.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Product(_Iterable):
+    """`itertools.product` of sequences of known length, and `np.ndindex`: the last part runs first.
+
+    A `for` over it is a loop in a loop (`nests.py`). `plain` is Python's own, for `next`.
+    """
+
+    parts: tuple[Any, ...]
+    plain: Iterator[Any]
 
     @property
     def count(self) -> int:
         """The product of the lengths."""
-        return math.prod(self.shape)
+        return math.prod([part.count for part in self.parts])
 
     def at(self, k: Any) -> Any:
-        """An index along each axis."""
+        """An item of each part."""
         found: list[Any] = []
-        for axis, n in enumerate(self.shape):
-            steps = math.prod(self.shape[axis + 1 :])
+        for axis, part in enumerate(self.parts):
+            steps = math.prod([other.count for other in self.parts[axis + 1 :]])
             whole = k if steps == 1 else k // steps
-            found.append(whole if axis == 0 else whole % n)
+            found.append(part.at(whole if axis == 0 else whole % part.count))
         return tuple(found)
 
-    def __next__(self) -> tuple[int, ...]:
-        return next(self.rest)
+    def __next__(self) -> Any:
+        return next(self.plain)
+
+    def level(self, before: tuple[Any, ...]) -> Any:
+        """What the loop runs over that is inside those with the items `before`."""
+        return self.parts[len(before)]
+
+    def item(self, items: tuple[Any, ...]) -> Any:
+        """The item of the whole for one of each loop."""
+        return items
+
+    @property
+    def depth(self) -> int:
+        """The number of loops."""
+        return len(self.parts)
 
 
-def places(*shape: Any) -> Any:
-    """`np.ndindex`, as a sequence that a compiled loop can run over."""
-    plain = np.ndindex(*shape)
-    lengths = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-    return Places(tuple(map(int, lengths)), plain)
+@dataclass(frozen=True, slots=True)
+class Combinations:
+    """`itertools.combinations` of a sequence: loops that each begin behind the one around them.
+
+    With `again`, `combinations_with_replacement`: they begin at the same item.
+    """
+
+    inner: Any
+    depth: int
+    again: bool
+    plain: Iterator[Any]
+
+    def level(self, before: tuple[Any, ...]) -> Any:
+        """The places that are left for the next item."""
+        count, gap = self.inner.count, 0 if self.again else 1
+        start = before[-1] + gap if before else 0
+        stop = count - gap * (self.depth - 1 - len(before))
+        return Range(start, stop, surely=bool(before))
+
+    def item(self, places: tuple[Any, ...]) -> Any:
+        """The items at these places."""
+        return tuple(map(self.inner.at, places))
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self.plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +331,7 @@ def sequence(x: Any) -> Any:
     """`x` as a sequence that a compiled loop can run over; None if it is not one."""
     if isinstance(x, range):
         return Range(x.start, x.stop, x.step)
-    if isinstance(x, (Range, Enumerate, Zip, Reversed, Places)):
+    if isinstance(x, (Range, Enumerate, Zip, Reversed, Pairs, Part, Product)):
         return x
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 from wengert.capture.info import Info
+from wengert.capture.nests import run_for
 from wengert.capture.objects import binary, iterator
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.runtime_calls import call
-from wengert.capture.runtime_loops import run_for
 
 _NAMES = ("the sum of a generator",)
 _ALL = frozenset(_NAMES)
