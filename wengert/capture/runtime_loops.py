@@ -374,7 +374,8 @@ def run_while(
     while True:
         condition = test()
         if isinstance(condition, Tracer):
-            _capture_while(info, test, body, variables, get, turns > 0, turns > 0, condition)
+            # turns that Python has run are no turns of the loop, which may have none of its own
+            _capture_while(info, test, body, variables, get, False, turns > 0, condition)
             return
         if not condition:
             return
