@@ -104,6 +104,21 @@ def test_many_rows_on_all_threads() -> None:
     same(wg.jit(lambda x: np.fft.fftn(x))(cube), np.fft.fftn(cube))
 
 
+@pytest.mark.parametrize("dtype", ["c16", "c8"])
+def test_transforms_in_the_lanes_of_vectors(dtype: str) -> None:
+    """Of all radices, rows and columns that do not fill vectors, and one row in two steps."""
+    lengths = (2, 3, 5, 8, 30, 56, 64, 99, 127, 169, 34)
+    rows = [drawn(19, n).astype(dtype) for n in lengths]
+
+    def every(rows: list[Array]) -> list[Array]:
+        found = [np.fft.fft(x) for x in rows]
+        return found + [np.fft.fft(x.T, axis=0) for x in rows] + [np.fft.fft(rows[6][0])]
+
+    for found, wanted in zip(wg.jit(every)(rows), every(rows), strict=True):
+        error = np.linalg.norm(found - wanted)
+        assert error < 5 * np.finfo(dtype).eps * np.linalg.norm(wanted), wanted.shape
+
+
 @pytest.mark.parametrize("n", [1 << 15, 3 * 5 * 7 * 11 * 29, 32_771, 2 * 32_771])
 def test_long_rows_in_two_steps(n: int) -> None:
     """A power of two, a product of small primes, and lengths that cannot be cut."""

@@ -23,6 +23,7 @@ from wengert.ir.host import HostCall, called
 from wengert.ir.op import REGISTRY
 from wengert.ir.scalar import Expr, Index, ScalarOp
 from wengert.kernels.activation import ACTIVATIONS
+from wengert.kernels.fourier import step
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
@@ -252,6 +253,11 @@ class Machine:
         given = [
             self.matrix(x, *shape, memo) for x, shape in zip(call.sources, call.shapes, strict=True)
         ]
+        if call.library == "fourier":
+            assert call.first is not None
+            found = step(call.routine, given[0], int(self.value(call.first, memo)))
+            self.matrix(call.out, *call.out_shape, memo)[...] = found
+            return
         if call.library == "pocketfft":  # takes rows, of which its name tells the length
             given = [np.reshape(given[0], (-1, Transform.named(call.routine).row_before))]
         if call.library == "lapack":  # may take several matrices, one below the other

@@ -230,7 +230,8 @@ class Factorise:
     Sources are row-major matrices of the given shapes; `out` is a matrix of `count` numbers in
     `rows` rows. `library` is the op whose meaning the routine has. LAPACK's takes as many matrices
     as there are rows, one below the other in each source, and gives a row for each, or as many
-    lines as `lines` says.
+    lines as `lines` says. `first` is an int64: which of a longer row of things the first one is,
+    for routines to which that matters (`kernels/fourier.py`).
     """
 
     routine: str
@@ -241,6 +242,7 @@ class Factorise:
     library: str = "lapack"
     rows: int = 1
     lines: int = 1
+    first: Expr | None = None
 
     @property
     def out_shape(self) -> tuple[int, int]:

@@ -76,7 +76,8 @@ def _mapped(
             return replace(statement, out=out, lhs=lhs, rhs=rhs, m=expr(m))
         case Factorise():
             out, *sources = (replace(x, offset=expr(x.offset)) for x in statement.matrices)
-            return replace(statement, out=out, sources=tuple(sources))
+            first = None if statement.first is None else expr(statement.first)
+            return replace(statement, out=out, sources=tuple(sources), first=first)
         case Communicate():
             return statement
 
@@ -127,7 +128,8 @@ def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
         case Gemm(out, lhs, rhs, m):
             return (out.offset, lhs.offset, rhs.offset, m)
         case Factorise():
-            return tuple(x.offset for x in statement.matrices)
+            offsets = tuple(x.offset for x in statement.matrices)
+            return offsets if statement.first is None else (*offsets, statement.first)
         case Communicate() | Kernel():
             return ()
 

@@ -175,7 +175,8 @@ class _Expressions:
                 return f"gemm {self.matrix(out)} = {self.finished(statement, product)}  ({sizes})"
             case Factorise(routine, out, _, sources):
                 given = ", ".join(map(self.matrix, sources))
-                return f"{routine} {self.matrix(out)} = {given}"
+                place = "" if statement.first is None else f"  (from {self.of(statement.first)} on)"
+                return f"{routine} {self.matrix(out)} = {given}{place}"
             case Communicate(request, sources, outs, _, phase):
                 given, results = (", ".join(map(self.printer.buffer, x)) for x in (sources, outs))
                 return f"{phase} of {request}: {results} = {given}"

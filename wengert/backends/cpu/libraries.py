@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import collectives, numpy_sorts, pocketfft, threads
+from wengert.backends.cpu import collectives, fourier_plans, numpy_sorts, pocketfft, threads
 
 
 def resolve(name: str) -> int:
@@ -175,6 +175,7 @@ _FAMILIES: dict[str, Callable[[str], int]] = {
     "special": special,
     "fft": pocketfft.loop,
     "fftdata": pocketfft.data,
+    "fftplan": fourier_plans.address,
     "npysort": lambda routine: numpy_sorts.sort(routine, _numpy_api(_FUNCTIONS_OF_DTYPE)),
     "npy": lambda number: _numpy_api(int(number)),
     "py": lambda name: id(_PYTHON[name]),

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.backends.cpu.llvm import transpose
 from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.routines import (
+    fourier_text,
     gemm_text,
     merge_text,
     radix,
@@ -28,6 +29,8 @@ def texts(name: str, target: Target) -> Sequence[str]:
     """The LLVM texts of a function of the runtime, by its symbol, for a CPU."""
     if name in gemm_text.KINDS:
         return gemm_text.texts(gemm_text.KINDS[name])
+    if name in fourier_text.KINDS:
+        return fourier_text.texts(fourier_text.KINDS[name])
     if name in transpose.KINDS:
         return [transpose.text(transpose.KINDS[name], target.vector)]
     if name.startswith(radix.PREFIX):

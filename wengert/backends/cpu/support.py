@@ -63,7 +63,7 @@ _LOADING = threading.RLock()
 _GEMM = "wg.gemm."
 _WORDS = ("wg.radix.", "wg.rank.order", "wg.select.order")
 _OPTIMISED = ("wg.eigh.", "wg.small.", "wg.shared.sum.", *_WORDS)
-_PARTS = (_GEMM, "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
+_PARTS = (_GEMM, "wg.fft.", "wg.merge.values.", "wg.transpose.", *_OPTIMISED)
 
 
 @functools.cache

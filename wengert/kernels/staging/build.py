@@ -44,20 +44,10 @@ from wengert.kernels.staging.gemm import (
     product,
 )
 from wengert.kernels.staging.homes import form_of
-from wengert.kernels.staging.library import (
-    factorise,
-    matrix_dims,
-    row_dims,
-    select_rows,
-    sort_rows,
-    transform,
-)
+from wengert.kernels.staging.library import OF_ROWS, matrix_dims, of_library, row_dims
 from wengert.kernels.staging.materialise import Plan, plan
 from wengert.kernels.staging.pull import Pull
 from wengert.kernels.staging.stages import Domains, Stage, StageKind, row_major
-
-_OF_ROWS = {"pocketfft": transform, "selection": select_rows, "sort": sort_rows}
-"""What makes the statements of libraries that work on rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +360,7 @@ class _Build:
 
     def aside(self, atom: Atom, index: tuple[Expr, ...]) -> Expr:
         """An element of a value that is first computed as a whole."""
-        buffer = _buffer(atom.type, self.space(Var(atom.type)))
+        buffer = self.new(atom.type)
         self.copy(atom, buffer)
         return self.s.load(buffer, row_major(self.s, atom.type.shape, index))
 
@@ -416,18 +406,21 @@ class _Build:
         types, whole = [a.type for a in eqn.inputs], self.shared.grid
         if whole:
             calls.require_routine(form, eqn)
-        by_rows = form.library in _OF_ROWS
+        by_rows = form.library in OF_ROWS
         dims = [row_dims(t) if by_rows else matrix_dims(t) for t in types]
         given = [self.packed(a, d).buffer for a, d in zip(eqn.inputs, dims, strict=True)]
-        make = _OF_ROWS.get(form.library, factorise)
-        statements = make(self.s, form.routine, buffer, given, types, whole)
-        self.given(StageKind.LIBRARY, buffer, statements, given)
+        for stage in of_library(self.s, form, buffer, given, types, whole, self.new):
+            self.given(StageKind.LIBRARY, *stage)
+
+    def new(self, kind: TensorType) -> Buffer:
+        """A buffer for what nobody else reads."""
+        return _buffer(kind, self.space(Var(kind)))
 
     def in_memory(self, atom: Atom) -> Buffer:
         """A buffer with all elements of a value."""
         if isinstance(atom, Var) and self.plan.root(atom) in self.buffers:
             return self.buffers[self.plan.root(atom)]
-        buffer = _buffer(atom.type, self.space(Var(atom.type)))
+        buffer = self.new(atom.type)
         self.copy(atom, buffer)
         return buffer
 

@@ -1,4 +1,4 @@
-"""Calls of LAPACK, pocketfft and sorting, with matrices or rows shared out to the threads."""
+"""Calls of LAPACK and sorting, with matrices or rows shared out to the threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from wengert.ir.forms import Transform
+from wengert.ir.forms import Library
 from wengert.ir.scalar import Expr, Index, ScalarBuilder
 from wengert.ir.types import TensorType
 from wengert.kernels.loops import Buffer, Factorise, If, Kind, Loop, Matrix, Stmt
+from wengert.kernels.staging.fourier import Stages, transform
 from wengert.kernels.staging.gemm import Dims, shares
 
 
@@ -23,118 +24,28 @@ def row_dims(t: TensorType) -> Dims:
     return Dims((), tuple(range(t.ndim - 1)), (t.ndim - 1,), t.shape)
 
 
-# What a transform does per number and level, in multiplications of a product.
-TRANSFORM_WORK = 8
+OF_ROWS = ("pocketfft", "selection", "sort")
+"""Libraries that work on rows; LAPACK works on matrices."""
 
 
-def transform(
+def of_library(
     s: ScalarBuilder,
-    routine: str,
+    form: Library,
     out: Buffer,
     sources: Sequence[Buffer],
     types: Sequence[TensorType],
-    whole: bool = False,
-) -> tuple[Stmt, ...]:
-    """The statements that transform each row of a contiguous source.
+    whole: bool,
+    new: Callable[[TensorType], Buffer],
+) -> Stages:
+    """What a routine gives for contiguous sources: what is written, how, and what is read.
 
-    A call takes as much as it can, as the library works on several transforms in a vector: runs of
-    rows, or, where neighbours in a row belong to different transforms, runs of columns of a row.
     With `whole`, here and below, nothing is cut into shares: the library has all of a device.
+    `new` makes a buffer.
     """
-    source, kind = sources[0], types[0]
-    rows = kind.size // kind.shape[-1] if kind.size else 0
-    made = Transform.named(routine)
-    work = kind.size * made.n.bit_length() * TRANSFORM_WORK
-    if not rows:
-        return ()
-    if made.inner == 1:
-        parts = 1 if whole else shares(work, rows)
-        return _in_runs(s, rows, parts, _RowCalls(s, made, out, source))
-    columns = _ColumnCalls(s, made, out, source)
-    if rows == 1:
-        parts = 1 if whole else shares(work, made.inner)
-        return _in_runs(s, made.inner, parts, columns)
-    row = Index(rows)
-    kind_of_loop = Kind.SERIAL if whole or shares(work, rows) == 1 else Kind.PARALLEL
-    body = (columns.of_row(s.index(row), s.int(0), made.inner),)
-    return (Loop(row, s.int(0), s.int(rows), body, kind_of_loop),)
-
-
-def _in_runs(
-    s: ScalarBuilder, count: int, parts: int, call: Callable[[Expr, int], Factorise]
-) -> tuple[Stmt, ...]:
-    """Calls for runs of `count` things on the threads, then for the rest."""
-    if parts == 1:
-        return (call(s.int(0), count),)
-    run = count // parts
-    part = Index(count // run)
-    body = (call(s.mul(s.index(part), run), run),)
-    loop = Loop(part, s.int(0), s.int(part.extent), body, Kind.PARALLEL)
-    rest = count % run
-    return (loop, call(s.int(count - rest), rest)) if rest else (loop,)
-
-
-@dataclass(frozen=True, slots=True)
-class _RowCalls:
-    """Calls for runs of rows, each of which is one transform."""
-
-    s: ScalarBuilder
-    routine: Transform
-    out: Buffer
-    source: Buffer
-
-    def __call__(self, first: Expr, count: int) -> Factorise:
-        r = self.routine
-        before, after = r.before * r.pair_before, r.after * r.pair_after
-        return Factorise(
-            f"{r.kind}_{r.n}x1",
-            Matrix(self.out, self.s.mul(first, after), after, 1),
-            count * after,
-            (Matrix(self.source, self.s.mul(first, before), before, 1),),
-            ((count, before),),
-            "pocketfft",
-            count,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _ColumnCalls:
-    """Calls for runs of columns of a row, each of which is one transform."""
-
-    s: ScalarBuilder
-    routine: Transform
-    out: Buffer
-    source: Buffer
-
-    def __call__(self, first: Expr, count: int) -> Factorise:
-        return self.of_row(self.s.int(0), first, count)
-
-    def of_row(self, row: Expr, first: Expr, count: int) -> Factorise:
-        """The columns from `first` on of a row."""
-        r = self.routine
-        wide_before, wide_after = r.inner * r.pair_before, r.inner * r.pair_after
-        out = Matrix(
-            self.out, self.place(row, first, r.after * wide_after, r.pair_after), wide_after, 1
-        )
-        source = Matrix(
-            self.source,
-            self.place(row, first, r.before * wide_before, r.pair_before),
-            wide_before,
-            1,
-        )
-        return Factorise(
-            f"{r.kind}_{r.n}x{count}",
-            out,
-            r.after * count * r.pair_after,
-            (source,),
-            ((r.before, count * r.pair_before),),
-            "pocketfft",
-            r.after,
-        )
-
-    def place(self, row: Expr, first: Expr, length: int, pair: int) -> Expr:
-        s = self.s
-        return s.add(s.mul(row, length), s.mul(first, pair))
+    if form.library == "pocketfft":
+        return transform(s, form.routine, out, sources[0], types[0], whole, new)
+    make = {"selection": select_rows, "sort": sort_rows}.get(form.library, factorise)
+    return [(out, make(s, form.routine, out, sources, types, whole), sources)]
 
 
 # What sorting does per number and level, in multiplications of a product.

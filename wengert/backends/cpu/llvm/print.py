@@ -11,7 +11,7 @@ from wengert.backends.cpu.llvm import parallel as llvm_parallel
 from wengert.backends.cpu.llvm.blas import print_gemm
 from wengert.backends.cpu.llvm.collectives import print_collective
 from wengert.backends.cpu.llvm.expr import Body, Module, Place, Scope
-from wengert.backends.cpu.llvm.fft import print_transform
+from wengert.backends.cpu.llvm.fft import print_step, print_transform
 from wengert.backends.cpu.llvm.hints import (
     access_group,
     counted_opaquely,
@@ -64,7 +64,7 @@ ALIGNMENT = 64
 
 _LIBRARIES = {
     "lapack": print_factorisation, "pocketfft": print_transform, "selection": print_selection,
-    "sort": print_sort,
+    "sort": print_sort, "fourier": print_step,
 }  # fmt: skip
 """What prints the calls of each library."""
 
