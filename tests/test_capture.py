@@ -496,27 +496,3 @@ def test_which_object_a_traced_condition_is() -> None:
 
     with pytest.raises(errors.CaptureError, match="'is True' asks which object it is"):
         wg.jit(f, static_argnums=1)(1.0)
-
-
-def test_a_while_loop_that_python_has_begun_keeps_what_its_turns_have_left() -> None:
-    def halved(x: Any) -> Any:
-        y, good, tries = x, False, 0
-        while tries < 3 and not good:  # traced from the second turn on
-            y = y[::-1] * 0.5
-            z = y + 1.0
-            good = y[0] < x[0]
-            tries = tries + 1
-        return y, z, tries
-
-    def searched(x: Any) -> Any:
-        for _ in range(2):
-            new, good = x, False
-            while not good:
-                new = x * 0.5
-                good = new[0] < x[0]
-            x = np.where(good, new, x)
-        return x
-
-    for x in (X, -X):
-        same(halved, x)
-    same(searched, X)

@@ -78,3 +78,29 @@ def test_derivatives_of_a_deep_nest() -> None:
     h = 1e-6
     around = [f(x + s * v, y.copy()) for s in (h, -h)]
     np.testing.assert_allclose(slope, (around[0] - around[1]) / (2 * h), rtol=1e-6)
+
+
+def test_a_while_loop_that_python_has_begun_keeps_what_its_turns_have_left() -> None:
+    def halved(x: Any) -> Any:
+        y, good, tries = x, False, 0
+        while tries < 3 and not good:  # traced from the second turn on
+            y = y[::-1] * 0.5
+            z = y + 1.0
+            good = y[0] < x[0]
+            tries = tries + 1
+        return y, z, tries
+
+    def searched(x: Any) -> Any:
+        for _ in range(2):
+            new, good = x, False
+            while not good:
+                new = x * 0.5
+                good = new[0] < x[0]
+            x = np.where(good, new, x)
+        return x
+
+    x = np.array([0.3, -1.2, 2.5])
+    for program, argument in ((halved, x), (halved, -x), (searched, x)):
+        expected, got = program(argument), wg.jit(program)(argument)
+        for one, other in zip(expected, got, strict=True):
+            np.testing.assert_allclose(other, one)

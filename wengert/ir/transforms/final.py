@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from wengert.ir.program import Atom, Eqn, Program, Var, regions
 from wengert.ir.transforms.affine import (
     Box,
+    Forms,
     Scope,
     enter,
     inside,
@@ -179,8 +180,8 @@ def _within(region: Program, eqn: Eqn, scope: Scope) -> Scope:
     """What is known in a region that is no for_loop's body."""
     first, count = (1, len(region.inputs)) if eqn.op.name == "branch" else (0, eqn.params["consts"])
     pairs = zip(region.inputs[:count], eqn.inputs[first : first + count], strict=True)
-    known = {v: form for v, a in pairs if (form := scope.form(a)) is not None}
-    return enter(Scope(dict(known), scope.ranges), region.eqns)
+    known: Forms = {v: form for v, a in pairs if (form := scope.form(a)) is not None}
+    return enter(Scope(known, scope.ranges), region.eqns)
 
 
 @dataclass(frozen=True, slots=True)
