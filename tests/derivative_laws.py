@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from op_cases import run
 
+import wengert as wg
 from wengert.ir.program import Program
 from wengert.ir.transforms.jvp import jvp
 from wengert.ir.transforms.transpose import transpose, vjp
@@ -80,6 +82,16 @@ def _check_differences(
             continue
         quotient = (a - 8 * b + 8 * c - d) / (12 * STEP)
         np.testing.assert_allclose(tangent, quotient, 1e-6, 1e-6)
+
+
+def assert_slopes(
+    f: Callable[[Any], Any], x: np.ndarray, rtol: float = 2e-5, atol: float = 1e-6
+) -> None:
+    """The tangent of a traced function along a direction is the difference quotient."""
+    direction, step = np.cos(np.arange(x.size) + 1.0).reshape(x.shape), 1e-6
+    tangent = wg.jvp(f, (x,), (direction,))[1]
+    expected = (f(x + step * direction) - f(x - step * direction)) / (2 * step)
+    np.testing.assert_allclose(tangent, expected, rtol, atol)
 
 
 def check_linear(program: Program, args: Arrays, positions: Sequence[int]) -> None:

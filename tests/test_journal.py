@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from noted_programs import assert_is_pythons, noting
 
 import wengert as wg
 from wengert.errors import CaptureError, UndefinedVariableError
@@ -22,12 +23,7 @@ Program = Callable[[float], Any]
 PROGRAMS: list[Program] = []
 REFUSED: list[tuple[Program, type[Exception], str]] = []
 TURNS = 12
-
-
-def program(f: Program) -> Program:
-    """One of the programs that are compared."""
-    PROGRAMS.append(f)
-    return f
+program = noting(PROGRAMS)
 
 
 def refused(error: type[Exception], text: str) -> Callable[[Program], Program]:
@@ -476,9 +472,7 @@ def texts_of_containers(x):
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("x", [0.8, 1.5])
 def test_changes_are_those_of_python(f: Program, x: float) -> None:
-    found = wg.tree_leaves(wg.jit(f, backend="reference")(x))
-    for made, wanted in zip(found, wg.tree_leaves(f(x)), strict=True):
-        np.testing.assert_allclose(made, wanted, rtol=1e-12)
+    assert_is_pythons(f, x)
 
 
 @pytest.mark.parametrize(("f", "error", "text"), REFUSED, ids=[f.__name__ for f, *_ in REFUSED])

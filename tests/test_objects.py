@@ -15,17 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import wengert as wg
+from noted_programs import assert_is_pythons, noting
 
 Program = Callable[[float, int], Any]
 PROGRAMS: list[Program] = []
-
-
-def program(f: Program) -> Program:
-    """One of the programs that are compared."""
-    PROGRAMS.append(f)
-    return f
+program = noting(PROGRAMS)
 
 
 class State:
@@ -330,9 +324,4 @@ def iterators(x: float, n: int) -> Any:
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("x", [0.8, 1.5])
 def test_objects_change_as_in_python(f: Program, x: float) -> None:
-    for made, wanted in zip(
-        wg.tree_leaves(wg.jit(f, backend="reference", static_argnums=1)(x, 25)),
-        wg.tree_leaves(f(x, 25)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(made, wanted, rtol=1e-12)
+    assert_is_pythons(f, x, 25, static=(1,))

@@ -17,6 +17,7 @@ import scipy.interpolate as ip
 import scipy.ndimage as nd
 import scipy.signal as sg
 import scipy.stats as st
+from derivative_laws import assert_slopes
 from scipy.spatial import distance as sd
 from scipy.spatial import distance_matrix, minkowski_distance_p
 
@@ -54,13 +55,6 @@ def assert_scipys(f: Case, batch: Any, rtol: float = 1e-10) -> None:
         assert (one.dtype, one.shape) == (wanted.dtype, wanted.shape)
         single = wanted.dtype in (np.float32, np.complex64)
         np.testing.assert_allclose(one, wanted, 2e-6 if single else rtol, 1e-6 if single else 1e-12)
-
-
-def assert_slopes(f: Case, x: Any, rtol: float = 2e-5) -> None:
-    direction, step = np.cos(np.arange(x.size) + 1.0).reshape(x.shape), 1e-6
-    tangent = wg.jvp(f, (x,), (direction,))[1]
-    expected = (f(x + step * direction) - f(x - step * direction)) / (2 * step)
-    np.testing.assert_allclose(tangent, expected, rtol=rtol, atol=2e-6)
 
 
 STORED: dict[str, Case] = {

@@ -60,8 +60,8 @@ class Arm:
     """The objects that it has made, by their ids."""
 
 
-def truth_index(condition: Any) -> Value:
-    """A traced condition as 0 or 1."""
+def truth(condition: Any) -> Value:
+    """A traced condition as a boolean scalar."""
     value = lift(condition)
     if value.shape:
         if value.type.size != 1:
@@ -73,8 +73,12 @@ def truth_index(condition: Any) -> Value:
                 user_location(),
             )
         value = value.reshape(shape=())
-    truth = value if value.dtype == BOOL else value.ne(0)
-    return truth.to(INT64)
+    return value if value.dtype == BOOL else value.ne(0)
+
+
+def truth_index(condition: Any) -> Value:
+    """A traced condition as 0 or 1."""
+    return truth(condition).to(INT64)
 
 
 def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.capture.branching import truth_index, value_in
+from wengert.capture.branching import truth, value_in
 from wengert.capture.kinds import entry, is_numeric, is_wide, joined, kind_of, lifted
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.errors import CaptureError, ShapeError, TreeError, located
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY
-from wengert.ir.types import BOOL, INT64, Symbol
+from wengert.ir.types import INT64, Symbol
 from wengert.tracer.affine import bind_index, bounds, difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions import stretches
@@ -312,7 +312,7 @@ def condition_value(x: Any) -> Value:
     """A condition, traced or not, as a boolean scalar of the current trace."""
     if not isinstance(x, Tracer):
         return lift(bool(x))
-    return truth_index(x).to(BOOL) if x.dtype != BOOL or x.shape else lift(x)
+    return truth(x)
 
 
 def _entered(state: State, kinds: Sequence[Abstract], here: Trace) -> tuple[list[Value], Any]:

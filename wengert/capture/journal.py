@@ -43,9 +43,8 @@ class Location:
     def get(self) -> Any:
         """The value there; `Undefined` if there is none."""
         try:
-            if self.is_attribute:  # without functions of the user's
-                plain = type if isinstance(self.owner, type) else object
-                return plain.__getattribute__(self.owner, self.key)
+            if self.is_attribute:
+                return _plain(self.owner).__getattribute__(self.owner, self.key)
             if isinstance(self.owner, dict):  # whose __getitem__ would call __missing__
                 return dict.get(self.owner, self.key, Undefined(str(self)))  # pyright: ignore
             return _container(self.owner).__getitem__(self.owner, self.key)
@@ -60,15 +59,18 @@ class Location:
         if isinstance(value, Undefined) and not value.reason:
             with contextlib.suppress(AttributeError, LookupError, ValueError):  # there is none
                 if self.is_attribute:
-                    plain = type if isinstance(self.owner, type) else object
-                    plain.__delattr__(self.owner, self.key)
+                    _plain(self.owner).__delattr__(self.owner, self.key)
                 else:
                     _container(self.owner).__delitem__(self.owner, self.key)
         elif self.is_attribute:
-            plain = type if isinstance(self.owner, type) else object
-            plain.__setattr__(self.owner, self.key, value)
+            _plain(self.owner).__setattr__(self.owner, self.key, value)
         else:
             _container(self.owner).__setitem__(self.owner, self.key, value)
+
+
+def _plain(owner: Any) -> Any:
+    """The class whose methods get and set attributes, without functions of the user's."""
+    return type if isinstance(owner, type) else object
 
 
 def _container(owner: Any) -> Any:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.branching import truth
 from wengert.capture.runtime_branches import or_
 from wengert.errors import CaptureError, InputTypeError, ShapeError, located
 from wengert.ir.floats import kind_of
-from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
+from wengert.ir.types import COMPLEX128, FLOAT64, INT64, Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.masks import Selection
 from wengert.tracer.functions.stretches import Stretch
@@ -86,17 +87,7 @@ def to_bool(x: Any = False, /) -> Any:
 
 
 def _truth(x: Any) -> Tracer:
-    given = lift(x)
-    if given.shape and given.type.size != 1:
-        raise located(
-            ShapeError(
-                f"the truth value of an array of shape {given.shape} is ambiguous; use np.any(x) "
-                "or np.all(x)"
-            ),
-            user_location(),
-        )
-    value = given.reshape(shape=())
-    return wrap(value if value.dtype == BOOL else value.ne(0))
+    return wrap(truth(x))
 
 
 def rounded(x: Any, digits: Any = None) -> Any:

@@ -22,6 +22,7 @@ from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
 LOG_ROOT = 0.5 * math.log(2 * math.pi)
+"""The logarithm of the integral of exp(-x^2 / 2)."""
 
 
 def _log_mass(a: Any, b: Any) -> Any:

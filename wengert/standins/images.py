@@ -300,10 +300,9 @@ def prewitt(
 
 
 def _over_axes(
-    x: Any, output: Any, mode: Any, axes: Any, one: Callable[[int, Any], Any]
+    x: Any, dtype: np.dtype[Any], mode: Any, axes: Any, one: Callable[[int, Any], Any]
 ) -> tuple[Any, list[Any]]:
     """What is found along each of the axes, and the image as it is if there are none."""
-    dtype = dtype_for(x, output, _is_complex(x))
     along = axes_of(axes, x.ndim)
     modes = for_each("mode", mode, len(along))
     found = [one(axis, border) for axis, border in zip(along, modes, strict=True)]
@@ -323,7 +322,7 @@ def laplace(
     x, weights = as_image(input), np.array([1.0, -2.0, 1.0])
     dtype = dtype_for(x, output, _is_complex(x))
     same, parts = _over_axes(
-        x, output, mode, axes, lambda d, border: _along(x, weights, d, dtype, border, cval)
+        x, dtype, mode, axes, lambda d, border: _along(x, weights, d, dtype, border, cval)
     )
     return given_back(sum(parts[1:], parts[0]) if parts else same, output)
 
@@ -337,8 +336,10 @@ def _sigmas(sigma: Any, axes: Any, ndim: int) -> list[Any]:
     return found
 
 
-def _bent(x: Any, sigma: Any, degree: int, output: Any, cval: Any, options: Any) -> Any:
-    dtype = dtype_for(x, output, _is_complex(x))
+def _bent(
+    x: Any, sigma: Any, degree: int, dtype: np.dtype[Any], cval: Any, options: Any
+) -> Callable[[int, Any], Any]:
+    """The derivative by Gaussians along an axis of so many degrees, given a border."""
 
     def one(axis: int, border: Any) -> Any:
         orders = [degree * (axis == d) for d in range(x.ndim)]
@@ -360,8 +361,9 @@ def gaussian_laplace(
 ) -> Any:
     """The sum of second derivatives of Gaussians."""
     x = as_image(input)
-    one = _bent(x, _sigmas(sigma, axes, x.ndim), 2, output, cval, kwargs)
-    same, parts = _over_axes(x, output, mode, axes, one)
+    dtype = dtype_for(x, output, _is_complex(x))
+    one = _bent(x, _sigmas(sigma, axes, x.ndim), 2, dtype, cval, kwargs)
+    same, parts = _over_axes(x, dtype, mode, axes, one)
     return given_back(sum(parts[1:], parts[0]) if parts else same, output)
 
 
@@ -378,10 +380,11 @@ def gaussian_gradient_magnitude(
 ) -> Any:
     """The size of the gradient by Gaussians."""
     x = as_image(input)
-    one = _bent(x, sigma, 1, output, cval, kwargs)
-    same, parts = _over_axes(x, output, mode, axes, one)
+    dtype = dtype_for(x, output, _is_complex(x))
+    one = _bent(x, sigma, 1, dtype, cval, kwargs)
+    same, parts = _over_axes(x, dtype, mode, axes, one)
     if not parts:
         return given_back(same, output)
     squares = [p * p for p in parts]
     found = np.sqrt(wide(sum(squares[1:], squares[0])))
-    return given_back(kept(found, same.dtype), output)
+    return given_back(kept(found, dtype), output)

@@ -38,6 +38,12 @@ def rows_of(name: str, x: Any, y: Any, axis: int) -> tuple[Any, int]:
     return np.moveaxis(y, axis, 0), axis
 
 
+def placed(found: Any, count: int, axis: int) -> Any:
+    """Values whose first `count` axes are those of places, with these axes from `axis` on."""
+    axes = list(range(count))
+    return np.moveaxis(found, axes, [axis + d for d in axes]) if axis else found
+
+
 def _rule(extrapolate: Any) -> bool | str:
     return extrapolate if isinstance(extrapolate, str) else bool(extrapolate)
 
@@ -77,11 +83,7 @@ class Pieces:
         if rule is False:
             inside = ((x >= low) & (x <= high)).reshape(x.shape + trailing)
             found = np.where(inside, found, math.nan)
-        return self._placed(found, x.ndim)
-
-    def _placed(self, found: Any, count: int) -> Any:
-        axes = list(range(count))
-        return np.moveaxis(found, axes, [self.axis + d for d in axes]) if self.axis else found
+        return placed(found, x.ndim, self.axis)
 
     def derivative(self, nu: int = 1) -> Pieces:
         """The derivative of order nu, in pieces."""

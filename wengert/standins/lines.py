@@ -9,7 +9,13 @@ import numpy as np
 
 from wengert.errors import ArgumentError
 from wengert.standins.image_arguments import axis_of
-from wengert.standins.interpolants import Pieces, interpolating_spline, pieces_of, rows_of
+from wengert.standins.interpolants import (
+    Pieces,
+    interpolating_spline,
+    pieces_of,
+    placed,
+    rows_of,
+)
 from wengert.standins.tables import METHODS, in_doubles, known, required, stands_in
 from wengert.tracer.functions.making import constant
 
@@ -58,8 +64,7 @@ class Lines:
             low, high = self._fill
             below, above = (m.reshape(x.shape + trailing) for m in (below, above))
             found = np.where(below, low, np.where(above, high, found))
-        axes = list(range(x.ndim))
-        return np.moveaxis(found, axes, [self._axis + d for d in axes]) if self._axis else found
+        return placed(found, x.ndim, self._axis)
 
     def _between(self, x: Any) -> Any:
         table, count = constant(self._rows), len(self._x)

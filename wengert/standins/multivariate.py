@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 
 from wengert import special
 from wengert.errors import ArgumentError, ShapeError
+from wengert.standins.distributions import LOG_ROOT
 from wengert.standins.tables import METHODS, in_doubles
-
-LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
 def _covariance(cov: Any, n: int) -> Any:

@@ -22,7 +22,7 @@ import numpy as np
 
 from wengert.errors import DegenerateSpectrumError
 from wengert.ir.builder import Value
-from wengert.ir.op import REGISTRY, Sample
+from wengert.ir.op import Sample
 from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
@@ -82,8 +82,8 @@ def _inverse(vectors: Value) -> Value:
     largest = size(found).reduce_max(axes=(found.ndim - 2, found.ndim - 1)) if n else None
     if largest is not None:
         limit = 1 / (8 * n * float(np.finfo(vectors.dtype).eps))
-        params = {"message": DEFECTIVE, "error": DegenerateSpectrumError.__name__}
-        found.builder.emit(REGISTRY["require"], [largest.le(largest.full_like(limit))], params)
+        regular = largest.le(largest.full_like(limit))
+        regular.require(message=DEFECTIVE, error=DegenerateSpectrumError.__name__)
     return found
 
 

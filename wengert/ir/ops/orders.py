@@ -58,11 +58,17 @@ def of_known(
     )
 
 
+def _beside(name: str, x: Value, order: float) -> tuple[Value, Value]:
+    """The functions of the orders below and above."""
+    at = getattr(x, name)
+    return at(order=order - 1.0), at(order=order + 1.0)
+
+
 def _turning(name: str) -> Callable[..., Value]:
     """The slope of J and Y: half of the order below less that above."""
 
     def slope(x: Value, out: Value, order: float) -> Value:
-        below, above = (getattr(x, name)(order=order + d) for d in (-1.0, 1.0))
+        below, above = _beside(name, x, order)
         return (below - above) * 0.5
 
     return slope
@@ -72,7 +78,7 @@ def _growing(name: str, sign: float) -> Callable[..., Value]:
     """The slope of I and K: half of the orders below and above."""
 
     def slope(x: Value, out: Value, order: float) -> Value:
-        below, above = (getattr(x, name)(order=order + d) for d in (-1.0, 1.0))
+        below, above = _beside(name, x, order)
         return (below + above) * (0.5 * sign)
 
     return slope

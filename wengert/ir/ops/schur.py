@@ -36,7 +36,7 @@ import numpy as np
 
 from wengert.errors import DegenerateSpectrumError
 from wengert.ir.builder import Value
-from wengert.ir.op import REGISTRY, Sample
+from wengert.ir.op import Sample
 from wengert.ir.ops.lapack import schur_form
 from wengert.ir.ops.matrices import (
     adjoint,
@@ -153,8 +153,7 @@ def _eigenvectors(t: Value, ratio: Value) -> tuple[Value, Value]:
 
 
 def _demand(holds: Value, message: str) -> None:
-    params = {"message": message, "error": DegenerateSpectrumError.__name__}
-    holds.builder.emit(REGISTRY["require"], [holds], params)
+    holds.require(message=message, error=DegenerateSpectrumError.__name__)
 
 
 @dataclass(frozen=True)

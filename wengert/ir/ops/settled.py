@@ -19,7 +19,7 @@ import numpy as np
 
 from wengert.errors import DegenerateSpectrumError, DTypeError, ShapeError
 from wengert.ir.builder import Value
-from wengert.ir.op import REGISTRY, Sample, linear_in
+from wengert.ir.op import Sample, linear_in
 from wengert.ir.ops.matrices import (
     along_columns,
     along_rows,
@@ -87,8 +87,7 @@ def _expand(values: Sequence[Value]) -> list[Value]:
     largest = sizes.reduce_max(axes=(t.ndim - 2, t.ndim - 1))
     limit = spread_over(largest * largest.full_like(_limit(t.type)), t.shape)
     allowed = mask.bitand(sizes.gt(limit)).bitnot()
-    params = {"message": MESSAGE, "error": DegenerateSpectrumError.__name__}
-    t.builder.emit(REGISTRY["require"], [allowed], params)
+    allowed.require(message=MESSAGE, error=DegenerateSpectrumError.__name__)
     return [mask.select(t.full_like(0), t)]
 
 

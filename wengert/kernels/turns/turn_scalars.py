@@ -10,7 +10,7 @@ after the loop before it is written again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp, affine
@@ -20,10 +20,7 @@ from wengert.kernels.loops import (
     Accumulate,
     Assign,
     Buffer,
-    Communicate,
     Declare,
-    Factorise,
-    Gemm,
     If,
     Kernel,
     Kind,
@@ -35,7 +32,6 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.statements import (
-    buffers,
     changed,
     expressions,
     map_loops,
@@ -68,17 +64,10 @@ def _with_sums(s: ScalarBuilder, kernel: Kernel) -> Kernel:
     values = {b: x for b, x in once.items() if x.dtype == INT64 and affine(x) is not None}
     if not values:
         return kernel
-    for buffer in (*stale(kernel.body, set()), *_called(kernel.body)):
+    for buffer in stale(kernel.body, set()):
         values.pop(buffer, None)
     body = map_statements(kernel.body, Rewriter(s, lambda x: _known(x, values)))
     return replace(kernel, body=_without(body, values)) if values else kernel
-
-
-def _called(body: Sequence[Stmt]) -> Iterator[Buffer]:
-    """What is taken or written by other statements than stores."""
-    for st in walk(body):
-        if isinstance(st, Gemm | Factorise | Communicate):
-            yield from buffers((st,))
 
 
 def _without(body: Sequence[Stmt], dropped: Collection[Buffer]) -> tuple[Stmt, ...]:

@@ -70,8 +70,7 @@ def matrices(name: str, x: Any, square: bool = True) -> Value:
 
 def demand(condition: Value, message: str) -> None:
     """Has the program raise SingularMatrixError where a condition does not hold when it runs."""
-    params = {"message": message, "error": "SingularMatrixError"}
-    condition.builder.emit(REGISTRY["require"], [condition], params)
+    condition.require(message=message, error="SingularMatrixError")
 
 
 def together(a: Value, b: Value) -> tuple[Value, Value]:

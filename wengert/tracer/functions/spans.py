@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
-from wengert.ir.op import REGISTRY
 from wengert.ir.types import INT64
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.masks import is_number, same_mask
@@ -29,8 +28,7 @@ def refuse_length(what: str) -> NoReturn:
 
 def demand(holds: Any, message: str, error: type[Exception]) -> None:
     """Makes a condition part of the program, which fails where it does not hold."""
-    value = materialise(holds)
-    value.builder.emit(REGISTRY["require"], [value], {"message": message, "error": error.__name__})
+    materialise(holds).require(message=message, error=error.__name__)
 
 
 def as_index(k: Any) -> Tracer:

@@ -64,6 +64,7 @@ class VectorLoop:
     ) -> None:
         self.body, self.entry, self.loop, self.plan = body, entry, loop, plan
         self.changed, self.set_range = changed, set_range
+        self.masks = body.module.target.masks
         self.around = Around(body, loop.index, changed, plan.lanes, loop.start, plan.streams)
         start, stop = body.bounds(loop.start), body.bounds(loop.stop)
         self.runs = start is not None and stop is not None and start[1] < stop[0]
@@ -97,7 +98,7 @@ class VectorLoop:
         self._end(sums)
         if length is not None and self.plan.in_pieces:
             self._pieces(first, length)
-        elif length is not None and not self.plan.masks:
+        elif length is not None and not self.masks:
             left = length % self.plan.lanes
             self._singles(self._after(first, str(length - left)), str(left))
         self.body.forget(self.changed)
@@ -106,7 +107,7 @@ class VectorLoop:
         """Whether all vectors of a loop of known length are masked, for the sake of the last."""
         plan = self.plan
         rest = length % plan.lanes != 0
-        return plan.masks and rest and plan.size > LONG_BODY and not plan.in_pieces
+        return self.masks and rest and plan.size > LONG_BODY and not plan.in_pieces
 
     def _pieces(self, first: str, length: int) -> None:
         """The turns left over by whole vectors, as shorter and shorter ones."""
@@ -257,7 +258,7 @@ class VectorLoop:
         elif turns:
             self._loop(first, str(done), sums)
         self._straight(first, [done + k * lanes for k in range(rest)], sums)
-        if length % lanes and self.plan.masks and not self.plan.in_pieces:
+        if length % lanes and self.masks and not self.plan.in_pieces:
             self._straight(first, [length - length % lanes], sums, str(length % lanes))
 
     def _loop(self, first: str, count: str, sums: Names) -> None:
@@ -303,7 +304,7 @@ class VectorLoop:
     def _counted(self, first: str, count: str, sums: Names) -> None:
         """A number of turns known only at run time, or one for which all vectors are masked."""
         body, outer = self.body, self.body.scopes[-1]
-        if self.plan.unmasked or not self.plan.masks:
+        if self.plan.unmasked or not self.masks:
             self._unmasked(first, count, sums)
             return
         whole = self.plan.size <= LONG_BODY

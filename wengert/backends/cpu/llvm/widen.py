@@ -85,10 +85,10 @@ class Widened:
 
     `length` is the number of turns of the loop as it was, if it is known. `combines` has the
     registers that all turns change, `own` those that belong to one turn. `size` is the number of
-    operations of a turn. `masks` says that the machine can leave out lanes, `unmasked` that of a
-    loop of unknown length, too, what whole vectors leave over is done by shorter ones. `streams`
-    are arrays to fetch ahead. `filled` is the place of one of the stores into packed arrays, if
-    there are any: they all begin at the same bit of a byte.
+    operations of a turn. `unmasked` says that of a loop of unknown length, too, what whole vectors
+    leave over is done by shorter ones. `streams` are arrays to fetch ahead. `filled` is the place
+    of one of the stores into packed arrays, if there are any: they all begin at the same bit of a
+    byte.
     """
 
     lanes: int
@@ -97,7 +97,6 @@ class Widened:
     combines: dict[Register, str]
     own: frozenset[Register]
     size: int
-    masks: bool
     unmasked: bool = False
     streams: frozenset[Buffer] = frozenset()
     filled: Expr | None = None
@@ -154,8 +153,8 @@ def widened(body: Body, loop: Loop, changed: frozenset[Place]) -> Widened | None
     unmasked = few and (written or not target.masks)
     if target.masks and written and not unmasked and not walk.is_free:
         return None
-    ahead, masks = walk.streams(), target.masks
-    return Widened(lanes, copies, length, combines, own, walk.size, masks, unmasked, ahead, filled)
+    ahead = walk.streams()
+    return Widened(lanes, copies, length, combines, own, walk.size, unmasked, ahead, filled)
 
 
 def _fills_bits(stmt: Stmt) -> TypeGuard[Store]:
