@@ -118,3 +118,14 @@ def test_kernels_of_a_known_form_have_the_text_that_is_known(
         monkeypatch.setattr(alike, "LEAST", least)
         texts.append(machine.text(kernels))
     assert texts[0] == texts[1]
+
+
+def test_short_loops_are_not_left_to_the_optimiser() -> None:
+    """Those that cannot be vectors have too few turns for it to make any of."""
+
+    def fun(a: Any) -> Any:
+        return np.sum(np.linalg.eigh(a)[1][..., 0] ** 4)
+
+    lowered = wg.jit(wg.grad(fun)).lower(R.normal(size=(300, 8, 8)))
+    (text,) = machine._printed(lowered._kernels).units(1)
+    assert text.startswith(SETTLED) or not machine.target().vector

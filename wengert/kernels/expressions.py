@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wengert.ir.scalar import COMPARISONS, Affine, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import (
+    COMPARISONS,
+    Affine,
+    Expr,
+    Index,
+    ScalarBuilder,
+    ScalarOp,
+    affine,
+    linear_in,
+)
 from wengert.kernels.loops import Buffer
 
 
@@ -75,16 +84,34 @@ class Rewriter:
         return remade(self.s, expr, args)
 
 
-def at_turn(s: ScalarBuilder, index: Index, place: Expr) -> Rewriter:
-    """Puts `place` for an index."""
-    own = s.index(index)
+@dataclass(slots=True)
+class Substitution:
+    """Puts `place` for an index: what does not depend on it is not looked at."""
 
-    def rule(expr: Expr) -> Expr | None:
-        if index not in expr.indices:
+    s: ScalarBuilder
+    index: Index
+    place: Expr
+    _memo: dict[int, Expr] = field(default_factory=dict[int, Expr])
+
+    def __call__(self, expr: Expr) -> Expr:
+        if self.index not in expr.indices:
             return expr
-        return place if expr is own else None
+        return self._memo.get(id(expr)) or self._rewrite(expr)
 
-    return Rewriter(s, rule)
+    def _rewrite(self, expr: Expr) -> Expr:
+        if expr.op is ScalarOp.INDEX:
+            return self.place
+        index, known = self.index, self._memo.get
+        args = [
+            a if index not in a.indices else known(id(a)) or self._rewrite(a) for a in expr.args
+        ]
+        found = self._memo[id(expr)] = remade(self.s, expr, tuple(args))
+        return found
+
+
+def at_turn(s: ScalarBuilder, index: Index, place: Expr) -> Substitution:
+    """Puts `place` for an index."""
+    return Substitution(s, index, place)
 
 
 def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
@@ -102,3 +129,23 @@ def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
 def loaded(exprs: Sequence[Expr]) -> frozenset[Buffer]:
     """The buffers that `exprs` read."""
     return frozenset[Buffer]().union(*(e.loads for e in exprs))
+
+
+def along(s: ScalarBuilder, offset: Expr, index: Index) -> tuple[Expr, Expr]:
+    """An offset as the sum of what a loop does not change, which is 0 for want of such terms, and
+    of the place in what the loop walks along."""
+    found = affine(offset)
+    if found is None:
+        linear = linear_in(s, offset, {index})
+        if linear is None:
+            return s.int(0), offset
+        step, first, const = linear[0][index], linear[1], 0
+    else:
+        step, const = found.terms.get(index, 0), found.const
+        first = s.int(0)
+        for other, factor in found.terms.items():
+            if other is not index:
+                first = s.add(first, s.mul(s.index(other), factor))
+    if first.is_const:
+        return s.int(0), offset
+    return first, s.add(s.mul(s.index(index), step), const)

@@ -12,6 +12,7 @@ Rules of placement
   contains no check, which the load may rely on.
 - A branch can be left only on the way out of a loop, and never by a load.
 - A remembered value dies when a buffer or register that it reads is written.
+- What a register was set to is its value where that was written and in what is inside of it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from wengert.backends.cpu.llvm.ops import Emitter, emit_op
 from wengert.backends.cpu.llvm.scalar import tested_for_zero, unless_zero
 from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.llvm.types import constant, memory_type, value_type
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine, linear_in
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOAT64, INT64
+from wengert.kernels.expressions import along
 from wengert.kernels.intervals import BOUNDS, Interval, combined
 from wengert.kernels.loops import Buffer, Register
 
@@ -94,6 +96,7 @@ class Scope:
     known: dict[Expr, str] = field(default_factory=dict[Expr, str])
     readers: dict[Place, list[Expr]] = field(default_factory=dict[Place, "list[Expr]"])
     rows: dict[tuple[Buffer, str], str] = field(default_factory=dict[tuple[Buffer, str], str])
+    registers: dict[Place, str] = field(default_factory=dict[Place, str])
 
 
 class Body:
@@ -180,8 +183,24 @@ class Body:
         """Drop the remembered values that read `places`."""
         for place in places:
             for scope in self.scopes:
+                scope.registers.pop(place, None)
                 for x in scope.readers.pop(place, ()):
                     scope.known.pop(x, None)
+
+    def set_register(self, register: Register, value: str) -> None:
+        """Writes a register: until it is written again, reads need no memory."""
+        kind = value_type(register.dtype)
+        self.line(f"store {kind} {value}, ptr {self.registers[register]}")
+        self.forget((register,))
+        self.scopes[-1].registers[register] = value
+
+    def in_register(self, register: Register) -> str:
+        """The value of a register here."""
+        for scope in reversed(self.scopes):
+            found = scope.registers.get(register)
+            if found is not None:
+                return found
+        return self.op(f"load {value_type(register.dtype)}, ptr {self.registers[register]}")
 
     def lookup(self, x: Expr) -> str | None:
         if x.op is ScalarOp.CONST:
@@ -385,7 +404,7 @@ class Body:
             return self.address(buffer, self.value(offset))
         found = self._along.get((offset, index))
         if found is None:
-            found = self._along[offset, index] = _along(self.module.builder, offset, index)
+            found = self._along[offset, index] = along(self.module.builder, offset, index)
         first, place = found
         if first.is_const:
             return self.address(buffer, self.value(place))
@@ -421,7 +440,7 @@ class Body:
         return self.held.setdefault((kind, literal), f"%held{len(self.held)}")
 
     def _register(self, x: Expr) -> str:
-        return self.op(f"load {value_type(x.dtype)}, ptr {self.registers[x.attr]}")
+        return self.in_register(x.attr)
 
     def _call(self, x: Expr) -> str:
         name, hidden = libraries.call_symbol(x.attr)
@@ -459,26 +478,6 @@ class Body:
         )
         self.scopes += inner
         return result
-
-
-def _along(s: ScalarBuilder, offset: Expr, index: Index) -> tuple[Expr, Expr]:
-    """An offset as the sum of what a loop does not change, which is 0 for want of such terms, and
-    of the place in what the loop walks along."""
-    found = affine(offset)
-    if found is None:
-        linear = linear_in(s, offset, {index})
-        if linear is None:
-            return s.int(0), offset
-        step, first, const = linear[0][index], linear[1], 0
-    else:
-        step, const = found.terms.get(index, 0), found.const
-        first = s.int(0)
-        for other, factor in found.terms.items():
-            if other is not index:
-                first = s.add(first, s.mul(s.index(other), factor))
-    if first.is_const:
-        return s.int(0), offset
-    return first, s.add(s.mul(s.index(index), step), const)
 
 
 LEAVES: dict[ScalarOp, Callable[[Body, Expr], str]] = {

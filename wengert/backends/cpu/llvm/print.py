@@ -49,7 +49,6 @@ from wengert.kernels.loops import (
     Kernel,
     Kind,
     Loop,
-    Register,
     Space,
     Stmt,
     Store,
@@ -60,6 +59,7 @@ from wengert.kernels.statements import walk
 STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
 STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
+FEW_TURNS = 8  # of which LLVM would make at best one vector, which was not found to be possible
 
 
 _LIBRARIES = {
@@ -285,12 +285,13 @@ class KernelPrinter:
         outer = self.body.scopes[-1]
         short = self._runs_once() and is_short(stmt, len(scope.lines))
         rare = short or self._is_edge(stmt)
-        if not rare and innermost(stmt.body) and not any(map(_leaves, stmt.body)):
+        length = constant_length(self.body.module.builder, stmt)
+        few = length is not None and length <= FEW_TURNS
+        if not (rare or few) and innermost(stmt.body) and not any(map(_leaves, stmt.body)):
             self.settled = False
         if not rare and innermost(stmt.body):
             self.body.is_quick = False  # one number at a time is where LLVM finds most to do
         hint = loop_hint(self.body.module, stmt, len(scope.lines), rare, scope.group)
-        length = constant_length(self.body.module.builder, stmt)
         lines = scope.lines
         counted = length is not None or is_masked(self.body.module, stmt, len(lines))
         if counted and not rare and first != "0":
@@ -361,15 +362,10 @@ class KernelPrinter:
         # the loops around did not know of registers that `in_two_versions` makes
         for scope in self.body.scopes:
             scope.mutated |= {stmt.register}
-        self._set(stmt.register, self.body.value(stmt.init))
+        self.body.set_register(stmt.register, self.body.value(stmt.init))
 
     def _assign(self, stmt: Assign) -> None:
-        self._set(stmt.register, self.body.value(stmt.value))
-
-    def _set(self, register: Register, value: str) -> None:
-        kind = value_type(register.dtype)
-        self.body.line(f"store {kind} {value}, ptr {self.body.registers[register]}")
-        self.body.forget((register,))
+        self.body.set_register(stmt.register, self.body.value(stmt.value))
 
     def _accumulate(self, stmt: Accumulate) -> None:
         body, register, value = self.body, stmt.register, stmt.value
@@ -382,7 +378,7 @@ class KernelPrinter:
             body.is_quick = False
         else:
             operand = body.value(value)
-        old = body.op(f"load {kind}, ptr {body.registers[register]}")
+        old = body.in_register(register)
         if sums:
             flags = "reassoc contract"
             new = body.op(f"f{stmt.combine} {flags} {kind} {old}, {operand}")
@@ -390,7 +386,7 @@ class KernelPrinter:
             s = body.module.builder
             x = s.node(combine.OPS[stmt.combine], (s.register(register), value), register.dtype)
             new = emit_op(body, x, [old, operand])
-        self._set(register, new)
+        body.set_register(register, new)
 
     def _gemm(self, stmt: Gemm) -> None:
         print_gemm(self.body, self.entry, stmt)

@@ -163,17 +163,16 @@ class VectorLoop:
     def _end(self, sums: Names) -> None:
         body = self.body
         for register, how in self.plan.combines.items():
-            kind, whole = value_type(register.dtype), value_type(register.dtype, self.plan.lanes)
+            whole = value_type(register.dtype, self.plan.lanes)
             values = [body.op(f"load {whole}, ptr {slots[register]}") for slots in sums]
             lanes = Lanes(self.around, {})
             while len(values) > 1:
                 half = len(values) // 2
                 pairs = zip(values[:half], values[half:], strict=True)
                 values = [combined(lanes, register, how, x, y) for x, y in pairs]
-            slot = body.registers[register]
-            old = body.op(f"load {kind}, ptr {slot}")
+            old = body.in_register(register)
             new = combined(body, register, how, old, self._reduced(register, how, values[0]))
-            body.line(f"store {kind} {new}, ptr {slot}")
+            body.set_register(register, new)
 
     def _reduced(self, register: Register, how: str, vector: str) -> str:
         """All lanes of a vector as one number, by halves: LLVM would take longer to find them."""
