@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
+from wengert.ir.types import FLOAT64, INT64
+from wengert.kernels.loops import Buffer, Check, Space, Stmt, Store
+from wengert.kernels.scheduling.checks import together
 
 RNG = np.random.default_rng(3)
 
@@ -104,3 +108,27 @@ def test_a_while_loop_that_python_has_begun_keeps_what_its_turns_have_left() -> 
         expected, got = program(argument), wg.jit(program)(argument)
         for one, other in zip(expected, got, strict=True):
             np.testing.assert_allclose(other, one)
+
+
+def test_checks_in_a_row_are_made_at_once() -> None:
+    """Behind what is computed meanwhile, unless they keep its addresses inside of arrays."""
+    s = ScalarBuilder()
+    x, y = (Buffer(FLOAT64, 8, space) for space in (Space.INPUT, Space.OUTPUT))
+
+    def element(place: int) -> Expr:
+        return s.load(x, s.int(place))
+
+    def check(place: int, code: int = 0) -> Check:
+        return Check(s.gt(element(place), s.const(0.0, FLOAT64)), code, s.int(0))
+
+    def kinds(*body: Stmt) -> str:
+        return " ".join(type(st).__name__ for st in together(s, body))
+
+    plain, changes = Store(y, s.int(0), element(0)), Store(x, s.int(1), element(0))
+    by_data = Store(y, s.cast(element(2), INT64), element(0))
+    assert kinds(check(0), plain, check(1), plain) == "Store Store Check"
+    assert kinds(check(0), plain, check(1, code=1)) == "Store Check Check"
+    assert kinds(check(0), by_data, check(1)) == "Check Store Check"
+    assert kinds(check(0), changes, check(1)) == "Check Store Check"
+    _, found = together(s, (check(0), plain, check(1)))
+    assert isinstance(found, Check) and found.condition.op is ScalarOp.AND

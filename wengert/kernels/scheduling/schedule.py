@@ -31,7 +31,7 @@ from wengert.kernels.loops import (
     Stmt,
     Store,
 )
-from wengert.kernels.scheduling.checks import ahead
+from wengert.kernels.scheduling.checks import ahead, together
 from wengert.kernels.scheduling.conditions import breakpoints, decider
 from wengert.kernels.scheduling.inward import inward, some_turns_inward
 from wengert.kernels.scheduling.lanes import lanes
@@ -62,14 +62,15 @@ def schedule(s: ScalarBuilder, nest: Nest) -> list[Kernel]:
     """The kernels that run a fused loop nest."""
     if nest.loop is None:
         body = tuple(st for x in nest.before for st in _tidy(s, x))
-        return [Kernel(nest.name, unroll(s, body))]
+        return [Kernel(nest.name, together(s, unroll(s, body)))]
     loop, *edges = _arranged(s, nest.loop)
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     chunks = _chunks(nest, loop)
     if chunks <= 1:
         body = (*nest.before, *_split(s, loop), *nest.after)
-        return [Kernel(nest.name, unroll(s, body))]
-    return [replace(k, body=ahead(unroll(s, k.body))) for k in _chunked(s, nest, loop, chunks)]
+        return [Kernel(nest.name, together(s, unroll(s, body)))]
+    chunked = _chunked(s, nest, loop, chunks)
+    return [replace(k, body=ahead(together(s, unroll(s, k.body)))) for k in chunked]
 
 
 def _arranged(s: ScalarBuilder, loop: Loop) -> tuple[Loop, ...]:

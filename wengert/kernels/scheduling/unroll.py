@@ -3,6 +3,7 @@
 Loops that only store stay: the vectoriser makes one vector instruction of each of their lines. But
 very short ones, which do not fill a vector, are written out where divisions or maths functions take
 the time, and so are those whose turns store far apart: then the loop around them becomes vectors.
+Less is won by that where checks are made, which no vector has.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from wengert.kernels.expressions import at_turn, nodes
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
+    Check,
     Declare,
     If,
     Kind,
@@ -27,9 +29,11 @@ from wengert.kernels.loops import (
 from wengert.kernels.statements import expressions, map_statements, walk
 from wengert.kernels.turns.few_sums import in_registers
 
-# Loops of at most this many turns are unrolled while the code stays below so many nodes.
+# Loops of at most this many turns are unrolled while the code stays below so many nodes; fewer
+# where the loop around cannot become vectors.
 MAX_TURNS = 8
 MAX_NODES = 1_500
+MAX_CHECKED = 400
 # Elements so far apart are no neighbours.
 FAR = 64
 # So many turns do not fill a vector.
@@ -98,7 +102,9 @@ def _short(loop: Loop, stores: bool, dear: bool) -> bool:
     outwards = (dear and turns <= FEW_TURNS) or _far_apart(loop)
     if not (stores or outwards or _carries(loop)):
         return False
-    return turns * sum(1 for _ in nodes(expressions(loop.body))) <= MAX_NODES
+    checks = not (stores or outwards) and any(isinstance(st, Check) for st in loop.body)
+    most = MAX_CHECKED if checks else MAX_NODES
+    return turns * sum(1 for _ in nodes(expressions(loop.body))) <= most
 
 
 def _carries(loop: Loop) -> bool:

@@ -68,7 +68,7 @@ def _rows(s: ScalarBuilder, loop: Loop, around: Around) -> Iterator[_Row]:
     reads = _reads(loop.body, around)
     written = changed(loop.body)
     for buffer, places in reads.items():
-        if buffer.dtype != BOOL or buffer in written or None in places:
+        if buffer in written or None in places:
             continue
         row = _row(buffer, [x for x in places if x is not None], loop)
         if row is not None and _is_idle(s, loop.body, buffer):
@@ -78,11 +78,12 @@ def _rows(s: ScalarBuilder, loop: Loop, around: Around) -> Iterator[_Row]:
 def _reads(
     body: Sequence[Stmt], around: Around
 ) -> dict[Buffer, list[tuple[Affine, Around] | None]]:
-    """Where statements read each array, with the loops around; None for what is not affine."""
+    """Where statements read each array of truth values, with the loops around; None for what is
+    not affine."""
     found: dict[Buffer, list[tuple[Affine, Around] | None]] = {}
     for statement in body:
         for node in nodes(own_expressions(statement)):
-            if node.op is ScalarOp.LOAD:
+            if node.op is ScalarOp.LOAD and node.attr.dtype == BOOL:
                 place = affine(node.args[0])
                 found.setdefault(node.attr, []).append(place and (place, around))
         parts: list[tuple[Sequence[Stmt], Around]] = []
