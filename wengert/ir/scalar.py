@@ -133,7 +133,8 @@ class Index:
 class Expr:
     """A scalar expression: one node of a DAG.
 
-    `indices` is the set of loop indices it depends on, `loads` that of the buffers it reads.
+    `indices` is the set of loop indices it depends on, `loads` that of the buffers it reads. What
+    `affine` found for it is in `known`.
     """
 
     op: ScalarOp
@@ -142,6 +143,7 @@ class Expr:
     attr: Any
     indices: frozenset[Index]
     loads: frozenset[Any] = frozenset()
+    known: tuple[Affine | None, ...] = field(default=(), repr=False)
 
     @property
     def is_const(self) -> bool:
@@ -426,6 +428,12 @@ class Affine:
 
 def affine(expr: Expr) -> Affine | None:
     """`expr` as an affine function of loop indices, or None if it is not one."""
+    if not expr.known:
+        object.__setattr__(expr, "known", (_affine(expr),))
+    return expr.known[0]
+
+
+def _affine(expr: Expr) -> Affine | None:
     if expr.is_const:
         return Affine(int(expr.attr), {})
     if expr.op is ScalarOp.INDEX:
