@@ -145,8 +145,12 @@ def _sources() -> str:
     found = hashlib.sha256()
     root = pathlib.Path(__file__).parents[1]
     for part in ("ir", "kernels", "backends"):
-        for path in sorted((root / part).rglob("*.py")):
-            found.update(path.read_bytes())
+        for folder, inside, names in os.walk(root / part):  # pathlib takes twice as long
+            inside.sort()
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    with open(os.path.join(folder, name), "rb", buffering=0) as file:
+                        found.update(file.read())
     return found.hexdigest()
 
 
