@@ -105,10 +105,23 @@ def neighbours(p: Any, x: Any) -> Any:
     return v, s
 
 
+def fallen(p: Any, x: Any) -> Any:
+    """That a[i, k] is no a[k, j] holds for all i at which the loop over k has a turn."""
+    n = p.size
+    a = p[:, None] * x
+    for i in range(n - 1, -1, -1):
+        for k in range(i - 1, -1, -1):
+            for j in range(n - 1, i - 1, -1):
+                a[k, j] += 0.1 * a[i, j]
+                a[i, k] -= 0.1 * a[i, j] * p[j]
+    return a
+
+
 @pytest.mark.parametrize(
     ("fun", "found"),
     [
         (kicks, {Kind.FREE: 1}),
+        (fallen, {Kind.FREE: 1}),
         (one_too_far, {Kind.FREE: 2}),
         (read_elsewhere, {}),
         (compensated, {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Index, affine
 from wengert.kernels.loops import Loop
@@ -62,7 +63,23 @@ def _remainder(x: int, length: int) -> int:
 
 
 def _positive(x: Affine, around: Around) -> bool:
-    return least(x, around) > 0
+    """Whether x > 0 wherever all loops around are at a turn.
+
+    Then a loop from a to b - 1 has one: b - 1 - a >= 0, so x is at least x - m * (b - 1 - a) for
+    any m >= 0. That bounds an outer index by the loops inside, as in: for i < n: for j < n - 1 - i.
+    """
+    if least(x, around) > 0:
+        return True
+    for loop in around.values():
+        start, stop = affine(loop.start), affine(loop.stop)
+        if start is None or stop is None or not (start.terms or stop.terms):
+            continue
+        room = plus(plus(stop, start, -1), Affine(-1, {}))
+        for index, c in room.terms.items():
+            times, left = divmod(x.terms.get(index, 0), c)
+            if times > 0 and left == 0 and least(plus(x, room, -times), around) > 0:
+                return True
+    return False
 
 
 def _negated(x: Affine) -> Affine:
@@ -81,3 +98,18 @@ def same_turn(x: Affine, y: Affine, loop: Loop) -> bool:
     return all(
         abs(c) >= length and c % length == 0 for c in (*apart.terms.values(), apart.const) if c
     )
+
+
+def apart_turns(x: Affine, y: Affine, loop: Loop, around: Around) -> bool:
+    """Whether no two turns of a loop access one element at these places; `loop` is in `around`.
+
+    Of places that are not neighbours from turn to turn no more is asked than whether they are in
+    step: vectors that gather and scatter are not faster than turns in order.
+    """
+    if same_turn(x, y, loop):
+        return True
+    if x.terms == y.terms or {abs(p.terms[loop.index]) for p in (x, y)} != {1}:
+        return False
+    other = Index(loop.index.extent)
+    moved = Affine(y.const, {other if i is loop.index else i: c for i, c in y.terms.items()})
+    return differ(x, moved, {**around, other: replace(loop, index=other)})

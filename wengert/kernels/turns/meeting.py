@@ -15,7 +15,7 @@ from wengert.ir.scalar import Affine, Index, ScalarBuilder, affine
 from wengert.kernels.expressions import Rewriter, at_turn, from_affine
 from wengert.kernels.loops import Declare, If, Kernel, Kind, Loop, Register, Stmt
 from wengert.kernels.statements import map_loops, map_statements
-from wengert.kernels.turns.bounds import Around, least, plus, same_turn
+from wengert.kernels.turns.bounds import Around, apart_turns, least, plus
 from wengert.kernels.turns.standing import sums_apart, writes_apart
 from wengert.kernels.turns.turn import Turn, simple_turn
 
@@ -37,7 +37,7 @@ def around_meetings(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
 def split_at_meeting(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
     """The loop in three parts, if it meets what all its turns share at one of them only."""
     turn = simple_turn(s, loop)
-    if turn is None or turn.calls or not _moves_apart(turn):
+    if turn is None or turn.calls or not _moves_apart(turn, around):
         return None
     if _is_free(turn, around):
         return None if turn.sums else _part(s, turn, loop)
@@ -59,10 +59,10 @@ def _is_free(turn: Turn, around: Around) -> bool:
     return sums_apart(turn, around) and writes_apart(turn, around)
 
 
-def _moves_apart(turn: Turn) -> bool:
+def _moves_apart(turn: Turn, around: Around) -> bool:
     """Whether places that move are written and read in the same turn, if at all."""
     return all(
-        same_turn(place, other, turn.loop)
+        apart_turns(place, other, turn.loop, around)
         for buffer, places in turn.writes.items()
         for place in places
         for other in (*places, *turn.moving.get(buffer, ()))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from wengert.ir.scalar import ScalarBuilder
 from wengert.kernels.loops import Accumulate, Declare, If, Kernel, Kind, Loop, Register, Stmt, Store
 from wengert.kernels.statements import map_loops
-from wengert.kernels.turns.bounds import Around, differ, same_turn
+from wengert.kernels.turns.bounds import Around, apart_turns, differ
 from wengert.kernels.turns.turn import Turn, simple_turn
 
 
@@ -82,6 +82,6 @@ def writes_apart(turn: Turn, around: Around) -> bool:
             if not all(differ(place, other, around) for other in still):
                 return False
             moving = (*places, *turn.moving.get(buffer, ()))
-            if not all(same_turn(place, other, turn.loop) for other in moving):
+            if not all(apart_turns(place, other, turn.loop, around) for other in moving):
                 return False
     return True
