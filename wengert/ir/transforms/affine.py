@@ -206,6 +206,7 @@ def _apart(
 __all__ = [
     "Box",
     "Form",
+    "Forms",
     "Scope",
     "around",
     "enter",
