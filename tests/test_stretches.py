@@ -157,6 +157,37 @@ def test_derivatives(f: Any, args: Any, argnums: Any) -> None:
     np.testing.assert_allclose(slope, (at(1e-6) - at(-1e-6)) / 2e-6, rtol=1e-6)
 
 
+def columns_between(ends, a):
+    total, out = 0.0, np.zeros((len(a), len(ends) - 1))
+    for i in range(len(ends) - 1):
+        b, e = ends[i], ends[i + 1]
+        out[:, i] = a[:, b:e].sum(axis=1) + np.linalg.norm(a[:, b:e] @ a[0, b:e])
+        total += a[1:, b:e].mean() + (a[..., b:e] * a[0, b:e]).sum() + a[::2, b:e][1].sum()
+        a[:, b:e] *= a[0, b:e] + i
+        a[:2, b:e] -= a[1:3, b:e]
+    return total, out
+
+
+def test_slices_of_later_axes() -> None:
+    ends, a = np.array([0, 3, 3, 4, 9]), RNG.standard_normal((5, 9))
+    mine, wanted = a.copy(), a.copy()
+
+    def f(ends, a):
+        total, out = columns_between(ends[[0, 1, 3, 4]], a)
+        return total, out
+
+    found, expected = wg.jit(f, backend="reference")(ends, mine), f(ends, wanted)
+    for x, y in zip((*found, mine), (*expected, wanted), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+def test_a_window_that_runs_over_the_end_says_so() -> None:
+    f = wg.jit(lambda x, k: x[k : k + 3] * 2, backend="reference")
+    np.testing.assert_array_equal(f(VALUES, np.int64(2)), VALUES[2:5] * 2)
+    with pytest.raises(OutOfBoundsError, match="over 3 elements.*known only at run time"):
+        f(VALUES, np.int64(len(VALUES) - 1))
+
+
 @pytest.mark.parametrize(
     ("f", "kind", "says"),
     [

@@ -309,20 +309,30 @@ scatter_set = register(
 # check_index
 
 
-def _check_infer(index: TensorType, *, size: int, axis: int) -> tuple[TensorType]:
+def _check_infer(
+    index: TensorType, *, size: int, axis: int, part: int | None = None
+) -> tuple[TensorType]:
     if index.dtype != INT64:
         raise DTypeError(f"check_index takes int64 indices, got {index}; cast them first")
     return (index,)
 
 
-def _check_evaluate(index: Array, *, size: int, axis: int) -> Array:
+def _check_evaluate(index: Array, *, size: int, axis: int, part: int | None = None) -> Array:
     bad = index[(index < -size) | (index >= size)]
     if bad.size:
-        raise OutOfBoundsError(_OUT_OF_BOUNDS.format(value=bad[0], axis=axis, size=size))
+        raise OutOfBoundsError(_outside(bad[0], size, axis, part))
     return np.where(index < 0, index + size, index)
 
 
-_OUT_OF_BOUNDS = "index {value} is out of bounds for axis {axis} with size {size}"
+def _outside(value: Any, size: int, axis: int, part: int | None = None) -> str:
+    """What to say of an index, or of the start of a slice that reaches over `part` elements."""
+    if part is None:
+        return f"index {value} is out of bounds for axis {axis} with size {size}"
+    return (
+        f"a slice over {part} elements from index {value} on does not lie within axis {axis} with "
+        f"size {size + part - 1}. NumPy gives what there is of it, a length that is known only at "
+        "run time, and shapes are fixed; keep the start in range (np.clip), or pad the array"
+    )
 
 
 def _check_element(ctx: ElementContext, index: tuple[Expr, ...]) -> Expr:
@@ -334,11 +344,13 @@ def _check_requirement(ctx: ElementContext, index: tuple[Expr, ...]) -> Requirem
     s, i, size, axis = ctx.s, ctx.read(0, index), ctx.params["size"], ctx.params["axis"]
     # -size <= i < size in one comparison of unsigned numbers, as others have wrapped around
     inside = s.lt(s.cast(s.add(i, size), np.uint64), s.const(2 * size, np.uint64))
-    message = _OUT_OF_BOUNDS.format(value="{value}", axis=axis, size=size)
+    message = _outside("{value}", size, axis, ctx.params.get("part"))
     return Requirement(inside, i, "OutOfBoundsError", message)
 
 
-def _check_unchecked(values: Sequence[Value], *, size: int, axis: int) -> Value:
+def _check_unchecked(
+    values: Sequence[Value], *, size: int, axis: int, part: int | None = None
+) -> Value:
     index = values[0]
     return index.lt(0).select(index + size, index)
 
@@ -352,17 +364,19 @@ check_index = register(
     Op(
         name="check_index",
         family="indexing",
-        params=("size", "axis"),
+        params=("size", "axis", "part"),
+        optional=frozenset({"part"}),
         infer=_check_infer,
         evaluate=_check_evaluate,
         jvp=no_tangent,
-        batch=batch_unary("check_index", lambda count, *, size, axis: {"size": size, "axis": axis}),
+        batch=batch_unary("check_index", lambda count, **params: params),
         element=_check_element,
         check=_check_requirement,
         unchecked=_check_unchecked,
         samples=_check_samples,
         doc="Indices with negative ones counted from the end; fails on those out of bounds. "
-        "`axis` is only named in the message.",
+        "`axis` is only named in the message, as is `part`: how many elements a slice from there "
+        "on reaches over.",
     )
 )
 

@@ -332,7 +332,7 @@ def _checked(entry: slice, first: Any, size: int, step: int, n: int, axis: int) 
     if key not in trace.checks:
         # a negative start would count from the end, and the slice then be another one
         start = value if _least(value, 0) else value.lt(0).select(room, value)
-        trace.checks[key] = start.check_index(size=room, axis=axis)
+        trace.checks[key] = start.check_index(size=room, axis=axis, part=n + 1 - room)
     return Whole(Tracer(trace, trace.checks[key]), size, step)
 
 

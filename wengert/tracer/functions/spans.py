@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.errors import ArgumentError, TracerConversionError
-from wengert.ir.types import INT64
+from wengert.ir.types import INT64, Dim
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.masks import is_number, same_mask
 from wengert.tracer.functions.operands import materialise
@@ -44,6 +44,11 @@ def spanned(part: slice, n: Any, error: Exception | None = None) -> tuple[Tracer
         demand(step > 0, BACKWARDS, ArgumentError)
     elif step == 0:
         raise ArgumentError("slice step cannot be zero")
+    if type(n) is int and not any(
+        isinstance(p, Tracer | Dim) for p in (part.start, part.stop, step)
+    ):
+        first, last, step = part.indices(n)
+        return as_index(first), as_index((max if step > 0 else min)(first, last)), step
     if isinstance(step, Tracer) or step > 0:
         return _end(part.start, 0, n, 0, error), _end(part.stop, n, n, 0, error), step
     return _end(part.start, n - 1, n, -1, error), _end(part.stop, -1, n, -1, error), step

@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.floats import kind_of
+from wengert.tracer.affine import difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions import stretches
 from wengert.tracer.functions.operands import broadcast, materialise, normal_axis, operand, wrapped
@@ -66,14 +67,17 @@ def aligned(*inputs: Any, strict: bool = False) -> tuple[Any, Any, list[Element]
     """
     slices = [x.now() for x in inputs if isinstance(x, Stretch)]
     ndim = max(x.ndim for x in slices)
-    if any(x.ndim != ndim for x in slices):
-        refuse_length("combining slices of different numbers of axes")
-    first = slices[0]
-    if not all(same_ends(x, first) for x in slices):
-        first = Stretch(as_index(0), _common_length(slices, strict), first.element)
-    own = iter([x.next_to(first) for x in slices])
+    tall = [x for x in slices if x.ndim == ndim]  # others stand beside the elements of these
+    first = tall[0]
+    if not all(same_ends(x, first) for x in tall):
+        first = Stretch(as_index(0), _common_length(tall, strict), first.element)
+    own = iter([x.next_to(first) if x.ndim == ndim else _beside_each(x) for x in slices])
     parts = [next(own) if isinstance(x, Stretch) else beside(first, ndim, x) for x in inputs]
     return first.start, first.stop, parts
+
+
+def _beside_each(x: Stretch) -> Element:
+    return lambda k: x
 
 
 def _common_length(slices: Sequence[Stretch], strict: bool) -> Any:
@@ -196,11 +200,26 @@ def _chosen(name: str, x: Stretch, where: Any, initial: Any) -> Stretch:
     return mapped(lambda m, e: np.where(m, e, wrapped(materialise(neutral, x.dtype))), where, x)
 
 
-def _of_rows(name: str, x: Stretch, **options: Any) -> Stretch:
+def _of_rows(name: str, x: Stretch, **options: Any) -> Any:
     if options.get("dtype", 0) is None:
         del options["dtype"]
     element = x.now().element
-    return Stretch(x.start, x.stop, lambda k: getattr(np, name)(element(k), **options))
+    found = Stretch(x.start, x.stop, lambda k: getattr(np, name)(element(k), **options))
+    return settled(found)
+
+
+def settled(x: Stretch) -> Any:
+    """The array of a stretch whose length is known after all, as of the rows of A[:, a:b]."""
+    length = difference(x.stop, x.start)
+    if type(length) is not int or not length >= 0 or not x.is_regular:
+        return x
+    board = wrapped(broadcast(materialise(0, x.dtype), (length, *x.type.shape)))
+
+    def step(filled: Any, k: Any) -> Any:
+        filled[k - x.start] = x.element(k)
+        return filled
+
+    return stretches.loop(x.start, x.stop, board, step)
 
 
 def _folded(name: str, x: Stretch, over_all: bool, dtype: Any, initial: Any) -> Any:
@@ -263,7 +282,11 @@ def _ptp(x: Stretch, axis: Any = None) -> Any:
 
 
 def _count(x: Stretch, axis: Any) -> Any:
-    number = x.length * (math.prod(x.type.shape) if axis is None else 1)
+    if axis is None and not x.is_regular:
+        element = x.now().element
+        number = np.sum(Stretch(x.start, x.stop, lambda k: _count(element(k), None)))  # pyright: ignore
+    else:
+        number = x.length * (math.prod(x.type.shape) if axis is None else 1)
     return wrap(lift(number), True)
 
 
@@ -323,7 +346,7 @@ def _norm(x: Stretch, ord: Any = None, axis: Any = None) -> Any:  # noqa: A002
     inner = _inner_axis(x, axis)
     if inner is not None:
         element = x.now().element
-        return Stretch(x.start, x.stop, lambda k: np.linalg.norm(element(k), ord, inner))
+        return settled(Stretch(x.start, x.stop, lambda k: np.linalg.norm(element(k), ord, inner)))
     if x.ndim > 1 and (ord is not None or axis is not None):
         refuse_length("this norm of x[a:b]")
     size: Any = abs(_exact(x)) if kind_of(x.dtype) in "biu" else abs(x)  # pyright: ignore
@@ -350,7 +373,7 @@ def _product(x: Any, y: Any) -> Any:
             x.now().element,
             y.now() if isinstance(y, Stretch) else wrapped(materialise(y)),
         )
-        return Stretch(x.start, x.stop, lambda k: source(k) @ right)
+        return settled(Stretch(x.start, x.stop, lambda k: source(k) @ right))
     sides = [z.ndim if isinstance(z, Stretch) else operand(z).ndim for z in (x, y)]
     if sides[0] != 1 or sides[1] not in (1, 2):
         refuse_length("this product of x[a:b]")

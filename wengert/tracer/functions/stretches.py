@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,6 +24,7 @@ from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.entries import UnknownLengthError
 from wengert.tracer.functions.masks import is_number
 from wengert.tracer.functions.operands import materialise, operand, wrapped
+from wengert.tracer.functions.origins import Origin
 from wengert.tracer.functions.spans import (
     as_index,
     count,
@@ -90,10 +91,15 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
         return self._sample
 
     @property
+    def is_regular(self) -> bool:
+        """Whether its elements are numbers or arrays, and no slices of lengths of their own."""
+        return len(self.sample.shape) == self._ndim
+
+    @property
     def type(self) -> Any:
         """The type of an element."""
         found = self.sample
-        if self._ndim != len(found.shape):
+        if not self.is_regular:
             refuse_length("the shape of x[a:b, c:d]")
         return found
 
@@ -305,45 +311,6 @@ class Stretch(np.lib.mixins.NDArrayOperatorsMixin):
         return enter(found, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a slice is a view of: `array` at the index (*before, place, *after).
-
-    The place of the element k is k, or first + k * step if `walk` has these two.
-    """
-
-    array: Tracer
-    before: tuple[Any, ...]
-    after: tuple[Any, ...]
-    walk: tuple[Tracer, Tracer] | None = None
-
-    def place(self, k: Any) -> Any:
-        """The index of the element k."""
-        place = k if self.walk is None else self.walk[0] + k * self.walk[1]
-        return (*self.before, place, *self.after)
-
-    def element(self, k: Any) -> Any:
-        """The element k."""
-        return self.array[self.place(k)]
-
-    def frozen(self) -> Origin:
-        """The same of an array that nothing changes."""
-        return replace(self, array=wrapped(materialise(self.array)))
-
-    def strided(self, begin: Any, step: Any) -> Origin:
-        """The same, whose element k is the element begin + k * step of this one."""
-        if self.walk is None:
-            return replace(self, walk=(begin, step))
-        return replace(self, walk=(self.walk[0] + begin * self.walk[1], step * self.walk[1]))
-
-    def is_view_of(self, other: Origin) -> bool:
-        """Whether the element k is the same element as that of the other one."""
-        mine, others = ((o.before, o.after, o.walk or ()) for o in (self, other))
-        return self.array is other.array and all(
-            len(x) == len(y) and all(map(same, x, y)) for x, y in zip(mine, others, strict=True)
-        )
-
-
 def same_ends(x: Stretch, y: Stretch) -> bool:
     """Whether two stretches are known to have the same places."""
     return same(x.start, y.start) and same(x.stop, y.stop)
@@ -366,9 +333,10 @@ def _fitted(target: Stretch, x: Any) -> Element:
     """What stands beside each element of a stretch that keeps its length."""
     if not isinstance(x, Stretch):
         return beside(target, target.ndim, x)
-    if x.ndim != target.ndim:
-        refuse_length("combining slices of different numbers of axes")
-    return x.now().next_to(target)
+    if x.ndim > target.ndim:
+        refuse_length("storing slices of more axes")
+    frozen = x.now()
+    return frozen.next_to(target) if x.ndim == target.ndim else lambda k: frozen
 
 
 def beside(target: Stretch, ndim: int, x: Any) -> Element:
@@ -398,21 +366,32 @@ def _fixed(x: Any) -> Any:
 
 
 def stretch_of(x: Tracer, index: Any, error: UnknownLengthError) -> Stretch:
-    """x[index], one entry of which is a slice with bounds that depend on data."""
-    entries = index if type(index) is tuple else (index,)
-    place = next((i for i, e in enumerate(entries) if e is error.entry), -1)
+    """x[index], one entry of which is a slice with bounds that depend on data.
+
+    The first slice is the axis of the result; what comes after it is that of its elements.
+    """
+    entries = _written_out(x, index)
+    place = next((i for i, e in enumerate(entries) if isinstance(e, slice)), -1)
+    unknown = any(e is error.entry for e in entries)
+    if not unknown or not all(map(is_basic, entries)) or type(x.type.shape[place]) is Dim:
+        raise error
     before, after = entries[:place], entries[place + 1 :]
-    if place < 0 or not all(map(is_number, before)) or not all(map(is_basic, after)):
-        raise error
-    n, part = error.length, error.entry
-    if type(n) is Dim:
-        raise error
-    first, last, step = spanned(part, n, error)
+    first, last, step = spanned(entries[place], x.type.shape[place], error)
     origin = Origin(x, before, after)
     if type(step) is int and step == 1:
         return Stretch(first, last, origin.element, origin)
     origin = origin.strided(first, as_index(step))
     return Stretch(as_index(0), count(first, last, step), origin.element, origin)
+
+
+def _written_out(x: Tracer, index: Any) -> tuple[Any, ...]:
+    """An index with slices in the place of an ellipsis."""
+    entries = index if type(index) is tuple else (index,)
+    if not any(e is Ellipsis for e in entries):
+        return entries
+    k = next(i for i, e in enumerate(entries) if e is Ellipsis)
+    free = x.ndim - len(entries) + 1
+    return (*entries[:k], *[slice(None)] * free, *entries[k + 1 :])
 
 
 def whole_of(x: Tracer) -> Stretch:
