@@ -201,11 +201,15 @@ def test_softmax_reads_each_row_once() -> None:
     assert b"ld.global.nc.f32" not in ptx
 
 
+SHARES = 8  # of the longest tests, so that no worker waits for another at the end
+
+
 @pytest.mark.slow
-def test_kernels_of_all_operations() -> None:
-    """One program for each operation, all in few texts."""
+@pytest.mark.parametrize("share", range(SHARES))
+def test_kernels_of_all_operations(share: int) -> None:
+    """One program for each operation."""
     texts: list[str] = []
-    for op in OPS:
+    for op in OPS[share::SHARES]:
         builder = Builder()
         outs = []
         for _, sample in samples_of(op):
@@ -215,17 +219,17 @@ def test_kernels_of_all_operations() -> None:
             texts.append(source(real(builder.finish(outs))))
         except MissingRuleError:
             continue  # the law tests name them
-    assert len(texts) > 100
+    assert len(texts) > 100 // SHARES
     for text in texts:
         if "WG_KERNEL(" in text:
             # all samples of an operation may share one kernel, which no user's program does
             assert_compiles(text, most_spilled=512, crowded=True)
 
 
-def corpus_programs(gradients: bool) -> list[str]:
-    """The kernels of each function of the corpus, or of its gradient."""
+def corpus_programs(gradients: bool, share: int) -> list[str]:
+    """The kernels of some functions of the corpus, or of their gradients."""
     found: list[str] = []
-    for case in test_corpus.CASES:
+    for case in test_corpus.CASES[share::SHARES]:
         if not gradients:
             lowered = wg.jit(case.fn, backend="cuda").lower(*case.draw(0))
         elif case.diff:
@@ -239,11 +243,12 @@ def corpus_programs(gradients: bool) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("gradients", [False, True])
-def test_kernels_of_the_corpus(gradients: bool) -> None:
+def test_kernels_of_the_corpus(gradients: bool, share: int) -> None:
     """Many programs in each text: the compiler takes longer to start than for most of them."""
-    programs = corpus_programs(gradients)
-    assert len(programs) > 300
+    programs = corpus_programs(gradients, share)
+    assert len(programs) > 300 // SHARES
     for first in range(0, len(programs), 20):
         some = enumerate(programs[first : first + 20])
         named = [text.replace("wg_kernel", f"p{k}_kernel") for k, text in some]

@@ -8,11 +8,12 @@ import inspect
 import linecache
 import threading
 import types
-from collections.abc import Iterator
 from typing import Any
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_files: dict[str, tuple[int, ast.Module | None]] = {}
+Lambdas = dict[int, list[ast.Lambda]]
+"""The lambdas of a file by their lines."""
+_files: dict[str, tuple[int, Lambdas]] = {}
 _parsing = threading.Lock()
 """CPython counts the depth of all threads' trees in one place and then raises SystemError
 (python/cpython#106905), so one is made at a time."""
@@ -59,27 +60,20 @@ def _code_parameters(code: types.CodeType) -> list[str]:
 
 def _lambda(code: types.CodeType, lines: list[str]) -> Function | None:
     """The smallest lambda of the file in whose body all instructions lie."""
-    module = _parsed(code.co_filename, lines)
-    if module is None:
-        return None
     places = [
         (line, column)
         for line, _, column, _ in code.co_positions()
         if line is not None and column is not None and (line, column) != (code.co_firstlineno, 0)
     ]
     best: ast.Lambda | None = None
-    for node in _lambdas(module):
-        if node.lineno != code.co_firstlineno or _parameters(node) != _code_parameters(code):
+    for node in _lambdas(code.co_filename, lines).get(code.co_firstlineno, ()):
+        if _parameters(node) != _code_parameters(code):
             continue
         start, end = _span(node.body)
         inside = all(start <= place <= end for place in places)
         if inside and (best is None or _span(best.body)[0] <= start):
             best = node
     return copy.deepcopy(best)  # the tree of the file stays as it is
-
-
-def _lambdas(module: ast.Module) -> Iterator[ast.Lambda]:
-    return (n for n in ast.walk(module) if isinstance(n, ast.Lambda))
 
 
 def _span(node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -91,12 +85,16 @@ def _tree(text: str) -> ast.Module:
         return ast.parse(text)
 
 
-def _parsed(file: str, lines: list[str]) -> ast.Module | None:
+def _lambdas(file: str, lines: list[str]) -> Lambdas:
+    """Those of a file; it is parsed and searched once, until it is another one."""
     found = _files.get(file)
     if found is None or found[0] != len(lines):
+        made: Lambdas = {}
         try:
-            module = _tree("".join(lines))
+            for node in ast.walk(_tree("".join(lines))):
+                if isinstance(node, ast.Lambda):
+                    made.setdefault(node.lineno, []).append(node)
         except SyntaxError:
-            module = None
-        found = _files[file] = (len(lines), module)
+            made = {}
+        found = _files[file] = (len(lines), made)
     return found[1]

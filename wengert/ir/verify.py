@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from wengert.errors import VerificationError, WengertError, at
 from wengert.ir.floats import kind_of
-from wengert.ir.program import Atom, Eqn, Literal, Program, Var, equations
+from wengert.ir.program import Atom, Eqn, Literal, Program, Var, regions
 from wengert.ir.text import eqn_lines
 from wengert.ir.types import Dim, Symbol, is_supported
 
@@ -20,14 +21,28 @@ Symbols = frozenset[Symbol]
 """The loops around an equation, by the symbols of their indices."""
 
 
-Known = frozenset[int]
-"""Equations that were found right before, by their identities."""
-NOTHING: Known = frozenset()
+Known = Mapping[int, Symbols]
+"""Equations that were found right before, by their identities, and the loops around them."""
+NOTHING: Known = {}
 
 
-def identities(program: Program) -> Known:
+def identities(program: Program, symbols: Symbols = frozenset()) -> Known:
     """The equations of a program that was verified; it must outlive what it is compared with."""
-    return frozenset([id(eqn) for eqn in equations(program)])
+    found: dict[int, Symbols] = {}
+    for eqn in program.eqns:
+        found[id(eqn)] = symbols
+        inner = regions(eqn)
+        if inner:
+            within = _within(eqn, symbols)
+            for region in inner:
+                found.update(identities(region, within))
+    return found
+
+
+def _within(eqn: Eqn, symbols: Symbols) -> Symbols:
+    """The loops around the regions of an equation."""
+    own = [v for v in eqn.params.values() if isinstance(v, Symbol)]
+    return symbols.union(own) if own else symbols
 
 
 def verify(program: Program, symbols: Symbols = frozenset(), known: Known = NOTHING) -> None:
@@ -35,8 +50,9 @@ def verify(program: Program, symbols: Symbols = frozenset(), known: Known = NOTH
 
     Structure (each value bound once, before it is used), types (what `op.infer` gives is what
     the outputs have), params (those that the op declares, of kinds that can be hashed and
-    printed), dimensions (of the `symbols` in scope), and the same for regions. The types of `known`
-    equations are not asked for again: most passes leave most equations as they are.
+    printed), dimensions (of the `symbols` in scope), and the same for regions. Of `known` equations
+    inside the same loops only the structure is asked for again: most passes leave most equations as
+    they are.
     """
     bound: set[Var] = set()
     for var in program.inputs:
@@ -97,6 +113,9 @@ def _check_eqn(eqn: Eqn, bound: set[Var], symbols: Symbols, known: Known) -> Non
     for var in eqn.outputs:
         if var in bound or eqn.outputs.count(var) > 1:
             raise VerificationError(f"'{eqn.op.name}' binds a value that is bound already")
+    if known.get(id(eqn)) == symbols:
+        return
+    for var in eqn.outputs:
         _check_dims(f"an output of '{eqn.op.name}'", var.type.shape, symbols)
     if eqn.params or eqn.op.params:
         _check_params(eqn, symbols, known)
@@ -109,7 +128,7 @@ def _check_params(eqn: Eqn, symbols: Symbols, known: Known) -> None:
         raise VerificationError(
             f"'{eqn.op.name}' has params {sorted(eqn.params)}, but declares {sorted(eqn.op.params)}"
         )
-    inner = symbols | {v for v in eqn.params.values() if isinstance(v, Symbol)}
+    inner = _within(eqn, symbols)
     if len(inner) == len(symbols) and any(isinstance(v, Symbol) for v in eqn.params.values()):
         raise VerificationError(f"'{eqn.op.name}' binds the symbol of a loop around it")
     for name, value in eqn.params.items():
