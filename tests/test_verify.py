@@ -15,7 +15,7 @@ from wengert.ir.parser import parse
 from wengert.ir.passes.pipeline import Pass
 from wengert.ir.program import Eqn, Literal, Program, Var
 from wengert.ir.types import FLOAT64, INT64, TensorType
-from wengert.ir.verify import verify, verify_linear
+from wengert.ir.verify import identities, verify, verify_linear
 
 GOOD = """
 program(%0: float64[3]) {
@@ -146,3 +146,28 @@ def test_a_pass_that_breaks_a_program_is_named() -> None:
     breaking = Pass("breaking", "drops the first equation", lambda p: replace(p, eqns=p.eqns[1:]))
     with pytest.raises(VerificationError, match="after pass 'breaking': operand 0 of 'cos'"):
         breaking(parse(GOOD))
+
+
+LOOP = """
+program(%0: float64[5]) {
+    %1: float64[5] = for_loop[symbol=i0(0, 4), turns=5, reverse=false, consts=0, body=program(%0: int64[], %1: float64[5]) {
+        %2: float64[i0+1] = broadcast[shape=(i0+1,), dims=()](0.0)
+        return %1
+    }](0, 5, %0)
+    return %1
+}
+"""
+
+
+def test_what_a_pass_moves_out_of_its_loop_is_asked_for_again() -> None:
+    """Even if it is the same equation, which was right inside."""
+
+    def moved(program: Program) -> Program:
+        (loop,) = program.eqns
+        return replace(program, eqns=(*loop.params["body"].eqns, loop))
+
+    program = parse(LOOP)
+    verify(program)
+    verify(program, known=identities(program))
+    with pytest.raises(VerificationError, match="of 'broadcast' has a dimension of a loop that is"):
+        Pass("moving", "takes equations out of loops", moved)(program)
