@@ -87,7 +87,9 @@ class Walk:
 
 
 def in_strips(s: ScalarBuilder, steps: Sequence[Kernel], outputs: Sequence[Buffer]) -> list[Kernel]:
-    """`steps` with neighbours that walk over the same batch put together."""
+    """`steps` with neighbours that walk over the same batch put together, some with calls."""
+    if len(steps) < 2 or not any(isinstance(st, Call) for k in steps for st in walk(k.body)):
+        return list(steps)
     found: list[Kernel] = []
     run: list[Walk] = []
     units: dict[Kernel, Fraction] = {}
