@@ -57,6 +57,7 @@ from wengert.kernels.turns.exchange import exchanged
 from wengert.kernels.turns.idle import idle_rows
 from wengert.kernels.turns.meeting import around_meetings
 from wengert.kernels.turns.neighbours import neighbours_joined
+from wengert.kernels.turns.own_loops import with_own_loops
 from wengert.kernels.turns.standing import standing_sums
 from wengert.kernels.turns.turn_scalars import index_scalars, turn_scalars
 from wengert.kernels.verify import verify
@@ -158,7 +159,7 @@ def _for_threads(
     steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
     steps = exchanged(s, written_at_once(s, index_scalars(s, steps)))
     steps = neighbours_joined(s, steps)
-    steps = standing_sums(s, around_meetings(s, steps))
+    steps = with_own_loops(s, standing_sums(s, around_meetings(s, steps)))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))
     return in_whole_lines(s, overlapped(in_strips(s, steps, outputs)))
