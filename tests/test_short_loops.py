@@ -132,3 +132,15 @@ def test_checks_in_a_row_are_made_at_once() -> None:
     assert kinds(check(0), changes, check(1)) == "Check Store Check"
     _, found = together(s, (check(0), plain, check(1)))
     assert isinstance(found, Check) and found.condition.op is ScalarOp.AND
+
+
+def test_what_one_run_found_of_dtypes_is_not_taken_for_another() -> None:
+    def f(x):
+        t = 0.0
+        for k in range(9):
+            t = t * 0.5 + x[0] * k
+        return t
+
+    compiled = wg.jit(f, backend="reference")
+    for dtype in (np.float64, np.float32, np.float64):
+        assert compiled(np.ones(2, dtype)).dtype == dtype

@@ -207,6 +207,19 @@ def series(rng, n):
     return rng.normal(size=n), rng.normal(size=n + 1)
 
 
+def cheapest_path_in_lists(costs):
+    n = len(costs)
+    best = [[math.inf] * n for _ in range(n)]
+    best[0][0] = costs[0, 0]
+    for i in range(n):
+        for j in range(n):
+            if i > 0:
+                best[i][j] = min(best[i][j], best[i - 1][j] + costs[i, j])
+            if j > 0:
+                best[i][j] = min(best[i][j], best[i][j - 1] + costs[i, j])
+    return best[n - 1][n - 1]
+
+
 def markov(rng, n):
     draw = rng.uniform(0.1, 1, 3), rng.uniform(0.1, 1, (3, 3)), rng.uniform(0.1, 1, (3, 2))
     return *draw, rng.integers(0, 2, n)
@@ -257,6 +270,7 @@ CASES = [
         differences=True,
     ),
     Case(cheapest_path, distances, 6, (0,), captured=True),
+    Case(cheapest_path_in_lists, distances, 6, (0,), captured=True),
     Case(catalan, lambda r, n: (n,), 8, captured=True),
     Case(
         summed_area_table,

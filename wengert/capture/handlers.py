@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from wengert.capture.loop_unstable import HalfDone, Rebound, Unstable
+from wengert.capture.loop_unstable import HalfDone, NeedsTable, Rebound, Unstable
 from wengert.capture.source import function_node
 from wengert.errors import (
     CaptureError,
@@ -30,7 +30,7 @@ from wengert.errors import (
 Kinds = tuple[Any, ...]
 _OWN = (
     *(CaptureError, TracerConversionError, MutationError, LeakedTracerError),
-    *(EndlessRecursionError, Unstable, Rebound, HalfDone),
+    *(EndlessRecursionError, Unstable, Rebound, HalfDone, NeedsTable),
 )
 
 

@@ -21,6 +21,7 @@ from wengert.capture.instances import closed, holds_ended, is_plain, opened_up
 from wengert.capture.journal import Journal, Location
 from wengert.capture.journal import made as note_made
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
+from wengert.capture.list_tables import leaks
 from wengert.capture.loop_unstable import Rebound, Unstable
 from wengert.capture.undefined import Maybe, Undefined, contents
 from wengert.errors import CaptureError, ShapeError, UndefinedVariableError, WengertError, located
@@ -187,6 +188,8 @@ class LoopState:
     def leave(self, here: Trace) -> list[Any]:
         """The values at the end of a turn."""
         after = self.variables.read()
+        if leaks(after):
+            raise Unstable(_copied())
         for value in after:
             for x in flatten(opened_up(contents(value), self.classes))[0]:
                 if isinstance(x, Tracer) and x.owner is here:
@@ -353,6 +356,14 @@ def _changed(name: str, before: Any, after: Any) -> WengertError:
 
 def _lost(name: str) -> WengertError:
     error = UndefinedVariableError(f"'{name}' has a value before a turn of the loop and none after")
+    return located(error, user_location())
+
+
+def _copied() -> WengertError:
+    error = CaptureError(
+        "a copy is made of a list in a compiled loop that fills the list by an index known only at "
+        "run time; use an array (np.zeros) in place of it"
+    )
     return located(error, user_location())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from wengert.capture.region import INDEX, Region, same_region
 from wengert.capture.sequences import Range
 from wengert.errors import CaptureError, UndefinedVariableError
 from wengert.ir.builder import Value
-from wengert.ir.types import BOOL, INT64, Symbol
+from wengert.ir.types import BOOL, INT64, DType, Symbol
 from wengert.tracer.affine import bind_index, bind_item, bounds
 from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
@@ -42,6 +43,13 @@ class Turn:
     stop: Any = None
     made: dict[int, Any] = field(default_factory=dict[int, Any])
     flow: Flow = field(default_factory=lambda: Flow([], [], set(), set()))
+
+    @property
+    def dtypes(self) -> frozenset[DType]:
+        """Those of all that the turn works on."""
+        atoms = (a for e in self.trace.builder.eqns for a in (*e.inputs, *e.outputs))
+        outside = (t for t, _ in self.trace.captured.values())
+        return frozenset(x.type.dtype for x in itertools.chain(atoms, outside))
 
     def region(self, state: LoopState) -> Region:
         """What goes in and comes out, in `state` and in lists."""

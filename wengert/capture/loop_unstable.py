@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from wengert.errors import WengertError
+from wengert.tracer.trace import Abstract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +27,17 @@ class Unstable(Exception):
 
 class Rebound(Exception):
     """A variable that was thought to be updated in place gets another array: trace it again."""
+
+
+class NeedsTable(BaseException):
+    """The list `target` is to be an array of this kind, or of a wider one (see `list_tables`).
+
+    `error` is raised if that cannot be.
+    """
+
+    def __init__(self, target: list[Any], kind: Abstract, error: WengertError) -> None:
+        super().__init__(str(error))
+        self.target, self.kind, self.error = target, kind, error
 
 
 class HalfDone(Exception):

@@ -174,5 +174,7 @@ def item_at(items: Any, index: Any) -> Any:
         return items[index]
     whole = enter(array, items)
     row = enter(lambda: wrap(lift(whole)))[index]
+    if not row.ndim and all(kind_of(x).weak for x in items):
+        return wrap(lift(row), True)
     row.locked = "it is an item of a list, by an index known only at run time; use an array instead"
     return row

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from wengert.capture import comprehensions, nests, runtime_branches, runtime_loops
+from wengert.capture import comprehensions, list_tables, nests, runtime_branches, runtime_loops
 from wengert.capture.faults import divided, handled
 from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
+from wengert.capture.list_tables import note_row, source_of, view_of
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
     Managed,
@@ -22,13 +23,13 @@ from wengert.capture.objects import (
     binary,
     compared,
     delete_attribute,
-    item,
     looked_up,
     set_attribute,
     special,
     truth,
     unary,
 )
+from wengert.capture.objects import item as written_item
 from wengert.capture.ordering import item_at
 from wengert.capture.raises import raising
 from wengert.capture.runtime_calls import call
@@ -144,7 +145,6 @@ class Runtime:
     compared = staticmethod(compared)
     unary = staticmethod(unary)
     attribute = staticmethod(attribute)
-    item = staticmethod(item)
     shown = staticmethod(shown)
     setattr = staticmethod(set_attribute)
     delattr = staticmethod(delete_attribute)
@@ -221,8 +221,17 @@ class Runtime:
             call(x.append)(value)
 
     @staticmethod
+    def item(x: Any, index: Any) -> Any:
+        """`x[index]`, where the index is written out."""
+        if type(x) is list and (view := view_of(x)) is not None:
+            return view[index]
+        return written_item(x, index)
+
+    @staticmethod
     def getitem(x: Any, index: Any) -> Any:
         """`x[index]`"""
+        if type(x) is list and (view := view_of(x)) is not None:
+            return view[index]
         method = special(x, "__getitem__")
         if method is not None:
             return method(index)
@@ -243,14 +252,21 @@ class Runtime:
         if method is not None:
             method(index, value)
             return
+        if isinstance(x, list) and (view := view_of(x)) is not None:
+            view[index] = value
+            return
         if isinstance(x, (list, dict)):
-            _check_key(x, index)
+            if isinstance(index, Tracer) and current() is not None:
+                _store(x, index, value)
+                return
             if isinstance(x, list):
                 store(x, index, value)
                 return
             changes(x, index, False)
         elif isinstance(x, np.ndarray):
             enter(refuse_constant, x, "x[i] = v")
+        elif isinstance(x, Tracer) and x.locked and (source := source_of(x)) is not None:
+            _store_in_row(x, source)
         x[index] = value
 
     @staticmethod
@@ -319,21 +335,32 @@ class Runtime:
     passing = Passing
 
 
-def _check_key(x: Any, index: Any) -> None:
-    if isinstance(index, Tracer) and current() is not None:
-        raise located(
-            CaptureError(
-                f"a {type(x).__name__} has a place for an index that is known only at run time in "
-                "no compiled program; use an array (np.zeros) in place of it"
-            ),
-            user_location(),
-        )
+def _store(x: Any, index: Tracer, value: Any) -> None:
+    """`x[index] = value` of a list or dict by a traced index."""
+    error = CaptureError(
+        f"a {type(x).__name__} has a place for an index that is known only at run time in no "
+        "compiled program; use an array (np.zeros) in place of it"
+    )
+    located(error, user_location())
+    if type(x) is not list:
+        raise error
+    list_tables.store(x, index, value, error)
+
+
+def _store_in_row(row: Tracer, source: list[Any]) -> None:
+    """A store to a row that was read of a list of lists."""
+    error = CaptureError(f"a list in a list is changed: {row.locked}")
+    located(error, user_location())
+    list_tables.store_in_row(source, error)
 
 
 def _item(x: Any, index: Tracer) -> Any:
     """`x[index]` of a container of Python, where the index is traced."""
     if not isinstance(x, dict):
-        return item_at(x, index)
+        row = item_at(x, index)
+        if type(x) is list:
+            note_row(row, x)
+        return row
     raise located(
         CaptureError(
             "a dict is looked up here by a key that is known only at run time; use an array and "

@@ -17,12 +17,14 @@ from wengert.capture.branching import Arm, Labels, branch, trace_arm, truth_inde
 from wengert.capture.exits import RESULT
 from wengert.capture.info import Info
 from wengert.capture.journal import changes, journaled, looks_into
+from wengert.capture.list_tables import Tables, holding, view_of
 from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
 from wengert.capture.objects import compared, special, truth
 from wengert.capture.raises import Raised, left_by_error, require
 from wengert.capture.undefined import Maybe, Undefined
 from wengert.errors import CaptureError, located
+from wengert.ir.builder import Value
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
 from wengert.tracer.stack import open_trace, user_location
@@ -38,11 +40,17 @@ def run_branch(
         (then if condition else other)()
         return
     open_trace(condition)
-    index = truth_index(condition)
-    variables = Variables(info, get, set_)
-    parts = (other, then)
+    with holding() as tables:
+        _run_traced(info, truth_index(condition), (other, then), Variables(info, get, set_), tables)
+
+
+def _run_traced(
+    info: Info, index: Value, parts: Sequence[Thunk], variables: Variables, tables: Tables
+) -> None:
+    """Runs an `if` whose condition is known only at run time."""
+    order = (1, 0) if info.raises else (0, 1)
     try:
-        traced = _arms(parts, (1, 0) if info.raises else (0, 1), variables)
+        traced = tables.retried(lambda: _arms(parts, order, variables))
     except _PartRaises as found:
         require(index, found.part, found.raised)
         parts[1 - found.part]()
@@ -166,11 +174,18 @@ def choose(condition: Any, then: Thunk, other: Thunk) -> Any:
     if not isinstance(condition, Tracer):
         return then() if condition else other()
     index = truth_index(condition)
-    parts, arms = (other, then), list[Any]()
+    with holding() as tables:
+        return _chosen(condition, index, (other, then), tables)
+
+
+def _chosen(condition: Tracer, index: Value, parts: Sequence[Thunk], tables: Tables) -> Any:
+    """The same, where the condition is known only at run time."""
+    other, then = parts
+    arms: list[Any] = []
     acts = False
     for k, part in enumerate(parts):
         try:
-            arm, changed = _part(part)
+            arm, changed = tables.retried(lambda part=part: _part(part))
         except Raised as raised:
             require(index, k, raised)
             return parts[1 - k]()
@@ -285,7 +300,11 @@ def in_(x: Any, items: Any) -> Any:
         looks_into(items, x)
     if isinstance(items, Tracer):
         return np.any(items == x)
-    if isinstance(x, Tracer) and isinstance(items, (list, tuple, set, frozenset, range)):
+    items = items if (view := view_of(items)) is None else list(view)
+    traced = isinstance(x, Tracer) or (
+        isinstance(items, (list, tuple)) and any(isinstance(y, Tracer) for y in items)
+    )
+    if traced and isinstance(items, (list, tuple, set, frozenset, range)):
         found: Any = False
         for item in items:
             found = or_(found, lambda item=item: x == item, True)

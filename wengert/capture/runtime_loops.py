@@ -17,6 +17,8 @@ from wengert.capture.forms import condition_value, most_turns, settled
 from wengert.capture.info import Info
 from wengert.capture.joined import Way, check_joined, into_doubt, join
 from wengert.capture.journal import Journal, changes, journaled
+from wengert.capture.list_tables import holding, view_of
+from wengert.capture.loop_plain import MOST_UNROLLED, is_better_plain, is_plain
 from wengert.capture.loop_state import LoopState, Variables, wrapped
 from wengert.capture.loop_turn import For, Get, Turn, check_lengths, none_to_set, trace_turn
 from wengert.capture.loop_unstable import Rebound, Unstable, explained, final
@@ -25,7 +27,7 @@ from wengert.capture.python_loops import python_for
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
-from wengert.capture.short_loops import FEWEST_TURNS, is_much, is_short, may_multiply
+from wengert.capture.short_loops import FEWEST_TURNS, may_multiply
 from wengert.capture.undefined import Undefined
 from wengert.dump import note
 from wengert.errors import (
@@ -43,8 +45,6 @@ from wengert.tracer.lift import lift, wrap
 from wengert.tracer.mutation import forget_changed
 from wengert.tracer.stack import Trace, current, open_trace, opened, user_location
 
-MOST_UNROLLED = 2000
-"""Longer ones never do if their body is traced."""
 MOST_PEELED = 2
 MOST_ATTEMPTS = 10
 WHILE_ATTEMPTS = (16, 256, 4096)
@@ -62,6 +62,7 @@ def run_for(
     info: Info, iterable: Any, body: Callable[[Any], None], get: Get, set_: Set, stop: Any
 ) -> None:
     """Runs a `for` loop."""
+    iterable = iterable if (view := view_of(iterable)) is None else view
     items = sequence(iterable) if current() is not None else None
     if items is None:
         python_for(iterator(iterable), body, stop, info, get, set_)
@@ -171,46 +172,39 @@ def _unroll_or_raise(error: Exception, info: Info, count: int) -> None:
 
 def _capture_for(loop: For, count: int | None) -> None:
     """Captures the loop from turn `loop.first` on."""
-    with loop.attempted():
-        _captured_for(loop, count)
+
+    def attempt() -> None:
+        with loop.attempted():
+            _captured_for(loop, count)
+
+    with holding() as tables:
+        tables.retried(attempt)
 
 
 def _captured_for(loop: For, count: int | None) -> None:
     parent = open_trace()
     runs = loop.surely_runs() if count is None else count > loop.first
     before = loop.variables.read()
-    memo_key: Any = None
+    memo, memo_key = loop.info.memo, None
     for _ in range(MOST_ATTEMPTS):
         state = LoopState(loop.variables, before, runs, loop.rebound)
         key = tuple((s.label, s.kind) for s in state.slots)
         memo_key = memo_key or key
-        for slot, kind in zip(state.slots, loop.info.memo.get(key, ()), strict=False):
+        kinds, dtypes = memo.get(key, ((), None))
+        for slot, kind in zip(state.slots, kinds, strict=False):
             slot.kind = kind
         turn = _stable(loop, state, before)
-        if turn is not None:
+        if turn is not None and dtypes in (None, turn.dtypes):
             break
+        if turn is not None:  # its kinds were those of a run with operands of other dtypes
+            del memo[key]
         before = loop.variables.read()
     else:
         raise CaptureError("the state of a loop does not become stable")
-    loop.info.memo[memo_key] = [s.kind for s in state.slots]
-    if count is not None and _is_better_plain(loop, turn, state, count):
+    memo[memo_key] = [s.kind for s in state.slots], turn.dtypes
+    if count is not None and is_better_plain(loop, turn, state, count):
         raise Plain
     _emit_for(parent, loop, state, turn, count)
-
-
-def _is_better_plain(loop: For, turn: Turn, state: LoopState, count: int) -> bool:
-    """Whether Python finds the result itself, as nothing traced goes in, or the loop is short."""
-    if loop.collects:
-        added = [x for row in turn.lists.rows for x in row.added]
-        known = not (turn.trace.captured or turn.trace.written)
-        return known or not is_much(turn.trace, count, added)
-    return (count <= MOST_UNROLLED and _is_plain(turn, state)) or is_short(turn.trace, count)
-
-
-def _is_plain(turn: Turn, state: LoopState) -> bool:
-    if turn.trace.captured or turn.trace.written or turn.lists.rows:
-        return False
-    return not any(isinstance(s.before, Tracer) for s in state.slots)
 
 
 def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
@@ -416,9 +410,13 @@ def _capture_while(
     condition: Tracer | None,
 ) -> None:
     parent = open_trace()
-    rebound: set[Any] = set()
+
+    def attempt() -> None:
+        _while(parent, info, test, body, variables, get, runs, peeled, set(), condition)
+
     try:
-        _while(parent, info, test, body, variables, get, runs, peeled, rebound, condition)
+        with holding() as tables:
+            tables.retried(attempt)
     except Unstable as unstable:
         if condition is None:
             raise
@@ -480,7 +478,7 @@ def _condition(
         try:
             inputs, _ = state.enter(where, in_turn=False)
             tested = test()
-            if state.tentative and (not isinstance(tested, Tracer) or _is_plain(turn, state)):
+            if state.tentative and (not isinstance(tested, Tracer) or is_plain(turn, state)):
                 raise Plain
             going = condition_value(tested)
         finally:
