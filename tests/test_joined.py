@@ -150,9 +150,34 @@ def counted(x, c):
     return [d[0], d[1], sums["all"], len(sums), *rows["r"]]
 
 
+def texts_that_nobody_reads(x, c):
+    d = {"v": x, "kind": "none"}
+    if c > 0:
+        d, note = {"v": 2 * x, "kind": "positive"}, "up"
+    else:
+        d["kind"] = note = "negative"
+    return [d["v"], len(d) * x if "kind" in d and note is not None else x]
+
+
+def one_list_in_both_parts(x, c):
+    h = [x, 2 * x]
+    s = {"h": h, "w": [x]} if c > 0 else {"h": h, "w": [c]}
+    s["h"][0] = 2.0
+    return [s["h"][0], h[0], *s["w"]]
+
+
+def parts_of_arrays(x, c):
+    a = np.arange(8.0) * x
+    s = slice(None, 3) if c > 0 else slice(2, None)
+    t = slice(1, 4) if c > 2 else slice(4, 7)
+    a[t] += 1.0
+    return [a[s].sum(), a[t].max(), *a]
+
+
 @pytest.mark.parametrize(
     "f",
     [
+        *(texts_that_nobody_reads, one_list_in_both_parts, parts_of_arrays),
         *(best_so_far, counted, changed_in_a_loop_that_follows),
         *(swapped_in_each_turn, new_ones_in_each_part),
     ],
@@ -173,4 +198,21 @@ def test_a_key_that_a_default_may_have_made_is_known_at_run_time_only(seen: Any)
         return seen(d)
 
     with pytest.raises(UndefinedVariableError, match="given it under a condition"):
+        wg.jit(f, backend="reference")(2.0)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        *(lambda d: d["k"] == "a", lambda d: {"a": 1.0}[d["k"]], lambda d: f"{d['k']}"),
+        *(lambda d: d["k"].upper(), lambda d: isinstance(d["k"], str), lambda d: d["k"] in ("a",)),
+        *(lambda d: d["k"], lambda d: d["k"] + "b", lambda d: 1.0 if d["k"] else 2.0),
+    ],
+)
+def test_a_text_that_is_known_at_run_time_only_is_not_read(seen: Any) -> None:
+    def f(x):
+        d = {"k": "a" if x > 0 else "b"}
+        return seen(d)
+
+    with pytest.raises(CaptureError, match="'b' if its condition is false"):
         wg.jit(f, backend="reference")(2.0)

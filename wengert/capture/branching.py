@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from wengert.capture.aliases import link_arms, read_now
 from wengert.capture.defaults import resupplied, supplied
-from wengert.capture.joined import Way, join
+from wengert.capture.joined import Way, containers, join
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
-from wengert.capture.undefined import Maybe, Undefined
-from wengert.errors import CaptureError, Location, ShapeError, SharedArrayError, located
+from wengert.capture.undefined import Maybe, Undefined, Unjoined
+from wengert.errors import (
+    CaptureError,
+    Location,
+    ShapeError,
+    SharedArrayError,
+    WengertError,
+    located,
+)
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64, DType
 from wengert.tracer.array import Tracer
@@ -86,7 +94,7 @@ def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:
     with opened(name) as here:
         arm = Arm(here, thunk())
         for value in arm.values:
-            leaves, tree = flatten(supplied(value))
+            leaves, tree = flatten(_with_ends(supplied(value)))
             arm.flat.append((leaves, tree))
             for x in leaves:
                 if isinstance(x, Tracer) and x.owner is here:
@@ -94,10 +102,22 @@ def trace_arm(thunk: Callable[[], list[Any]], name: str) -> Arm:
     return arm
 
 
+def _with_ends(value: Any) -> Any:
+    """A slice that runs forwards with all its parts, so that it can be joined with another one."""
+    if not isinstance(value, slice):
+        return value
+    start, stop, step = value.start, value.stop, 1 if value.step is None else value.step
+    if not isinstance(step, int) or step < 1:
+        return value
+    return slice(0 if start is None else start, sys.maxsize if stop is None else stop, step)
+
+
 def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
     """Joins traced arms: the results of the one that `index` selects at run time."""
     parent = open_trace()
     parent.builder.location = user_location()
+    for i in range(len(labels.names)):
+        _keep_common(arms, i)
     plans = [_plan(arms, i, labels) for i in range(len(labels.names))]
     wanted, called = _distinct(plans, labels)
     lost: dict[Any, Location | None] = {}
@@ -177,13 +197,25 @@ class _Plan:
         return Maybe(missing.name, missing.reason, value, flag)
 
 
+def _keep_common(arms: Sequence[Arm], i: int) -> None:
+    """Leaves lists and dicts whole that are the same ones in every arm, in what holds them."""
+    columns = [containers(supplied(arm.values[i])) for arm in arms]
+    if any(len(c) != len(columns[0]) for c in columns):
+        return
+    common = {id(c[0]) for c in zip(*columns, strict=True) if all(x is c[0] for x in c)}
+    if common:
+        for arm in arms:
+            value = supplied(arm.values[i])
+            arm.flat[i] = flatten(value, lambda x: id(x) in common)
+
+
 def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
     values = [supplied(arm.values[i]) for arm in arms]
     name = labels.names[i]
     first = values[0]
     if all(v is first for v in values):
         return _Plan(first)
-    missing = [isinstance(v, Undefined) for v in values]
+    missing = [isinstance(v, Undefined) and not isinstance(v, Unjoined) for v in values]
     if all(missing):
         return _Plan(first)
     maybe: tuple[Undefined, str] | None = None
@@ -260,6 +292,8 @@ def _leaf(name: str, column: Sequence[Any], labels: Labels) -> Any:
     unknown = [x for x in column if isinstance(x, Undefined)]
     if unknown:
         return unknown[0]
+    if all(isinstance(x, (str, bytes)) for x in column):  # nobody need look at it
+        return Unjoined(name.strip("'"), _difference(name, column, labels))
     if not all(map(is_numeric, column)):
         _differ(name, column, labels)
     kinds = [kind_of(x) for x in column]
@@ -284,13 +318,17 @@ def _shapes_differ(name: str, kinds: Sequence[Abstract], k: int, labels: Labels)
     )
 
 
-def _differ(name: str, values: Sequence[Any], labels: Labels) -> None:
+def _differ(name: str, values: Sequence[Any], labels: Labels) -> NoReturn:
+    raise _difference(name, values, labels)
+
+
+def _difference(name: str, values: Sequence[Any], labels: Labels) -> WengertError:
     kinds = [_describe(v) for v in values]
     listed = ", and ".join(
         f"{kind} {arm}{_line(labels, k, name)}"
         for k, (kind, arm) in enumerate(zip(kinds, labels.arms, strict=True))
     )
-    raise located(
+    return located(
         CaptureError(
             f"{name} is {listed}. The condition is known only at run time, so the branches must "
             "give arrays or numbers of one structure; use a number or an array in both, or make "

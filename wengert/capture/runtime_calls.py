@@ -26,6 +26,8 @@ from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, see
 from wengert.capture.faults import of_math
 from wengert.capture.iterables import ITERABLES
 from wengert.capture.journal import advances, changes, changes_structure, looks_into, made
+from wengert.capture.kind_tests import is_instance, is_kind
+from wengert.capture.list_tables import view_of
 from wengert.capture.lists import assembled
 from wengert.capture.objects import (
     attribute,
@@ -41,7 +43,7 @@ from wengert.capture.objects import (
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.texts import from_shown
 from wengert.errors import MutationError, located
-from wengert.ir.types import BOOL, COMPLEX128, FLOAT64, INT64, Dim
+from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import CREATION
 from wengert.tracer.functions.making import tracked, tracking
@@ -82,30 +84,13 @@ def _collecting(function: Function) -> Function:
     """`list` and its kin, which run over their argument."""
 
     def collected(*args: Any, **options: Any) -> Any:
+        if args and (view := view_of(args[0])) is not None:
+            args = (view, *args[1:])
         if args and (isinstance(args[0], dict) or special(args[0], "__iter__") is not None):
             args = (iterator(args[0]), *args[1:])
         return new(function(*args, **options))
 
     return collected
-
-
-def _isinstance(x: Any, kinds: Any) -> bool:
-    """`isinstance`, where traced values are what they stand for"""
-    if not isinstance(x, Tracer):
-        return isinstance(x, kinds)
-    listed = kinds if isinstance(kinds, tuple) else (kinds,)
-    return any(map(functools.partial(_is_kind, x), listed)) or isinstance(x, kinds)
-
-
-def _is_kind(x: Tracer, kind: Any) -> bool:
-    if kind is np.ndarray:
-        return x.mutable
-    if not isinstance(kind, type) or x.mutable:
-        return False
-    if kind in (int, float, bool, complex):
-        wanted = {int: INT64, float: FLOAT64, bool: BOOL, complex: COMPLEX128}[kind]
-        return x.dtype == wanted and (x.weak or kind is not int)
-    return issubclass(kind, np.generic) and not x.weak and issubclass(x.dtype.type, kind)
 
 
 def _type(*args: Any) -> Any:
@@ -117,7 +102,7 @@ def _type(*args: Any) -> Any:
         return np.ndarray
     if not x.weak:
         return x.dtype.type
-    return next(kind for kind in (int, float, complex) if _is_kind(x, kind))
+    return next(kind for kind in (int, float, complex) if is_kind(x, kind))
 
 
 def _divmod(x: Any, y: Any, /) -> Any:
@@ -227,7 +212,7 @@ TABLE: dict[Any, Function] = {
     **ITERABLES,
     iter: _iter,
     next: _next,
-    isinstance: _isinstance,
+    isinstance: is_instance,
     sorted: _collecting(ordering.sorting(lambda f: call(f))),
     min: ordering.extreme("min", lambda f: call(f)),
     max: ordering.extreme("max", lambda f: call(f)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from wengert.errors import UndefinedVariableError, located
+from wengert.errors import UndefinedVariableError, WengertError, located
 from wengert.tracer.stack import user_location
 
 
@@ -46,6 +46,21 @@ class Supplied(Undefined):
         self.absent = absent
 
 
+class Unjoined(Undefined):
+    """One text or another, as is known at run time only: whoever looks at it gets the `error`."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, name: str, error: WengertError) -> None:
+        super().__init__(name, str(error))
+        self.error = error
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        undefined(self)
+
+
 class Doubtful(Undefined):
     """What may have been changed by another name, which is known at run time only."""
 
@@ -62,6 +77,8 @@ DELETED = "it has been deleted"
 
 def undefined(x: Undefined) -> NoReturn:
     """Raises UndefinedVariableError for the variable."""
+    if isinstance(x, Unjoined):
+        raise x.error
     why = x.reason or "it is not assigned before this line"
     what = f"variable '{x.name}'" if x.name.isidentifier() else x.name
     text = f"{what} has no value here: {why}. Give it a value first: {x.name} = ..."
@@ -82,3 +99,5 @@ _OPERATIONS = (
 )
 for _name in _OPERATIONS.split():
     setattr(Undefined, f"__{_name}__", _refuse)
+for _name in ("eq", "ne", "hash", "str", "format"):
+    setattr(Unjoined, f"__{_name}__", _refuse)

@@ -1,9 +1,9 @@
 """Pytrees: nested containers of arrays, and functions over them.
 
 Nodes are tuples, lists, dicts (in the order of their sorted keys), OrderedDicts, defaultdicts,
-namedtuples, dataclasses, None (a node without children) and what `register_pytree_node` adds.
-Everything else is a leaf. A dataclass is rebuilt without calling `__init__`; fields declared with
-`field(metadata={"static": True})` belong to the structure instead of the children.
+namedtuples, slices, dataclasses, None (a node without children) and what `register_pytree_node`
+adds. Everything else is a leaf. A dataclass is rebuilt without calling `__init__`; fields declared
+with `field(metadata={"static": True})` belong to the structure instead of the children.
 """
 
 from __future__ import annotations
@@ -222,6 +222,9 @@ _REGISTRY[OrderedDict] = _Node(
 )
 _REGISTRY[defaultdict] = _Node(
     _flatten_defaultdict, _unflatten_defaultdict, lambda aux, count: _by_key(aux[1], count)
+)
+_REGISTRY[slice] = _Node(
+    lambda s: ((s.start, s.stop, s.step), None), lambda aux, cs: slice(*cs), _by_position
 )
 _REGISTRY[type(None)] = _Node(lambda t: ((), None), lambda aux, cs: None, _by_position)
 
