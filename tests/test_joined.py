@@ -159,6 +159,18 @@ def texts_that_nobody_reads(x, c):
     return [d["v"], len(d) * x if "kind" in d and note is not None else x]
 
 
+def texts_that_are_compared(x, c):
+    kind, d = "up" if c > 0 else "down", {"low": x, "middle": c, "high": x * c}
+    best = max(d, key=d.get)
+    least = min(d, key=lambda k: abs(d[k]))
+    total = d[best] + {"up": 1.0, "down": x}[kind]
+    for k in range(6):
+        turn = "even" if c > k else "odd"
+        if turn == "even" and kind != "down":
+            total += x
+    return [total, 1.0 if best == "high" else 2.0, 3.0 if least != "low" else 4.0]
+
+
 def one_list_in_both_parts(x, c):
     h = [x, 2 * x]
     s = {"h": h, "w": [x]} if c > 0 else {"h": h, "w": [c]}
@@ -177,7 +189,12 @@ def parts_of_arrays(x, c):
 @pytest.mark.parametrize(
     "f",
     [
-        *(texts_that_nobody_reads, one_list_in_both_parts, parts_of_arrays),
+        *(
+            texts_that_nobody_reads,
+            texts_that_are_compared,
+            one_list_in_both_parts,
+            parts_of_arrays,
+        ),
         *(best_so_far, counted, changed_in_a_loop_that_follows),
         *(swapped_in_each_turn, new_ones_in_each_part),
     ],
@@ -204,8 +221,8 @@ def test_a_key_that_a_default_may_have_made_is_known_at_run_time_only(seen: Any)
 @pytest.mark.parametrize(
     "seen",
     [
-        *(lambda d: d["k"] == "a", lambda d: {"a": 1.0}[d["k"]], lambda d: f"{d['k']}"),
-        *(lambda d: d["k"].upper(), lambda d: isinstance(d["k"], str), lambda d: d["k"] in ("a",)),
+        *(lambda d: d["k"] == 1, lambda d: {d["k"]: 1.0}, lambda d: f"{d['k']}"),
+        *(lambda d: d["k"].upper(), lambda d: isinstance(d["k"], str), lambda d: d["k"] < "b"),
         *(lambda d: d["k"], lambda d: d["k"] + "b", lambda d: 1.0 if d["k"] else 2.0),
     ],
 )
@@ -216,3 +233,16 @@ def test_a_text_that_is_known_at_run_time_only_is_not_read(seen: Any) -> None:
 
     with pytest.raises(CaptureError, match="'b' if its condition is false"):
         wg.jit(f, backend="reference")(2.0)
+
+
+def test_a_text_that_a_loop_carries_is_no_text_of_before() -> None:
+    def f(x):
+        kind, total = "none", 0.0
+        for k in range(TURNS):
+            if x > k:
+                kind = "up"
+            total += 1.0 if kind == "up" else 0.0
+        return total
+
+    with pytest.raises(CaptureError, match="'kind' is"):
+        wg.jit(f, backend="reference")(100.0)

@@ -14,7 +14,7 @@ from wengert.capture.defaults import resupplied, supplied
 from wengert.capture.joined import Way, containers, join
 from wengert.capture.kinds import is_numeric, joined, kind_of
 from wengert.capture.region import emit_branch
-from wengert.capture.undefined import Maybe, Undefined, Unjoined
+from wengert.capture.undefined import Chosen, Maybe, Undefined, Unjoined, lacks_value
 from wengert.errors import (
     CaptureError,
     Location,
@@ -116,9 +116,10 @@ def branch(index: Value, arms: Sequence[Arm], labels: Labels) -> list[Any]:
     """Joins traced arms: the results of the one that `index` selects at run time."""
     parent = open_trace()
     parent.builder.location = user_location()
+    number = wrap(index)
     for i in range(len(labels.names)):
         _keep_common(arms, i)
-    plans = [_plan(arms, i, labels) for i in range(len(labels.names))]
+    plans = [_plan(arms, i, labels, number) for i in range(len(labels.names))]
     wanted, called = _distinct(plans, labels)
     lost: dict[Any, Location | None] = {}
     outputs = [
@@ -209,13 +210,14 @@ def _keep_common(arms: Sequence[Arm], i: int) -> None:
             arm.flat[i] = flatten(value, lambda x: id(x) in common)
 
 
-def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
+def _plan(arms: Sequence[Arm], i: int, labels: Labels, number: Tracer) -> _Plan:
+    """`number` is that of the arm that runs."""
     values = [supplied(arm.values[i]) for arm in arms]
     name = labels.names[i]
     first = values[0]
     if all(v is first for v in values):
         return _Plan(first)
-    missing = [isinstance(v, Undefined) and not isinstance(v, Unjoined) for v in values]
+    missing = [lacks_value(v) for v in values]
     if all(missing):
         return _Plan(first)
     maybe: tuple[Undefined, str] | None = None
@@ -235,7 +237,7 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels) -> _Plan:
         elif found != tree:
             _differ(name, values, labels)
         rows.append(leaves)
-    leaves = [_leaf(name, column, labels) for column in zip(*rows, strict=True)]
+    leaves = [_leaf(name, column, labels, number) for column in zip(*rows, strict=True)]
     return _Plan(None, tree, leaves, maybe)
 
 
@@ -285,15 +287,17 @@ def _same(a: Any, b: Any) -> bool:
         return False
 
 
-def _leaf(name: str, column: Sequence[Any], labels: Labels) -> Any:
+def _leaf(name: str, column: Sequence[Any], labels: Labels, number: Tracer) -> Any:
     first = column[0]
     if all(_same(x, first) for x in column):
         return first
+    if all(isinstance(x, (str, bytes)) for x in column):
+        return Chosen(name.strip("'"), _difference(name, column, labels), column, number)
     unknown = [x for x in column if isinstance(x, Undefined)]
+    if any(isinstance(x, Chosen) for x in unknown):  # whose number is a value of one arm
+        return Unjoined(name.strip("'"), _difference(name, column, labels))
     if unknown:
         return unknown[0]
-    if all(isinstance(x, (str, bytes)) for x in column):  # nobody need look at it
-        return Unjoined(name.strip("'"), _difference(name, column, labels))
     if not all(map(is_numeric, column)):
         _differ(name, column, labels)
     kinds = [kind_of(x) for x in column]
@@ -341,7 +345,9 @@ def _difference(name: str, values: Sequence[Any], labels: Labels) -> WengertErro
 def _describe(x: Any) -> str:
     if isinstance(x, Tracer):
         return f"an array {x.type}" if x.type.shape else f"a number {x.type}"
-    text = repr(x)
+    if isinstance(x, Chosen):
+        return f"one of {', '.join(map(repr, x.texts))}"
+    text = "a text" if isinstance(x, Unjoined) else repr(x)
     return text if len(text) < 40 else f"a {type(x).__name__}"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.capture.kinds import is_numeric
+from wengert.capture.undefined import Undefined
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten, is_node, register_pytree_node
 
@@ -36,6 +37,8 @@ def is_plain(x: Any) -> bool:
     """Whether an object is all that its attributes say: of a class written in Python."""
     kind = type(x)
     if is_numeric(x) or is_node(kind) or kind.__new__ is not object.__new__:
+        return False
+    if isinstance(x, Undefined):
         return False
     if kind.__setattr__ is not object.__setattr__ or hasattr(kind, "__del__"):
         return False

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import CellType
 from typing import Any
 
-from wengert.capture.undefined import Undefined, Unjoined, undefined
+from wengert.capture.undefined import Undefined, lacks_value, undefined
 from wengert.errors import CaptureError, located
 from wengert.tracer.stack import user_location
 
@@ -204,7 +204,7 @@ def looks_into(items: dict[Any, Any], *keys: Any) -> None:
     """
     looks(items)
     for value in map(functools.partial(dict.get, items), keys) if keys else dict.values(items):
-        if isinstance(value, Undefined) and not isinstance(value, Unjoined):
+        if lacks_value(value):
             undefined(value)
 
 

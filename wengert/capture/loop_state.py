@@ -23,7 +23,7 @@ from wengert.capture.journal import made as note_made
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.list_tables import leaks
 from wengert.capture.loop_unstable import Rebound, Unstable
-from wengert.capture.undefined import Maybe, Undefined, contents
+from wengert.capture.undefined import Maybe, Undefined, contents, lacks_value
 from wengert.errors import CaptureError, ShapeError, UndefinedVariableError, WengertError, located
 from wengert.ir.builder import Value
 from wengert.ir.types import Dim
@@ -126,7 +126,7 @@ class LoopState:
         self.entries.append(made)
         inside, later = self.variables.needed(i)
         value = supplied(value)
-        if isinstance(value, Undefined) or not (inside or (later and not self.runs)):
+        if lacks_value(value) or not (inside or (later and not self.runs)):
             return
         value = opened_up(value, self.classes)
         made.leaves, made.tree = flatten(value)
@@ -210,7 +210,7 @@ class LoopState:
                 self._first_value(i, e, value)
                 continue
             value = supplied(value)
-            if isinstance(value, Undefined):
+            if lacks_value(value):
                 raise Unstable(_lost(e.name))
             leaves, tree = flatten(opened_up(value, self.classes))
             if tree != e.tree:
@@ -239,10 +239,10 @@ class LoopState:
         """A variable that has its first value from the body."""
         lenient = e.name in self.variables.info.lenient
         maybe = isinstance(value, Maybe)
-        lost = isinstance(value, Undefined) and not maybe and value.reason
+        lost = lacks_value(value) and not maybe and value.reason
         if lost and self.tentative and all(self.variables.needed(i)):
             raise Unstable(_lost(e.name))
-        if (isinstance(value, Undefined) and not maybe) or not self.variables.needed(i)[1]:
+        if (lacks_value(value) and not maybe) or not self.variables.needed(i)[1]:
             return
         if not (self.runs or lenient or maybe):
             return
@@ -297,8 +297,8 @@ class LoopState:
         if isinstance(after, Maybe):
             value = self._refilled(after.value, leaves)
             return Maybe(after.name, after.reason, value, after.flag)
-        if isinstance(after, Undefined):
-            kept = after.reason in ("", NOT_YET) or not isinstance(e.before, Undefined)
+        if lacks_value(after):
+            kept = after.reason in ("", NOT_YET) or not lacks_value(e.before)
             return e.before if kept else after
         _, later = self.variables.needed(i)
         if later and (self.runs or e.name in self.variables.info.lenient):

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.capture.kinds import is_numeric, kind_of
 from wengert.capture.scalars import is_traced, largest, smallest
+from wengert.capture.undefined import Chosen
 from wengert.errors import CaptureError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
@@ -137,10 +138,23 @@ def extreme(name: str, call: Called) -> Function:
                 else None
             )
             return plain((), **options) if best is None else items[best]
-        return _picked(items, [found(_column(keys))], [0])[0]
+        best = found(_column(keys))
+        if all(isinstance(x, str) for x in items):
+            return _text(name, items, best)
+        return _picked(items, [best], [0])[0]
 
     chosen.__name__ = name
     return chosen
+
+
+def _text(name: str, items: Sequence[Any], place: Any) -> Any:
+    """The item at a place that is known only at run time, of some texts."""
+    error = CaptureError(
+        f"{name}() chooses one of the texts {', '.join(map(repr, items))} by traced keys, so it is "
+        "known only at run time; it can be compared with a text, or be the key of a dict of numbers"
+    )
+    located(error, user_location())
+    return Chosen(f"{name}(...)", error, items, wrap(lift(place), True))
 
 
 def searched(original: Function, side: Any) -> Function:

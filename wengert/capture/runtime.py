@@ -14,6 +14,7 @@ from wengert.capture import comprehensions, list_tables, nests, runtime_branches
 from wengert.capture.faults import divided, handled
 from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
+from wengert.capture.kinds import is_numeric
 from wengert.capture.list_tables import note_row, source_of, view_of
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
@@ -35,7 +36,7 @@ from wengert.capture.raises import raising
 from wengert.capture.runtime_calls import call
 from wengert.capture.sums import total
 from wengert.capture.texts import shown
-from wengert.capture.undefined import DELETED, Undefined, undefined
+from wengert.capture.undefined import DELETED, Chosen, Undefined, undefined
 from wengert.errors import CaptureError, ShapeError, WengertError, located
 from wengert.ir.types import BOOL
 from wengert.tracer.array import Tracer, enter
@@ -241,6 +242,8 @@ class Runtime:
             return enter(joined_by, x, index)
         if isinstance(index, Tracer) and isinstance(x, (list, tuple, dict)):
             return _item(x, index)
+        if type(index) is Chosen and isinstance(x, dict):
+            return _of_chosen(x, index)
         if isinstance(x, dict):
             return looked_up(x, index)
         return made(x[index]) if type(x) is list and type(index) is slice else x[index]
@@ -352,6 +355,14 @@ def _store_in_row(row: Tracer, source: list[Any]) -> None:
     error = CaptureError(f"a list in a list is changed: {row.locked}")
     located(error, user_location())
     list_tables.store_in_row(source, error)
+
+
+def _of_chosen(x: dict[Any, Any], key: Chosen) -> Any:
+    """`x[key]` of a dict, where one of some keys is meant."""
+    held = [looked_up(x, text) for text in key.texts]
+    if not all(map(is_numeric, held)):
+        undefined(key)
+    return item_at(held, key.index)
 
 
 def _item(x: Any, index: Tracer) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wengert.errors import UndefinedVariableError, WengertError, located
@@ -61,10 +62,43 @@ class Unjoined(Undefined):
         undefined(self)
 
 
+class Chosen(Unjoined):
+    """One of some texts, of which the number `index`, a traced one, is known at run time only.
+
+    It can be compared with a text, and is a key of a dict that has them all.
+    """
+
+    __slots__ = ("index", "texts")
+    __hash__ = Unjoined.__hash__
+
+    def __init__(self, name: str, error: WengertError, texts: Sequence[Any], index: Any) -> None:
+        super().__init__(name, error)
+        self.texts = texts
+        self.index = index
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, (str, bytes)):
+            undefined(self)
+        found: Any = False
+        for k, text in enumerate(self.texts):
+            if text == other:
+                found = (self.index == k) | found
+        return found
+
+    def __ne__(self, other: object) -> Any:
+        equal = self == other
+        return not equal if isinstance(equal, bool) else equal ^ True
+
+
 class Doubtful(Undefined):
     """What may have been changed by another name, which is known at run time only."""
 
     __slots__ = ()
+
+
+def lacks_value(x: Any) -> bool:
+    """Whether there is nothing in a variable: a text that is not known is something."""
+    return isinstance(x, Undefined) and not isinstance(x, Unjoined)
 
 
 def contents(x: Any) -> Any:
@@ -95,9 +129,10 @@ _OPERATIONS = (
     "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift radd rsub rmul "
     "rtruediv rfloordiv rmod rdivmod rpow rmatmul rand ror rxor iadd isub imul itruediv ifloordiv "
     "imod ipow imatmul iand ior ixor lt le gt ge neg pos abs invert bool int float index len iter "
-    "getitem setitem delitem call contains enter exit array_ufunc array_function array"
+    "getitem setitem delitem call contains enter exit array_ufunc array_function array eq ne"
 )
 for _name in _OPERATIONS.split():
     setattr(Undefined, f"__{_name}__", _refuse)
-for _name in ("eq", "ne", "hash", "str", "format"):
+Undefined.__hash__ = object.__hash__
+for _name in ("hash", "str", "format"):
     setattr(Unjoined, f"__{_name}__", _refuse)
