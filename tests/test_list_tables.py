@@ -150,8 +150,17 @@ def known_while_tracing(x):
     return x[: len(primes)]
 
 
+def two_rows_in_turn(x):
+    before, now = [0.0] * 8, [0.0] * 8
+    for i in range(6):
+        for j in range(1, 8):
+            now[j] = max(before[j], now[j - 1]) + x[j] * i
+        before, now = now, before
+    return before, now
+
+
 @pytest.mark.parametrize(
-    "f", [rows_that_are_one_list, lengthened, looked_through, known_while_tracing]
+    "f", [two_rows_in_turn, rows_that_are_one_list, lengthened, looked_through, known_while_tracing]
 )
 def test_other_loops_that_change_lists_run_in_python(f: Any) -> None:
     found = wg.jit(f, backend="reference")(X)

@@ -258,6 +258,8 @@ class Tables:
         if parts is None:
             raise need.error
         lists, numbers, shape = parts
+        if any(isinstance(x, Tracer) and not x.owner.alive for x in numbers):
+            raise need.error  # a list that stood in a turn for one that variables hand on
         kind = joined(need.kind, _kind(numbers))
         whole = _array(need, numbers, shape, kind)
         known = not any(isinstance(x, Tracer) for x in numbers)
