@@ -276,7 +276,7 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
     ],
     "choosing": [
         (lambda x, y: np.where(x > 0, x, y), (M, M[0])), (lambda x: np.where(x > 0, x, 0), (N,)),
-        (lambda x: np.where(x > 0, 1, 2), (N,)), (lambda x: np.where(x, 1.0, x), (I3,)),
+        (lambda x: np.where(x > 0, 1, 2), (N,)), (lambda x: np.where(x > 1, x, -1), (np.uint8([0, 9]),)), (lambda x: np.where(x, 1.0, x), (I3,)),
         (lambda x: np.where([True, False] * 3, x, 1), (V,)), (lambda x: np.where(True, x, 1.5), (I3,)),
         (lambda x: np.where(x > 0, x, np.ones(5)), (M,)), (lambda x: np.where(x, x), (M,)),
         (lambda x: np.select([x > 1, x > 0], [x, x * 2]), (M,)),
@@ -392,6 +392,8 @@ TABLE: dict[str, list[tuple[F, tuple[Any, ...]]]] = {
         (lambda x: np.insert(x, 1, [1.5, 2], axis=0), (M[:, :2],)),
         (lambda x: np.choose(x, [x * 2, 10, 20], mode="clip"), (I3,)),
         (lambda x: np.choose(x, [1, 2]), (np.array([0, -1]),)),
+        (lambda i, x: np.choose(i, [x, -1]), (np.array([0, 1]), np.uint8([1, 2]))),
+        *[(lambda x, k=k: np.partition(x, k, axis=None), (M,)) for k in (11, (0, 12))],
         (np.angle, (M,)), (lambda x: np.angle(x, deg=True), (M,)), (np.amax, (M,)),
         (lambda x: np.amin(x, axis=0), (M,)), (lambda x: np.angle(x, deg=True), (np.uint8([1, 2]),)),
         (lambda x: np.histogram(x, bins=[-1, 0, 1]), (M,)),

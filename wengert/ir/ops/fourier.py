@@ -121,20 +121,20 @@ def _parts(
         found = given.pocketfft(routine=f"r2c_{n}x{inner}")
         return [_taken_apart(found, _with_length(shape, axis, half(n)))]
     if kind == "halved":
-        found = _interleaved(x, rows).pocketfft(routine=f"c2r_{n}x{inner}")
+        found = _interleaved(x, axis).pocketfft(routine=f"c2r_{n}x{inner}")
         return [found.reshape(shape=_with_length(shape, axis, n))]
     x = x if kind == "forward" else Parts(x.im, x.re)
-    found = _interleaved(x, rows).pocketfft(routine=f"c2c_{n}x{inner}")
+    found = _interleaved(x, axis).pocketfft(routine=f"c2c_{n}x{inner}")
     result = _taken_apart(found, shape)
     return [result if kind == "forward" else Parts(result.im, result.re)]
 
 
-def _interleaved(x: Parts, rows: int) -> Value:
-    """So many rows, in which real and imaginary parts are neighbours."""
+def _interleaved(x: Parts, axis: int) -> Value:
+    """Rows of all axes from this one on, in which real and imaginary parts are neighbours."""
     shape = x.re.shape
     columns = x.map(lambda part: part.reshape(shape=(*shape, 1)))
     pairs = columns.re.concat(columns.im, axis=len(shape))
-    return pairs.reshape(shape=(rows, pairs.type.size // rows if rows else 2 * prod(shape[1:])))
+    return pairs.reshape(shape=(prod(shape[:axis]), 2 * prod(shape[axis:])))
 
 
 def _taken_apart(rows: Value, shape: Shape) -> Parts:
@@ -170,6 +170,7 @@ def _samples() -> list[Sample]:
         sample(4, 3, dtype=np.float32 if kind == "real" else np.complex64)
         sample(4, 0)
         sample(4, 0, axis=0)
+        sample(4, 2, 0)
     return found
 
 

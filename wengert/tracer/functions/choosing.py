@@ -23,6 +23,7 @@ from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
     broadcast_shapes,
+    cut_to,
     fit,
     integer,
     materialise,
@@ -80,9 +81,9 @@ def chosen(condition: Operand, x: Operand, y: Operand, dtype: Any) -> Value:
         condition.shape, x.shape, y.shape, what="the condition and the choices"
     )
     if condition.known and condition.ndim == 0:
-        return broadcast(materialise(x if condition.value else y, dtype), shape)
+        return broadcast(cut_to(x if condition.value else y, dtype), shape)
     mask = broadcast(materialise(condition, BOOL), shape)
-    return mask.select(fit(materialise(x, dtype), shape), fit(materialise(y, dtype), shape))
+    return mask.select(fit(cut_to(x, dtype), shape), fit(cut_to(y, dtype), shape))
 
 
 @function(np.select)

@@ -337,7 +337,7 @@ def _cutoff(s: Value, rcond: Any, rtol: Any, shape: Shape, default: float | None
     given = rtol if rcond is None else rcond
     if given is None:
         given = default or max(shape[-2:]) * float(finfo(s.dtype).eps)
-    largest = reduce(np.maximum, s, (s.ndim - 1,))
+    largest = reduce(np.maximum, s, (s.ndim - 1,), initial=0)
     bound = floating(given).to(s.dtype)
     return (broadcast(bound, largest.shape) * largest).stop_gradient()
 

@@ -145,6 +145,14 @@ def materialise(x: Any, dtype: Any = None) -> Value:
         return lift(x.value.astype(dtype, copy=False))
 
 
+def cut_to(x: Any, dtype: DType) -> Value:
+    """`x` as a Value of `dtype`; of a Python int only its last bits, as of arrays of ints."""
+    x = operand(x)
+    if x.weak and x.known and type(x.value) is int and dtype.kind in "iu":
+        x = _concrete(np.asarray(x.value).astype(dtype))
+    return materialise(x, dtype)
+
+
 def values(*xs: Any) -> list[Value]:
     """The arguments as Values of their common dtype."""
     parts = [operand(x) for x in xs]

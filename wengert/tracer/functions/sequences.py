@@ -14,6 +14,7 @@ from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.joining import concatenate
 from wengert.tracer.functions.operands import (
     broadcast,
+    cut_to,
     expand,
     flat_or_axis,
     holds_tracers,
@@ -22,6 +23,7 @@ from wengert.tracer.functions.operands import (
     materialise,
     operand,
     reshape,
+    result_type,
     transpose,
     values,
     wrapped,
@@ -220,7 +222,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
         index = operand(np.mod(wrapped(materialise(index, INT64)), len(choices)))
     if index.dtype.kind not in "biu":
         raise DTypeError(f"choose takes integers, got {index.dtype}")
-    options = values(*choices)
+    given = [operand(c) for c in choices]
+    options = [cut_to(c, result_type(*given)) for c in given]
     if mode == "raise" and index.dtype.kind == "i":
         negative = wrapped(materialise(index)) >= 0
         demand(np.all(negative), "invalid entry in choice array", ArgumentError)

@@ -123,8 +123,9 @@ def partition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
     """The elements in order: each is where a sorted array has it, which is more than is asked."""
+    line, position = flat_or_axis(materialise(a), axis)
+    n = line.shape[position]
     for k in np.ravel(kth).tolist() if isinstance(kth, list | tuple | np.ndarray) else [kth]:
-        n = operand(a).shape[axis if axis is not None else 0]
         if not -n <= integer(k, "kth") < n:
             raise ArgumentError(f"kth(={k}) out of bounds ({n})")
     return sort(a, axis)
