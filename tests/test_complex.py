@@ -203,6 +203,11 @@ def test_quotients_by_zero_and_of_large_numbers() -> None:
         np.testing.assert_allclose(wg.jit(np.divide)(z, w), z / w)
 
 
+def test_anything_to_the_power_of_zero() -> None:
+    z = np.array([complex(np.nan, 1), complex(np.inf, np.nan), complex(-np.inf, 0), 0j, 2j])
+    np.testing.assert_array_equal(wg.jit(np.power)(z, np.zeros(5)), np.ones(5))
+
+
 def test_functions_of_the_standard_library_refuse_traced_numbers() -> None:
     with pytest.raises(TypeError):
         wg.jit(cmath.exp)(1j)

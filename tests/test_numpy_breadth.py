@@ -154,6 +154,32 @@ def test_a_batch_of_quantiles() -> None:
     np.testing.assert_allclose(found, np.quantile(X, [0.2, 0.7], axis=1).T)
 
 
+def counts_and_positions(v: Any, m: Any) -> list[Any]:
+    """Arrays made inside the function, on which shapes depend."""
+    ones = np.array([1, 3])
+    return [
+        *(*np.split(v, ones), *np.array_split(v, ones), *np.hsplit(m, np.arange(1, 4))),
+        *(*np.vsplit(m, ones - 1), *np.split(m, len(m) * np.array(1))),
+        *(np.repeat(v, np.array([1, 0, 2, 1, 1, 0, 3])), np.repeat(m, ones[:1], axis=0)),
+        *(m.repeat(np.arange(7), axis=1), np.insert(v, ones, 7.0)),
+        *(np.delete(v, ones), np.delete(m, np.arange(2), axis=1), np.tile(v, ones)),
+        np.delete(v, np.array([True, False, True, False, False, False, False])),
+        *(np.pad(m, np.array([[1, 0], [0, 2]])), np.pad(v, ones, "mean", stat_length=ones)),
+        *(np.reshape(m, np.array([7, 4])), m.reshape(np.array([2, -1])), np.resize(v, ones)),
+        *(np.broadcast_to(v, np.array([2, 7])), np.zeros(ones) + v[0], np.roll(m, ones, (0, 1))),
+        *(np.moveaxis(m, np.array([0]), np.array([1])), np.compress(ones > 1, m, axis=0)),
+        *(np.partition(v, ones)[ones], np.tensordot(m, m, axes=np.array([[1], [1]]))),
+        np.bincount(np.array([0, 1, 1, 2, 0, 2, 4]), weights=v),
+    ]
+
+
+def test_arrays_made_inside_as_counts_and_positions() -> None:
+    wanted = counts_and_positions(X[0], X)
+    found = wg.jit(counts_and_positions, backend="reference")(X[0], X)
+    for x, y in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("fun", "arg", "kind", "words"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ from wengert.tracer.tables import (
     FUNCTIONS,
     LOCKED,
     METHODS,
+    STATIC,
     UFUNC_METHODS,
     UFUNCS,
     VIEWS,
@@ -141,6 +143,8 @@ def applied(
             f"np.{getattr(plain, '__name__', key)} needs arrays whose lengths do not depend on the "
             "indices of loops; use slices and arithmetic, or the whole array and a condition"
         )
+    if key in STATIC:
+        args, kwargs = _with_elements(implementation, STATIC[key], args, kwargs)
     if key in CHANGING:
         return implementation(*args, **kwargs)
     if key in VIEWS and args and isinstance(args[0], Tracer) and not _copies(key, *args, **kwargs):
@@ -187,6 +191,43 @@ FIXED.update(
 )  # fmt: skip
 
 
+STATIC.update(
+    {
+        **dict.fromkeys(
+            (np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit), ("indices_or_sections",)
+        ),
+        **dict.fromkeys((np.repeat, "repeat"), ("repeats",)),
+        **dict.fromkeys((np.insert, np.delete), ("obj",)),
+        **dict.fromkeys((np.partition, np.argpartition), ("kth",)),
+        **dict.fromkeys((np.compress, "compress"), ("condition",)),
+        np.pad: ("pad_width", "stat_length"),
+        np.tile: ("reps",),
+        np.moveaxis: ("source", "destination"),
+        np.roll: ("shift", "axis"),
+        np.tensordot: ("axes",),
+        np.bincount: ("x",),
+    }
+)
+
+
+def _with_elements(
+    implementation: Callable[..., Any], names: tuple[str, ...], args: Any, kwargs: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, with the elements that are known in place of arrays for these parameters."""
+    order = _positional(implementation)
+    found = tuple(
+        _elements(x) if name in names else x
+        for x, name in itertools.zip_longest(args, order[: len(args)], fillvalue="")
+    )
+    return found, {k: _elements(x) if k in names else x for k, x in kwargs.items()}
+
+
+def _elements(x: Any) -> Any:
+    """`x`, as NumPy's own array, or number, if its elements are known."""
+    found = stripped(x) if all_known(x) else x
+    return found[()] if isinstance(found, np.ndarray) and not found.ndim else found
+
+
 SEVERAL = (np.atleast_1d, np.atleast_2d, np.atleast_3d)
 """Functions of any number of arrays, each of which gives a view."""
 
@@ -207,11 +248,16 @@ def _split_out(
     return given, (*args[:place], None, *args[place + 1 :])
 
 
-@functools.cache
 def _place_of_out(implementation: Callable[..., Any]) -> int | None:
-    parameters = inspect.signature(implementation).parameters.values()
-    names = [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    names = _positional(implementation)
     return names.index("out") if "out" in names else None
+
+
+@functools.cache
+def _positional(implementation: Callable[..., Any]) -> list[str]:
+    """The names of parameters that may be given by position."""
+    parameters = inspect.signature(implementation).parameters.values()
+    return [p.name for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
 
 
 def _method(name: str, self: Tracer, *args: Any, **kwargs: Any) -> Any:

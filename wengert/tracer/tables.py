@@ -36,6 +36,10 @@ CHANGING: set[Any] = set()
 FIXED: set[Any] = set()
 """Functions that need arrays whose lengths do not depend on the indices of loops."""
 
+STATIC: dict[Any, tuple[str, ...]] = {}
+"""Functions, and names of methods, with parameters that shapes depend on: arrays for these are
+NumPy's own if their elements are known while tracing."""
+
 LOCKED: set[Any] = set()
 """Those of `VIEWS` whose results are read-only."""
 

@@ -98,16 +98,12 @@ def square_root(z: Parts) -> Parts:
 
 
 def power(z: Parts, exponent: Parts) -> Parts:
-    """z^w = e^(w log z). 0^0 is 1, and 0 to a power with a positive real part is 0, else NaN."""
+    """z^w = e^(w log z). z^0 is 1, and 0 to a power with a positive real part is 0, else NaN."""
     found = exponential(exponent * logarithm(z))
     one, zero, nan = (z.re.builder.literal(x, z.re.dtype) for x in (1, 0, math.nan))
     positive = exponent.re.gt(0)
-    of_zero = choose(
-        exponent.is_zero,
-        Parts(one, zero),
-        choose(positive, Parts(zero, zero), Parts(nan, nan)),
-    )
-    return choose(z.is_zero, of_zero, found)
+    of_zero = choose(positive, Parts(zero, zero), Parts(nan, nan))
+    return choose(exponent.is_zero, Parts(one, zero), choose(z.is_zero, of_zero, found))
 
 
 # Squaring takes as many steps as the exponent has bits, each with an error of its own: NumPy

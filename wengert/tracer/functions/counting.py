@@ -32,13 +32,16 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
     The length cannot depend on traced numbers: it is `minlength`, and larger ones raise IndexError.
     """
-    value = materialise(x)
+    given = operand(x)
+    value = materialise(given)
     if value.dtype.kind not in "iub":
         raise DTypeError(f"bincount counts non-negative integers, got {value.type}")
     if value.ndim != 1:
         raise ShapeError(f"bincount takes a vector, got {value.type}")
     length = integer(minlength, "minlength")
-    if not length:
+    if given.known:
+        length = max(length, int(np.max(given.value, initial=-1)) + 1)
+    elif not length:
         raise TracerConversionError(
             "the length of np.bincount of traced numbers is known only when the compiled program "
             "runs; pass minlength=, which is taken as the length"
@@ -49,10 +52,10 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     places = value.to(INT64).check_index(size=length, axis=0)
     if weights is None:
         return wrapped(_summed(places, places.full_like(1), length))
-    given = floating(weights).to(FLOAT64)
-    if given.shape != places.shape:
+    amounts = floating(weights).to(FLOAT64)
+    if amounts.shape != places.shape:
         raise ArgumentError("The weights and list don't have the same length.")
-    return wrapped(_summed(places, given, length))
+    return wrapped(_summed(places, amounts, length))
 
 
 def _summed(places: Value, amounts: Value, length: int) -> Value:

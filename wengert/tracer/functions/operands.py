@@ -381,6 +381,9 @@ def flat_or_axis(value: Value, axis: Any) -> tuple[Value, int]:
 
 def shape_argument(shape: Any) -> Shape:
     """A shape given as an int or a sequence of ints."""
+    if isinstance(shape, Tracer) and shape.ndim:
+        elements = shape.concrete()
+        shape = list(shape) if elements is None else elements
     if isinstance(shape, list | tuple | np.ndarray):
         return tuple(integer(n, "an entry of the shape") for n in shape)
     return (integer(shape, "the shape"),)

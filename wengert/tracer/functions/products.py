@@ -308,7 +308,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
             )
         pairs = (range(x.ndim - count, x.ndim), range(count))
     else:
-        pairs = tuple(p if isinstance(p, list | tuple) else (p,) for p in axes)
+        pairs = tuple(p if isinstance(p, list | tuple) else np.ravel(p).tolist() for p in axes)
         if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
             raise ShapeError("shape-mismatch for sum: axes must pair axes of both operands")
     left = tuple(normal_axis(i, x.ndim) for i in pairs[0])

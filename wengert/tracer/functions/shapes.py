@@ -170,7 +170,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Axes moved to new positions, the others in order."""
     value = materialise(a)
     from_, to = (
-        normal_axes(x if isinstance(x, tuple | list) else (x,), value.ndim, name)
+        normal_axes(x if isinstance(x, tuple | list) else np.ravel(x).tolist(), value.ndim, name)
         for x, name in ((source, "source"), (destination, "destination"))
     )
     if len(from_) != len(to):
