@@ -282,7 +282,7 @@ _REFUSED = {
 }
 _METHODS = (
     "all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy "
-    "cumprod cumsum diagonal dot fill flatten max mean min nonzero prod ptp put ravel repeat "
+    "cumprod cumsum diagonal dot fill flatten max mean min nonzero prod put ravel repeat "
     "reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view "
     "item tolist"
 )
