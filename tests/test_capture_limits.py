@@ -146,6 +146,15 @@ def appends_in_one_branch(x):
     return np.array(found)
 
 
+def appends_until(x):
+    found = []
+    for v in x:
+        found.append(v * 2.0)
+        if v > 2:
+            break
+    return np.array(found)
+
+
 def changes_an_element_of_a_selection(x):
     some = x[x > 1]
     some[0] = 1.0  # here
@@ -159,6 +168,7 @@ def changes_an_element_of_a_selection(x):
         (changes_an_item_of_a_list, (X, np.int64(1)), r"item of a list"),
         (looks_up_a_dict, (X, np.int64(1)), r"dict.*np\.select"),
         (appends_in_one_branch, (X,), r"branches.*append"),
+        (appends_until, (X,), r"append"),
         (changes_an_element_of_a_selection, (X,), r"np\.where"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -319,6 +320,28 @@ def iterators(x: float, n: int) -> Any:
     for v in it:
         t = t + v
     return t, next(iter(it)), list(it), sum(it), it @ Counting(1.0, 2), np.float64(n) - it, n - it
+
+
+@dataclasses.dataclass
+class Bell:
+    """Objects of it are called, and have no hash."""
+
+    width: Any
+    sign: dataclasses.InitVar[float] = 1.0
+    height: Any = dataclasses.field(init=False)
+    seen: list[Any] = dataclasses.field(default_factory=list[Any])
+
+    def __post_init__(self, sign: float) -> None:
+        self.height = sign * (self.width if self.width > 1 else 2.0)
+
+    def __call__(self, x: Any) -> Any:
+        return self.height * math.exp(-((x / self.width) ** 2))
+
+
+@program
+def called_data_classes(x: float, n: int) -> Any:
+    bells = [Bell(x), Bell(2 * x, -0.5), Bell(width=x, seen=[1])]
+    return [bell(0.1 * n * x) for bell in bells], [bell.seen for bell in bells]
 
 
 @pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)

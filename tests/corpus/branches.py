@@ -139,6 +139,19 @@ def two_numbers(rng, n):
     return rng.normal(), rng.normal()
 
 
+def tests_that_assign(x):
+    total, i = 0.0, 0
+    while i < len(x) and (y := 2 * x[i]) < 3:
+        if y < 1 or not (z := np.sin(y)) > 0.99:
+            total += y
+        elif i > 0 and (w := z + 1) > 1.5:
+            total += z * w
+        else:
+            total -= 1
+        i += 1
+    return total, i
+
+
 CASES = [
     Case(absolute, number, 1, (0,)),
     Case(piecewise, lambda r, n: (2 * r.normal(),), 1, (0,)),
@@ -151,6 +164,7 @@ CASES = [
     Case(value_of_and_or, lambda r, n: (r.normal(), 0), 1, (0,)),
     Case(guarded_index, lambda r, n: (r.normal(size=n), np.int64(r.integers(0, n + 3))), 3, (0,)),
     Case(branch_without_else, number, 1, (0,)),
+    Case(tests_that_assign, lambda r, n: (np.linspace(0, 1, n),), 9, (0,)),
     Case(reads_what_it_replaces, vector, 2, (0,)),
     Case(sorts_three, vector, 3, (0,)),
     Case(arrays_in_branches, vector, 4, (0,)),

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import statistics
 from bisect import bisect
 
 import numpy as np
@@ -128,6 +129,19 @@ def numbers_of_python(x, k):
     )
 
 
+def averages_of_python(x):
+    values = [v * v + 0.5 for v in x]
+    line = statistics.linear_regression(x, values)
+    return (
+        *(statistics.mean(x), statistics.fmean(values), statistics.median(x)),
+        *(statistics.fmean(values, range(1, len(x) + 1)), statistics.mean(v + 1 for v in x)),
+        *(statistics.geometric_mean(values), statistics.harmonic_mean(values)),
+        *(statistics.variance(x), statistics.stdev(x), statistics.pvariance(x, mu=x[0])),
+        *(statistics.pstdev(x), statistics.covariance(x, values), line.slope, line.intercept),
+        *(statistics.correlation(x, values), statistics.mean([1, 2, len(x)])),
+    )
+
+
 def reads_before_a_branch_writes(x, a):
     """`b` is of the old x, and both are changed in the branch."""
     turns = 0
@@ -163,6 +177,7 @@ def with_numbers(rng, n):
 
 
 CASES = [
+    Case(averages_of_python, vector, 8, (0,), differences=True),
     Case(ranks_of_pages, links, 5, (0,)),
     Case(decay, lambda rng, n: (rng.uniform(0.3, 1),), 1, (0,)),
     Case(

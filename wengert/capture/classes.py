@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -68,12 +70,48 @@ def new_object(kind: Any, *args: Any, **options: Any) -> Any:
 
 
 def _own(f: Any, name: str) -> Any:
-    """The rewritten form of a function of a class; None if it has none."""
+    """The rewritten form of `__new__` or `__init__` of a class; None if it has none."""
     found = getattr(f, name)
     if not isinstance(found, types.FunctionType):
         return None
-    inner = converted(found)
     if name == "__init__":
-        return inner  # Python would call it as it is
+        return _initialiser(f, found)
+    inner = converted(found)
     lacks_form = inner is found or getattr(inner, "__wrapped__", None) is found
     return None if lacks_form and RUNTIME not in found.__code__.co_freevars else inner
+
+
+def _initialiser(f: Any, init: types.FunctionType) -> Any:
+    """The rewritten form of `__init__`, or Python's own."""
+    owner = next(c for c in f.__mro__ if vars(c).get("__init__") is init)
+    generated = init.__code__.co_filename == "<string>" and "__dataclass_fields__" in vars(owner)
+    if generated and isinstance(getattr(f, "__post_init__", None), types.FunctionType):
+        return functools.partial(_initialise, owner, init)
+    return converted(init)
+
+
+def _initialise(owner: Any, init: Callable[..., None], x: Any, *args: Any, **options: Any) -> None:
+    """What the `__init__` of a data class does, which has no source: fields, then `__post_init__`.
+
+    `__post_init__` is called in rewritten form.
+    """
+    signature = inspect.signature(init)
+    try:
+        given = signature.bind(x, *args, **options).arguments
+    except TypeError:
+        init(x, *args, **options)  # raises Python's own error
+        raise
+    frozen = owner.__dataclass_params__.frozen
+    fields = {field.name: field for field in dataclasses.fields(owner)}
+    for name, field in fields.items():
+        if field.init and name in given:
+            value = given[name]
+        elif field.default_factory is not dataclasses.MISSING:
+            value = converted(field.default_factory)()
+        elif field.default is not dataclasses.MISSING and (field.init or not hasattr(x, name)):
+            value = field.default
+        else:
+            continue
+        (object.__setattr__ if frozen else setattr)(x, name, value)
+    others = [p for p in list(signature.parameters.values())[1:] if p.name not in fields]
+    converted(x.__post_init__)(*[given.get(p.name, p.default) for p in others])

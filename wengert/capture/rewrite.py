@@ -20,6 +20,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from wengert.capture.assigning_tests import with_simple_tests
 from wengert.capture.exits import RESULT, Exits
 from wengert.capture.info import Info
 from wengert.capture.matches import as_branches
@@ -58,7 +59,6 @@ from wengert.capture.rewrite_syntax import (
     placed,
     reads,
     setter,
-    with_simple_tests,
 )
 
 

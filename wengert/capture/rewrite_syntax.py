@@ -10,7 +10,6 @@ from typing import Any
 from wengert.capture.names import stored, walk_scope
 from wengert.capture.rewrite_expressions import (
     RUNTIME,
-    movable,
     number,
     runtime,
     thunk,
@@ -124,16 +123,6 @@ def only_updated(s: Any, names: frozenset[str]) -> frozenset[str]:
         if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store):
             stores[n.id] = stores.get(n.id, 0) + 1
     return names & frozenset(n for n, count in counted.items() if stores[n] == count)
-
-
-def with_simple_tests(body: list[ast.stmt]) -> list[ast.stmt]:
-    """`while test:` that assigns in its test becomes `while True: if not test: break`."""
-    for s in walk_scope(body):
-        if isinstance(s, ast.While) and not movable(s.test):
-            leave = ast.If(ast.UnaryOp(ast.Not(), s.test), [ast.Break()], [])
-            s.body.insert(0, placed(leave, s))
-            s.test = ast.copy_location(ast.Constant(True), s.test)
-    return body
 
 
 def assigned_by(s: ast.stmt) -> list[str]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from wengert.capture import ordering
 from wengert.capture.array_api import in_one_namespace, of_library
+from wengert.capture.averages import of_statistics
 from wengert.capture.classes import constructor, new_object, of_class
 from wengert.capture.containers import CHANGING, MAKING, extending, looking, making, new, updating
 from wengert.capture.draws import GENERATORS, QUIET, check_draw, seed_numpy, seeding
@@ -273,7 +274,7 @@ def call(f: Any) -> Any:
     kind = type(f)
     if kind is types.FunctionType:
         if current() is not None:
-            found = CREATION.get(f) or TABLE.get(f)
+            found = CREATION.get(f) or TABLE.get(f) or of_statistics(f)
             if found is not None:
                 return found
             if f.__code__ is _MANAGING:
@@ -285,8 +286,8 @@ def call(f: Any) -> Any:
         return _method(f)
     try:
         found = TABLE.get(f) or CREATION.get(f)
-    except TypeError:  # no hash
-        return f
+    except TypeError:  # no hash, as data classes that compare by their fields have none
+        found = None
     if found is not None:
         return found
     if kind is np.ufunc or kind is _DISPATCHED:

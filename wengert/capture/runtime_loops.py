@@ -286,7 +286,7 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     inputs = [*turn.inputs, *state.inputs_of_last(here)]
     operands = state.operands()
     if turn.lists.rows:
-        if count is None:
+        if count is None or isinstance(turn.stop, Tracer):
             raise CaptureError(turn.lists.unbounded())
         more = turn.lists.stacks(parent, count - loop.first)
         inputs += more[0]
