@@ -168,12 +168,36 @@ def changes_an_element_of_a_selection(x):
         (changes_an_item_of_a_list, (X, np.int64(1)), r"item of a list"),
         (looks_up_a_dict, (X, np.int64(1)), r"dict.*np\.select"),
         (appends_in_one_branch, (X,), r"branches.*append"),
-        (appends_until, (X,), r"append"),
+        (appends_until, (X,), r"the length of a slice"),
         (changes_an_element_of_a_selection, (X,), r"np\.where"),
     ],
 )
 def test_what_python_needs_to_know(fun: Any, args: Any, says: str) -> None:
     fails(TypeError, fun, *args, says=says)
+
+
+USES_OF_A_LIST = {
+    "more": lambda found, x: found.append(x),
+    "less": lambda found, x: found.pop(),
+    "joined": lambda found, x: np.sum([x, *found]),
+    "other items": lambda found, x: [2.0 * v for v in found],
+}
+
+
+def appends_and_uses(x, how):
+    found = []
+    for _ in range(9):
+        x = x * 0.7
+        found.append(x)
+        if x < 0.3:
+            break
+    return USES_OF_A_LIST[how](found, x)
+
+
+@pytest.mark.parametrize("how", USES_OF_A_LIST)
+def test_what_needs_a_list_of_known_length(how: str) -> None:
+    with pytest.raises(UnboundLocalError, match=r"may be left by break.*np\.zeros"):
+        wg.jit(appends_and_uses, static_argnums=1)(4.0, how)
 
 
 def changes_one_of_two_that_changed_places(x):

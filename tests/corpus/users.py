@@ -129,6 +129,26 @@ def numbers_of_python(x, k):
     )
 
 
+def appends_until_it_is_small(x):
+    """How long the lists are is known only when the program runs."""
+    sizes, points, s = [x[0]], [], 4.0 + x[0]
+    for k in range(30):
+        s = 0.6 * s
+        sizes.append(s)
+        points.append(np.array([s, k * s]))
+        points.append(x[:2] * s)
+        if s < 0.5:
+            break
+    total, all_sizes = 0.0, np.array(sizes)
+    for i, (size, point) in enumerate(zip(sizes, points)):
+        total += i * size * point[0]
+    return (
+        *(sizes[-1], sizes[0], sizes[-3], sizes[k], len(sizes), len(points), points[-2] * 1.0),
+        *(all_sizes.mean(), np.max(sizes), sum(sizes), min(sizes), np.sum(points), total),
+        *(np.linalg.norm(sizes[1:]), not sizes),
+    )
+
+
 def averages_of_python(x):
     values = [v * v + 0.5 for v in x]
     line = statistics.linear_regression(x, values)
@@ -177,6 +197,7 @@ def with_numbers(rng, n):
 
 
 CASES = [
+    Case(appends_until_it_is_small, vector, 8, (0,), captured=True, differences=True),
     Case(averages_of_python, vector, 8, (0,), differences=True),
     Case(ranks_of_pages, links, 5, (0,)),
     Case(decay, lambda rng, n: (rng.uniform(0.3, 1),), 1, (0,)),

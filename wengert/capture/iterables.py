@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.open_lists import items_of
 from wengert.capture.scalars import is_traced
 from wengert.capture.sequences import (
     Combinations,
@@ -70,7 +71,8 @@ def _parts(items: Any) -> Any:
 
 def _is_traced_sequence(items: Any) -> bool:
     made = (Range, Enumerate, Zip, Reversed, Pairs, Part, Product)
-    return isinstance(items, (Tracer, Stretch, np.ndarray, range, *made))
+    known = isinstance(items, (Tracer, Stretch, np.ndarray, range, *made))
+    return known or items_of(items) is not None
 
 
 def _enumerate(items: Any, start: Any = 0) -> Any:

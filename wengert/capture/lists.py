@@ -31,6 +31,7 @@ from wengert.capture.info import Info
 from wengert.capture.journal import Journal, active, changes, changes_structure, lengthens
 from wengert.capture.kinds import entry, is_numeric, joined, kind_of, lifted
 from wengert.capture.loop_unstable import Unstable
+from wengert.capture.open_lists import check_whole, ending, items_of
 from wengert.capture.undefined import Undefined
 from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
@@ -216,12 +217,28 @@ class Appending:
                 operands.append(lifted(x.old[-1], x.kind))
         return inputs, outputs, operands
 
+    def check_open(self) -> None:
+        """Raises CaptureError if the lists cannot be of unknown length."""
+        for x in self.rows:
+            known = x.kind is not None and all(is_numeric(v) for v in x.old)
+            if not known or any(s is not None for s in x.same):
+                raise CaptureError(self.unbounded())
+            for v in x.old:
+                if kind_of(v).type != x.kind.type:  # pyright: ignore[reportOptionalMemberAccess]
+                    raise CaptureError(self.unbounded())
+            changes_structure(x.target, f"{x.name}.append")
+
     def close(
-        self, found: Sequence[Value], after: Sequence[Any] = (), results: Sequence[Any] = ()
+        self,
+        found: Sequence[Value],
+        after: Sequence[Any] = (),
+        results: Sequence[Any] = (),
+        turns: Any = None,
     ) -> None:
         """After the loop, in the enclosing trace: the lists get their new elements.
 
-        `results` stand for what a turn leaves in the state, `after`.
+        `results` stand for what a turn leaves in the state, `after`. There were so many `turns` if
+        that is known only at run time.
         """
         values = iter(found)
         stacks: list[tuple[_List, Tracer]] = []
@@ -237,6 +254,10 @@ class Appending:
             pairs = zip(after, results, strict=True)
             link(stack, [root(r) for y, r in pairs if _meet(x.added, [y])], x.name)
             assert x.kind is not None
+            if turns is not None:
+                length = turns * len(x.added)
+                x.target.append(ending(x.name, self.line, x.old, stack, length))
+                continue
             for j, row in enumerate(rows_of(stack, x.kind.weak)):
                 same = x.same[j % len(x.same)]
                 append(x.target, row if same is None else same)
@@ -258,6 +279,8 @@ def _changed_later(name: str) -> CaptureError:
 def append(target: Any, value: Any) -> None:
     """`target.append(value)`"""
     lengthens(target)
+    if items_of(target) is not None:
+        check_whole(target)
     journal = active()
     if journal is None or type(target) is not list or id(target) in journal.made:
         target.append(value)
@@ -276,6 +299,8 @@ def append(target: Any, value: Any) -> None:
 def store(target: list[Any], index: Any, value: Any) -> None:
     """`target[index] = value`"""
     journal = active()
+    if items_of(target) is not None:
+        check_whole(target)
     if isinstance(index, slice):
         values, places = list(value), range(len(target))[index]
         if len(values) != len(places):

@@ -19,6 +19,7 @@ import numpy as np
 from wengert.capture.handlers import Guarded, Passing, swallowed
 from wengert.capture.journal import changes, looks, looks_into, made
 from wengert.capture.kinds import is_numeric
+from wengert.capture.open_lists import item_of, items_of
 from wengert.capture.undefined import Doubtful, Supplied, Undefined, undefined
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
@@ -85,7 +86,10 @@ def item(x: Any, index: Any) -> Any:
     method = special(x, "__getitem__")
     if method is not None:
         return method(index)
-    return looked_up(x, index) if isinstance(x, dict) else x[index]
+    if isinstance(x, dict):
+        return looked_up(x, index)
+    items = items_of(x)
+    return x[index] if items is None else item_of(x, items, index)
 
 
 def looked_up(x: Any, key: Any) -> Any:

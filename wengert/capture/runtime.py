@@ -31,6 +31,7 @@ from wengert.capture.objects import (
     unary,
 )
 from wengert.capture.objects import item as written_item
+from wengert.capture.open_lists import item_of, items_of
 from wengert.capture.ordering import item_at
 from wengert.capture.raises import raising
 from wengert.capture.runtime_calls import call
@@ -240,6 +241,9 @@ class Runtime:
             return enter(_lifted, x)[index]
         if is_joining(x) and _holds_tracer(index):
             return enter(joined_by, x, index)
+        items = items_of(x)
+        if items is not None:
+            return item_of(x, items, index)
         if isinstance(index, Tracer) and isinstance(x, (list, tuple, dict)):
             return _item(x, index)
         if type(index) is Chosen and isinstance(x, dict):

@@ -41,6 +41,7 @@ from wengert.capture.objects import (
     through,
     truth,
 )
+from wengert.capture.open_lists import check_whole, items_of, length_of, on_items
 from wengert.capture.scalars import BUILTINS, is_traced
 from wengert.capture.texts import from_shown
 from wengert.errors import MutationError, located
@@ -78,7 +79,8 @@ def _length(x: Any) -> Any:
     """`len`"""
     if isinstance(x, dict):
         looks_into(x)
-    return BUILTINS[len](x)
+    known = length_of(x)
+    return BUILTINS[len](x) if known is None else known
 
 
 def _collecting(function: Function) -> Function:
@@ -91,7 +93,7 @@ def _collecting(function: Function) -> Function:
             args = (iterator(args[0]), *args[1:])
         return new(function(*args, **options))
 
-    return collected
+    return on_items(collected)
 
 
 def _type(*args: Any) -> Any:
@@ -136,6 +138,10 @@ def _joining(function: Any, of_rows: Callable[[Any, int], Any]) -> Function:
 
     def joined(items: Any, *args: Any, **options: Any) -> Any:
         whole = None
+        unknown = items_of(items)
+        if unknown is not None:
+            is_plain = function in (np.array, np.asarray, np.stack) and not args and not options
+            return enter(unknown.now) if is_plain else plain(unknown, *args, **options)
         if not args and current() is not None:
             items = _with_wholes(items)
             whole = assembled(items)
@@ -215,8 +221,8 @@ TABLE: dict[Any, Function] = {
     next: _next,
     isinstance: is_instance,
     sorted: _collecting(ordering.sorting(lambda f: call(f))),
-    min: ordering.extreme("min", lambda f: call(f)),
-    max: ordering.extreme("max", lambda f: call(f)),
+    min: on_items(ordering.extreme("min", lambda f: call(f))),
+    max: on_items(ordering.extreme("max", lambda f: call(f))),
     **ordering.BISECT,
     **CHANGING,
     **MAKING,
@@ -291,7 +297,7 @@ def call(f: Any) -> Any:
     if found is not None:
         return found
     if kind is np.ufunc or kind is _DISPATCHED:
-        return f if current() is None else tracking(f)
+        return f if current() is None else on_items(tracking(f))
     return of_class(f) if isinstance(f, type) else _object(f)
 
 
@@ -341,6 +347,8 @@ def _builtin(f: Any) -> Any:
 
 def _of_container(f: Any, owner: Any) -> Any:
     """A method of a container of Python."""
+    if items_of(owner) is not None:
+        check_whole(owner)
     if type(owner) is dict and f.__name__ == "update":
         return updating(owner)
     if type(owner) is list and f.__name__ == "extend":

@@ -286,8 +286,10 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     inputs = [*turn.inputs, *state.inputs_of_last(here)]
     operands = state.operands()
     if turn.lists.rows:
-        if count is None or isinstance(turn.stop, Tracer):
+        if count is None:
             raise CaptureError(turn.lists.unbounded())
+        if isinstance(turn.stop, Tracer):
+            turn.lists.check_open()
         more = turn.lists.stacks(parent, count - loop.first)
         inputs += more[0]
         outputs += more[1]
@@ -295,9 +297,9 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
     turns = most_turns(start, stop) if count is None else count - loop.first
     with final():
         if isinstance(turn.stop, Tracer):
-            found = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
+            found, done = _emit_leaving(parent, loop, turn, inputs, outputs, operands, first, last)
         else:
-            found = emit_for(
+            done, found = None,  emit_for(
                 parent, here, turn.index, inputs, outputs, operands,
                 start=first, stop=last, symbol=turn.symbol, reverse=down, turns=turns,
             )  # fmt: skip
@@ -305,7 +307,7 @@ def _emit_for(parent: Trace, loop: For, state: LoopState, turn: Turn, count: int
         results = wrapped(found[:width], [*state.slots, *state.last])
         leaves = settle_buffers(parent, state, buffers, turn.flow, after, results, exact)
         _finish(loop.variables, state, leaves, turn)
-        turn.lists.close(found[width:], after, leaves)
+        turn.lists.close(found[width:], after, leaves, done)
 
 
 def _finish(variables: Variables, state: LoopState, leaves: list[Any], turn: Turn) -> None:
@@ -327,8 +329,11 @@ def _emit_leaving(
     operands: list[Value],
     first: Value,
     last: Value,
-) -> list[Value]:
-    """A loop that may be left: a while_loop whose index is part of the state."""
+) -> tuple[list[Value], Tracer]:
+    """A loop that may be left: a while_loop whose index is part of the state.
+
+    Gives its last state, and the number of its turns.
+    """
     down = loop.limits()[2]
     here = turn.trace
     stop_in = here.builder.input(turn.stop.value.type)
@@ -352,7 +357,8 @@ def _emit_leaving(
         (here, [bound, turn.index, *inputs, stop_in], [bound, step, *outputs, stopped]),
         [end, begin, *operands, no],
     )
-    return found[2:-1]
+    done = begin - found[1] if down else found[1] - begin
+    return found[2:-1], wrap(done, True)
 
 
 # while

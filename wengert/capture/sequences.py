@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from wengert.capture.open_lists import items_of
 from wengert.errors import CaptureError, located
 from wengert.ir.floats import kind_of
 from wengert.ir.types import Dim
@@ -337,6 +338,9 @@ def sequence(x: Any) -> Any:
         return Rows(x)
     if isinstance(x, Stretch):
         return Elements(x)
+    items = items_of(x)
+    if items is not None:
+        return Elements(items)
     if isinstance(x, np.ndarray) and x.ndim and kind_of(x.dtype) in "biufc":
         return Rows(_Constant(x))
     return None

@@ -13,6 +13,7 @@ class Undefined:
     """The contents of a variable without a value; `reason` says why it has none."""
 
     __slots__ = ("name", "reason")
+    cure = ""
 
     def __init__(self, name: str, reason: str = "") -> None:
         self.name = name
@@ -115,7 +116,7 @@ def undefined(x: Undefined) -> NoReturn:
         raise x.error
     why = x.reason or "it is not assigned before this line"
     what = f"variable '{x.name}'" if x.name.isidentifier() else x.name
-    text = f"{what} has no value here: {why}. Give it a value first: {x.name} = ..."
+    text = f"{what} has no value here: {why}. {x.cure or f'Give it a value first: {x.name} = ...'}"
     error = UndefinedVariableError(text)
     error.surely = x.reason in ("", DELETED)
     raise located(error, user_location())
