@@ -67,7 +67,20 @@ def waiting(a: Any, b: Any) -> Any:
     return c
 
 
-@pytest.mark.parametrize(("fun", "length"), [(product, N + 7), (waiting, N - 1)])
+def shortest(a: Any, b: Any) -> Any:
+    """Down the columns; its transpose adds in branches, to what it has cleared in others."""
+    d = a[:N] @ b
+    for k in range(N):
+        for j in range(N):
+            for i in range(N):
+                if d[i, k] + d[k, j] < d[i, j]:
+                    d[i, j] = d[i, k] + d[k, j]
+    return np.sum(d)
+
+
+@pytest.mark.parametrize(
+    ("fun", "length"), [(product, N + 7), (waiting, N - 1), (wg.grad(shortest), N)]
+)
 def test_the_inner_loop_goes_along_rows_if_it_may(fun: Callable[..., Any], length: int) -> None:
     rng = np.random.default_rng(3)
     a, b = rng.standard_normal((N + 1, N)), rng.standard_normal((N, N + 7))
@@ -84,7 +97,7 @@ def drawn(seed: int) -> Callable[[Any, Any], Any]:
 
     middle, inner = (RANGES[rng.integers(len(RANGES))] for _ in range(2))
     p1, p2, p3, p4, p5, p6, p7, p8 = (place() for _ in range(8))
-    adds, down, before, after = rng.integers(2, size=4)
+    adds, down, before, after, chooses = rng.integers(2, size=5)
 
     def f(a: Any, b: Any) -> Any:
         x, y = a.copy(), b.copy()
@@ -98,7 +111,10 @@ def drawn(seed: int) -> Callable[[Any, Any], Any]:
                 low, high = inner(i, n)
                 for k in range(low, high):
                     x[p2(i, j, k, n)] += 0.1 * y[p3(i, j, k, n)] * b[k, j]
-                    if adds:
+                    if chooses and b[k, j] > 0.0:
+                        y[p4(i, j, k, n)] += 0.1 * b[j, k]
+                        x[p1(i, j, k, n)] += 0.2 * b[k, j]
+                    elif adds:
                         y[p4(i, j, k, n)] += 0.1 * x[p5(i, j, k, n)]
                     else:
                         y[p4(i, j, k, n)] = 0.3 * x[p5(i, j, k, n)] - 0.1 * b[k, j]

@@ -32,6 +32,7 @@ from wengert.kernels.statements import (
     expressions,
     map_statements,
     own_expressions,
+    walk,
 )
 
 _OWN = (Space.TEMP, Space.LOCAL)
@@ -80,8 +81,8 @@ class _Walk:
         """The stride that all innermost loops have, if the array can be turned for them."""
         if not self.is_simple or not self.accesses:
             return None
-        strides = {_step(offset, loop) for offset, loop in self.accesses}
-        stride = strides.pop()
+        strides = {_step(offset, x) for offset, x in self.accesses if x is None or _is_innermost(x)}
+        stride = strides.pop() if strides else 0
         if strides or stride < 2 or buffer.size % stride or stride == buffer.size:
             return None
         if not any(
@@ -90,6 +91,11 @@ class _Walk:
             return None
         fits = all(x not in self.fills and _parts(x, stride) is not None for x, _ in self.accesses)
         return stride if fits else None
+
+
+def _is_innermost(loop: Loop) -> bool:
+    """Whether a loop has no other in it: one that has takes few elements between those."""
+    return not any(isinstance(st, Loop) for st in walk(loop.body))
 
 
 def _step(offset: Expr, loop: Loop | None) -> int:

@@ -69,14 +69,17 @@ class Box:
         return tuple(max(0, x.stop.attr - x.start.attr) for x in (self.i, self.j))  # pyright: ignore
 
 
-def accesses(s: ScalarBuilder, body: Sequence[Stmt]) -> list[Access]:
-    """What statements access; the load of an element that is added to goes with its store."""
+def accesses(s: ScalarBuilder, body: Sequence[Stmt], inside: bool = False) -> list[Access]:
+    """What statements access; the load of an element that is added to goes with its store.
+
+    So it does in branches if what is `inside` of statements is not to be taken apart.
+    """
     found: list[Access] = []
     for at, outer in enumerate(body):
         for statement in walk((outer,)):
             exprs = own_expressions(statement)
             if isinstance(statement, Store):
-                value = added(s, statement) if statement is outer else None
+                value = added(s, statement) if inside or statement is outer else None
                 place = affine(statement.offset)
                 found.append(Access(at, statement.buffer, place, True, value is not None))
                 exprs = exprs if value is None else (statement.offset, value)

@@ -88,7 +88,8 @@ def _is_across(s: ScalarBuilder, loop: Loop, inner: Loop, around: Around) -> boo
         return False
     if any(affine(x) is None or loop.index in x.indices for x in (inner.start, inner.stop)):
         return False
-    found = [x for x in accesses(s, inner.body) if x.buffer not in own_scalars(inner.body)]
+    own = own_scalars(inner.body)
+    found = [x for x in accesses(s, inner.body, inside=True) if x.buffer not in own]
     if any(x.place is None for x in found):
         return False
     if _cost(found, loop.index) >= _cost(found, inner.index):
@@ -185,7 +186,7 @@ def _accesses(s: ScalarBuilder, body: Sequence[Stmt]) -> list[Access]:
         if isinstance(statement, Loop) and any(isinstance(st, Loop) for st in inside):
             found += _accesses(s, inside)
         else:
-            found += accesses(s, inside)
+            found += accesses(s, inside, inside=True)
     return found
 
 
