@@ -217,7 +217,7 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels, number: Tracer) -> _Plan:
     first = values[0]
     if all(v is first for v in values):
         return _Plan(first)
-    missing = [lacks_value(v) for v in values]
+    missing: list[bool] = [lacks_value(v) for v in values]
     if all(missing):
         return _Plan(first)
     maybe: tuple[Undefined, str] | None = None

@@ -246,10 +246,8 @@ class Runtime:
             return item_of(x, items, index)
         if isinstance(index, Tracer) and isinstance(x, (list, tuple, dict)):
             return _item(x, index)
-        if type(index) is Chosen and isinstance(x, dict):
-            return _of_chosen(x, index)
         if isinstance(x, dict):
-            return looked_up(x, index)
+            return _of_chosen(x, index) if isinstance(index, Chosen) else looked_up(x, index)
         return made(x[index]) if type(x) is list and type(index) is slice else x[index]
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from wengert.errors import UndefinedVariableError, WengertError, located
 from wengert.tracer.stack import user_location
@@ -97,7 +97,7 @@ class Doubtful(Undefined):
     __slots__ = ()
 
 
-def lacks_value(x: Any) -> bool:
+def lacks_value(x: Any) -> TypeGuard[Undefined]:
     """Whether there is nothing in a variable: a text that is not known is something."""
     return isinstance(x, Undefined) and not isinstance(x, Unjoined)
 
