@@ -155,6 +155,10 @@ def appends_until(x):
     return np.array(found)
 
 
+def least_of_none(x):
+    return min(v for v in x if v > 99)
+
+
 def changes_an_element_of_a_selection(x):
     some = x[x > 1]
     some[0] = 1.0  # here
@@ -192,6 +196,10 @@ def appends_and_uses(x, how):
         if x < 0.3:
             break
     return USES_OF_A_LIST[how](found, x)
+
+
+def test_the_least_of_no_numbers() -> None:
+    fails(ValueError, least_of_none, X, says="no item fulfils")
 
 
 @pytest.mark.parametrize("how", USES_OF_A_LIST)

@@ -149,6 +149,26 @@ def appends_until_it_is_small(x):
     )
 
 
+def chosen_among_some(x, k):
+    basis, best = list(range(4)), [0.0, x[1], 2]
+    for i in range(len(x)):
+        j = k[i] % 4
+        basis[j] += i
+        best[-1 - j % 3] = x[i]
+        if basis[0] > 9:
+            break
+    return (
+        *(
+            basis,
+            best,
+            min(v for i, v in enumerate(x) if i != k[0] % 3),
+            max(v for v in x if v < 9),
+        ),
+        *(min((v for v in x if v > 99), default=-1.0), max(i for i in range(5) if x[i] < 9)),
+        *(any(v > 0.5 for v in x if v < 1), all(np.log(v) < 1 for v in x if v > 0)),
+    )
+
+
 def averages_of_python(x):
     values = [v * v + 0.5 for v in x]
     line = statistics.linear_regression(x, values)
@@ -197,6 +217,7 @@ def with_numbers(rng, n):
 
 
 CASES = [
+    Case(chosen_among_some, lambda r, n: (r.normal(size=n), r.integers(0, 9, n)), 8, (0,)),
     Case(appends_until_it_is_small, vector, 8, (0,), captured=True, differences=True),
     Case(averages_of_python, vector, 8, (0,), differences=True),
     Case(ranks_of_pages, links, 5, (0,)),

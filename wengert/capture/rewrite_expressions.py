@@ -152,7 +152,8 @@ class Expressions(ast.NodeTransformer):
         """`sum(x for v in items)`"""
         given: Any = node.args[0]
         walk = _function(["_wg_sum"], self._terms(given.generators, given.elt))
-        made = runtime("total", node.func, walk, number(node.lineno))
+        default = [self.visit(k.value) for k in node.keywords]
+        made = runtime("total", node.func, walk, number(node.lineno), *default)
         return ast.copy_location(made, node)
 
     def _terms(self, loops: list[ast.comprehension], term: ast.expr) -> ast.expr:
@@ -334,8 +335,15 @@ def _is_simple(node: ast.ListComp) -> bool:
 
 
 def _is_sum(node: ast.Call) -> bool:
-    """Whether a call is `sum` of a generator or comprehension, or `len` of a filtered one."""
-    if not isinstance(node.func, ast.Name) or node.keywords or len(node.args) != 1:
+    """Whether a call is `sum` of a generator or comprehension, or `len` of a filtered one.
+
+    Or `min`, `max`, `any` or `all` of a generator with one condition.
+    """
+    if not isinstance(node.func, ast.Name) or len(node.args) != 1:
+        return False
+    if node.keywords and not (
+        node.func.id in ("min", "max") and [k.arg for k in node.keywords] == ["default"]
+    ):
         return False
     given = node.args[0]
     if not isinstance(given, (ast.GeneratorExp, ast.ListComp)) or not movable(given):
@@ -344,6 +352,8 @@ def _is_sum(node: ast.Call) -> bool:
         return False
     filtered = any(loop.ifs for loop in given.generators)
     is_length = node.func.id == "len" and isinstance(given, ast.ListComp) and filtered
+    if node.func.id in ("min", "max", "any", "all"):
+        return len(given.generators) == 1 and len(given.generators[0].ifs) == 1
     return node.func.id == "sum" or is_length
 
 

@@ -15,11 +15,16 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from wengert.capture.info import Info
 from wengert.capture.nests import run_for
 from wengert.capture.objects import binary, iterator
-from wengert.capture.runtime_branches import run_branch
+from wengert.capture.runtime_branches import choose, run_branch
 from wengert.capture.runtime_calls import call
+from wengert.errors import ArgumentError
+from wengert.tracer.array import Tracer, enter
+from wengert.tracer.lift import lift
 
 _NAMES = ("the sum of a generator",)
 _ALL = frozenset(_NAMES)
@@ -91,14 +96,87 @@ class Terms(Sum):
             then()
 
 
+class Choice(Terms):
+    """The terms of `min`, `max`, `any` or `all`, each with its condition if that is traced."""
+
+    __slots__ = ("conditions",)
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.conditions: list[Any] = []
+
+    def when(self, test: Any, then: Callable[[], Any]) -> None:
+        """A term that counts where the condition holds, and is computed there alone."""
+        if not isinstance(test, Tracer):
+            super().when(test, then)
+            return
+
+        def term() -> Any:
+            then()
+            return self.total.pop()
+
+        value = choose(test, term, lambda: 0)
+        self.conditions += [True] * (len(self.total) - len(self.conditions))
+        self.total.append(value)
+        self.conditions.append(test)
+
+    def found(self, function: Any, *default: Any) -> Any:
+        """`function` of the terms whose conditions hold."""
+        terms, conditions = self.total, self.conditions
+        if not conditions:
+            return call(function)(terms, **dict(zip(("default",), default, strict=False)))
+        conditions += [True] * (len(terms) - len(conditions))
+        return enter(_CHOICES[function], terms, conditions, *default)
+
+
+def _any(terms: list[Any], conditions: list[Any]) -> Any:
+    found: Any = False
+    for value, holds in zip(terms, conditions, strict=True):
+        found = np.logical_or(found, np.logical_and(holds, value))
+    return found
+
+
+def _all(terms: list[Any], conditions: list[Any]) -> Any:
+    return np.logical_not(_any([np.logical_not(v) for v in terms], conditions))
+
+
+def _extreme(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """`min` or `max`: as in Python the first term stays unless a later one is better."""
+
+    def extreme(terms: list[Any], conditions: list[Any], *default: Any) -> Any:
+        best, some = terms[0], conditions[0]
+        for value, holds in zip(terms[1:], conditions[1:], strict=True):
+            new = np.logical_and(holds, np.logical_or(np.logical_not(some), better(value, best)))
+            best, some = np.where(new, value, best), np.logical_or(some, holds)
+        if default:
+            return np.where(some, best, default[0])
+        if isinstance(some, Tracer):
+            text = "min() or max() of a generator, of which no item fulfils the condition"
+            lift(some).require(message=text, error=ArgumentError.__name__)
+        return best
+
+    return extreme
+
+
+_CHOICES: dict[Any, Callable[..., Any]] = {
+    builtins.any: _any,
+    builtins.all: _all,
+    builtins.min: _extreme(np.less),
+    builtins.max: _extreme(np.greater),
+}
+
+
 def _nothing() -> None:
     pass
 
 
-def total(function: Any, walk: Callable[[Sum], Any], line: int) -> Any:
-    """`function(...)` of what `walk` adds."""
+def total(function: Any, walk: Callable[[Sum], Any], line: int, *default: Any) -> Any:
+    """`function(...)` of what `walk` adds, or the default of `min` and `max`."""
     kinds: dict[Any, type[Sum]] = {builtins.sum: Sum, builtins.len: Count}
-    kind = kinds.get(function, Terms)
+    kind = kinds.get(function, Choice if function in _CHOICES else Terms)
     found = kind(line)
     walk(found)
-    return call(function)(found.total) if kind is Terms else found.total
+    if isinstance(found, Choice):
+        return found.found(function, *default)
+    options = dict(zip(("default",), default, strict=False))
+    return call(function)(found.total, **options) if kind is Terms else found.total
