@@ -161,7 +161,7 @@ def texts_that_nobody_reads(x, c):
 
 def texts_that_are_compared(x, c):
     kind, d = "up" if c > 0 else "down", {"low": x, "middle": c, "high": x * c}
-    best = max(d, key=d.get)
+    best: Any = max(d, key=d.get)  # type: ignore[arg-type]
     least = min(d, key=lambda k: abs(d[k]))
     total = d[best] + {"up": 1.0, "down": x}[kind]
     for k in range(6):
