@@ -221,7 +221,7 @@ def places_one_by_one(x):
 
 @pytest.mark.parametrize("f", [places_of_an_array, places_beside_others, places_one_by_one])
 def test_ndindex(f: Any) -> None:
-    x = np.arange(12.0).reshape(3, 4) ** 0.5
+    x = np.arange(30.0).reshape(5, 6) ** 0.5
     results = [r if isinstance(r, tuple) else (r,) for r in (wg.jit(f)(x), f(x))]
     for found, wanted in zip(*results, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)

@@ -169,6 +169,16 @@ def chosen_among_some(x, k):
     )
 
 
+def has_nothing_before_the_first_turn(x):
+    found, last, s = [], {}, x[0]
+    for i in range(len(x)):
+        if i > 0:
+            s = s + 0.5 * found[-1] + last["v"]
+        found.append(s * x[i])
+        last["v"] = 0.1 * s
+    return s, np.array(found)
+
+
 def averages_of_python(x):
     values = [v * v + 0.5 for v in x]
     line = statistics.linear_regression(x, values)
@@ -217,6 +227,7 @@ def with_numbers(rng, n):
 
 
 CASES = [
+    Case(has_nothing_before_the_first_turn, vector, 8, (0,)),
     Case(chosen_among_some, lambda r, n: (r.normal(size=n), r.integers(0, 9, n)), 8, (0,)),
     Case(appends_until_it_is_small, vector, 8, (0,), captured=True, differences=True),
     Case(averages_of_python, vector, 8, (0,), differences=True),

@@ -50,6 +50,9 @@ MOST_ATTEMPTS = 10
 WHILE_ATTEMPTS = (16, 256, 4096)
 """The turns of a `while` with concrete conditions after which it is tried to capture it."""
 
+UNSTABLE = (Unstable, UndefinedVariableError, LookupError)
+"""Errors of a turn that Python may not have: a list is empty where `if i > 0` is not decided."""
+
 Set = Callable[[Any], None]
 
 
@@ -120,7 +123,7 @@ def _attempt(loop: For, count: int) -> str:
         return "captured"
     except Plain:
         return "plain"
-    except (Unstable, UndefinedVariableError, SharedArrayError) as unstable:
+    except (*UNSTABLE, SharedArrayError) as unstable:
         error = unstable.error if isinstance(unstable, Unstable) else unstable
         note(2, f"line {info.line}: {error}")
         if loop.first < MOST_PEELED:
@@ -139,7 +142,7 @@ def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> b
     loop = For(info, items, body, Variables(info, get, none_to_set), get, None, collects=True)
     try:
         _capture_for(loop, items.count)
-    except (Plain, Unstable, UndefinedVariableError):
+    except (Plain, *UNSTABLE):
         return False
     except (TypeError, ValueError) as error:
         if not _needs_python(error):
@@ -396,7 +399,7 @@ def _try_while(
     """Captures a loop whose condition is concrete so far; gives up quietly."""
     try:
         _capture_while(info, test, body, variables, get, True, peeled, None)
-    except (Plain, Unstable, UndefinedVariableError, SharedArrayError):
+    except (Plain, *UNSTABLE, SharedArrayError):
         return False
     except (TypeError, ValueError) as error:
         if _needs_python(error):
