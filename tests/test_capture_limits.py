@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -196,6 +197,33 @@ def appends_and_uses(x, how):
         if x < 0.3:
             break
     return USES_OF_A_LIST[how](found, x)
+
+
+def halves_without_end(x):
+    def halves():
+        while True:
+            yield 0.5
+
+    total = x[0]
+    for half in halves():
+        total = half * total
+        if total < 0.1:
+            break
+    return total
+
+
+def counts_on(x):
+    counter = itertools.count()
+    for _ in counter:
+        x = 0.5 * x
+        if x[0] < 0.1:
+            break
+    return next(counter)
+
+
+def test_what_has_no_end() -> None:
+    fails(TypeError, halves_without_end, X, says="more than 2000 items follow")
+    fails(TypeError, counts_on, X, says="make one for each loop")
 
 
 def test_the_least_of_no_numbers() -> None:

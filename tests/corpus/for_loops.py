@@ -249,6 +249,20 @@ def over_pairs_and_parts(x):
     return total + sum(x[i] * x[j] for i, j in itertools.combinations(range(len(x)), 2))
 
 
+def counts_without_end(x):
+    s, names = 4.0 + x[0], itertools.count(5)
+    for k in itertools.count(1, 2):
+        s = 0.5 * s + 0.01 * k
+        if s < 0.3:
+            break
+    for k, v in zip(itertools.count(2), x):
+        s += k * v
+    for n in itertools.count():
+        if n * n > 20:
+            break
+    return s, k, np.zeros(n) + s, next(names) + next(names)
+
+
 CASES = [
     Case(sum_of_squares, vector, 8, (0,), captured=True),
     Case(every_third, vector, 20, (0,), captured=True),
@@ -305,4 +319,5 @@ CASES = [
     Case(loop_after_loop, vector, 8, (0,), captured=True),
     Case(over_products_and_combinations, vector, 7, (0,), captured=True, differences=True),
     Case(over_pairs_and_parts, vector, 14, (0,), captured=True),
+    Case(counts_without_end, vector, 7, (0,), captured=True),
 ]

@@ -16,6 +16,7 @@ from wengert.capture.open_lists import items_of
 from wengert.capture.scalars import is_traced
 from wengert.capture.sequences import (
     Combinations,
+    Count,
     Enumerate,
     Items,
     Later,
@@ -70,7 +71,7 @@ def _parts(items: Any) -> Any:
 
 
 def _is_traced_sequence(items: Any) -> bool:
-    made = (Range, Enumerate, Zip, Reversed, Pairs, Part, Product)
+    made = (Range, Count, Enumerate, Zip, Reversed, Pairs, Part, Product)
     known = isinstance(items, (Tracer, Stretch, np.ndarray, range, *made))
     return known or items_of(items) is not None
 
@@ -157,12 +158,19 @@ def _islice(items: Any, *ends: Any) -> Any:
     return itertools.islice(items, *ends)
 
 
+def _count(start: Any = 0, step: Any = 1) -> Any:
+    """`itertools.count`"""
+    whole = type(start) is int and type(step) is int and step != 0
+    return Count(start, step) if whole and current() is not None else itertools.count(start, step)
+
+
 ITERABLES: dict[Any, Function] = {
     range: _range,
     enumerate: _enumerate,
     zip: _zip,
     reversed: _reversed,
     np.ndindex: _ndindex,
+    itertools.count: _count,
     itertools.product: _product,
     itertools.combinations: _combinations(itertools.combinations, False),
     itertools.combinations_with_replacement: _combinations(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wengert.capture.list_tables import are_known
 from wengert.capture.loop_state import LoopState
 from wengert.capture.loop_turn import For, Turn
+from wengert.capture.sequences import ENDLESS
 from wengert.capture.short_loops import is_much, is_short
 from wengert.tracer.array import Tracer
 
@@ -18,7 +19,8 @@ def is_better_plain(loop: For, turn: Turn, state: LoopState, count: int) -> bool
         added = [x for row in turn.lists.rows for x in row.added]
         known = not (turn.trace.captured or turn.trace.written)
         return known or not is_much(turn.trace, count, added)
-    return (count <= MOST_UNROLLED and is_plain(turn, state)) or is_short(turn.trace, count)
+    may = count <= MOST_UNROLLED or count >= ENDLESS
+    return (may and is_plain(turn, state)) or is_short(turn.trace, count)
 
 
 def is_plain(turn: Turn, state: LoopState) -> bool:

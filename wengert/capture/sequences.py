@@ -120,6 +120,38 @@ def _number(x: Any) -> Any:
     return wrap(lift(x), True) if isinstance(x, Dim) else x
 
 
+ENDLESS = 2**62
+"""As many turns has `itertools.count`."""
+
+
+class Count(Iterator[int]):
+    """`itertools.count` of whole numbers: in one loop a range without end, else Python's."""
+
+    def __init__(self, start: int, step: int) -> None:
+        self.value, self.step = start, step
+        self.spent = False
+
+    def __next__(self) -> int:
+        if self.spent:
+            raise located(
+                CaptureError(
+                    "itertools.count() is used again after a loop over it, which may have been "
+                    "compiled, so it is not known how far it has come; make one for each loop"
+                ),
+                user_location(),
+            )
+        value = self.value
+        self.value += self.step
+        return value
+
+    def range(self) -> Range:
+        """What is left of it, for a loop."""
+        if self.spent:
+            next(self)
+        self.spent = True
+        return Range(self.value, self.value + ENDLESS * self.step, self.step)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of an array."""
@@ -334,6 +366,8 @@ def sequence(x: Any) -> Any:
         return Range(x.start, x.stop, x.step)
     if isinstance(x, (Range, Enumerate, Zip, Reversed, Pairs, Part, Product)):
         return x
+    if isinstance(x, Count):
+        return x.range()
     if isinstance(x, Tracer) and x.shape:
         return Rows(x)
     if isinstance(x, Stretch):
