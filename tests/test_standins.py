@@ -13,6 +13,8 @@ import scipy.interpolate as ip
 import scipy.ndimage as nd
 import scipy.optimize
 import scipy.signal as sg
+import scipy.sparse as sps
+import scipy.sparse.linalg as spl
 import scipy.stats as st
 from derivative_laws import assert_slopes
 from scipy.spatial import distance as sd
@@ -39,6 +41,9 @@ SCIPYS: dict[str, Case] = {
     "gamma": st.gamma(2.0, scale=2.0).logpdf,
 }
 LINES = ip.RegularGridInterpolator(GRIDS, IMAGE)
+SPARSE = sps.csr_matrix(np.round(ROWS.T @ ROWS) + 9 * np.eye(6))
+FACTORS = spl.splu(SPARSE.tocsc())
+LONG = RNG.standard_normal((6, 40))
 
 METHODS = ("pdf", "logpdf", "cdf", "sf", "logcdf", "logsf", "ppf", "isf")
 DISTRIBUTIONS: dict[str, tuple[float, ...]] = {
@@ -115,6 +120,19 @@ CASES: dict[str, Case] = {
     "lfilter rows": lambda x: sg.lfilter([0.5, 0.2], [1.0, -0.3], x.reshape(3, 2), axis=0),
     "savgol_filter": lambda x: sg.savgol_filter(x, 5, 2),
     "detrend": lambda x: sg.detrend(x),
+    "welch": lambda x: sg.welch(x @ LONG, 2.0, nperseg=16, detrend="linear")[1],
+    "csd": lambda x: sg.csd(x @ LONG, LONG[0], nperseg=15, average="median")[1].real,
+    "coherence": lambda x: sg.coherence(x @ LONG, LONG[0], nperseg=8)[1],
+    "periodogram": lambda x: sg.periodogram(x @ LONG, scaling="spectrum", nfft=50)[1],
+    "spectrogram": lambda x: sg.spectrogram(x @ LONG, nperseg=16, mode="magnitude")[2],
+    "stft": lambda x: sg.stft(x @ LONG, nperseg=15, boundary="odd", noverlap=4)[2].imag,
+    "istft": lambda x: sg.istft(sg.stft(x @ LONG, nperseg=16)[2] ** 2, nperseg=16)[1],
+    "sparse product": lambda x: x @ (SPARSE @ (SPARSE.T @ x)) + SPARSE.dot(np.outer(x, x)),
+    "sparse elements": lambda x: (sps.diags([x, x[1:]], [0, 1]) + x[0] * SPARSE) @ x,
+    "sparse made": lambda x: sps.coo_array((x, (np.arange(6), [0, 0, 1, 2, 2, 5]))).T @ K[[0] * 6],
+    "spsolve": lambda x: spl.spsolve(SPARSE.tocsc(), np.outer(x, x)),
+    "splu": lambda x: FACTORS.solve(x) + FACTORS.solve(x * x, "T"),
+    "spsolve_triangular": lambda x: spl.spsolve_triangular(sps.tril(SPARSE).tocsr(), x),
     "hilbert": lambda x: sg.hilbert(x).imag,
     "fft": lambda x: scipy.fft.fft(x).real,
     **{

@@ -154,8 +154,9 @@ class _Call:
         added = range(len(self.leaves), len(self.leaves) + len(over.arrays))
         leaves = [*self.leaves, *(None for _ in added)]
         call = _Call(self.fun, leaves, tree, [*self.places, *added], over)
-        rules = (functools.partial(rule, over), tuple(functools.partial(h, over) for h in halves))
-        return found.unflatten(call.emit(found, [*inputs, *over.arrays], *rules))
+        forward = None if rule is None else functools.partial(rule, over)
+        both = None if halves is None else tuple(functools.partial(h, over) for h in halves)
+        return found.unflatten(call.emit(found, [*inputs, *over.arrays], forward, both))
 
     def found(self, inputs: list[Tracer]) -> Traced:
         """The function, traced."""

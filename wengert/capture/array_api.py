@@ -16,7 +16,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from wengert.tracer.array import enter
+from wengert.tracer.array import Tracer, enter
+from wengert.tracer.closures import closed
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 from wengert.tracer.functions.scipy_linalg import TRACED
@@ -32,6 +33,8 @@ from wengert.tracer.stack import current
 LIBRARIES = frozenset({"scipy", "array_api_extra", "array_api_compat", "sklearn"})
 _SPECIAL = {f.__name__: f for f in (log_softmax, logsumexp, multigammaln, polygamma, softmax)}
 _SWITCH = "SCIPY_ARRAY_API"
+COMPILED = frozenset({"SuperLU"})
+"""Classes of SciPy's compiled code, which do not tell their module."""
 _KINDS = (types.FunctionType, types.MethodType, type)
 
 
@@ -56,18 +59,31 @@ def in_one_namespace(f: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(f, updated=())
     def called(*args: Any, **kwargs: Any) -> Any:
         owner = getattr(f, "__self__", None)
-        traced = holds_tracers(args) or holds_tracers(list(kwargs.values()))
-        if not traced and not _has_tracers(owner):
+        given = [*args, *kwargs.values()]
+        traced = holds_tracers(given) or _has_tracers(owner)
+        if not traced and not any(map(_reads_tracers, given)):
             return f(*args, **kwargs)
         module = str(getattr(f, "__module__", ""))
         standing = _in_place_of(f, owner, module)
         if standing is not None:
             return standing(*args, **kwargs)
-        given = {k: constant(v) for k, v in kwargs.items() if not _idle(k, v)}
+        if not traced:
+            return f(*args, **kwargs)
+        options = {k: constant(v) for k, v in kwargs.items() if not _idle(k, v)}
         with _asking(module):
-            return f(*map(constant, args), **given)
+            return f(*map(constant, args), **options)
 
     return called
+
+
+def of_operator(symbol: str, a: Any, b: Any) -> Callable[[], Any] | None:
+    """What stands in for an operator between an object of SciPy's and a traced value."""
+    for owner, other, mirror in ((a, b, ""), (b, a, "r")):
+        if isinstance(other, Tracer) and _library(type(owner).__module__) == "scipy":
+            standins: Any = importlib.import_module("wengert.standins")
+            found = standins.of_instance(owner, f"__{mirror}{symbol}__")
+            return None if found is None else functools.partial(found, other)
+    return None
 
 
 def _idle(name: str, given: Any) -> bool:
@@ -77,7 +93,7 @@ def _idle(name: str, given: Any) -> bool:
 
 def _in_place_of(f: Any, owner: Any, module: str) -> Callable[..., Any] | None:
     """What takes the place of a function, class or method of SciPy."""
-    if not module.startswith("scipy"):
+    if not module.startswith("scipy") and type(owner).__name__ not in COMPILED:
         return None
     name = getattr(f, "__name__", "")
     if module.startswith("scipy.special") and name in _SPECIAL:
@@ -107,6 +123,15 @@ def _asking(module: str) -> Iterator[None]:
         yield
     finally:
         setattr(override, _SWITCH, before)
+
+
+def _reads_tracers(x: Any) -> bool:
+    """Whether a function, or one of a list of them, reads traced values of those around it."""
+    if isinstance(x, list | tuple):
+        return any(map(_reads_tracers, x))
+    if not callable(x) or isinstance(x, type):
+        return False
+    return _has_tracers(getattr(x, "__self__", x)) or bool(closed((), [x]).arrays)
 
 
 def _has_tracers(owner: Any) -> bool:

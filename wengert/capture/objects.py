@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.capture.array_api import of_operator
 from wengert.capture.handlers import Guarded, Passing, swallowed
 from wengert.capture.journal import changes, looks, looks_into, made
 from wengert.capture.kinds import is_numeric
@@ -133,6 +134,9 @@ def binary(symbol: str, a: Any, b: Any) -> Any:
     plain, _, short = _BINARY[symbol]
     if type(a) in _PLAIN and type(b) in _PLAIN:
         return plain(a, b)
+    standing = of_operator(short, a, b)
+    if standing is not None:
+        return standing()
     return _between(plain, a, b, f"__{short}__", f"__r{short}__", type(a) is not type(b))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture import ordering
-from wengert.capture.array_api import in_one_namespace, of_library
+from wengert.capture.array_api import COMPILED, in_one_namespace, of_library
 from wengert.capture.averages import of_statistics
 from wengert.capture.classes import constructor, new_object, of_class
 from wengert.capture.containers import CHANGING, MAKING, extending, looking, making, new, updating
@@ -338,6 +338,8 @@ def _builtin(f: Any) -> Any:
         return _drawing(f, owner)
     if isinstance(owner, np.ndarray) and current() is not None:
         return _array_method(f, owner)
+    if type(owner).__name__ in COMPILED and current() is not None:
+        return in_one_namespace(f)
     if isinstance(owner, (io.IOBase, types.GeneratorType)) and f.__name__ in _ADVANCING:
         advances(owner, f".{f.__name__}()")
     if type(owner) is str and f.__name__ == "format":

@@ -371,13 +371,12 @@ def _emit_leaving(
 def run_while(
     info: Info, test: Callable[[], Any], body: Callable[[], None], get: Get, set_: Set
 ) -> None:
-    """Runs a `while` loop."""
+    """Runs a `while` loop; after first turns of Python's the captured one may have none."""
     turns = 0
     variables = Variables(info, get, set_)
     while True:
         condition = test()
         if isinstance(condition, Tracer):
-            # turns that Python has run are no turns of the loop, which may have none of its own
             _capture_while(info, test, body, variables, get, False, turns > 0, condition)
             return
         if not condition:

@@ -77,12 +77,12 @@ def in_doubles(x: Any) -> Any:
     return found.astype(np.complex128 if kind_of(found.dtype) == "c" else np.float64)
 
 
-def required(holds: Any, message: str) -> None:
-    """Raises ArgumentError where a condition does not hold, when the program runs if need be."""
+def required(holds: Any, message: str, error: type[Exception] = ArgumentError) -> None:
+    """Raises an error where a condition does not hold, when the program runs if need be."""
     if isinstance(holds, Tracer):
-        lift(holds).require(message=message, error=ArgumentError.__name__)
+        lift(holds).require(message=message, error=error.__name__)
     elif not holds:
-        raise ArgumentError(message)
+        raise error(message)
 
 
 def by_matrix(x: Any, matrix: Any, axis: int) -> Any:
