@@ -23,7 +23,10 @@ from wengert.standins import (
     multivariate,
     neighbours,
     quadrature,
+    ranks,
+    resampling,
     roots,
+    searches,
     sparse,
     spectra,
 )
@@ -49,7 +52,10 @@ __all__ = [
     "of_instance",
     "package_of",
     "quadrature",
+    "ranks",
+    "resampling",
     "roots",
+    "searches",
     "sparse",
     "spectra",
 ]

@@ -15,13 +15,14 @@ from wengert.numpy import asarray
 from wengert.standins.image_arguments import (
     around,
     as_image,
+    axis_of,
     dtype_for,
     for_each,
     given_back,
     kept,
     wide,
 )
-from wengert.standins.tables import stands_in
+from wengert.standins.tables import known, stands_in
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 
@@ -244,3 +245,80 @@ def shift(
     moves = [-asarray(s) for s in for_each("shift", shift, x.ndim)]
     ones = np.ones(x.ndim)
     return affine_transform(x, ones, moves, x.shape, output, order, mode, cval, prefilter)
+
+
+@stands_in("ndimage")
+def rotate(
+    input: Any,  # noqa: A002
+    angle: Any,
+    axes: Any = (1, 0),
+    reshape: bool = True,
+    output: Any = None,
+    order: int = 3,
+    mode: str = "constant",
+    cval: Any = 0.0,
+    prefilter: bool = True,
+) -> Any:
+    """The array turned by an angle in degrees in the plane of two axes."""
+    x = as_image(input)
+    if x.ndim < 2 or len(axes) != 2:
+        raise ShapeError("rotate takes two axes of an array that has two at least")
+    plane = sorted(axis_of(a, x.ndim) for a in axes)
+    if reshape and holds_tracers([angle]):
+        raise ArgumentError(
+            "the shape of a turned array depends on the angle, which is traced: give reshape=False"
+        )
+    turn = np.deg2rad(angle)
+    if not holds_tracers([angle]):  # SciPy's, exact for quarters of a turn
+        special = importlib.import_module("scipy.special")
+        c, s = float(special.cosdg(angle)), float(special.sindg(angle))
+    else:
+        c, s = np.cos(turn), np.sin(turn)
+    rows: list[list[Any]] = np.eye(x.ndim).tolist()
+    first, second = plane
+    rows[first][first], rows[first][second] = c, s
+    rows[second][first], rows[second][second] = -s, c
+    shape = list(x.shape)
+    inner = [shape[first], shape[second]]
+    if reshape:
+        corners = np.array([[c, s], [-s, c]]) @ [[0, 0, *inner[:1] * 2], [0, inner[1]] * 2]
+        outer = (np.ptp(corners, axis=1) + 0.5).astype(int).tolist()
+    else:
+        outer = inner
+    shape[first], shape[second] = outer
+    middle = [(n - 1) / 2 for n in outer]
+    offsets: list[Any] = [0.0] * x.ndim
+    offsets[first] = (inner[0] - 1) / 2 - (c * middle[0] + s * middle[1])
+    offsets[second] = (inner[1] - 1) / 2 - (-s * middle[0] + c * middle[1])
+    matrix = np.stack([np.stack([asarray(v) for v in row]) for row in rows])
+    return affine_transform(x, matrix, offsets, shape, output, order, mode, cval, prefilter)
+
+
+@stands_in("ndimage")
+def zoom(
+    input: Any,  # noqa: A002
+    zoom: Any,
+    output: Any = None,
+    order: int = 3,
+    mode: str = "constant",
+    cval: Any = 0.0,
+    prefilter: bool = True,
+    *,
+    grid_mode: bool = False,
+) -> Any:
+    """The array with so many times as many elements along the axes."""
+    x = as_image(input)
+    if x.ndim < 1:
+        raise ArgumentError("input and output rank must be > 0")
+    factors = [float(z) for z in for_each("zoom", known("zoom", zoom).tolist(), x.ndim)]
+    shape = [round(n * z) for n, z in zip(x.shape, factors, strict=True)]
+    if all(z == 1 for z in factors) and prefilter:
+        return given_back(kept(x, dtype_for(x, output, x.dtype.kind == "c")), output)
+    less = 0 if grid_mode else 1
+    steps = [
+        (n - less) / (m - less) if m != less else 1.0 for n, m in zip(x.shape, shape, strict=True)
+    ]
+    offsets = [0.5 * (step - 1.0) if grid_mode else 0.0 for step in steps]
+    return affine_transform(
+        x, np.array(steps), offsets, shape, output, order, mode, cval, prefilter
+    )

@@ -162,6 +162,8 @@ _OTHERS: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "_logcdf": (("_cdf", np.log),),
     "_logsf": (("_sf", np.log),),
 }
+SEARCHES: dict[str, Callable[..., Any]] = {}
+"""Of a distribution, a place and parameters: what is found where there is no formula."""
 _NOT_TRACED = (TracerConversionError, MissingRuleError, AttributeError, TypeError, ValueError)
 
 
@@ -194,6 +196,8 @@ def standard(dist: Any, name: str, x: Any, shapes: Sequence[Any]) -> Any:
             return change(formula(*map(_whole, (1.0 - x if turned else x, *shapes))))
         except _NOT_TRACED as error:
             failed = failed or error
+    if name in SEARCHES:
+        return SEARCHES[name](dist, x, shapes)
     raise _missing(dist, name.removeprefix("_")) from failed
 
 
@@ -236,7 +240,7 @@ def _allowed(dist: Any, shapes: Sequence[Any]) -> Any:
         return found
 
 
-def _inner(low: Any, high: Any) -> Any:
+def inner(low: Any, high: Any) -> Any:
     """A place inside of a support."""
     below, above = np.isinf(low), np.isinf(high)
     start, stop = np.where(below, 0.0, low), np.where(above, 0.0, high)
@@ -248,7 +252,7 @@ def _density(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) ->
     low, high = dist._get_support(*shapes)
     y = (x - loc) / scale
     inside = dist._support_mask(y, *shapes)  # some leave the ends out
-    found = standard(dist, "_" + name, np.where(inside, y, _inner(low, high)), shapes)
+    found = standard(dist, "_" + name, np.where(inside, y, inner(low, high)), shapes)
     if name == "logpdf":
         return np.where(inside, found - np.log(scale), -math.inf), y
     return np.where(inside, found / scale, 0.0), y
@@ -262,12 +266,13 @@ def _mass(dist: Any, name: str, k: Any, shapes: Any, loc: Any, scale: Any) -> An
     return np.where(inside, found, -math.inf if name == "logpmf" else 0.0), y
 
 
-def _tail(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) -> Any:
+def tail(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) -> Any:
+    """A distribution function or its complement, also beyond the support; and the place in it."""
     low, high = dist._get_support(*shapes)
     discrete = hasattr(dist, "pmf")
     y = (x - loc) / scale
     before, after = (y < low if discrete else y <= low), y >= high
-    safe = np.where(before | after, low if discrete else _inner(low, high), y)
+    safe = np.where(before | after, low if discrete else inner(low, high), y)
     found = standard(dist, "_" + name, np.floor(safe) if discrete else safe, shapes)
     ends = {"cdf": (0.0, 1.0), "sf": (1.0, 0.0), "logcdf": (-math.inf, 0.0)}
     first, last = ends.get(name, (0.0, -math.inf))
@@ -276,6 +281,8 @@ def _tail(dist: Any, name: str, x: Any, shapes: Any, loc: Any, scale: Any) -> An
 
 def _quantile(dist: Any, name: str, q: Any, shapes: Any, loc: Any, scale: Any) -> Any:
     low, high = dist._get_support(*shapes)
+    if hasattr(dist, "pmf"):
+        low = low - 1
     first, last = (low, high) if name == "ppf" else (high, low)
     inside = (q > 0) & (q < 1)
     found = standard(dist, "_" + name, np.where(inside, q, 0.5), shapes) * scale + loc
@@ -286,7 +293,7 @@ def _quantile(dist: Any, name: str, q: Any, shapes: Any, loc: Any, scale: Any) -
 _KINDS = {
     **dict.fromkeys(("pdf", "logpdf"), _density),
     **dict.fromkeys(("pmf", "logpmf"), _mass),
-    **dict.fromkeys(("cdf", "sf", "logcdf", "logsf"), _tail),
+    **dict.fromkeys(("cdf", "sf", "logcdf", "logsf"), tail),
     **dict.fromkeys(("ppf", "isf"), _quantile),
 }
 
@@ -395,8 +402,7 @@ def _method(dist: Any, name: str, given: Any = None) -> Callable[..., Any] | Non
     """A method of a distribution, or of a frozen one, whose parameters are given."""
     discrete = hasattr(dist, "pmf")
     fixed: tuple[Sequence[Any], dict[str, Any]] | None = given
-    searched = {"ppf", "isf", "median", "interval"}
-    if (discrete and name in searched) or name not in {*_KINDS, *_WHOLE, "interval"}:
+    if name not in {*_KINDS, *_WHOLE, "interval"}:
         return None
 
     def parameters(args: Sequence[Any], options: dict[str, Any]) -> Any:

@@ -227,7 +227,7 @@ def _coefficients(c: Any) -> Any:
     return found.reshape((-1,))
 
 
-def _continued(x: Any, padtype: str | None, count: int) -> Any:
+def continued(x: Any, padtype: str | None, count: int) -> Any:
     """Samples along the first axis, with more at both ends that lead on from them."""
     if padtype is None or count == 0:
         return x
@@ -282,7 +282,7 @@ def filtfilt(
         raise ArgumentError(
             f"filtfilt continues the samples by {count}, which takes more than {rows.shape[0]}"
         )
-    rows = _continued(rows, padtype, count)
+    rows = continued(rows, padtype, count)
     if taps == 1:
         found = rows * (b[0] / a[0]) ** 2
     else:

@@ -30,14 +30,15 @@ from wengert.standins.tables import known, stands_in
 Join = Callable[[Any, Any], Any]
 
 
-def _image(name: str, x: Any) -> Any:
+def image(name: str, x: Any) -> Any:
+    """The array of a first argument, of real numbers."""
     found = as_image(x)
     if kind_of(found.dtype) == "c":
         raise DTypeError(f"{name} does not take complex numbers, which have no order")
     return found
 
 
-def _at_border(cval: Any, dtype: np.dtype[Any]) -> Any:
+def at_border(cval: Any, dtype: np.dtype[Any]) -> Any:
     """What is stored for cval: SciPy cuts off after the comparison, which is the same."""
     return cval if kind_of(dtype) == "f" or hasattr(cval, "shape") else int(cval)
 
@@ -46,7 +47,7 @@ def _along(x: Any, join: Join, size: int, axis: int, mode: str, cval: Any, origi
     start = before(size, origin)
     widths = [(0, 0)] * x.ndim
     widths[axis] = (start, size - 1 - start)
-    room = np.moveaxis(around(x, widths, mode, _at_border(cval, x.dtype)), axis, 0)
+    room = np.moveaxis(around(x, widths, mode, at_border(cval, x.dtype)), axis, 0)
     length = x.shape[axis]
     found = room[:length]
     for k in range(1, size):
@@ -56,7 +57,7 @@ def _along(x: Any, join: Join, size: int, axis: int, mode: str, cval: Any, origi
 
 def _scattered(x: Any, join: Join, where: Any, origins: Any, mode: str, cval: Any) -> Any:
     """Over the neighbours that a footprint has."""
-    at = neighbours(x, where.shape, origins, mode, _at_border(cval, x.dtype))
+    at = neighbours(x, where.shape, origins, mode, at_border(cval, x.dtype))
     return functools.reduce(join, (at(place.tolist()) for place in np.argwhere(where)))
 
 
@@ -85,7 +86,7 @@ def _extreme_filter(name: str, join: Join) -> Callable[..., Any]:
         axes: Any = None,
     ) -> Any:
         """The largest or smallest one of the neighbours."""
-        found = _image(name, input)
+        found = image(name, input)
         size, where = _footprint(footprint, size)
         dtype = dtype_for(found, output)
         if where is not None:
@@ -114,7 +115,7 @@ def _extreme_along(name: str, join: Join) -> Callable[..., Any]:
         origin: int = 0,
     ) -> Any:
         """The largest or smallest one of the neighbours along an axis."""
-        x = _image(name, input)
+        x = image(name, input)
         along = axis_of(axis, x.ndim)
         found = _along(x, join, operator.index(size), along, one_mode(mode), cval, origin)
         return given_back(kept(found, dtype_for(x, output)), output)
@@ -122,6 +123,9 @@ def _extreme_along(name: str, join: Join) -> Callable[..., Any]:
     return extreme_filter1d
 
 
+maximum_filter = _extreme_filter("maximum_filter", np.maximum)
+minimum_filter = _extreme_filter("minimum_filter", np.minimum)
+stands_in("ndimage", "maximum_filter")(maximum_filter)
+stands_in("ndimage", "minimum_filter")(minimum_filter)
 for _name, _join in (("maximum_filter", np.maximum), ("minimum_filter", np.minimum)):
-    stands_in("ndimage", _name)(_extreme_filter(_name, _join))
     stands_in("ndimage", _name + "1d")(_extreme_along(_name + "1d", _join))

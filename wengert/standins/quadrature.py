@@ -230,6 +230,11 @@ def _integrated(f: Function, low: Any, high: Any, over: Range) -> tuple[Any, Any
     return total.reshape(shape[0]), error
 
 
+def between(f: Function, low: Any, high: Any, over: Range) -> Any:
+    """The integral of a function of any shape."""
+    return _integrated(f, low, high, over)[0]
+
+
 @stands_in("integrate")
 def quad(
     func: Any,
