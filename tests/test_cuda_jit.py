@@ -75,6 +75,49 @@ def test_special_functions_of_parameters() -> None:
         np.testing.assert_allclose(found, wanted, tolerance, 1e-250, err_msg=name)
 
 
+def test_special_functions_of_other_libraries() -> None:
+    """Against SciPy, in one program: over decades, and at all edges."""
+    rng, special = np.random.default_rng(5), wg.special
+    ends = np.array([0.0, 1.0, 0.5, 2.0, -1.0, np.inf, -np.inf, np.nan])
+    x, y = (np.concatenate([10 ** rng.uniform(-7, 2.5, 600), ends]) for _ in range(2))
+    a, b = (10 ** rng.uniform(-1, 2, x.size) for _ in range(2))
+    q = np.concatenate([rng.uniform(0, 1, 600), ends])
+    pairs = [g.ravel()[: x.size] for g in np.meshgrid(ends, np.append(ends, x[:67]))]
+
+    def one(x: Any) -> Any:
+        names = ("expi", "erfi", "spence", "y0", "y1", "k0e", "k1e", "ellipk", "ellipkm1", "ellipe")
+        orders = {
+            "expn": (1, 4),
+            "kv": (0.5, 3),
+            "kve": (20.3,),
+            "iv": (2.5, -3),
+            "ive": (-0.3, 40),
+        }
+        known = [getattr(special, n)(v, x) for n, values in orders.items() for v in values]
+        return [*(getattr(special, n)(x) for n in names), *known]
+
+    def several(a: Any, b: Any, q: Any, x: Any, y: Any, h: Any, k: Any) -> Any:
+        inverses = (
+            special.gammaincinv(a, q),
+            special.gammainccinv(a, q),
+            special.betaincinv(a, b, q),
+        )
+        return *inverses, special.owens_t(x, y - x), special.owens_t(h, k)
+
+    for found, wanted in (
+        (jit(one)(x), one(x)),
+        (
+            jit(lambda x: special.ellipe(x) + special.expi(x))(-x),
+            special.ellipe(-x) + special.expi(-x),
+        ),
+        (jit(several)(a, b, q, x, y, *pairs), several(a, b, q, x, y, *pairs)),
+    ):
+        for k, (one_found, one_wanted) in enumerate(
+            zip(wg.tree_leaves(found), wg.tree_leaves(wanted), strict=True)
+        ):
+            np.testing.assert_allclose(one_found, one_wanted, 1e-10, 1e-14, err_msg=str(k))
+
+
 def test_rows_of_bfloat16() -> None:
     """Read and written as such; sums and the product are those of float32, rounded at their end."""
     x = RNG.normal(size=(6, 1024)).astype(wg.bfloat16)

@@ -118,6 +118,12 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         wg.grad(lambda w, i: (w[i] ** 2).sum()),
         (*of((5000, 768)), *of((8192,), dtype=np.int64)),
     ),
+    "special functions": (
+        lambda x, y: (
+            wg.special.gammaincinv(x, y) + wg.special.owens_t(x, y) + wg.special.ive(0.3, x)
+        ),
+        of((1000,), (1000,), dtype=np.float64),
+    ),
     "batch of loops": (wg.vmap(wg.grad(lorenz)), of((10_000, 3))),
 }
 

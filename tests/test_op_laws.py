@@ -33,7 +33,7 @@ from wengert.ir.transforms.transpose import Vjp, vjp
 from wengert.ir.types import COMPLEX128, FLOAT64, type_of
 
 # Far out SciPy's values are not exact to more than this: it loses the phase of huge numbers.
-OSCILLATING = frozenset({"j0", "j1"})
+OSCILLATING = frozenset({"j0", "j1", "y0", "y1"})
 # Small elements of orthonormal vectors have the rounding errors of the whole vectors.
 OF_VECTORS = ("syevd", "geev", "geqrf", "gesdd")
 # NumPy itself returns either zero, depending on the length of the array.

@@ -72,7 +72,8 @@ def _quantile(dist: Any, q: Any, shapes: Sequence[Any], upper: bool) -> Any:
         found = convert(counted)(rest, *(stop_gradient(x) for x in (low, high)))
         return stop_gradient(found)
     ends = convert(enclosed)(rest, *(stop_gradient(x) for x in (low, high, inner(low, high))))
-    return root_between(rest, *map(stop_gradient, ends), 0.0, 4 * RTOL, STEPS)
+    first, last = map(stop_gradient, ends)
+    return root_between(rest, first, last, 0.0, 4 * RTOL, STEPS)
 
 
 SEARCHES.update(

@@ -9,8 +9,12 @@ from pathlib import Path
 TEXT = Path(__file__).parent / "text"
 # In order. The toolchain's own header comes before them: cuda.h or shim.h.
 SHARED = ("scalar.h", "team.h")
-# What special.h has, for the programs that call it.
+# What special.h and functions.h have, for the programs that call them; the latter calls the former.
 SPECIAL = ("wg_gammainc", "wg_betainc", "wg_hyp1f1")
+MORE = (
+    *("gammaincinv", "gammainccinv", "betaincinv", "expi", "expn", "erfi", "spence", "owens_t"),
+    *("ellipk", "ellipkm1", "ellipe", "y0", "y1", "k0e", "k1e", "kv", "kve", "iv", "ive"),
+)
 
 
 @functools.cache
@@ -21,6 +25,7 @@ def shared_text() -> str:
 
 def source_text(kernels: Sequence[str]) -> str:
     """One translation unit with all kernels of a program."""
-    needed = any(name in kernel for name in SPECIAL for kernel in kernels)
-    special = [(TEXT / "special.h").read_text()] if needed else []
-    return "\n".join([shared_text(), *special, *kernels])
+    more = any(f"wg_{name}(" in kernel for name in MORE for kernel in kernels)
+    needed = more or any(name in kernel for name in SPECIAL for kernel in kernels)
+    names = ["special.h"] * needed + ["functions.h"] * more
+    return "\n".join([shared_text(), *((TEXT / name).read_text() for name in names), *kernels])
