@@ -185,9 +185,11 @@ def test_few_equations() -> None:
     assert count(lambda v: v - v.mean(axis=1, keepdims=True), x) <= 5
 
 
+REDUCING = "add multiply maximum minimum fmax fmin logical_and logical_or logical_xor"
+FOLDED = "logaddexp logaddexp2 hypot bitwise_and bitwise_or bitwise_xor gcd lcm"
 METHODS = {
-    "reduce": ("add multiply maximum minimum fmax fmin logical_and logical_or logical_xor"),
-    "accumulate": "add multiply maximum minimum",
+    "reduce": f"{REDUCING} {FOLDED}",
+    "accumulate": f"{REDUCING} {FOLDED}",
 }
 
 
@@ -218,6 +220,24 @@ def test_accumulate(name: str) -> None:
         x = np.array([[1, 2, 0], [3, 1, 5]]).astype(dtype)
         for axis in (0, 1, -1, 2):
             agree(lambda v, a=axis: ufunc.accumulate(v, axis=a), x, label=name)
+
+
+@pytest.mark.parametrize("name", METHODS["reduce"].split())
+def test_reduceat(name: str) -> None:
+    ufunc = getattr(np, name)
+    for dtype in SOME:
+        x = np.array([[1, 2, 0, 3], [3, 1, 5, 1]]).astype(dtype)
+        for places, axis in (([0, 2, 1], -1), ([1, 0], 0), ([3], 1), ([0, 4], 1)):
+            agree(lambda v, p=places, a=axis: ufunc.reduceat(v, p, axis=a), x, label=name)
+
+
+@pytest.mark.parametrize("name", ["subtract", "divide"])
+def test_reductions_from_the_first_element(name: str) -> None:
+    ufunc = getattr(np, name)
+    for dtype in (np.float64, np.int32):
+        x = np.array([[1, 2, 4], [3, 1, 5]]).astype(dtype)
+        for options in ({}, {"axis": 1, "keepdims": True}, {"axis": 1, "initial": 8}):
+            agree(lambda v, o=options: ufunc.reduce(v, **o), x, label=name)
 
 
 def test_outer() -> None:
@@ -297,6 +317,6 @@ def test_refusals() -> None:
     with pytest.raises(OverflowError):
         run(lambda v: v + 300, np.ones(2, np.uint8))
     with pytest.raises(InputTypeError, match="reduce is not supported"):
-        run(lambda v: np.hypot.reduce(v), x)
+        run(lambda v: np.arctan2.reduce(v), x)
     with pytest.raises(NotImplementedError, match="isnat"):
         run(lambda v: np.isnat(v), x)

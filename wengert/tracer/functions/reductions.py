@@ -15,6 +15,7 @@ from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
+from wengert.tracer.functions.folds import ASSOCIATIVE, FROM_FIRST, folded, part, running_fold
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -47,7 +48,14 @@ REDUCIBLE = {
     "logical_or": "reduce_or",
     "logical_xor": "reduce_sum",
 }
-RUNNING = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
+RUNNING = {
+    "add": "cumsum",
+    "multiply": "cumprod",
+    "maximum": "cummax",
+    "minimum": "cummin",
+    "logical_or": "cummax",
+    "logical_and": "cummin",
+}
 WITHOUT_IDENTITY = {"maximum", "minimum", "fmax", "fmin"}
 
 
@@ -70,8 +78,10 @@ def reduce(
 ) -> Value:
     """`ufunc.reduce` with NumPy's arguments, but over all axes by default."""
     name = ufunc.__name__
-    if name not in REDUCIBLE:
+    if name not in REDUCIBLE and name not in ASSOCIATIVE and name not in FROM_FIRST:
         raise InputTypeError(f"np.{name}.reduce is not supported on traced values")
+    if name in FROM_FIRST:
+        return _from_first(ufunc, x, axis, dtype, keepdims, initial, where)
     x = operand(x)
     if where is not True:
         if operand(where).ndim > x.ndim:
@@ -81,22 +91,31 @@ def reduce(
     loop = BOOL if name.startswith("logical") else reduction_dtype(ufunc, x, dtype)
     value = materialise(x, loop)
     empty = size_of([x.shape[a] for a in axes]) == 0 and size_of(x.shape) == 0
-    if name in WITHOUT_IDENTITY:
-        if where is not True and initial is NO_VALUE:
-            raise ArgumentError(
-                f"reduction operation '{name}' does not have an identity, so to use a where mask "
-                "one has to specify 'initial'"
-            )
-        if size_of([x.shape[a] for a in axes]) == 0 and initial is NO_VALUE:
-            raise ArgumentError(
-                f"zero-size array to reduction operation {name} which has no identity"
-            )
+    if initial is NO_VALUE:
+        _check_identity(name, [x.shape[a] for a in axes], where)
     if where is not True:
         value = _masked(ufunc, value, where)
     result = _reduced(name, value, axes, x.shape, empty)
     if initial is not NO_VALUE and initial is not None:
         result = call(ufunc, result, materialise(initial, loop)).to(loop)
     return restore(result, axes) if keepdims else result
+
+
+def _check_identity(name: str, lengths: list[int], where: Any) -> None:
+    """Raises ArgumentError where the result needs the identity of a ufunc that has none."""
+    if name == "lcm" and len(lengths) > 1:
+        raise ArgumentError(
+            "reduction operation 'lcm' is not reorderable, so at most one axis may be specified"
+        )
+    if name not in WITHOUT_IDENTITY and name != "lcm":
+        return
+    if where is not True:
+        raise ArgumentError(
+            f"reduction operation '{name}' does not have an identity, so to use a where mask "
+            "one has to specify 'initial'"
+        )
+    if size_of(lengths) == 0:
+        raise ArgumentError(f"zero-size array to reduction operation {name} which has no identity")
 
 
 def _reduced(
@@ -115,7 +134,42 @@ def _reduced(
         return value.to(INT64).reduce_sum(axes=axes).mod(2).to(BOOL)
     if name in ("fmax", "fmin") and kind_of(value.dtype) == "f":
         return _ignoring_nan(name, value, axes)
+    if name in ASSOCIATIVE:
+        for axis in axes:
+            value = folded(getattr(np, name), value, axis)
+        return reshape(value, rest)
     return getattr(value, REDUCIBLE[name])(axes=axes)
+
+
+def _from_first(
+    ufunc: np.ufunc, x: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any, where: Any
+) -> Value:
+    """All elements but the first, or the initial value, are taken from it, or divide it."""
+    x = operand(x)
+    axes = reduced_axes(axis, x.ndim)
+    if where is not True or len(axes) != 1:
+        raise InputTypeError(
+            f"np.{ufunc.__name__}.reduce of traced values takes one axis, no where"
+        )
+    loop = reduction_dtype(ufunc, x, dtype)
+    value, (position,) = materialise(x, loop), axes
+    count, join = value.shape[position], getattr(np, FROM_FIRST[ufunc.__name__])
+    if initial is NO_VALUE or initial is None:
+        if not count:
+            raise ArgumentError(
+                f"zero-size array to reduction operation {ufunc.__name__} which has no identity"
+            )
+        first = reshape(part(value, position, 0, 1), _without(value.shape, position))
+        value = part(value, position, 1, count)
+    else:
+        first = materialise(initial, loop)
+    rest = reduce(join, value, position, loop) if value.shape[position] else None
+    found = first if rest is None else call(ufunc, first, rest).to(loop)
+    return restore(found, axes) if keepdims else found
+
+
+def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def _ignoring_nan(name: str, value: Value, axes: tuple[int, ...]) -> Value:
@@ -128,6 +182,8 @@ def _ignoring_nan(name: str, value: Value, axes: tuple[int, ...]) -> Value:
 
 def identity(name: str, dtype: DType) -> Any:
     """The number that changes nothing when `name` combines it with another."""
+    if name in ASSOCIATIVE:
+        return np.array(ASSOCIATIVE[name]).astype(dtype).item()
     if name in WITHOUT_IDENTITY:
         low = name.endswith("max") or name == "maximum"
         if dtype == BOOL:
@@ -305,12 +361,17 @@ argmin = function(np.argmin)(method("argmin")(_arg("argmin")))
 
 def accumulate(ufunc: np.ufunc, x: Any, axis: Any, dtype: Any = None) -> Value:
     """`ufunc.accumulate`; with axis None, of the flattened array."""
-    if ufunc.__name__ not in RUNNING:
-        raise InputTypeError(f"np.{ufunc.__name__}.accumulate is not supported on traced values")
+    name = ufunc.__name__
+    if name not in RUNNING and name not in (*ASSOCIATIVE, "fmax", "fmin", "logical_xor"):
+        raise InputTypeError(f"np.{name}.accumulate is not supported on traced values")
     x = operand(x)
-    loop = reduction_dtype(ufunc, x, dtype)
+    if axis is not None and x.ndim:
+        normal_axis(axis, x.ndim)
+    loop = BOOL if name.startswith("logical") else reduction_dtype(ufunc, x, dtype)
     value, position = flat_or_axis(materialise(x, loop), axis)
-    return running(RUNNING[ufunc.__name__], value, position)
+    if name not in RUNNING:
+        return running_fold(ufunc, value, position)
+    return running(RUNNING[name], value, position)
 
 
 def running(op: str, value: Value, axis: int) -> Value:
