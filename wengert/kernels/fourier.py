@@ -6,6 +6,18 @@ transformed; the result, read column by column, is the transform (Gentleman and 
 transforms: for fun and profit", AFIPS 1966). Each step is many short transforms, which keep to the
 caches, fill the lanes of vectors, and are shared out to the threads.
 
+The transform X of n = 2h real numbers is made from that of h pairs of neighbours, Z, with w =
+exp(-2 pi i / n) and Z[h] = Z[0]:
+
+    X[k] = (Z[k] + conj Z[h - k] - i w**k (Z[k] - conj Z[h - k])) / 2
+
+The other way round, the pairs are the transform of
+
+    Y[k] = X[h - k] + conj X[k] - i w**k (X[h - k] - conj X[k])
+
+which is the inverse transform of Y[h - k] (Cooley, Lewis and Welch, "The fast Fourier transform
+algorithm", J. Sound Vib. 12, 1970).
+
 Between the steps, numbers stand as the second step reads them: in strips, each of as many rows k1
 as vectors have lanes, for each column j2 a vector of real parts and one of imaginary parts.
 """
@@ -71,11 +83,16 @@ def strips(p: int, lanes: int) -> int:
     return -(-p // lanes)
 
 
-def step(routine: str, given: Array, first: int) -> Array:
+def step(routine: str, given: Array, first: int, count: int) -> Array:
     """What a step gives: `columns_pxq` for some columns from `first` on, pairs of floats, strips
     (in lanes that are not in use the last row again); `rows_pxq` for strips, the columns of the
-    transform that are their rows from `first` on, pairs of floats."""
+    transform that are their rows from `first` on, pairs of floats.
+
+    `halves_n` and `pairs_n` give so many numbers of X and Y from `first` on, pairs of floats."""
     kind, _, sizes = routine.partition("_")
+    if kind in ("halves", "pairs"):
+        found = _real(kind, int(sizes), given[0, ::2] + 1j * given[0, 1::2], first, count)
+        return np.stack([found.real, found.imag], -1).reshape(1, -1).astype(given.dtype)
     p, q = (int(x) for x in sizes.split("x"))
     lanes, floats = LANES[given.dtype.itemsize], given.dtype
     if kind == "columns":
@@ -90,3 +107,16 @@ def step(routine: str, given: Array, first: int) -> Array:
     numbers = (split[:, :, 0] + 1j * split[:, :, 1]).transpose(1, 0, 2).reshape(q, -1)
     found = np.fft.fft(numbers[:, : p - first], axis=0)
     return np.stack([found.real, found.imag], 2).reshape(q, -1).astype(floats)
+
+
+def _real(kind: str, n: int, numbers: Array, first: int, count: int) -> Array:
+    """X from Z, or Y from X."""
+    h, k = n // 2, np.arange(first, first + count)
+    if kind == "pairs":
+        numbers = numbers.copy()
+        numbers[[0, h]] = numbers[[0, h]].real
+        left, right = numbers[h - k], numbers[k].conj()
+    else:
+        left, right = numbers[k % h], numbers[(h - k) % h].conj()
+    found = left + right - 1j * np.exp(-2j * np.pi / n * k) * (left - right)
+    return found if kind == "pairs" else found / 2

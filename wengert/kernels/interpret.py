@@ -255,7 +255,8 @@ class Machine:
         ]
         if call.library == "fourier":
             assert call.first is not None
-            found = step(call.routine, given[0], int(self.value(call.first, memo)))
+            first, count = int(self.value(call.first, memo)), call.out_shape[1] // 2
+            found = step(call.routine, given[0], first, count)
             self.matrix(call.out, *call.out_shape, memo)[...] = found
             return
         if call.library == "pocketfft":  # takes rows, of which its name tells the length

@@ -18,7 +18,10 @@ Array = np.ndarray[Any, Any]
 
 
 def address(routine: str) -> int:
-    """The address of a plan: `f64_n`, or `f64_n_of_whole` of the first step of a longer one."""
+    """The address of a plan: `f64_n`, or `f64_n_of_whole` of the first step of a longer one.
+
+    `f64_2_of_whole` has the roots that lead to real numbers, so many, and back.
+    """
     return int(_plan(routine)[0].ctypes.data)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.backends.cpu.llvm import transpose
 from wengert.backends.cpu.llvm.target import Target
 from wengert.backends.cpu.routines import (
+    fourier_halves,
     fourier_text,
     gemm_text,
     merge_text,
@@ -31,6 +32,8 @@ def texts(name: str, target: Target) -> Sequence[str]:
         return gemm_text.texts(gemm_text.KINDS[name])
     if name in fourier_text.KINDS:
         return fourier_text.texts(fourier_text.KINDS[name])
+    if name in fourier_halves.KINDS:
+        return [fourier_halves.text(fourier_halves.KINDS[name])]
     if name in transpose.KINDS:
         return [transpose.text(transpose.KINDS[name], target.vector)]
     if name.startswith(radix.PREFIX):

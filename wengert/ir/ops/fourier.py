@@ -232,8 +232,10 @@ def _rows_samples() -> list[Sample]:
             for shape, dtype in (((length,), float), ((3, 2, length), float), ((5, length), "f4")):
                 args = (draw(shape, dtype, n),)
                 found.append(Sample(args, {"routine": name}, False, tolerance=1000))
-    # a row that is transformed in two steps on the CPU
-    found.append(Sample((draw((128,), float, 1),), {"routine": "c2c_64x1"}, False, tolerance=1000))
+    # rows that are transformed in steps on the CPU
+    for name in ("c2c_64x1", "r2c_128x1", "c2r_128x1"):
+        args = (draw((Transform.named(name).row_before,), float, 1),)
+        found.append(Sample(args, {"routine": name}, False, tolerance=1000))
     return found
 
 

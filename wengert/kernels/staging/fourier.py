@@ -20,6 +20,8 @@ from wengert.kernels.staging.gemm import shares
 # What a transform does per number and level, in multiplications of a product: wengert's own, and
 # those of pocketfft.
 OWN_WORK, TRANSFORM_WORK = 2, 8
+# The same of the step between transforms of real numbers and half as many complex ones.
+HALVES_WORK = 16
 # Rows of at least so many numbers are transformed in two steps, and shorter ones where they are
 # too few to fill vectors.
 LONG, SHORT = 1 << 14, 1 << 6
@@ -43,18 +45,16 @@ def transform(
     """
     rows = kind.size // kind.shape[-1] if kind.size else 0
     made = Transform.named(routine)
-    own = made.kind == "c2c" and is_smooth(made.n)
-    work = kind.size * made.n.bit_length() * (OWN_WORK if own else TRANSFORM_WORK)
     lanes = LANES[kind.dtype.itemsize]
     if not rows:
         return [(out, (), (source,))]
-    if own and made.inner == 1 and not whole:
-        factors = _cut(made.n, rows, lanes)
-        if factors is not None:
-            steps = _Steps(s, *factors, rows, lanes, work // 2)
-            between = new(TensorType(kind.dtype, (rows * steps.size,)))
-            first, second = steps.columns(between, source), steps.rows(out, between)
-            return [(between, (first,), (source,)), (out, (second,), (between,))]
+    if made.inner == 1 and not whole:
+        found = _Rows(s, kind, rows, lanes, new)
+        if made.kind == "c2c":
+            return found.transformed(made.n, out, source)
+        if made.n % 2 == 0 and made.n // 2 > 2 * lanes and is_smooth(made.n // 2):
+            return found.real(made, out, source)
+    work = kind.size * made.n.bit_length() * _weight(made)
     if made.inner == 1:
         parts = 1 if whole else shares(work, rows)
         body = _in_runs(s, rows, parts, lanes, _RowCalls(s, made, out, source))
@@ -67,6 +67,68 @@ def transform(
     kind_of_loop = Kind.SERIAL if whole or shares(work, rows) == 1 else Kind.PARALLEL
     call = columns.of_row(s.index(row), s.int(0), made.inner)
     return [(out, (Loop(row, s.int(0), s.int(rows), (call,), kind_of_loop),), (source,))]
+
+
+def _weight(made: Transform) -> int:
+    return OWN_WORK if made.kind == "c2c" and is_smooth(made.n) else TRANSFORM_WORK
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Transforms of so many rows, whose operand has a type."""
+
+    s: ScalarBuilder
+    kind: TensorType
+    count: int
+    lanes: int
+    new: Callable[[TensorType], Buffer]
+
+    def transformed(self, n: int, out: Buffer, source: Buffer) -> Stages:
+        """Of n complex numbers each, in two steps or in one."""
+        made = Transform("c2c", n, 1)
+        work = self.count * 2 * n * n.bit_length() * _weight(made)
+        factors = _cut(n, self.count, self.lanes)
+        if factors is None:
+            calls = _RowCalls(self.s, made, out, source)
+            body = _in_runs(self.s, self.count, shares(work, self.count), self.lanes, calls)
+            return [(out, (body,), (source,))]
+        steps = _Steps(self.s, *factors, self.count, self.lanes, work // 2)
+        between = self._row_of(steps.size)
+        first, second = steps.columns(between, source), steps.rows(out, between)
+        return [(between, (first,), (source,)), (out, (second,), (between,))]
+
+    def real(self, made: Transform, out: Buffer, source: Buffer) -> Stages:
+        """Of an even number of real numbers each, or to them."""
+        h = made.n // 2
+        between = self._row_of(made.n)
+        if made.kind == "r2c":
+            halves = self._halves(f"halves_{made.n}", out, between, h, h + 1)
+            return [*self.transformed(h, between, source), (out, (halves,), (between,))]
+        pairs = self._halves(f"pairs_{made.n}", between, source, h + 1, h)
+        return [(between, (pairs,), (source,)), *self.transformed(h, out, between)]
+
+    def _row_of(self, floats: int) -> Buffer:
+        """A buffer with as many floats for each row."""
+        return self.new(TensorType(self.kind.dtype, (self.count * floats,)))
+
+    def _halves(self, routine: str, out: Buffer, source: Buffer, given: int, wanted: int) -> Stmt:
+        """What leads to real numbers or from them: from `given` numbers to as many as `wanted`."""
+        s = self.s
+
+        def call(row: Expr, first: Expr, count: int) -> Factorise:
+            place = s.add(s.mul(row, 2 * wanted), s.mul(first, 2))
+            return Factorise(
+                routine,
+                Matrix(out, place, 2 * wanted, 1),
+                2 * count,
+                (Matrix(source, s.mul(row, 2 * given), 2 * given, 1),),
+                ((1, 2 * given),),
+                "fourier",
+                first=first,
+            )
+
+        work = self.count * wanted * HALVES_WORK
+        return _shared_out(s, self.count, wanted, self.lanes, work, call)
 
 
 def _cut(n: int, rows: int, lanes: int) -> tuple[int, int] | None:
@@ -146,7 +208,7 @@ class _Steps:
                 first=first,
             )
 
-        return self._shared_out(q, call)
+        return _shared_out(s, self.count, q, self.lanes, self.work, call)
 
     def rows(self, out: Buffer, source: Buffer) -> Stmt:
         """The second step."""
@@ -166,20 +228,27 @@ class _Steps:
                 first=first,
             )
 
-        return self._shared_out(p, call)
+        return _shared_out(s, self.count, p, self.lanes, self.work, call)
 
-    def _shared_out(self, count: int, call: Callable[[Expr, Expr, int], Factorise]) -> Stmt:
-        """Calls for runs of `count` columns or rows of each matrix."""
-        s = self.s
-        parts = shares(self.work, self.count * strips(count, self.lanes))
-        run = _run(count, -(-parts // self.count), self.lanes)
-        number = -(-count // run)
-        task = Index(self.count * number)
-        row = s.idiv(s.index(task), s.int(number)) if number > 1 else s.index(task)
-        part = s.irem(s.index(task), s.int(number)) if number > 1 else s.int(0)
-        body = _part(s, count, run, part, lambda first, size: call(row, first, size))
-        kind = Kind.PARALLEL if parts > 1 else Kind.SERIAL
-        return Loop(task, s.int(0), s.int(task.extent), (body,), kind)
+
+def _shared_out(
+    s: ScalarBuilder,
+    rows: int,
+    count: int,
+    lanes: int,
+    work: int,
+    call: Callable[[Expr, Expr, int], Factorise],
+) -> Stmt:
+    """Calls for runs of `count` things of each row, the row and the first of the run given."""
+    parts = shares(work, rows * strips(count, lanes))
+    run = _run(count, -(-parts // rows), lanes)
+    number = -(-count // run)
+    task = Index(rows * number)
+    row = s.idiv(s.index(task), s.int(number)) if number > 1 else s.index(task)
+    part = s.irem(s.index(task), s.int(number)) if number > 1 else s.int(0)
+    body = _part(s, count, run, part, lambda first, size: call(row, first, size))
+    kind = Kind.PARALLEL if parts > 1 else Kind.SERIAL
+    return Loop(task, s.int(0), s.int(task.extent), (body,), kind)
 
 
 @dataclass(frozen=True, slots=True)

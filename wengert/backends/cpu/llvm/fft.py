@@ -9,12 +9,14 @@ need no Python, and take several rows at a time into vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wengert.backends.cpu import fourier_plans
 from wengert.backends.cpu.llvm.blas import fortran_constant
 from wengert.backends.cpu.llvm.expr import Body
-from wengert.backends.cpu.routines import fourier_text
+from wengert.backends.cpu.routines import fourier_halves, fourier_text
 from wengert.ir.forms import Transform
+from wengert.ir.scalar import Expr
 from wengert.kernels.fourier import LANES, is_smooth
 from wengert.kernels.loops import Factorise, Matrix
 
@@ -48,6 +50,9 @@ def _print_own(body: Body, call: Factorise, routine: Transform, count: int) -> N
 def print_step(body: Body, entry: list[str], call: Factorise) -> None:
     """Prints one of the steps of long transforms."""
     kind, _, sizes = call.routine.partition("_")
+    if kind in ("halves", "pairs"):
+        _print_halves(body, call, int(sizes), kind == "pairs")
+        return
     p, q = (int(x) for x in sizes.split("x"))
     assert call.first is not None
     dtype, first = call.out.buffer.dtype, body.value(call.first)
@@ -65,13 +70,45 @@ def print_step(body: Body, entry: list[str], call: Factorise) -> None:
     body.forget((body.place(call.out.buffer),))
 
 
+def _print_halves(body: Body, call: Factorise, n: int, back: bool) -> None:
+    """Prints what leads from pairs to the transform of real numbers, or back."""
+    assert call.first is not None
+    dtype, count = call.out.buffer.dtype, call.out_shape[1] // 2
+    kind = fourier_halves.F64 if dtype.itemsize == 8 else fourier_halves.F32
+    symbol = f"@{fourier_halves.name(kind)}"
+    body.module.declare(symbol, "void", fourier_halves.PARAMETERS)
+    first = body.value(call.first)
+    source = _address(body, call.sources[0])
+    # outputs are counted from the first one of the row
+    start = replace(call.out, offset=body.module.builder.sub(call.out.offset, _floats(body, call)))
+    target = _address(body, start)
+    table = _plan(body, fourier_plans.name(dtype, 2, n))
+    body.line(
+        f"call void {symbol}(ptr {table}, i64 {n // 2}, i64 {first}, i64 {count}, "
+        f"i1 {str(back).lower()}, ptr {source}, ptr {target})"
+    )
+    body.forget((body.place(call.out.buffer),))
+
+
+def _floats(body: Body, call: Factorise) -> Expr:
+    """How many come before the first one."""
+    assert call.first is not None
+    return body.module.builder.mul(call.first, 2)
+
+
+def _plan(body: Body, name: str) -> str:
+    """The address of a plan."""
+    table = f"@fftplan.{name}"
+    body.module.helpers[table] = f"{table} = external global i8"
+    return table
+
+
 def _call(
     body: Body, call: Factorise, plan: str, count: int, first: str, places: Sequence[str]
 ) -> None:
     kind = fourier_text.F64 if call.out.buffer.dtype.itemsize == 8 else fourier_text.F32
-    symbol, table = f"@{fourier_text.name(kind)}", f"@fftplan.{plan}"
+    symbol, table = f"@{fourier_text.name(kind)}", _plan(body, plan)
     body.module.declare(symbol, "void", fourier_text.PARAMETERS)
-    body.module.helpers[table] = f"{table} = external global i8"
     body.line(f"call void {symbol}(ptr {table}, i64 {count}, i64 {first}, {', '.join(places)})")
 
 

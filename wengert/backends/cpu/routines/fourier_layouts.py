@@ -31,7 +31,7 @@ TURNS = (4, 5, 6, 7)
 and of whole runs of steps, and the bits of what is inside a run."""
 
 
-def _shuffled(f: Function, kind: Kind, x: Sequence[str], numbers: Sequence[int]) -> str:
+def shuffled(f: Function, kind: Kind, x: Sequence[str], numbers: Sequence[int]) -> str:
     """A vector of numbers of two others."""
     v, listed = kind.vector, ", ".join(f"i32 {n}" for n in numbers)
     return f.op(f"shufflevector {v} {x[0]}, {v} {x[1]}, <{kind.lanes} x i32> <{listed}>")
@@ -40,7 +40,7 @@ def _shuffled(f: Function, kind: Kind, x: Sequence[str], numbers: Sequence[int])
 def _apart(f: Function, kind: Kind, halves: Sequence[str]) -> Number:
     """The parts of as many neighbouring pairs as a vector has lanes."""
     both = 2 * kind.lanes
-    re, im = (_shuffled(f, kind, halves, range(part, both, 2)) for part in (0, 1))
+    re, im = (shuffled(f, kind, halves, range(part, both, 2)) for part in (0, 1))
     return re, im
 
 
@@ -48,7 +48,7 @@ def _together(f: Function, kind: Kind, x: Number) -> tuple[str, str]:
     """Neighbouring pairs of parts: two vectors."""
     lanes = kind.lanes
     turns = [n for k in range(lanes) for n in (k, lanes + k)]
-    return _shuffled(f, kind, x, turns[:lanes]), _shuffled(f, kind, x, turns[lanes:])
+    return shuffled(f, kind, x, turns[:lanes]), shuffled(f, kind, x, turns[lanes:])
 
 
 def _turned(f: Function, kind: Kind, rows: Sequence[str]) -> list[str]:
@@ -62,8 +62,8 @@ def _turned(f: Function, kind: Kind, rows: Sequence[str]) -> list[str]:
             a, b = found[i], found[i + size]
             low = [k if not k & size else lanes + k - size for k in range(lanes)]
             high = [k + size if not k & size else lanes + k for k in range(lanes)]
-            found[i] = _shuffled(f, kind, (a, b), low)
-            found[i + size] = _shuffled(f, kind, (a, b), high)
+            found[i] = shuffled(f, kind, (a, b), low)
+            found[i + size] = shuffled(f, kind, (a, b), high)
         size *= 2
     return found
 
@@ -74,7 +74,7 @@ def _masks(f: Function, kind: Kind, valid: str) -> tuple[str, str]:
     return lane_mask(f, kind, floats), lane_mask(f, kind, f.op(f"sub i64 {floats}, {kind.lanes}"))
 
 
-def _pairs_at(f: Function, kind: Kind, place: str, masks: tuple[str, str] | None) -> Number:
+def pairs_at(f: Function, kind: Kind, place: str, masks: tuple[str, str] | None) -> Number:
     """The parts of pairs in memory."""
     c = Complex(f, kind)
     if masks is None:
@@ -84,7 +84,7 @@ def _pairs_at(f: Function, kind: Kind, place: str, masks: tuple[str, str] | None
     return _apart(f, kind, [masked_load(f, kind, at, mask) for at, mask in given])
 
 
-def _put_pairs(
+def put_pairs(
     f: Function, kind: Kind, x: Number, place: str, masks: tuple[str, str] | None
 ) -> None:
     """Stores parts as pairs."""
@@ -115,7 +115,7 @@ def columns_in(kind: Kind) -> str:
     for whole in (True, False):
         with f.when(full if whole else f.op(f"xor i1 {full}, true")), f.loop("%n") as i:
             place = f.at(kind.scalar, "%from", f.op(f"mul i64 {i}, %stride"))
-            found = _pairs_at(f, kind, place, None if whole else masks)
+            found = pairs_at(f, kind, place, None if whole else masks)
             Complex(f, kind).store(found, _row(f, kind, "%room", i))
     f.line("ret void")
     return f.text()
@@ -130,7 +130,7 @@ def columns_out(kind: Kind) -> str:
         with f.when(full if whole else f.op(f"xor i1 {full}, true")), f.loop("%n") as i:
             place = f.at(kind.scalar, "%to", f.op(f"mul i64 {i}, %stride"))
             x = Complex(f, kind).load(_left(f, kind, i))
-            _put_pairs(f, kind, x, place, None if whole else masks)
+            put_pairs(f, kind, x, place, None if whole else masks)
     f.line("ret void")
     return f.text()
 
@@ -155,7 +155,7 @@ def lines_in(kind: Kind) -> str:
 
     def block(i: str, masks: tuple[str, str] | None) -> None:
         first = f.op(f"mul i64 {i}, 2")
-        found = [_pairs_at(f, kind, f.at(kind.scalar, x, first), masks) for x in starts]
+        found = [pairs_at(f, kind, f.at(kind.scalar, x, first), masks) for x in starts]
         parts = [_turned(f, kind, x) for x in zip(*found, strict=True)]
         for r, (re, im) in enumerate(zip(*parts, strict=True)):
             Complex(f, kind).store((re, im), _row(f, kind, "%room", f.op(f"add i64 {i}, {r}")))
@@ -183,7 +183,7 @@ def lines_out(kind: Kind) -> str:
         parts = [_turned(f, kind, x) for x in zip(*rows, strict=True)]
         first = f.op(f"mul i64 {i}, 2")
         for start, re, im in zip(starts, *parts, strict=True):
-            _put_pairs(f, kind, (re, im), f.at(kind.scalar, start, first), masks)
+            put_pairs(f, kind, (re, im), f.at(kind.scalar, start, first), masks)
 
     with f.loop(whole, lanes) as i:
         block(i, None)
