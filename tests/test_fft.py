@@ -162,6 +162,14 @@ def test_columns_that_threads_share_unevenly(columns: int) -> None:
         assert np.linalg.norm(found - wanted) < 10 * np.finfo(x.dtype).eps * np.linalg.norm(wanted)
 
 
+def test_long_columns_are_not_done_side_by_side() -> None:
+    """As many numbers at a time as all columns have are more than caches hold."""
+    for n, ours in ((1 << 16, True), (1 << 17, False)):
+        x = np.zeros((n, 8), complex)
+        source = wg.jit(lambda x: np.fft.fft(x, axis=0)).lower(x).source
+        assert ("@wg.fft.f64" in source) == ours
+
+
 def test_long_rows_differentiate() -> None:
     n = 1 << 15
     x, w = drawn(n), drawn(n)

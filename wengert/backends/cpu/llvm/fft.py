@@ -20,6 +20,9 @@ from wengert.ir.scalar import Expr
 from wengert.kernels.fourier import LANES, is_smooth
 from wengert.kernels.loops import Factorise, Matrix
 
+MOST = 1 << 16
+"""The longest transforms of ours: vectors of longer ones leave all caches, and take much memory."""
+
 
 def print_transform(body: Body, entry: list[str], call: Factorise) -> None:
     """Prints one call, which transforms all rows of its source."""
@@ -27,7 +30,7 @@ def print_transform(body: Body, entry: list[str], call: Factorise) -> None:
     count = call.shapes[0][0] if _is_of_lines(routine, call) else routine.inner
     lanes = LANES[call.out.buffer.dtype.itemsize]
     many = 2 * count >= lanes and body.module.target.vector
-    if routine.kind == "c2c" and many and is_smooth(routine.n):
+    if routine.kind == "c2c" and many and is_smooth(routine.n) and routine.n <= MOST:
         _print_own(body, call, routine, count)
     else:
         _numpys(body, entry, call)
