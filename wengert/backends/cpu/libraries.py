@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.backends.cpu import collectives, fourier_plans, numpy_sorts, pocketfft, threads
+from wengert.backends.cpu import collectives, numpy_sorts, pocketfft, threads
 
 
 def resolve(name: str) -> int:
@@ -168,6 +168,12 @@ def _capsule(module: str, name: str) -> int:
     return int(address)
 
 
+def _fourier_plan(name: str) -> int:
+    """The address of a plan; what makes plans is imported by programs that have transforms."""
+    plans: Any = importlib.import_module("wengert.backends.cpu.fourier_plans")
+    return plans.address(name)
+
+
 _FAMILIES: dict[str, Callable[[str], int]] = {
     "blas": blas,
     "blasthreads": blas_threads,
@@ -175,7 +181,7 @@ _FAMILIES: dict[str, Callable[[str], int]] = {
     "special": special,
     "fft": pocketfft.loop,
     "fftdata": pocketfft.data,
-    "fftplan": fourier_plans.address,
+    "fftplan": _fourier_plan,
     "npysort": lambda routine: numpy_sorts.sort(routine, _numpy_api(_FUNCTIONS_OF_DTYPE)),
     "npy": lambda number: _numpy_api(int(number)),
     "py": lambda name: id(_PYTHON[name]),
