@@ -117,7 +117,7 @@ def _quantiles(
 
 def _places(q: Any, count: Any, method: str) -> Any:
     """The place of each quantile [m, 1] in rows with this number of elements, or these [b]."""
-    if isinstance(count, Tracer) and q.dtype.kind == "f":
+    if isinstance(count, Tracer) and kind_of(q.dtype) == "f":
         count = count.astype(q.dtype)
     return (_WHOLE.get(method) or _BETWEEN[method])(count, q)
 
@@ -156,7 +156,7 @@ def _weighted(rows: Any, weights: Any, q: Any, ignore_nan: bool) -> Any:
         "Weights included NaN, inf or were all zero.",
         ArgumentError,
     )
-    reached = (below / total).astype(q.dtype if q.dtype.kind == "f" else np.float64)
+    reached = (below / total).astype(q.dtype if kind_of(q.dtype) == "f" else np.float64)
     reached = np.where(reached == 0, np.asarray(-1, reached.dtype), reached)
     place = np.sum(reached < q[:, :, None], axis=-1)
     places = np.take_along_axis(order, np.minimum(place, rows.shape[1] - 1).T, axis=1)
