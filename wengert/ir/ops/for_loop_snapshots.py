@@ -30,7 +30,7 @@ from wengert.ir.ops.control_family import (
 )
 from wengert.ir.ops.for_loop_split import split, tape_row
 from wengert.ir.program import Atom, Eqn, Literal, Program, Var
-from wengert.ir.transforms.separate import separate
+from wengert.ir.transforms.separate import Price, separate
 from wengert.ir.transforms.storage import nbytes
 from wengert.ir.transforms.transpose import pull_onto
 
@@ -39,6 +39,8 @@ _MEMORY = 1 << 24
 _MOST, _LEAST = 64, 8
 """Bounds of C."""
 _LEVELS = 2
+_A_BYTE = Price(lambda atom: 1, lambda atom: 1)
+"""Nothing is there anyway."""
 
 
 def _root(number: int, degree: int) -> int:
@@ -254,7 +256,7 @@ def _leaf(
     outputs = fresh(body.out_types)
     params = loop.plain(body=body, consts=consts, turns=loop.room)
     eqn = Eqn(REGISTRY["for_loop"], (low.atom, high.atom, *operands), tuple(outputs), params)
-    parts = split(eqn, (False, False, *loop.marks[1:]), lambda atom: True)
+    parts = split(eqn, (False, False, *loop.marks[1:]), _A_BYTE)
     builder.eqns += parts.known
     linear = [a for a in chosen(operands, loop.marks[1:]) if isinstance(a, Var)]
     program = Program(tuple(linear), tuple(parts.linear), tuple(chosen(outputs, loop.carry_marks)))

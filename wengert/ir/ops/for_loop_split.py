@@ -88,7 +88,8 @@ def _split(eqn: Eqn, tainted: Sequence[bool], price: Price) -> Split:
 
 def tape_row(eqn: Eqn, tainted: Sequence[bool]) -> int:
     """The bytes that go onto tapes at each turn."""
-    return sum(nbytes(v.type) for v in _apart(eqn, tainted, lambda atom: None)[2])
+    free = Price(lambda atom: None, lambda atom: None)
+    return sum(nbytes(v.type) for v in _apart(eqn, tainted, free)[2])
 
 
 def _apart(eqn: Eqn, tainted: Sequence[bool], price: Price) -> tuple[_Loop, Body, list[Var]]:
@@ -119,7 +120,10 @@ def _apart(eqn: Eqn, tainted: Sequence[bool], price: Price) -> tuple[_Loop, Body
     versions = versions_inside(eqn, scope, known_carry)
     first = 2 + consts
     late = Late(
-        redirect, lambda k: price(eqn.outputs[k]), lambda k: price(eqn.inputs[first + k]), versions
+        redirect,
+        lambda k: price(eqn.outputs[k]),
+        lambda k: price.kept(eqn.inputs[first + k]),
+        versions,
     )
     with around(scope):
         outputs = loop.part(body.outputs, True)

@@ -17,12 +17,24 @@ from wengert.ir.transforms.final import Finals
 from wengert.ir.transforms.storage import Plan, in_bytes, nbytes, plan, work
 from wengert.ir.transforms.taint import depending, tainted_outputs
 
-Price = Callable[[Atom], int | None]
-"""The bytes to store at each run of a region to have a known value in the linear part."""
-
 _NOTHING: Mapping[Var, int | None] = {}
 _HOPES = 2
 """How often the regions inside choose before they are told of no hope at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The bytes to store at each run of a region to have a known value in the linear part.
+
+    None where it is there anyway. What an equation takes over as an operand, to change it in
+    place, has to be copied if it is `kept` as it was.
+    """
+
+    of: Callable[[Atom], int | None]
+    kept: Callable[[Atom], int | None]
+
+    def __call__(self, atom: Atom) -> int | None:
+        return self.of(atom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,7 @@ def separate(
         if eqn.op.split is None:
             linear.append(eqn)
             continue
-        parts: Split = eqn.op.split(eqn, marks, price)
+        parts: Split = eqn.op.split(eqn, marks, Price(price, ledger.kept))
         for part in parts.known:
             keep(part)
         linear += parts.linear
@@ -96,6 +108,7 @@ class _Ledger:
         self.is_kept = prices is None
         self.turns = turns
         self.costs: dict[Atom, int | None] = {v: self.share(p) for v, p in (prices or {}).items()}
+        self.made: set[Atom] = set()
 
     def share(self, price: int | None) -> int | None:
         """What one of the turns bears of a price."""
@@ -107,8 +120,14 @@ class _Ledger:
             return None
         return self.costs.get(atom, nbytes(atom.type))
 
+    def kept(self, atom: Atom) -> int | None:
+        """The bytes to store for a value as it was before an equation changed it in place."""
+        return nbytes(atom.type) if self.is_kept and atom in self.made else self.price(atom)
+
     def enter(self, eqn: Eqn) -> None:
         """What comes cheaply from other values costs at most what they do."""
+        if any(isinstance(a, Var) for a in eqn.inputs):
+            self.made.update(eqn.outputs)
         effort = work(eqn)
         if self.is_kept or effort is None:
             return

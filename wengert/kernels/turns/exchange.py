@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
 from wengert.kernels.expressions import Rewriter, loaded
-from wengert.kernels.loops import If, Kernel, Kind, Loop, Stmt, Store
+from wengert.kernels.loops import If, Kernel, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.skew.distances import Access, accesses
 from wengert.kernels.statements import changed, expressions, map_loops, map_statements, walk
 from wengert.kernels.turns.bounds import Around, differ
@@ -98,11 +98,19 @@ def _is_across(s: ScalarBuilder, loop: Loop, inner: Loop, around: Around) -> boo
 
 
 def _cost(found: Sequence[Access], index: Index) -> int:
-    """What the accesses of a turn cost where a loop over `index` is the innermost one."""
+    """What the accesses of a turn cost where a loop over `index` is the innermost one.
+
+    Local arrays are in the nearest cache however they are walked. Turns that all set one element
+    wait for one another, unless they only add to it.
+    """
     total = 0
-    for place in {(x.buffer, x.writes, _as_key(x.place)) for x in found}:
-        step = abs(dict(place[2][1]).get(index, 0))
-        total += min(step, ACROSS) * (2 if place[1] else 1)
+    places = {(x.buffer, x.writes, x.adds, _as_key(x.place)) for x in found}
+    for buffer, writes, adds, (_, terms) in places:
+        if buffer.space is Space.LOCAL:
+            continue
+        step = abs(dict(terms).get(index, 0))
+        waits = writes and not adds and step == 0
+        total += (ACROSS if waits else min(step, ACROSS)) * (2 if writes else 1)
     return total
 
 
