@@ -168,6 +168,7 @@ def texts_that_are_compared(x, c):
         turn = "even" if c > k else "odd"
         if turn == "even" and kind != "down":
             total += x
+    total += x if kind in ("up", "left") and best in d else 1.0
     return [total, 1.0 if best == "high" else 2.0, 3.0 if least != "low" else 4.0]
 
 

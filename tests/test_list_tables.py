@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -159,13 +160,97 @@ def two_rows_in_turn(x):
     return before, now
 
 
+def returned_from_the_loop(x):
+    dp = [0.0] * 12
+    for i in range(12):
+        dp[i] = x[i]
+        if sum(dp) > 3:
+            return dp, i
+    return dp, -1
+
+
+def held_in_a_dict(x):
+    dp, d = [0.0] * 6, {}
+    for i in range(6):
+        dp[i] = x[i]
+        d["k"] = dp
+    d["k"][0] = 9.0
+    return dp
+
+
 @pytest.mark.parametrize(
-    "f", [two_rows_in_turn, rows_that_are_one_list, lengthened, looked_through, known_while_tracing]
+    "f",
+    [
+        two_rows_in_turn,
+        returned_from_the_loop,
+        held_in_a_dict,
+        rows_that_are_one_list,
+        lengthened,
+        looked_through,
+        known_while_tracing,
+    ],
 )
 def test_other_loops_that_change_lists_run_in_python(f: Any) -> None:
     found = wg.jit(f, backend="reference")(X)
     for a, b in zip(wg.tree_leaves(found), wg.tree_leaves(f(X)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def stored_by_functions(x):
+    dp = [0.0] * 6
+    for i in range(6):
+        dp[i] = x[i]
+        dp.__setitem__(2, 9.0)
+        operator.setitem(dp, i - 1, dp[2])
+        dp[3] += dp[2]
+    return dp
+
+
+def basis_of_a_simplex(x):
+    basis, n = [0, 1, 2, 3], 0
+    while x[basis].sum() < 6 and n < 20:
+        basis[np.argmin(x[basis])] = int(np.argmax(x))
+        n += 1
+    return basis, n
+
+
+def handed_on(x):
+    now, i = [0.0] * 5, 0
+    while sum(now) < 20:
+        new = list(now)
+        new[int(abs(x[i % 12]) * 2) % 5] += 1.5
+        now = new
+        i += 1
+    return now, i
+
+
+@pytest.mark.parametrize("f", [stored_by_functions, basis_of_a_simplex, handed_on])
+def test_lists_that_are_no_tables_or_are_stored_to_otherwise(f: Any) -> None:
+    for a, b in zip(wg.tree_leaves(wg.jit(f)(X)), wg.tree_leaves(f(X)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_a_store_by_an_index_from_data_takes_no_code_for_each_item() -> None:
+    def counts(x, n):
+        bins = [0] * n
+        for v in x:
+            bins[int(abs(v)) % n] += 1
+        return np.array(bins)
+
+    few, many = (len(list(equations(wg.make_ir(counts)(X, n).program))) for n in (4, 64))
+    assert many < few + 4
+
+
+def test_hidden_elements_are_not_compared() -> None:
+    def f(x):
+        a, b, same = [0.0] * 6, [0.0] * 6, 0
+        for i in range(6):
+            a[i], b[i] = x[i], x[i] * 2
+            same += 1 if a == b else 0
+        return same
+
+    with pytest.raises(TypeError, match="known only when"):
+        wg.jit(f)(X)
 
 
 def test_an_index_out_of_range_names_the_line() -> None:

@@ -149,6 +149,8 @@ def tests_that_assign(x):
         else:
             total -= 1
         i += 1
+    else:
+        total += 10
     return total, i
 
 

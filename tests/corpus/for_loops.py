@@ -246,6 +246,8 @@ def over_pairs_and_parts(x):
         total += k * x[a] * x[b]
     for a in itertools.islice(x, 1, None, 2):
         total = 0.5 * total + a
+    for a, b in itertools.product(x, (1.0, 0.25)):
+        total = 0.5 * total + a * b
     return total + sum(x[i] * x[j] for i, j in itertools.combinations(range(len(x)), 2))
 
 

@@ -182,12 +182,17 @@ def has_nothing_before_the_first_turn(x):
 def averages_of_python(x):
     values = [v * v + 0.5 for v in x]
     line = statistics.linear_regression(x, values)
+    through = statistics.linear_regression(x, values, proportional=True)
     return (
         *(statistics.mean(x), statistics.fmean(values), statistics.median(x)),
         *(statistics.fmean(values, range(1, len(x) + 1)), statistics.mean(v + 1 for v in x)),
         *(statistics.geometric_mean(values), statistics.harmonic_mean(values)),
         *(statistics.variance(x), statistics.stdev(x), statistics.pvariance(x, mu=x[0])),
         *(statistics.pstdev(x), statistics.covariance(x, values), line.slope, line.intercept),
+        *(
+            *through,
+            statistics.mean(k * a for k, a, _ in zip(itertools.count(), x, iter("abcdefgh"))),
+        ),
         *(statistics.correlation(x, values), statistics.mean([1, 2, len(x)])),
     )
 

@@ -10,34 +10,49 @@ import ast
 import copy
 from collections.abc import Sequence
 
-from wengert.capture.names import walk_scope
 from wengert.capture.rewrite_expressions import movable
 from wengert.capture.rewrite_syntax import placed
 
 
 def with_simple_tests(body: Sequence[ast.stmt]) -> list[ast.stmt]:
     """Statements whose tests assign at most in their first operand, at any depth."""
-    for s in walk_scope(body):
-        if isinstance(s, ast.While) and not movable(s.test):
-            _test_in_body(s)
     found = _Branches().visit(ast.Module(list(body), []))
     return found.body
 
 
-def _test_in_body(s: ast.While) -> None:
-    """`while test:` becomes `while True: if not test: break`."""
-    leave = ast.If(ast.UnaryOp(ast.Not(), s.test), [ast.Break()], [])
-    s.body.insert(0, placed(leave, s))
-    s.test = ast.copy_location(ast.Constant(True), s.test)
-
-
 class _Branches(ast.NodeTransformer):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def visit_While(self, node: ast.While) -> ast.While | list[ast.stmt]:
+        """`while test:` becomes `while True: if not test: break`; `else` follows under a flag."""
+        self.generic_visit(node)
+        if movable(node.test):
+            return node
+        leave: list[ast.stmt] = [ast.Break()]
+        orelse, node.orelse = node.orelse, []
+        ended = f"_ended_wg{self.count}"  # a variable, where names that begin with _wg_ are flags
+        self.count += 1
+        if orelse:
+            leave.insert(0, _assignment(ended, True))
+        test = ast.If(ast.UnaryOp(ast.Not(), node.test), leave, [])
+        node.body.insert(0, self.visit_If(placed(test, node)))
+        node.test = ast.copy_location(ast.Constant(True), node.test)
+        if not orelse:
+            return node
+        after = ast.If(ast.Name(ended, ast.Load()), orelse, [])
+        return [placed(_assignment(ended, False), node), node, placed(after, node)]
+
     def visit_If(self, node: ast.If) -> ast.If:
         """One branch."""
         self.generic_visit(node)
         if movable(node.test):
             return node
         return _split(node.test, node.body, node.orelse, node)
+
+
+def _assignment(name: str, value: bool) -> ast.stmt:
+    return ast.Assign([ast.Name(name, ast.Store())], ast.Constant(value))
 
 
 def _split(test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt], at: ast.stmt) -> ast.If:

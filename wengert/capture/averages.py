@@ -80,8 +80,10 @@ def _correlation(x: Any, y: Any) -> Any:
     return _covariance(x, y) / np.sqrt(_covariance(x, x) * _covariance(y, y))
 
 
-def _regression(x: Any, y: Any) -> Any:
+def _regression(x: Any, y: Any, *, proportional: bool = False) -> Any:
     """`linear_regression`"""
+    if proportional:  # a line through the origin
+        return sys.modules["statistics"].LinearRegression(np.sum(x * y) / np.sum(x * x), 0.0)
     slope = _covariance(x, y) / _covariance(x, x)
     return sys.modules["statistics"].LinearRegression(slope, np.mean(y) - slope * np.mean(x))
 

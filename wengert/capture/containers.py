@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wengert.capture.journal import changes, changes_structure, looks_into, made
+from wengert.capture.list_tables import view_of
 from wengert.capture.lists import append
 from wengert.capture.scalars import is_traced
 from wengert.errors import CaptureError, TracerConversionError, located
@@ -96,6 +97,10 @@ def _unknown(name: str) -> CaptureError:
 
 def _stored(owner: Any, key: Any, value: Any) -> None:
     """`operator.setitem`"""
+    view = view_of(owner)
+    if view is not None:
+        view[key] = value
+        return
     if isinstance(owner, (list, dict)) and not is_traced(key):
         changes(owner, key, False)
     operator.setitem(owner, key, value)

@@ -88,10 +88,10 @@ def _zip(*parts: Any, strict: bool = False) -> Any:
     """`zip`"""
     if current() is None or not any(map(_is_traced_sequence, parts)):
         return zip(*parts, strict=strict)
-    found = tuple(_parts(p) for p in parts)
-    if any(f is None for f in found):
+    # a count cannot be used again, so it is asked for when all others are known to be sequences
+    if any(not isinstance(p, Count) and _parts(p) is None for p in parts):
         return zip(*parts, strict=strict)
-    return Zip(found)
+    return Zip(tuple(_parts(p) for p in parts))
 
 
 def _reversed(items: Any) -> Any:

@@ -8,7 +8,8 @@ whoever holds it, has the elements of the array. Lists of lists become arrays of
 list stands in two places.
 
 Meanwhile the elements in the list are `Hidden`: whatever looks at them without `Table` raises an
-error, and the loop runs in Python.
+error. Then the construct is traced once more without that table, and a store by an index from data
+chooses the items (`list_stores.py`), if they are few; else the loop runs in Python.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from wengert.capture.journal import Journal, active, changed_with
 from wengert.capture.kinds import is_numeric, joined, kind_of
+from wengert.capture.list_stores import may_store, store_chosen
 from wengert.capture.lists import assembled
-from wengert.capture.loop_unstable import NeedsTable
-from wengert.capture.undefined import Undefined, undefined
-from wengert.errors import CaptureError, located
+from wengert.capture.loop_unstable import NeedsTable, Unstable
+from wengert.capture.undefined import Undefined, contents, undefined
+from wengert.errors import CaptureError, WengertError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.creation import array as array_of
@@ -39,6 +41,9 @@ from wengert.tracer.trace import Abstract
 from wengert.tracer.views import Window, unread
 
 T = TypeVar("T")
+
+_FAILED = (WengertError, Unstable, TypeError, ValueError, LookupError)
+"""What a construct raises that cannot be traced, perhaps for what is hidden from it."""
 
 MOST_TRACED = 8
 """So many traced numbers, or half of all if that is more, are stored one by one in an array."""
@@ -69,11 +74,16 @@ class Table:
     It is `known` if all of them were numbers of Python, and so may be what the loop makes of them.
     """
 
-    target: list[Any]
+    need: NeedsTable
     array: Tracer
     kind: Abstract
     saved: list[tuple[list[Any], list[Any]]]
     known: bool
+
+    @property
+    def target(self) -> list[Any]:
+        """The list."""
+        return self.need.target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +92,16 @@ class View:
 
     table: Table
     prefix: tuple[Any, ...] = ()
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __eq__(self, other: object) -> bool:
+        raise _refused("a list in a list is compared")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _refused(f".{name} of a list in a list is called")
 
     def __len__(self) -> int:
         return self.table.array.type.shape[len(self.prefix)]
@@ -104,7 +124,12 @@ class View:
         table = self.table
         kind = joined(table.kind, kind_of(value))
         if kind != table.kind:
-            raise NeedsTable(table.target, kind, _refused("numbers of several kinds are stored"))
+            raise NeedsTable(
+                table.target,
+                kind,
+                _refused("numbers of several kinds are stored"),
+                table.need.may_choose,
+            )
         table.array[place] = value
 
 
@@ -135,13 +160,15 @@ def _refused(what: str) -> CaptureError:
 class _Held(threading.local):
     """Lists that tables stand for, by id; rows that were read of lists of lists, by theirs.
 
-    `levels` has for each construct that can make tables the journal around it.
+    `levels` has for each construct that can make tables the journal around it. `chosen` are lists
+    that cannot be tables, by id, and the lines that store to such.
     """
 
     def __init__(self) -> None:
         self.levels: list[Journal | None] = []
         self.views: dict[int, tuple[list[Any], View]] = {}
         self.rows: dict[int, tuple[Any, list[Any]]] = {}
+        self.chosen: set[Any] = set()
 
 
 _held = _Held()
@@ -171,19 +198,28 @@ def store(target: list[Any], index: Any, value: Any, error: CaptureError) -> Non
     """`target[index] = value` by a traced index, where `target` is no table yet.
 
     Raises NeedsTable for one from outside of what is being traced, and `error` for one that cannot
-    be an array.
+    be an array, and has too many items for each to be chosen.
     """
     parts = _lists(target)
     if parts is None or not is_number(value):
         raise error
-    kind = _kind(parts[1])
-    if not _is_own(target, active()):  # with a table the value may be of another kind
-        _need(target, kind, error)
-    with holding() as tables:
-        tables.make(NeedsTable(target, joined(kind, kind_of(value)), error))
-        view = view_of(target)
-        assert view is not None
-        view[index] = value
+    kind, choosable = _kind(parts[1]), may_store(target, index)
+    refused = id(target) in _held.chosen or error.location in _held.chosen
+    if not refused and not _is_own(target, active()):  # in a table the value may be of another kind
+        _need(target, kind, error, choosable)
+        refused = True
+    try:
+        if refused:
+            raise error
+        with holding() as tables:
+            tables.make(NeedsTable(target, joined(kind, kind_of(value)), error))
+            view = view_of(target)
+            assert view is not None
+            view[index] = value
+    except CaptureError as found:
+        if found is not error or not choosable:
+            raise
+        store_chosen(target, index, value)
 
 
 def store_in_row(source: list[Any], error: CaptureError) -> None:
@@ -191,13 +227,15 @@ def store_in_row(source: list[Any], error: CaptureError) -> None:
     parts = _lists(source)
     if parts is None or _is_own(source, active()):
         raise error
-    _need(source, _kind(parts[1]), error)
-
-
-def _need(target: list[Any], kind: Abstract, error: CaptureError) -> NoReturn:
-    if any(_is_own(target, journal) for journal in _held.levels):
-        raise NeedsTable(target, kind, error)
+    if id(source) not in _held.chosen:
+        _need(source, _kind(parts[1]), error, False)
     raise error
+
+
+def _need(target: list[Any], kind: Abstract, error: CaptureError, may_choose: bool) -> None:
+    """Raises NeedsTable if one of the constructs around can make it."""
+    if any(_is_own(target, journal) for journal in _held.levels):
+        raise NeedsTable(target, kind, error, may_choose)
 
 
 def _kind(numbers: Sequence[Any]) -> Abstract:
@@ -230,9 +268,10 @@ def _lists(target: Any) -> tuple[list[list[Any]], list[Any], tuple[int, ...]] | 
 
 @dataclass(slots=True)
 class Tables:
-    """The tables of one loop or branch."""
+    """The tables of one loop or branch; lists of its own for which there shall be `none`."""
 
     made: list[Table] = field(default_factory=list[Table])
+    none: list[list[Any]] = field(default_factory=list[list[Any]])
 
     def retried(self, attempt: Callable[[], T]) -> T:
         """What `attempt` gives, which leaves nothing behind where it fails for want of a table."""
@@ -244,9 +283,31 @@ class Tables:
                 if not _is_own(need.target, active()):
                     raise
                 found = need
+            except _FAILED:
+                if not self._given_up():
+                    raise
+                continue
             finally:
                 _held.levels.pop()
-            self.make(found)
+            try:
+                self.make(found)
+            except CaptureError:
+                if not found.may_choose:
+                    raise
+                self._choose(found)
+
+    def _given_up(self) -> bool:
+        """Whether there were tables that can be done without, and are none any more."""
+        found = [t for t in self.made if t.need.may_choose]
+        for table in found:
+            self.made.remove(table)
+            _leave(table, False)
+            self._choose(table.need)
+        return bool(found)
+
+    def _choose(self, need: NeedsTable) -> None:
+        self.none.append(need.target)
+        _held.chosen |= {id(need.target), need.error.location}
 
     def make(self, need: NeedsTable) -> None:
         """An array in place of a list; in place of a narrower one if there is one."""
@@ -263,7 +324,7 @@ class Tables:
         kind = joined(need.kind, _kind(numbers))
         whole = _array(need, numbers, shape, kind)
         known = not any(isinstance(x, Tracer) for x in numbers)
-        table = Table(need.target, whole, kind, [(x, list(x)) for x in lists], known)
+        table = Table(need, whole, kind, [(x, list(x)) for x in lists], known)
         _hide(table)
         self.made.append(table)
 
@@ -322,15 +383,18 @@ def _element(table: Table, place: tuple[int, ...]) -> Any:
 @contextmanager
 def holding() -> Iterator[Tables]:
     """Tables that are made within the block end with it."""
-    tables = Tables()
+    tables, chosen = Tables(), frozenset(_held.chosen)
     try:
         yield tables
     except BaseException:
         for table in reversed(tables.made):
             _leave(table, False)
         raise
-    for table in reversed(tables.made):
-        _leave(table, True)
+    else:
+        for table in reversed(tables.made):
+            _leave(table, True)
+    finally:
+        _held.chosen = set(chosen)
 
 
 def are_known(arrays: Iterable[Tracer]) -> bool:
@@ -339,11 +403,14 @@ def are_known(arrays: Iterable[Tracer]) -> bool:
     return all(id(x) in own and own[id(x)].known and x.owner is current() for x in arrays)
 
 
-def leaks(values: Any) -> bool:
-    """Whether hidden elements are in a list that no table stands for: a copy of one that has."""
-    found = False
-    for x in values:
-        if isinstance(x, list) and view_of(x) is None:
-            found = found or leaks(cast("list[Any]", x))
-        found = found or x is _HIDDEN
-    return found
+def leaks(x: Any) -> bool:
+    """Whether there are hidden elements in what a turn gives a variable, at any depth.
+
+    It is a list that a table stands for, or a copy of one.
+    """
+    x = contents(x)
+    if isinstance(x, dict):
+        return any(map(leaks, dict.values(cast("dict[Any, Any]", x))))
+    if isinstance(x, (list, tuple)):
+        return any(map(leaks, cast("Sequence[Any]", x)))
+    return x is _HIDDEN

@@ -188,7 +188,7 @@ class LoopState:
     def leave(self, here: Trace) -> list[Any]:
         """The values at the end of a turn."""
         after = self.variables.read()
-        if leaks(after):
+        if any(leaks(x) for x, e in zip(after, self.entries, strict=True) if x is not e.before):
             raise Unstable(_copied())
         for value in after:
             for x in flatten(opened_up(contents(value), self.classes))[0]:
@@ -361,8 +361,8 @@ def _lost(name: str) -> WengertError:
 
 def _copied() -> WengertError:
     error = CaptureError(
-        "a copy is made of a list in a compiled loop that fills the list by an index known only at "
-        "run time; use an array (np.zeros) in place of it"
+        "a variable is given a list, or a copy of one, in a compiled loop that fills the list by "
+        "an index known only at run time; use an array (np.zeros) in place of it"
     )
     return located(error, user_location())
 

@@ -32,12 +32,15 @@ class Rebound(Exception):
 class NeedsTable(BaseException):
     """The list `target` is to be an array of this kind, or of a wider one (see `list_tables`).
 
-    `error` is raised if that cannot be.
+    `error` is raised if that cannot be, unless the store `may_choose` its place among the items.
     """
 
-    def __init__(self, target: list[Any], kind: Abstract, error: WengertError) -> None:
+    def __init__(
+        self, target: list[Any], kind: Abstract, error: WengertError, may_choose: bool = False
+    ) -> None:
         super().__init__(str(error))
         self.target, self.kind, self.error = target, kind, error
+        self.may_choose = may_choose
 
 
 class HalfDone(Exception):

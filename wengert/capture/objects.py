@@ -21,7 +21,7 @@ from wengert.capture.handlers import Guarded, Passing, swallowed
 from wengert.capture.journal import changes, looks, looks_into, made
 from wengert.capture.kinds import is_numeric
 from wengert.capture.open_lists import item_of, items_of
-from wengert.capture.undefined import Doubtful, Supplied, Undefined, undefined
+from wengert.capture.undefined import Doubtful, Supplied, Undefined, check_known, undefined
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
 from wengert.tracer.array import Tracer
@@ -53,6 +53,7 @@ _BINARY: dict[str, tuple[Function, Function, str]] = {
     "<<": (operator.lshift, operator.ilshift, "lshift"),
     ">>": (operator.rshift, operator.irshift, "rshift"),
 }
+_CONTAINERS = frozenset({list, tuple})
 _COMPARE: dict[str, tuple[Function, str, str]] = {
     "Eq": (operator.eq, "__eq__", "__eq__"),
     "NotEq": (operator.ne, "__ne__", "__ne__"),
@@ -177,6 +178,9 @@ def augmented(symbol: str, x: Any, value: Any) -> Any:
 def compared(name: str, a: Any, b: Any) -> Any:
     """`a < b` and its kin; names are those of the syntax tree."""
     plain, forward, backward = _COMPARE[name]
+    if type(a) in _CONTAINERS and type(b) in _CONTAINERS:
+        check_known(a)
+        check_known(b)
     if type(a) in _PLAIN and type(b) in _PLAIN:
         return plain(a, b)
     if name == "NotEq" and special(a, "__ne__") is None and special(a, "__eq__") is not None:
@@ -193,11 +197,13 @@ def unary(name: str, x: Any) -> Any:
 
 
 def truth(x: Any) -> Any:
-    """The truth of an object of the user's; other objects as they are."""
+    """The truth of an object of the user's, or of a list of unknown length; others as they are."""
     if isinstance(x, dict):
         looks_into(x)
     if type(x) is list:
         measured(x)
+        items = items_of(x)
+        return x if items is None else items.length != 0
     if type(x) in _PLAIN:
         return x
     method = special(x, "__bool__")

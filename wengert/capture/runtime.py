@@ -15,7 +15,6 @@ from wengert.capture.faults import divided, handled
 from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.kinds import is_numeric
-from wengert.capture.list_stores import may_store, store_chosen
 from wengert.capture.list_tables import note_row, source_of, view_of
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
@@ -260,9 +259,6 @@ class Runtime:
             return
         if isinstance(x, list) and (view := view_of(x)) is not None:
             view[index] = value
-            return
-        if type(x) is list and isinstance(index, Tracer) and may_store(x, index, value):
-            store_chosen(x, index, value)
             return
         if isinstance(x, (list, dict)):
             if isinstance(index, Tracer) and current() is not None:

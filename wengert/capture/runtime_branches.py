@@ -20,9 +20,9 @@ from wengert.capture.journal import changes, journaled, looks_into
 from wengert.capture.list_tables import Tables, holding, view_of
 from wengert.capture.lists import Growth, append, growth, same_growth
 from wengert.capture.loop_state import Variables
-from wengert.capture.objects import compared, special, truth
+from wengert.capture.objects import compared, iterator, special, truth
 from wengert.capture.raises import Raised, left_by_error, require
-from wengert.capture.undefined import Maybe, Undefined
+from wengert.capture.undefined import Chosen, Maybe, Undefined
 from wengert.errors import CaptureError, located
 from wengert.ir.builder import Value
 from wengert.tracer.array import Tracer
@@ -296,18 +296,20 @@ def in_(x: Any, items: Any) -> Any:
     method = special(items, "__contains__")
     if method is not None:
         return method(x)
+    if isinstance(x, Chosen) and isinstance(items, (dict, set, frozenset)):
+        items = list(iterator(items))  # its hash is not known
     if isinstance(items, dict):
         looks_into(items, x)
     if isinstance(items, Tracer):
         return np.any(items == x)
     items = items if (view := view_of(items)) is None else list(view)
-    traced = isinstance(x, Tracer) or (
+    traced = isinstance(x, (Tracer, Chosen)) or (
         isinstance(items, (list, tuple)) and any(isinstance(y, Tracer) for y in items)
     )
     if traced and isinstance(items, (list, tuple, set, frozenset, range)):
         found: Any = False
         for item in items:
-            found = or_(found, lambda item=item: x == item, True)
+            found = or_(found, lambda item=item: compared("Eq", x, item), True)
         return found
     return x in items
 

@@ -401,6 +401,10 @@ def _noted(f: Any) -> Any:
     """`super().__setattr__` and `super().__setitem__`, of which the journal has to know."""
 
     def stored(key: Any, value: Any) -> None:
+        view = view_of(f.__self__)
+        if view is not None:
+            view[key] = value
+            return
         changes(f.__self__, key, _NOTED[f.__name__])
         f(key, value)
 

@@ -364,7 +364,9 @@ def sequence(x: Any) -> Any:
     """`x` as a sequence that a compiled loop can run over; None if it is not one."""
     if isinstance(x, range):
         return Range(x.start, x.stop, x.step)
-    if isinstance(x, (Range, Enumerate, Zip, Reversed, Pairs, Part, Product)):
+    if isinstance(
+        x, (Range, Rows, Elements, Items, Enumerate, Zip, Reversed, Pairs, Part, Product)
+    ):
         return x
     if isinstance(x, Count):
         return x.range()

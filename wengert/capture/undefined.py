@@ -70,7 +70,6 @@ class Chosen(Unjoined):
     """
 
     __slots__ = ("index", "texts")
-    __hash__ = Unjoined.__hash__
 
     def __init__(self, name: str, error: WengertError, texts: Sequence[Any], index: Any) -> None:
         super().__init__(name, error)
@@ -86,6 +85,9 @@ class Chosen(Unjoined):
                 found = (self.index == k) | found
         return found
 
+    def __hash__(self) -> int:
+        undefined(self)
+
     def __ne__(self, other: object) -> Any:
         equal = self == other
         return not equal if isinstance(equal, bool) else equal ^ True
@@ -100,6 +102,20 @@ class Doubtful(Undefined):
 def lacks_value(x: Any) -> TypeGuard[Undefined]:
     """Whether there is nothing in a variable: a text that is not known is something."""
     return isinstance(x, Undefined) and not isinstance(x, Unjoined)
+
+
+def check_known(x: Any) -> None:
+    """To be called before Python compares containers, which looks first at lengths and identities.
+
+    Raises UndefinedVariableError if one holds what is known at run time only, at any depth.
+    """
+    kind: Any = type(x)
+    if kind is list or kind is tuple:
+        parts: Sequence[Any] = x
+        for part in parts:
+            check_known(part)
+    elif lacks_value(x):
+        undefined(x)
 
 
 def contents(x: Any) -> Any:
