@@ -144,9 +144,11 @@ def test_derivatives(name: str) -> None:
 
 
 def test_quantiles_beside_infinity() -> None:
-    """NumPy gives NaN for both, as 0 * inf is."""
-    found = wg.jit(lambda a: np.quantile(a, [0.5, 0.75]))(np.array([1.0, 2.0, np.inf]))
-    np.testing.assert_array_equal(found, [2.0, np.inf])
+    """NumPy gives NaN for three of them, as 0 * inf is."""
+    found = wg.jit(lambda a: np.quantile(a, [0.1, 0.4, 0.5, 0.75]))(
+        np.array([-np.inf, 2.0, np.inf])
+    )
+    np.testing.assert_array_equal(found, [-np.inf, -np.inf, 2.0, np.inf])
 
 
 def test_a_batch_of_quantiles() -> None:
@@ -189,6 +191,7 @@ def test_arrays_made_inside_as_counts_and_positions() -> None:
         (lambda i: np.bincount(i, minlength=3), I, IndexError, "out of bounds"),
         (lambda a: np.bincount(a, minlength=3), W, TypeError, "non-negative integers"),
         (lambda a: np.quantile(a, 1.5), W, ValueError, r"range \[0, 1\]"),
+        (lambda a: np.quantile(a, 2.0 + a), W, ValueError, r"range \[0, 1\]"),
         (lambda a: np.percentile(a, -1), W, ValueError, r"range \[0, 100\]"),
         (lambda a: np.quantile(a, 0.5, method="inverse"), W, ValueError, "not a valid method"),
         (lambda a: np.histogram(a, "auto"), W, ValueError, "pass a number"),

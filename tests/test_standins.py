@@ -141,7 +141,7 @@ CASES: dict[str, Case] = {
     "stft": lambda x: sg.stft(x @ LONG, nperseg=15, boundary="odd", noverlap=4)[2].imag,
     "istft": lambda x: sg.istft(sg.stft(x @ LONG, nperseg=16)[2] ** 2, nperseg=16)[1],
     "sparse product": lambda x: x @ (SPARSE @ (SPARSE.T @ x)) + SPARSE.dot(np.outer(x, x)),
-    "sparse elements": lambda x: (sps.diags([x, x[1:]], [0, 1]) + x[0] * SPARSE) @ x,
+    "sparse elements": lambda x: (sps.diags([x, x[1:]], [0, 1]) + x[0] * SPARSE) * x,
     "sparse made": lambda x: sps.coo_array((x, (np.arange(6), [0, 0, 1, 2, 2, 5]))).T @ K[[0] * 6],
     "spsolve": lambda x: spl.spsolve(SPARSE.tocsc(), np.outer(x, x)),
     "splu": lambda x: FACTORS.solve(x) + FACTORS.solve(x * x, "T"),

@@ -147,7 +147,35 @@ def test_batches_have_roots_of_their_own() -> None:
     np.testing.assert_allclose(found, (k * k + 1) ** (1 / 3), 1e-12)
 
 
+def test_a_fit_is_the_same_in_any_units() -> None:
+    def fitted(seen: Any) -> Any:
+        return so.curve_fit(lambda x, a, b=1.0: a * np.exp(-b * x), PLACES, seen, p0=[1.0, 1.0])
+
+    for found, expected in zip(wg.jit(fitted)(1e9 * SEEN), fitted(1e9 * SEEN), strict=True):
+        np.testing.assert_allclose(found, expected, 1e-5)
+
+
+def test_results_are_those_of_scipy_at_bounds_and_of_tables_of_unknowns() -> None:
+    def solved(k: Any) -> Any:
+        found = so.least_squares(
+            lambda x: np.stack([10 * (x[1] - x[0] ** 2), k - x[0]]),
+            np.array([-1.0, 0.5]),
+            bounds=([-2, 0], [0.6, 5]),
+        )
+        flat = so.root(lambda x: x**3 - k, np.ones((2, 1))).x
+        outside = si.quad(lambda x: 1 / np.sqrt(x), 0, 1, points=[0.0, 0.5, 2.0])[0]
+        return found.grad, found.active_mask, found.success, flat, outside
+
+    for found, expected in zip(wg.jit(solved)(1.3), solved(1.3), strict=True):
+        np.testing.assert_allclose(found, expected, 1e-6, 1e-6)
+        assert np.shape(found) == np.shape(expected)
+
+
 def test_what_scipy_refuses_is_refused() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        wg.jit(lambda k: so.brentq(lambda x: np.sqrt(x - 2) * k, 0, 5))(1.0)
+    with pytest.raises(ValueError, match="outside of provided bounds"):
+        wg.jit(lambda k: so.least_squares(lambda x: x - k, np.ones(1), bounds=(2, 3)).x)(1.0)
     with pytest.raises(ValueError, match="must have different signs"):
         wg.jit(lambda k: so.brentq(lambda x: x * x + k, 0, 1))(1.0)
     with pytest.raises(RuntimeError, match="Failed to converge after 3"):

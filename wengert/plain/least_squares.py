@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 LEAST, MOST = 1e-16, 1e16
-"""Of the damping, in units of the largest square of a column."""
+"""Of the damping, in units of the squares of columns."""
 
 
 def fitted(
@@ -18,8 +18,10 @@ def fitted(
     `damped(matrix, right, weight)` minimises |matrix p + right|^2 + weight |p|^2. The damping goes
     by how much of what the linear model promises is kept: J. J. Moré, "The Levenberg-Marquardt
     algorithm: implementation and theory", Lecture Notes in Mathematics 630, 1978; the factors are
-    those of H. B. Nielsen, 1999. Unknowns at a bound that would leave it stay there. `tolerances`
-    are of the cost, of the step and of the gradient, all relative to what is there.
+    those of H. B. Nielsen, 1999. Unknowns are in units in which their columns have length 1, or
+    had a few steps ago, so that it does not matter what they are measured in. Those at a bound that
+    would leave it stay there. `tolerances` are of the cost, of the step and of the gradient, all
+    relative to what is there.
     """
     low, high = bounds
     x = np.clip(start, low, high)
@@ -28,6 +30,7 @@ def fitted(
     cost = np.sum(r * r)
     weight = 1e-3
     growth = 2.0
+    scale = 0.0 * x
     going = cost == cost
     found = False
     count = 0
@@ -35,10 +38,9 @@ def fitted(
         slope = r @ matrix
         fixed = ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
         free = np.where(fixed, 0.0, 1.0)
-        inner = matrix * free
-        unit = np.max(np.sum(inner * inner, axis=0))
-        unit = np.where(unit > 0, unit, 1.0)
-        step = damped(inner, r, weight * unit) * free
+        scale = np.maximum(0.1 * scale, np.sqrt(np.sum(matrix * matrix, axis=0)))
+        unit = np.where(scale > 0, scale, 1.0)
+        step = damped(matrix * free / unit, r, weight) * free / unit
         new = np.clip(x + step, low, high)
         step = new - x
         other = residuals(new)
@@ -47,10 +49,9 @@ def fitted(
         promised = cost - np.sum(linear * linear)
         gained = cost - other_cost
         kept = gained / np.where(promised > 0, promised, 1.0)
-        short = np.sqrt(np.sum(step * step)) <= tolerances[1] * (
-            tolerances[1] + np.sqrt(np.sum(x * x))
-        )
-        flat = np.max(np.abs(slope * free)) <= tolerances[2] * np.sqrt(unit * cost)
+        size = np.sqrt(np.sum((unit * x) ** 2))
+        short = np.sqrt(np.sum((unit * step) ** 2)) <= tolerances[1] * (tolerances[1] + size)
+        flat = np.max(np.abs(slope * free) / unit) <= tolerances[2] * np.sqrt(cost)
         small = (np.abs(gained) <= tolerances[0] * cost) & (promised <= tolerances[0] * cost)
         found = short | flat | small | (cost == 0)
         going = found == 0

@@ -13,6 +13,8 @@ import numpy as np
 def bracketed(f: Any, low: Any, high: Any, xtol: float, rtol: float, max_steps: int) -> Any:
     """The place where `f` changes its sign between two others, and whether it was found.
 
+    Where `f` is not a number, neither is the place.
+
     Inverse quadratic interpolation where three values are on a smooth curve, else halving: T. R.
     Chandrupatla, "A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear
     function without using derivatives", Advances in Engineering Software 28, 1997.
@@ -38,7 +40,7 @@ def bracketed(f: Any, low: Any, high: Any, xtol: float, rtol: float, max_steps: 
         least = np.where(done, 0.0, 0.5 * tolerance / np.where(width > 0, width, 1.0))
         share = np.clip(_share(x1, x2, x3, f1, f2, f3), least, 1.0 - least)
         count = count + 1
-    return best, done
+    return np.where((f1 != f1) | (f2 != f2), np.nan, best), done
 
 
 def _share(x1: Any, x2: Any, x3: Any, f1: Any, f2: Any, f3: Any) -> Any:

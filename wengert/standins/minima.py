@@ -11,11 +11,12 @@ import importlib
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wengert.api.derivatives import grad, jvp
+from wengert.api.derivatives import grad, jvp, stop_gradient
 from wengert.api.derivatives import value_and_grad as with_gradient
 from wengert.api.implicit import custom_root
 from wengert.api.jacobians import jacfwd
@@ -83,14 +84,15 @@ def root(
     """A zero of a system of equations, by Newton's method with damping."""
     found = called_with(fun, args)
     f = (lambda x: found(x)[0]) if jac is True else found
-    flat, start = _system("root", f, x0)
+    whole = method in ("hybr", "lm")  # these know vectors alone
+    flat, start = _system("root", f, in_doubles(x0).reshape(-1) if whole else x0)
     most = (options or {}).get("maxiter", (options or {}).get("maxfev", 0)) or 200
     x = custom_root(flat, start, lambda _, guess: _least(flat, guess, LIMITS, most, CLOSE)[0])
     rest = flat(x)
     size = np.max(np.abs(rest)) if rest.size else np.float64(0.0)
     scale = np.max(np.abs(flat(start))) if rest.size else np.float64(0.0)
     allowed = (1e-8 if tol is None else tol) * np.maximum(scale, 1.0)
-    shape = np.shape(x0)
+    shape = x.shape if whole else np.shape(x0)
     return _result(
         x=x.reshape(shape),
         fun=rest.reshape(shape),
@@ -118,9 +120,7 @@ def fsolve(
 ) -> Any:
     """A zero of a system of equations: a vector, also of one unknown."""
     refused("fsolve", full_output=bool(full_output))
-    start = in_doubles(x0)
-    whole = start.reshape(-1) if start.ndim == 0 else start
-    return root(func, whole, args, options={"maxiter": maxfev}).x
+    return root(func, x0, args, options={"maxiter": maxfev}).x
 
 
 @stands_in("optimize")
@@ -151,7 +151,7 @@ def fixed_point(
 def _rho(name: str, scale: Any) -> Callable[[Any], Any]:
     """Residuals whose squares are the loss of those that are given, of this scale."""
     losses: dict[str, Callable[[Any], Any]] = {
-        "soft_l1": lambda z: 2.0 * (np.sqrt(1.0 + z) - 1.0),
+        "soft_l1": lambda z: 2.0 * z / (np.sqrt(1.0 + z) + 1.0),
         "huber": lambda z: np.where(z <= 1.0, z, 2.0 * np.sqrt(np.where(z > 1.0, z, 1.0)) - 1.0),
         "cauchy": np.log1p,
         "arctan": np.arctan,
@@ -170,26 +170,42 @@ def _rho(name: str, scale: Any) -> Callable[[Any], Any]:
     return changed
 
 
-def _at_least(residuals: Function, x0: Any, bounds: Any, most: Any) -> tuple[Any, Any]:
-    """The unknowns of least squares, and whether they were found."""
+@dataclass(frozen=True)
+class Fit:
+    """Least squares: the unknowns, whether they were found, the slope of the cost there, and at
+    which bounds unknowns are held (-1 the lower, 1 the upper one)."""
+
+    x: Any
+    found: Any
+    slope: Any
+    held: Any
+
+
+def _at_least(residuals: Function, x0: Any, bounds: Any, most: Any) -> Fit:
     low, high = (np.broadcast_to(in_doubles(b), x0.shape) for b in bounds)
-    ended: list[Any] = []
+    required(np.all(low < high), "Each lower bound must be strictly less than each upper bound.")
+    inside = np.all((x0 >= low) & (x0 <= high))
+    required(inside, "Initial guess is outside of provided bounds")
+    slope_at = grad(lambda v: 0.5 * np.sum(residuals(v) ** 2))
 
     def solve(_: Function, start: Any) -> Any:
-        x, found, count = _least(residuals, start, (low, high), most, CLOSE)
-        ended.append((found, count))
-        return x
+        x, found, _ = _least(residuals, start[0], (low, high), most, CLOSE)
+        return x, np.where(found, 1.0, 0.0)
 
-    def slopes(x: Any) -> Any:
-        slope = grad(lambda v: 0.5 * np.sum(residuals(v) ** 2))(x)
+    def equations(given: Any) -> Any:
+        x, found = given  # whether it was found does not move
+        slope = slope_at(x)
         at_low, at_high = (x <= low) & (slope > 0), (x >= high) & (slope < 0)
         return np.where(
             at_low,
             x - np.where(at_low, low, 0.0),
             np.where(at_high, x - np.where(at_high, high, 0.0), slope),
-        )
+        ), found
 
-    return custom_root(slopes, x0, solve), slopes
+    x, found = custom_root(equations, (x0, np.float64(1.0)), solve)
+    slope = slope_at(x)
+    held = np.where(x >= high, 1, np.where(x <= low, -1, 0))
+    return Fit(x, found > 0, slope, held)
 
 
 def _limits(bounds: Any) -> tuple[Any, Any]:
@@ -243,28 +259,27 @@ def least_squares(
             )
         return found
 
-    x, slopes = _at_least(
+    fit = _at_least(
         lambda v: changed(residuals(v)), start, _limits(bounds), max_nfev or 100 * start.size
     )
-    fun_there = residuals(x)
-    slope = slopes(x)
+    fun_there = residuals(fit.x)
     return _result(
-        x=x,
+        x=fit.x,
         fun=fun_there,
         cost=0.5 * np.sum(changed(fun_there) ** 2),
-        jac=jacfwd(residuals)(x),
-        grad=slope,
-        optimality=np.max(np.abs(slope)),
-        active_mask=np.zeros(start.shape, int),
-        success=np.max(np.abs(slope)) <= 1e-4,
-        status=2,
+        jac=jacfwd(residuals)(fit.x),
+        grad=fit.slope,
+        optimality=np.max(np.abs(np.where(fit.held, 0.0, fit.slope))),
+        active_mask=fit.held,
+        success=fit.found,
+        status=np.where(fit.found, 2, 0),
         message="The unknowns of least squares, where success is true.",
     )
 
 
 def _count_of(f: Any) -> int:
     """How many parameters a model has beside its places."""
-    given = [p for p in inspect.signature(f).parameters.values() if p.default is p.empty]
+    given = inspect.signature(f).parameters.values()
     positional = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(positional) < 2:
         raise ArgumentError("Unable to determine number of fit parameters.")
@@ -324,6 +339,8 @@ def curve_fit(
     start, model = _begun(f, p0, limits), called_with(f)
     places = xdata if not isinstance(xdata, list | tuple) else in_floats(xdata)
     seen = in_doubles(ydata).reshape(-1)
+    if check_finite is not False:
+        required(np.all(np.isfinite(seen)), "array must not contain infs or NaNs")
     if start.size > seen.size:
         raise InputTypeError(
             f"The number of func parameters={start.size} must not exceed the number of data "
@@ -336,9 +353,14 @@ def curve_fit(
         return weighted(np.broadcast_to(found.reshape(-1), seen.shape) - seen)
 
     most = kwargs.get("maxfev") or kwargs.get("max_nfev") or 200 * (start.size + 1)
-    popt, _ = _at_least(residuals, start, limits, most)
+    fit = _at_least(residuals, start, limits, most)
+    required(fit.found, f"Optimal parameters not found: no end after {most} steps.", RuntimeError)
+    popt = fit.x
     slopes = jacfwd(residuals)(popt)
-    covariance = np.linalg.pinv(slopes.T @ slopes)
+    units = stop_gradient(np.sqrt(np.sum(slopes * slopes, axis=0)))
+    units = np.where(units > 0, units, 1.0)
+    inverse = np.linalg.pinv(slopes / units) / units[:, None]  # whatever is measured in what
+    covariance = inverse @ inverse.T
     if not absolute_sigma:
         left = seen.size - start.size
         size = np.sum(residuals(popt) ** 2) / left if left else np.float64(math.inf)
@@ -365,6 +387,8 @@ def minimize_scalar(
     name = (method or ("bounded" if bounds is not None else "brent")).lower()
     if name not in ("brent", "golden", "bounded"):
         raise ArgumentError(f"Unknown solver {method}")
+    if name != "bounded" and bounds is not None:
+        raise ArgumentError(f"Use of `bounds` is incompatible with 'method={method}'.")
     if name == "bounded" and bounds is None:
         raise ArgumentError("The `bounds` parameter is mandatory for method `bounded`.")
     given = dict(options or {})
@@ -442,7 +466,10 @@ def minimize(
     found = called_with(fun, args)
     value = (lambda x: found(x)[0]) if jac is True else found
     f = lambda x: in_doubles(value(x)).reshape(())  # noqa: E731
-    start = in_doubles(x0).reshape(-1)
+    start = in_doubles(x0)
+    if start.ndim > 1:
+        raise ShapeError("'x0' must only have one dimension.")
+    start = start.reshape(-1)
     given = dict(options or {})
     wanted = given.get("gtol", 1e-5 if tol is None else tol)
     most = given.get("maxiter", 200 * max(start.size, 1))

@@ -29,7 +29,7 @@ from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.floats import kind_of
 from wengert.plain.quadrature import halved
 from wengert.standins.functions import Function, as_tuple, called_with, is_known, refused
-from wengert.standins.tables import in_doubles, stands_in
+from wengert.standins.tables import in_doubles, required, stands_in
 from wengert.tracer.array import Tracer
 from wengert.tracer.closures import Closed
 
@@ -74,7 +74,8 @@ class Range:
             return np.array([-1.0, 1.0])
         places = [in_doubles(x) for x in self.breaks]
         middle, half = 0.5 * (low + high), 0.5 * (high - low)
-        inner = [2.0 * np.sin(np.arcsin((x - middle) / half) / 3.0) for x in places]
+        shares = [np.clip((x - middle) / half, -1.0, 1.0) for x in places]
+        inner = [np.where(abs(x) < 1, 2.0 * np.sin(np.arcsin(x) / 3.0), x) for x in shares]
         return np.sort(np.stack([in_doubles(x) for x in (-1.0, *inner, 1.0)]))
 
 
@@ -111,6 +112,8 @@ def _rule(f: Function, low: Any, high: Any, over: Range) -> Function:
         half = 0.5 * (stop - start)[:, None]
         x, slope = over.placed(0.5 * (start + stop)[:, None] + half * places, low, high)
         found = vmap(f)(x.reshape(-1)).reshape((*x.shape, -1)) * (slope * half)[..., None]
+        if over.breaks:  # at an end, or beyond one, nothing lies between, also of what is infinite
+            found = np.where(half[..., None] == 0, 0.0, found)
         whole, rough = (
             np.einsum("ikp,k->ip", *x) for x in ((found, weights), (found[:, 1::2], gauss))
         )
@@ -213,8 +216,15 @@ def _integrated(f: Function, low: Any, high: Any, over: Range) -> tuple[Any, Any
     if any(np.ndim(x) for x in (low, high)):
         raise ShapeError(f"an integral is from a number to a number, got {low!r} and {high!r}")
     low, high = (np.asarray(x, float) if is_known(x) else in_doubles(x) for x in (low, high))
+    for x in (low, high):
+        required(
+            _infinite(x) | (np.abs(x) != np.inf),
+            "An end of an integral that is traced is infinite; write np.inf in the function.",
+        )
     ends = [_infinite(x) for x in (low, high)]
     if any(ends):
+        if all(ends) and low == high:
+            return _integrated(lambda x: np.zeros_like(in_doubles(f(x))), 0.0, 0.0, over)
         if (ends[0] and low > 0) or (ends[1] and high < 0):
             total, error = _integrated(f, high, low, over)
             return -total, error

@@ -89,11 +89,14 @@ def _between(
 ) -> Any:
     if xtol <= 0:
         raise ArgumentError(f"xtol too small ({xtol:g} <= 0)")
+    if rtol < RTOL:
+        raise ArgumentError(f"rtol too small ({rtol:g} < {RTOL:g})")
     if steps < 1:
         raise ArgumentError("maxiter must be greater than 0")
     if len(ends) != 2 or any(np.ndim(x) for x in ends):
         raise ArgumentError(f"{name} takes a bracket of two numbers, got {ends!r}")
     found = root_between(lambda x: _scalar(name, f(x)), ends[0], ends[1], xtol, rtol, steps)
+    required(found == found, "The function value is NaN; solver cannot continue.")
     return (found, _report(found, name)) if full else found
 
 
@@ -142,7 +145,7 @@ def _near(f: Function, slopes: Any, x0: Any, x1: Any, tol: float, rtol: float, s
 
     def solve(equation: Function, guess: Any) -> Any:
         if first is None:
-            away = guess * (1.0 + 1e-4) + np.where(guess >= 0, 1e-4, -1e-4)
+            away = guess * (1.0 + 1e-4) + np.where(guess.real >= 0, 1e-4, -1e-4)
             other = away if x1 is None else in_floats(x1) + np.zeros_like(guess)
             found, done = convert(by_secants)(equation, guess, other, tol, rtol, steps)
         else:

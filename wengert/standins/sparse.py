@@ -25,18 +25,28 @@ from wengert.tracer.functions.operands import holds_tracers
 
 
 class Sparse:
-    """A matrix by its elements in the places (rows, columns); those in one place are added up."""
+    """A matrix by its elements in the places (rows, columns); those in one place are added up.
+
+    `as_matrix` says that `*` is the matrix product, as of SciPy's `csr_matrix` and unlike its
+    `csr_array`.
+    """
 
     __array_ufunc__ = None
     __array_priority__ = 20.0
 
-    def __init__(self, rows: Any, columns: Any, data: Any, shape: tuple[int, int]) -> None:
+    def __init__(
+        self, rows: Any, columns: Any, data: Any, shape: tuple[int, int], as_matrix: bool = False
+    ) -> None:
         self.rows, self.columns, self.data, self.shape = rows, columns, data, shape
-        self.ndim, self.dtype = 2, data.dtype
+        self.ndim, self.dtype, self.as_matrix = 2, data.dtype, as_matrix
+
+    def _with(self, data: Any) -> Sparse:
+        return Sparse(self.rows, self.columns, data, self.shape, self.as_matrix)
 
     @property
     def T(self) -> Sparse:  # noqa: N802
-        return Sparse(self.columns, self.rows, self.data, (self.shape[1], self.shape[0]))
+        turned = self.shape[1], self.shape[0]
+        return Sparse(self.columns, self.rows, self.data, turned, self.as_matrix)
 
     def transpose(self) -> Sparse:
         """The matrix with rows for columns."""
@@ -54,25 +64,37 @@ class Sparse:
         return product(self.T, asarray(other).T).T
 
     def dot(self, other: Any) -> Any:
-        """The product with an array."""
-        return self @ other
+        """The product with an array, or a number."""
+        return self @ other if np.ndim(other) else self.multiply(other)
 
-    def __mul__(self, other: Any) -> Sparse:
+    def __mul__(self, other: Any) -> Any:
+        return self @ other if self.as_matrix and np.ndim(other) else self.multiply(other)
+
+    def __rmul__(self, other: Any) -> Any:
+        if self.as_matrix and np.ndim(other):
+            return self.__rmatmul__(other)
+        return self.multiply(other)
+
+    def multiply(self, other: Any) -> Sparse:
+        """The product of elements with those of an array, or with a number."""
+        if isinstance(other, Sparse) or _is_sparse(other):
+            raise MissingRuleError(
+                "products of the elements of two sparse matrices, one of them traced, are not "
+                "available; make one of them dense by .toarray()"
+            )
         other = asarray(other)
         if other.ndim > 2:
             raise ShapeError(f"a sparse matrix is multiplied by numbers or rows, not {other.shape}")
         if other.ndim:
             wide = np.broadcast_to(other, np.broadcast_shapes(other.shape, self.shape))
             other = wide[self.rows, self.columns]
-        return Sparse(self.rows, self.columns, self.data * other, self.shape)
-
-    __rmul__ = multiply = __mul__
+        return self._with(self.data * other)
 
     def __truediv__(self, other: Any) -> Sparse:
-        return self * (1.0 / in_floats(other))
+        return self.multiply(1.0 / in_floats(other))
 
     def __neg__(self) -> Sparse:
-        return Sparse(self.rows, self.columns, -self.data, self.shape)
+        return self._with(-self.data)
 
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, Sparse) and not _is_sparse(other):
@@ -84,7 +106,8 @@ class Sparse:
             raise ShapeError(f"inconsistent shapes: {self.shape} and {second.shape}")
         rows = np.concatenate([self.rows, second.rows])
         columns = np.concatenate([self.columns, second.columns])
-        return Sparse(rows, columns, np.concatenate([self.data, second.data]), self.shape)
+        data = np.concatenate([self.data, second.data])
+        return Sparse(rows, columns, data, self.shape, self.as_matrix)
 
     __radd__ = __add__
 
@@ -109,8 +132,10 @@ class Sparse:
     tocsc = tocoo = asformat = copy = tocsr
 
     def sum(self, axis: Any = None) -> Any:
-        """The sum of all elements, or along an axis."""
-        return np.sum(self.data) if axis is None else np.sum(self.toarray(), axis)
+        """The sum of all elements, or along an axis, which a matrix keeps."""
+        if axis is None:
+            return np.sum(self.data)
+        return np.sum(self.toarray(), axis, keepdims=self.as_matrix)
 
     def diagonal(self, k: int = 0) -> Any:
         """The elements on a diagonal."""
@@ -128,7 +153,8 @@ def of(matrix: Any) -> Sparse:
     if matrix.ndim != 2:
         raise ShapeError(f"sparse arrays beside traced ones are matrices, not {matrix.shape}")
     csr = matrix.tocsr().tocoo()
-    return Sparse(csr.row.astype(np.int64), csr.col.astype(np.int64), csr.data, matrix.shape)
+    places = csr.row.astype(np.int64), csr.col.astype(np.int64)
+    return Sparse(*places, csr.data, matrix.shape, type(matrix).__name__.endswith("_matrix"))
 
 
 def product(matrix: Sparse, x: Any) -> Any:
@@ -150,18 +176,7 @@ def product(matrix: Sparse, x: Any) -> Any:
 
 def _of_matrix(matrix: Any, name: str) -> Callable[..., Any] | None:
     """What stands in for a method of SciPy's matrix beside a traced array."""
-    whole = type(matrix).__name__.endswith("_matrix")
-    given = of(matrix) if matrix.ndim == 2 else None
-    if given is None:
-        return None
-    if name in ("__mul__", "__rmul__") and whole:
-        mirrored = name == "__rmul__"
-        return lambda x: (
-            given * x if not np.ndim(x) else given.__rmatmul__(x) if mirrored else given @ x
-        )
-    if name == "dot":
-        return lambda x: given * x if not np.ndim(x) else given @ x
-    return getattr(given, name, None)
+    return getattr(of(matrix), name, None) if matrix.ndim == 2 else None
 
 
 METHODS["scipy.sparse", "_spbase"] = _of_matrix
@@ -172,10 +187,13 @@ METHODS["scipy.sparse", "_spbase"] = _of_matrix
 FORMATS = ("csr", "csc", "coo", "bsr", "dia", "lil", "dok")
 
 
-def _making(form: str) -> Callable[..., Any]:
+def _making(form: str, as_matrix: bool) -> Callable[..., Any]:
     def matrix(arg1: Any, shape: Any = None, dtype: Any = None, **_: Any) -> Any:
-        if isinstance(arg1, Sparse):
-            return arg1
+        found = arg1 if isinstance(arg1, Sparse) else placed(arg1, shape)
+        data = found.data if dtype is None else asarray(found.data).astype(dtype)
+        return Sparse(found.rows, found.columns, data, found.shape, as_matrix)
+
+    def placed(arg1: Any, shape: Any) -> Sparse:
         if not isinstance(arg1, tuple):
             return _of_dense(asarray(arg1))
         if len(arg1) == 2 and form != "dia":
@@ -200,7 +218,8 @@ def _making(form: str) -> Callable[..., Any]:
 
 
 for _form in FORMATS:
-    stands_in("sparse", f"{_form}_array", f"{_form}_matrix")(_making(_form))
+    stands_in("sparse", f"{_form}_array")(_making(_form, False))
+    stands_in("sparse", f"{_form}_matrix")(_making(_form, True))
 
 
 def _whole(x: Any) -> Any:
@@ -216,9 +235,16 @@ def _of_dense(x: Any) -> Sparse:
     return Sparse(rows, columns, x.reshape(-1), x.shape)
 
 
-@stands_in("sparse", "diags", "diags_array")
+@stands_in("sparse")
 def diags(diagonals: Any, offsets: Any = 0, shape: Any = None, **_: Any) -> Any:
-    """The matrix with these diagonals."""
+    """The matrix with these diagonals, whose `*` is the matrix product."""
+    found = diags_array(diagonals, offsets=offsets, shape=shape)
+    return Sparse(found.rows, found.columns, found.data, found.shape, True)
+
+
+@stands_in("sparse")
+def diags_array(diagonals: Any, *, offsets: Any = 0, shape: Any = None, **_: Any) -> Sparse:
+    """The array with these diagonals."""
     if not np.ndim(offsets):
         listed = isinstance(diagonals, list | tuple) and np.ndim(diagonals[0])
         diagonals, offsets = (diagonals if listed else [diagonals]), [offsets]
@@ -289,8 +315,9 @@ def solved(factors: Any, matrix: Sparse, b: Any) -> Any:
 def spsolve(A: Any, b: Any, permc_spec: Any = None, use_umfpack: bool = True) -> Any:
     """The solution of a sparse system; one with traced elements is solved as a dense one."""
     if isinstance(A, Sparse | Tracer):
-        dense = A.toarray() if isinstance(A, Sparse) else A
-        return np.linalg.solve(dense, in_floats(b))
+        dense, right = A.toarray() if isinstance(A, Sparse) else A, in_floats(b)
+        found = np.linalg.solve(dense, right)
+        return found.reshape(-1) if right.ndim == 2 and right.shape[1] == 1 else found
     factors = importlib.import_module("scipy.sparse.linalg").splu(A.tocsc())
     flat = b.ndim == 2 and b.shape[1] == 1
     found = solved(factors, of(A), b)
@@ -302,13 +329,15 @@ def spsolve_triangular(
     A: Any, b: Any, lower: bool = True, overwrite_A: bool = False, overwrite_b: bool = False,
     unit_diagonal: bool = False,
 ) -> Any:  # fmt: skip
-    """The solution of a sparse triangular system with a known matrix."""
+    """The solution of a sparse triangular system; one with traced elements is solved as dense."""
     refused("spsolve_triangular", unit_diagonal=unit_diagonal)
-    known = A.tocsr()
+    if isinstance(A, Sparse):
+        return np.linalg.solve((np.tril if lower else np.triu)(A.toarray()), in_floats(b))
+    known, right = A.tocsr(), in_floats(b)
     ways = (_lower, _upper) if lower else (_upper, _lower)
     return custom_linear_solve(
         lambda x: product(of(A), x),
-        in_floats(b).astype(np.float64),
+        right.astype(np.result_type(right.dtype, known.dtype, np.float64)),
         lambda _, right: ways[0](known)(right),
         lambda _, right: ways[1](known.T)(right),
     )

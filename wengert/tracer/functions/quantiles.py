@@ -65,12 +65,13 @@ def _next_but_odd(place: Any) -> Any:
 def _wanted(q: Any, scale: int) -> tuple[Any, bool]:
     """The quantiles between 0 and 1, and whether they are one Python number."""
     given = operand(q)
+    numbers = np.asarray(q) if given.known else q
+    fits = np.all((numbers >= 0) & (numbers <= scale))
+    message = f"{'Quantiles' if scale == 1 else 'Percentiles'} must be in the range [0, {scale}]"
     if not given.known:
-        return (q if scale == 1 else q / scale), given.weak
-    numbers = np.asarray(q)
-    if not np.all((numbers >= 0) & (numbers <= scale)):
-        what = "Quantiles must be in the range [0, 1]"
-        raise ArgumentError(what if scale == 1 else "Percentiles must be in the range [0, 100]")
+        demand(fits, message, ArgumentError)
+    elif not fits:
+        raise ArgumentError(message)
     return (numbers if scale == 1 else numbers / scale), given.weak
 
 
@@ -139,8 +140,11 @@ def _at(rows: Value, place: Any, count: Any, dtype: DType, exact: bool, method: 
     if method == "averaged_inverted_cdf":
         share = np.where(share == 0, np.asarray(0.5, dtype), np.asarray(1, dtype))
     low, high = values[..., 0], values[..., 1]
-    # weights of 0 must not meet infinities, or the NaNs that come last
-    return np.where(share > 0, low + (np.where(share > 0, high, low) - low) * share, low)
+    # weights of 0 must not meet infinities, or the NaNs that come last, and no difference to an
+    # infinite end is taken from it
+    apart = np.where(share > 0, high, low) - low
+    between = np.where(np.isinf(low), high - apart * (1 - share), low + apart * share)
+    return np.where(share > 0, between, low)
 
 
 def _weighted(rows: Any, weights: Any, q: Any, ignore_nan: bool) -> Any:
