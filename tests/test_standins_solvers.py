@@ -141,6 +141,16 @@ def test_second_derivatives_of_an_integral_and_of_a_root() -> None:
     np.testing.assert_allclose(second, (2 / 3) * (5 ** (-2 / 3) - 16 / 3 * 5 ** (-5 / 3)), 1e-9)
 
 
+@pytest.mark.slow
+def test_second_derivatives_of_a_solution_at_a_time_that_moves_with_the_slopes() -> None:
+    def at(k: Any) -> Any:  # exp(-k**3 / 8)
+        slopes = lambda t, y: -k * t * y  # noqa: E731
+        return si.solve_ivp(slopes, (0, 1), [1.0], "RK23", np.stack([k / 2]), rtol=1e-7).y[0, 0]
+
+    expected = (9 / 64 * 1.3**4 - 6 / 8 * 1.3) * np.exp(-(1.3**3) / 8)
+    np.testing.assert_allclose(wg.jit(wg.jacfwd(wg.grad(at)))(1.3), expected, 1e-5)
+
+
 def test_batches_have_roots_of_their_own() -> None:
     k = np.array([0.3, 1.0, 2.0])
     found = wg.jit(wg.vmap(lambda k: so.brentq(cubic, 0, 5, args=(k,))))(k)

@@ -1,8 +1,8 @@
 """Initial value problems: `scipy.integrate.solve_ivp` by explicit methods, and `odeint`.
 
 The coefficients are those of SciPy's classes, and so are the steps. Derivatives go through the
-steps, whose lengths are constants for them: so they are those of the numbers that are computed. The
-value at a time moves with that time by the slope there, and the start by that at the start.
+steps, whose lengths are constants for them: so they are those of the numbers that are computed. A
+time moves as by a step more, of length 0, from the value at that time, or to it at the start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from wengert.api.control import scan
-from wengert.api.custom import Custom
 from wengert.api.derivatives import stop_gradient
 from wengert.api.mapping import vmap
 from wengert.capture.convert import convert
@@ -24,7 +23,6 @@ from wengert.errors import ArgumentError, MissingRuleError, ShapeError
 from wengert.plain.initial_values import first_length, followed
 from wengert.standins.functions import Function, called_with, is_known, refused
 from wengert.standins.tables import in_doubles, stands_in
-from wengert.tracer.closures import Closed
 
 EXPLICIT = ("RK23", "RK45", "DOP853")
 ODEINT = 1.49012e-8
@@ -58,6 +56,13 @@ class Method:
         new = y + h * _combined(table.B, stages)
         stages.append(self.f(t + h, new))
         return new, np.stack(stages), stop_gradient(self._error(y, new, stages, h))
+
+    def moved(self, t: Any, y: Any, h: Any) -> Any:
+        """Values after a step of length 0, which has the derivatives of one that grows from there.
+
+        A method of some order has the derivatives by its length up to that order.
+        """
+        return self.step(t, y, self.f(t, y), h)[0]
 
     def _error(self, y: Any, new: Any, stages: Sequence[Any], h: Any) -> Any:
         scale = self.scale(y, new)
@@ -96,19 +101,6 @@ def _combined(weights: Any, parts: Sequence[Any]) -> Any:
     return found
 
 
-def _moving(f: Function, sign: float) -> Custom:
-    """Values that move by the slope there where the time does: of (time, values)."""
-    moved = Custom(lambda t, y: (f(t, y), y)[1], closes=True)
-
-    def forward(closed: Closed, primals: Any, tangents: Any) -> Any:
-        t, y, values = primals
-        found = moved(t, y)
-        return found, tangents[1] + closed.call(f, values, t, found) * (sign * tangents[0])
-
-    moved.defjvp(forward)
-    return moved
-
-
 def _solved(
     f: Function, start: Any, y0: Any, times: Any, method: str, options: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
@@ -124,8 +116,8 @@ def _solved(
     rtol = np.maximum(given["rtol"], 100 * np.finfo(float).eps)
     with_times = not is_known([start, times])
     t, places = (stop_gradient(in_doubles(x)) for x in (start, times))
-    y = _moving(f, -1.0)(in_doubles(start), y0) if with_times else y0
     used = Method(table, f, rtol, given["atol"])
+    y = used.moved(in_doubles(start), y0, t - in_doubles(start)) if with_times else y0
     slope, span = f(t, y), places[-1] - t
     length = given["first_step"]
     if length is None:
@@ -152,7 +144,8 @@ def _solved(
     begin = (t, y, slope, in_doubles(length), t, y, none, stages, none == 0, none != 0, 0)
     (*_, reached, _, attempts), found = scan(until, begin, places)
     if with_times:
-        found = vmap(_moving(f, 1.0))(in_doubles(times), found)
+        wanted = in_doubles(times)
+        found = vmap(used.moved)(places, found, wanted - places)
     return found, reached, attempts * table.n_stages + 2
 
 
