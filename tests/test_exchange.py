@@ -88,6 +88,25 @@ def test_the_inner_loop_goes_along_rows_if_it_may(fun: Callable[..., Any], lengt
     np.testing.assert_allclose(wg.jit(fun)(a, b), fun(a, b), rtol=1e-12, atol=1e-12)
 
 
+def idle_at_last(a: Any, b: Any) -> Any:
+    """The loop beside what is written has no turn in the last turn of the loop around."""
+    x, y, z = a.copy(), b[0].copy(), b.copy()
+    for j in range(N):
+        y[j] = 2.0 * y[j]
+        for m in range(j + 1, N):
+            z[j, m] *= 0.5
+        for k in range(N):
+            x[k, j] += y[N - 1] * b[k, j]
+    return x, z
+
+
+def test_what_a_loop_without_turns_stands_beside_is_not_bounded_by_it() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((N + 1, N)), rng.standard_normal((N, N + 7))
+    for one, other in zip(wg.jit(idle_at_last)(a, b), idle_at_last(a, b), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
 def drawn(seed: int) -> Callable[[Any, Any], Any]:
     """Loops three deep whose turns read and write single elements at random places."""
     rng = np.random.default_rng(seed)

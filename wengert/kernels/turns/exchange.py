@@ -19,11 +19,18 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, affine
-from wengert.kernels.expressions import Rewriter, loaded
+from wengert.ir.scalar import Affine, Expr, Index, ScalarBuilder, ScalarOp, affine
+from wengert.kernels.expressions import Rewriter, loaded, nodes
 from wengert.kernels.loops import If, Kernel, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.skew.distances import Access, accesses
-from wengert.kernels.statements import changed, expressions, map_loops, map_statements, walk
+from wengert.kernels.statements import (
+    changed,
+    expressions,
+    map_loops,
+    map_statements,
+    own_expressions,
+    walk,
+)
 from wengert.kernels.turns.bounds import Around, differ
 from wengert.kernels.turns.turn import own_scalars
 
@@ -53,6 +60,8 @@ def _exchanged(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] |
         return None
     statements = list(walk(loop.body))
     if len(statements) > _MANY or not all(isinstance(st, Store | If | Loop) for st in statements):
+        return None
+    if changed(loop.body) & loaded((loop.start, loop.stop)):
         return None
     parts = list(_parts(s, loop, around))
     if not any(isinstance(part, Loop) for part in parts) or not _may_part(s, loop, parts, around):
@@ -168,34 +177,38 @@ def _in_order(s: ScalarBuilder, first: Part, second: Part, loop: Loop, around: A
     if written[0] & (read[1] | written[1]) or written[1] & read[0]:
         row = Index(loop.index.extent)
         moved = _copied(s, second, {loop.index: row})
-        inside = [x for x in walk((*first, *moved)) if isinstance(x, Loop)]
         before = {row: Loop(row, loop.start, s.index(loop.index), ())}
         after = {loop.index: replace(loop, start=s.add(s.index(row), 1))}
         outer = {i: x for i, x in around.items() if i is not loop.index}
         ways = (
-            {**outer, loop.index: loop, **before, **{x.index: x for x in inside}},
-            {**outer, row: replace(loop, index=row), **after, **{x.index: x for x in inside}},
+            {**outer, loop.index: loop, **before},
+            {**outer, row: replace(loop, index=row), **after},
         )
-        for x, y in itertools.product(_accesses(s, first), _accesses(s, moved)):
+        for (x, own), (y, others) in itertools.product(_accesses(s, first), _accesses(s, moved)):
             if not _meet(x, y):
                 continue
             if x.place is None or y.place is None:
                 return False
-            if not any(differ(x.place, y.place, way) for way in ways):
+            if not any(differ(x.place, y.place, {**way, **own, **others}) for way in ways):
                 return False
     return True
 
 
-def _accesses(s: ScalarBuilder, body: Sequence[Stmt]) -> list[Access]:
-    """What statements access, those of loops one by one."""
-    found: list[Access] = []
+def _accesses(s: ScalarBuilder, body: Sequence[Stmt]) -> Iterator[tuple[Access, Around]]:
+    """What statements access, and the loops in `body` that are around it: no others need have a
+    turn where it is done."""
     for statement in body:
-        inside = statement.body if isinstance(statement, Loop) else (statement,)
-        if isinstance(statement, Loop) and any(isinstance(st, Loop) for st in inside):
-            found += _accesses(s, inside)
-        else:
-            found += accesses(s, inside, inside=True)
-    return found
+        match statement:
+            case Loop(index, _, _, inner):
+                for access, loops in _accesses(s, inner):
+                    yield access, {index: statement, **loops}
+            case If(_, then, otherwise):
+                yield from _accesses(s, (*then, *otherwise))
+            case _:
+                yield from ((access, {}) for access in accesses(s, (statement,), inside=True))
+        if isinstance(statement, Loop | If):
+            read = [n for n in nodes(own_expressions(statement)) if n.op is ScalarOp.LOAD]
+            yield from ((Access(0, n.attr, affine(n.args[0]), False), {}) for n in read)
 
 
 def _copied(s: ScalarBuilder, body: Sequence[Stmt], names: Mapping[Index, Index]) -> Part:

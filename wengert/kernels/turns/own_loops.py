@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wengert.ir.scalar import Expr, Index, ScalarBuilder, ScalarOp, affine
-from wengert.kernels.expressions import at_turn, nodes
+from wengert.kernels.expressions import at_turn, loaded, nodes
 from wengert.kernels.loops import Buffer, Kernel, Kind, Loop, Space, Stmt, Store
 from wengert.kernels.skew.distances import Access, accesses
 from wengert.kernels.statements import expressions, map_loops, map_statements
@@ -40,6 +40,8 @@ def with_own_loops(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
             return None
         stores = [st for st in loop.body if isinstance(st, Store)]
         if len(stores) < len(loop.body):
+            return None
+        if {st.buffer for st in stores} & loaded((loop.start, loop.stop)):
             return None
         groups = _groups(s, loop, around)
         return None if groups is None else _apart(s, loop, stores, groups)
