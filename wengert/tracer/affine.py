@@ -163,9 +163,15 @@ def extreme(form: Affine, least: bool) -> int | None:
 
 
 def _extent(form: Affine) -> Interval | None:
+    """What a form lies in; None if that is not known, or int64 has not all of it, and may wrap."""
     low = extreme(form, least=True)
     high = None if low is None else extreme(form, least=False)
-    return None if low is None or high is None else (low, high)
+    return None if low is None or high is None else _kept((low, high))
+
+
+def _kept(interval: Interval) -> Interval | None:
+    least, greatest = -(2**63), 2**63 - 1
+    return interval if least <= interval[0] and interval[1] <= greatest else None
 
 
 def bounds(x: Any) -> Interval | None:
@@ -207,7 +213,7 @@ def _is_integer(x: Any) -> bool:
 def _rule_of(var: Var) -> Interval | None:
     """The interval of a value that is no affine function, from the equation that gives it.
 
-    Other integers than int64 wrap around where they would leave what their dtype has.
+    Integers wrap around where they would leave what their dtype has.
     """
     dtype = var.type.dtype
     every = None if dtype.itemsize >= INT64.itemsize else (np.iinfo(dtype).min, np.iinfo(dtype).max)
@@ -220,7 +226,8 @@ def _rule_of(var: Var) -> Interval | None:
         rule = _RULES.get(eqn.op.name)
         if rule is None or (dtype != INT64 and eqn.op.name not in _NEVER_WRAP):
             return every
-        return rule([_operand(level, a) for a in eqn.inputs], eqn.params) or every
+        found = rule([_operand(level, a) for a in eqn.inputs], eqn.params)
+        return (found and _kept(found)) or every
     return every
 
 
