@@ -46,14 +46,37 @@ def inner_loops(fun: Callable[..., Any], *args: Any) -> list[Loop]:
 def test_shortest_paths_wait_for_no_turn() -> None:
     d = np.random.default_rng(0).uniform(1, 9, (20, 20))
     loops = inner_loops(floyd_warshall, d)
-    assert [loop.kind for loop in loops] == [Kind.FREE, Kind.FREE]
+    assert [loop.kind for loop in loops] == [Kind.FREE] * 3  # all turns, or those before and after
     assert not any(isinstance(st, If) for loop in loops for st in loop.body)
     np.testing.assert_array_equal(wg.jit(floyd_warshall)(d), floyd_warshall(d))
 
 
-def test_a_negative_cycle_changes_what_all_turns_read() -> None:
-    d = np.random.default_rng(1).uniform(-2, 5, (18, 18))
-    np.testing.assert_allclose(wg.jit(floyd_warshall)(d), floyd_warshall(d), rtol=1e-12)
+def floyd_warshall_by_minimum(d: Any) -> Any:
+    d = d.copy()
+    for k in range(len(d)):
+        for i in range(len(d)):
+            for j in range(len(d)):
+                d[i, j] = min(d[i, j], d[i, k] + d[k, j])
+    return d
+
+
+@pytest.mark.parametrize("fun", [floyd_warshall, floyd_warshall_by_minimum])
+def test_a_negative_cycle_changes_what_all_turns_read(fun: Callable[[Any], Any]) -> None:
+    """In some rows only, beside those that have no road yet."""
+    d = np.random.default_rng(1).uniform(-0.1, 1, (18, 18))
+    d[3] = d[:, 5] = np.inf
+    d[9, 4] = np.nan
+    np.testing.assert_array_equal(wg.jit(fun)(d), fun(d))
+
+
+def test_the_gradient_where_a_turn_changes_what_all_turns_read() -> None:
+    rng = np.random.default_rng(6)
+    args = rng.uniform(-0.05, 1, (18, 18)), rng.uniform(1, 2, (18, 18))
+    gradient = wg.grad(floyd_warshall_sum)
+    kinds = [loop.kind for loop in inner_loops(gradient, *args)]
+    assert kinds.count(Kind.FREE) == len(kinds) >= 6
+    expected = evaluate(default_pipeline(wg.make_ir(gradient)(*args).program), args)[0]
+    np.testing.assert_allclose(wg.jit(gradient)(*args), expected, rtol=1e-12)
 
 
 def test_the_gradient_of_shortest_paths() -> None:

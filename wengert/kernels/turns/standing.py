@@ -33,15 +33,20 @@ def kept(s: ScalarBuilder, loop: Loop, around: Around) -> Sequence[Stmt] | None:
     turn = simple_turn(s, loop)
     if turn is None or not turn.sums or not sums_apart(turn, around):
         return None
+    # loops that call a library are not for vectors
+    free = not turn.calls and writes_apart(turn, around)
+    return in_registers(s, turn, Kind.FREE if free else Kind.ORDERED)
+
+
+def in_registers(s: ScalarBuilder, turn: Turn, kind: Kind) -> Sequence[Stmt]:
+    """The turn's loop, as one of that kind, with sums in registers that nothing else meets."""
+    loop = turn.loop
     registers = [Register(x.buffer.dtype) for x in turn.sums]
     instead: dict[Store, Stmt] = {
         store: Accumulate(register, "add", value)
         for x, register in zip(turn.sums, registers, strict=True)
         for store, value in x.added.items()
     }
-    # loops that call a library are not for vectors
-    free = not turn.calls and writes_apart(turn, around)
-    kind = Kind.FREE if free else Kind.ORDERED
     run = replace(loop, body=_replaced(loop.body, instead), kind=kind)
     pairs = list(zip(turn.sums, registers, strict=True))
     load = [Declare(r, s.load(x.buffer, x.offset)) for x, r in pairs]
