@@ -1,7 +1,9 @@
-"""Loops that ask whether any bit of a row is set, on machines without masks.
+"""Loops that ask whether any bit of a row is set.
 
 What `kernels/turns/idle.py` looks at before a row of turns is a handful of words; as vectors of
-truth values it would be spread first, and gathered again.
+truth values it would be spread first, and gathered again. Machines that have masks need not do
+that, but words are fewer instructions for them, too: with looks at 90,000 rows of 300 bits, the
+gradient of shortest paths takes 4.05 ms instead of 4.25.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ WORDS = (64, 32, 16, 8)
 
 def print_look(body: Body, loop: Loop) -> bool:
     """Prints such a loop; says whether it is one."""
-    if body.module.target.masks or len(loop.body) != 1:
+    if len(loop.body) != 1:
         return False
     stmt, length = loop.body[0], constant_length(body.module.builder, loop)
     if not isinstance(stmt, Accumulate) or loop.kind not in (Kind.SERIAL, Kind.FREE):
