@@ -106,6 +106,15 @@ def written(a: Inputs) -> Value:
     return window_set(a, a.w, a.v).window(a.q, sizes=(3,), steps=(1,))
 
 
+def _gauss(x: Value, far: float) -> Value:
+    held = x.abs().gt(far).select(far, x)
+    return (-held * held).exp()
+
+
+def _over_ratio(x: Value, y: Value) -> Value:
+    return y.unscale(x / y).unscale(y)
+
+
 CASES: list[tuple[str, Make]] = [
     ("empty", lambda a: a.e.exp()),
     ("empty", lambda a: a.v.broadcast(shape=(0, 3), dims=(1,))),
@@ -182,6 +191,8 @@ CASES: list[tuple[str, Make]] = [
     ("scale_known", lambda a: a.number(2.0).scale(a.x)),
     ("unscale_known", lambda a: a.number(2.0).unscale(a.x)),
     ("unscale_known", lambda a: a.number(0.0).unscale(a.x)),
+    ("unscale_quotient", lambda a: _over_ratio(a.m, a.m.exp())),
+    ("exp_held", lambda a: _gauss(a.x, 40.0)),
     ("scale_mask", lambda a: a.m.scale(a.m.gt(0.0).select(a.number(1.0), a.number(0.0)))),
     ("scale_mask", lambda a: a.m.scale(a.m.gt(0.0).select(a.number(0.0), a.number(1.0)))),
     ("scale_mask", lambda a: a.m.scale(a.m.gt(0.0).cast(dtype=FLOAT64))),
@@ -319,7 +330,14 @@ CASES: list[tuple[str, Make]] = [
     ("dot_outer", lambda a: dot(a.v, a.w, ((), ()))),
     ("dot_outer", lambda a: dot(a.u, a.m.reshape(shape=(1, 3, 4)), ((2,), (0,)), ((1,), (1,)))),
 ]
-INEXACT = {"reduce_reduce", "reduce_broadcast", "transpose_dot", "dot_transposed", "pow_small"}
+INEXACT = {
+    "unscale_quotient",
+    "reduce_reduce",
+    "reduce_broadcast",
+    "transpose_dot",
+    "dot_transposed",
+    "pow_small",
+}
 UNSIGNED_ZEROS = {"scale_mask"}
 
 

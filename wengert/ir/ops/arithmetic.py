@@ -12,7 +12,6 @@ from wengert.ir.floats import kind_of
 from wengert.ir.op import linear_in, linear_in_all, linear_in_one
 from wengert.ir.ops.families import (
     NUMERIC,
-    Over,
     elementwise,
     spread,
     times,
@@ -87,13 +86,36 @@ elementwise(
     parts=lambda x, y: x * y,
     doc="x * y",
 )
+
+
+# The tangent of z = x / y is (dx - dy z) / y, with one division where both move; backwards it is
+# w = ct / y for x and -(w z) for y. As dx / y - dy (z / y), a sum of products with partials, it
+# would divide twice. Where y alone moves, z / y does not depend on the tangent.
+
+
+def _moved(dx: Value, dy: Value | None, y: Value, out: Value) -> Value:
+    """The tangent of out = x / y, where x moves; tangents have the shape of `out`."""
+    moved = None if dy is None else times(dy, out)
+    return (dx if moved is None else dx - moved).unscale(y)
+
+
+def _div_jvp(
+    primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
+) -> Sequence[Value | None]:
+    y, out = primals[1], outs[0]
+    dx, dy = (None if t is None else spread(t, out.shape) for t in tangents)
+    if dx is not None:
+        return [_moved(dx, dy, y, out)]
+    return [None if dy is None else times(dy, -(out / y))]
+
+
 elementwise(
     "div",
     2,
     FLOATS,
     np.divide,
     lambda s, x, y: s.div(x, y),
-    partials=[lambda x, y, out: Over(y), lambda x, y, out: -(out / y)],
+    jvp=_div_jvp,
     linear=linear_in(0),
     transpose=transpose_partials(lambda ct, x, y: ct / y),
     samples=operands((-3, 3), (0.5, 3)),
@@ -122,29 +144,27 @@ def _scale_jvp(
 ) -> Sequence[Value | None]:
     (t, p), (dt, dp) = primals, tangents
     first = None if dt is None else times(spread(dt, outs[0].shape), p)
-    return [add_tangents(first, _moved_partial(t, dp, t, outs[0].shape))]
+    second = None if dp is None else times(_where_counted(t, dp, outs[0].shape), t)
+    return [add_tangents(first, second)]
 
 
 def _unscale_jvp(
     primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
 ) -> Sequence[Value | None]:
-    (t, y), (dt, dy) = primals, tangents
-    first = None if dt is None else spread(dt, outs[0].shape).unscale(y)
-    partial = None if dy is None else -outs[0].unscale(y)
-    return [add_tangents(first, _moved_partial(t, dy, partial, outs[0].shape))]
+    (t, y), (dt, dy), out = primals, tangents, outs[0]
+    moved = None if dy is None else _where_counted(t, dy, out.shape)
+    if dt is not None:
+        return [_moved(spread(dt, out.shape), moved, y, out)]
+    return [None if moved is None else times(moved, -out.unscale(y))]
 
 
-def _moved_partial(
-    t: Value, tangent: Value | None, partial: Value | None, shape: Shape
-) -> Value | None:
-    """What the move of a partial adds to its product with t: 0 where t is 0, else both times."""
-    if tangent is None or partial is None:
-        return None
+def _where_counted(t: Value, tangent: Value, shape: Shape) -> Value:
+    """The tangent of a partial, but 0 where t is 0, which wins over it too."""
     moved = spread(tangent, shape)
     if isinstance(t.atom, Literal):
-        return times(moved, partial)
+        return moved
     zero = t.builder.literal(0, t.dtype)
-    return times(spread(t.eq(zero), shape).select(zero, moved), partial)
+    return spread(t.eq(zero), shape).select(zero, moved)
 
 
 def _zero_wins(t: Parts, product: Parts) -> Parts:

@@ -227,6 +227,22 @@ def unscale_known(r: Rewriter, n: Node) -> Atom | None:
     return None
 
 
+def unscale_quotient(r: Rewriter, n: Node) -> Atom | None:
+    """unscale(unscale(t, x / y), y) -> unscale(t, x): the derivative of log(x / y) and its like.
+
+    It rounds once instead of three times, and x / y may overflow where x does not. (Of a known t
+    the inner one is a quotient by now.)
+    """
+    inner = r.maker(n.inputs[0], "unscale") or r.maker(n.inputs[0], "div")
+    if inner is not None and inner.op.name == "div" and not isinstance(inner.inputs[0], Literal):
+        return None
+    quotient = None if inner is None else r.maker(inner.inputs[1], "div")
+    if inner is None or quotient is None or quotient.inputs[1] is not n.inputs[1]:
+        return None
+    t, x = inner.inputs[0], quotient.inputs[0]
+    return r.emit("unscale", t, x) if n.type in (t.type, x.type) else None
+
+
 def scale_mask(r: Rewriter, n: Node) -> Atom | None:
     """scale(t, select(c, p, q)) -> select(c, t * p, t * q), if p or q is 0, and the other 0 or 1,
     any finite literal, or again a select; scale(t, cast(c)) -> select(c, t, 0).
@@ -261,6 +277,33 @@ def scale_mask(r: Rewriter, n: Node) -> Atom | None:
         for case in cases
     ]
     return r.emit("select", condition, *scaled)
+
+
+# functions that have long reached their limit
+
+
+def exp_held(r: Rewriter, n: Node) -> Atom | None:
+    """exp(-(c * c)) -> exp(-(x * x)) where c is x, or a number whose exp(-c * c) is 0, and |x| is
+    larger: as in the derivatives of erf, whose own derivatives alone need such a c."""
+    negative = r.maker(n.inputs[0], "neg")
+    square = None if negative is None else r.maker(negative.inputs[0], "mul")
+    if square is None or square.inputs[0] is not square.inputs[1]:
+        return None
+    held = r.maker(square.inputs[0], "select")
+    if held is None or r.uses.get(square.inputs[0], 0) > 2:
+        return None
+    far, c, x = held.inputs
+    beyond, limit = r.maker(far, "gt"), splat_value(r, c)
+    if beyond is None or limit is None or limit * limit < _GONE or x.type != n.type:
+        return None
+    size, bound = r.maker(beyond.inputs[0], "abs"), splat_value(r, beyond.inputs[1])
+    if size is None or size.inputs[0] is not x or bound is None or not bound * bound >= _GONE:
+        return None
+    return r.emit("exp", r.emit("neg", r.emit("mul", x, x)))
+
+
+_GONE = 750.0
+"""exp(-_GONE) is 0 in every precision."""
 
 
 # choice, logic and conversion
@@ -351,7 +394,8 @@ TABLE: Table = {
     "powi": (powi_literal,),
     "integer_pow": (integer_pow_small,),
     "scale": (scale_known, scale_mask, negated_factor),
-    "unscale": (unscale_known, negated_factor),
+    "unscale": (unscale_known, unscale_quotient, negated_factor),
+    "exp": (exp_held,),
     "select": (select_known, select_same, select_bool, select_not),
     "max": (idempotent,),
     "min": (idempotent,),

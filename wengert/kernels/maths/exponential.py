@@ -16,7 +16,7 @@ exp and exp2 have n whole, and r is as large as for expm1.
 
 from __future__ import annotations
 
-from wengert.ir.scalar import Expr, ScalarBuilder
+from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.kernels.maths import tables
 from wengert.kernels.maths.formats import (
     Format,
@@ -89,8 +89,7 @@ def _power(s: ScalarBuilder, r: Expr, n: Expr, bits: Expr, terms: tuple[float, .
 
 def exp(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
     """With n in sixteenths."""
-    # beyond the clamp every result is 0 or inf, and so it is at the clamp, where it is seen to be 0
-    x = at_least(s, at_most(s, x, f.pick(89.0, 710.0)), f.pick(-106.0, -748.0))
+    x = _within(s, x, f.pick(89.0, 710.0), f.pick(-106.0, -748.0))
     high, low = f.pick(LN2_SINGLE, LN2_DOUBLE)
     t = s.fma(x, LOG2_E, f.magic / STEPS)
     n = s.sub(t, f.magic / STEPS)
@@ -130,8 +129,17 @@ def plain_exp2(s: ScalarBuilder, f: Format, x: Expr) -> Expr:
 
 
 def _within(s: ScalarBuilder, x: Expr, most: float, least: float) -> Expr:
-    """x where the result is between 0 and inf, elsewhere a number where it is one of them."""
-    return at_least(s, at_most(s, x, most), least)
+    """x where the result is between 0 and inf, elsewhere a number where it is one of them.
+
+    The sign of x = -y is put outside, where the products that x goes into take it up, and no square
+    y is below 0.
+    """
+    if x.op is not ScalarOp.NEG:
+        return at_least(s, at_most(s, x, most), least)
+    (y,) = x.args
+    square = y.op is ScalarOp.MUL and y.args[0] is y.args[1]
+    y = at_most(s, y, -least)
+    return s.neg(y if square else at_least(s, y, -most))
 
 
 def _unless_gone(s: ScalarBuilder, x: Expr, y: Expr, least: float) -> Expr:
