@@ -90,7 +90,7 @@ elementwise(
 
 # The tangent of z = x / y is (dx - dy z) / y, with one division where both move; backwards it is
 # w = ct / y for x and -(w z) for y. As dx / y - dy (z / y), a sum of products with partials, it
-# would divide twice. Where y alone moves, z / y does not depend on the tangent.
+# would divide twice. Where y alone moves, z / y does not depend on the tangent; of 1 / y it is z z.
 
 
 def _moved(dx: Value, dy: Value | None, y: Value, out: Value) -> Value:
@@ -102,11 +102,14 @@ def _moved(dx: Value, dy: Value | None, y: Value, out: Value) -> Value:
 def _div_jvp(
     primals: Sequence[Value], tangents: Sequence[Value | None], outs: Sequence[Value]
 ) -> Sequence[Value | None]:
-    y, out = primals[1], outs[0]
+    (x, y), out = primals, outs[0]
     dx, dy = (None if t is None else spread(t, out.shape) for t in tangents)
     if dx is not None:
         return [_moved(dx, dy, y, out)]
-    return [None if dy is None else times(dy, -(out / y))]
+    if dy is None:
+        return [None]
+    inverse = isinstance(x.atom, Literal) and x.atom.value == 1
+    return [times(dy, -(out * out if inverse else out / y))]
 
 
 elementwise(
