@@ -80,6 +80,11 @@ class For:
     collects: bool = False
     set_: Callable[[Any], None] = none_to_set
     doubted: list[tuple[Any, Any]] = field(default_factory=list[Any])
+    count: Any = field(init=False)
+    """The number of turns, computed once, outside of the loop."""
+
+    def __post_init__(self) -> None:
+        self.count = self.items.count
 
     @contextmanager
     def attempted(self) -> Iterator[None]:
@@ -90,10 +95,6 @@ class For:
             for place, value in self.doubted:
                 place.set(value)
             raise
-
-    @property
-    def count(self) -> Any:
-        return self.items.count
 
     def limits(self) -> tuple[Any, Any, bool]:
         """Start and stop of the index, and whether it runs downwards."""

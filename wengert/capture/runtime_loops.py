@@ -70,8 +70,8 @@ def run_for(
     if items is None:
         python_for(iterator(iterable), body, stop, info, get, set_)
         return
-    count = items.count
     loop = For(info, items, body, Variables(info, get, set_), get, stop, set_=set_)
+    count = loop.count
     if type(count) is not int:
         try:
             _capture_for(loop, None)
@@ -141,7 +141,7 @@ def captured(info: Info, items: Any, body: Callable[[Any], None], get: Get) -> b
     """Captures the loop of a comprehension, where that is worth it."""
     loop = For(info, items, body, Variables(info, get, none_to_set), get, None, collects=True)
     try:
-        _capture_for(loop, items.count)
+        _capture_for(loop, loop.count)
     except (Plain, *UNSTABLE):
         return False
     except (TypeError, ValueError) as error:
