@@ -224,6 +224,20 @@ def handed_on(x):
     return now, i
 
 
+def one_of_two(x):
+    a, b = [0.0] * 4, [0.0] * 4
+    for i in range(8):
+        t = a if x[i] > 0 else b
+        t[int(abs(x[i])) % 4] += x[i]
+        t[i % 4] += 1
+    return a, b
+
+
+def test_a_list_that_each_attempt_makes_anew_is_refused() -> None:
+    with pytest.raises(TypeError, match="index an array"):
+        wg.jit(one_of_two)(X)
+
+
 @pytest.mark.parametrize("f", [stored_by_functions, basis_of_a_simplex, handed_on])
 def test_lists_that_are_no_tables_or_are_stored_to_otherwise(f: Any) -> None:
     for a, b in zip(wg.tree_leaves(wg.jit(f)(X)), wg.tree_leaves(f(X)), strict=True):

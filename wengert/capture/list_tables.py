@@ -45,6 +45,8 @@ T = TypeVar("T")
 _FAILED = (WengertError, Unstable, TypeError, ValueError, LookupError)
 """What a construct raises that cannot be traced, perhaps for what is hidden from it."""
 
+MOST_LISTS = 8
+"""A line that asks for tables of more lists stores to one that each attempt makes anew."""
 MOST_TRACED = 8
 """So many traced numbers, or half of all if that is more, are stored one by one in an array."""
 
@@ -275,6 +277,7 @@ class Tables:
 
     def retried(self, attempt: Callable[[], T]) -> T:
         """What `attempt` gives, which leaves nothing behind where it fails for want of a table."""
+        needs: list[NeedsTable] = []
         while True:
             _held.levels.append(active())
             try:
@@ -289,7 +292,10 @@ class Tables:
                 continue
             finally:
                 _held.levels.pop()
+            needs.append(found)
             try:
+                if len({id(n.target) for n in needs if n.line == found.line}) > MOST_LISTS:
+                    raise found.error
                 self.make(found)
             except CaptureError:
                 if not found.may_choose:
@@ -307,7 +313,7 @@ class Tables:
 
     def _choose(self, need: NeedsTable) -> None:
         self.none.append(need.target)
-        _held.chosen |= {id(need.target), need.error.location}
+        _held.chosen |= {id(need.target), need.line}
 
     def make(self, need: NeedsTable) -> None:
         """An array in place of a list; in place of a narrower one if there is one."""

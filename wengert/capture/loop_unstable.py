@@ -42,6 +42,11 @@ class NeedsTable(BaseException):
         self.target, self.kind, self.error = target, kind, error
         self.may_choose = may_choose
 
+    @property
+    def line(self) -> Any:
+        """Where it is stored to."""
+        return self.error.location
+
 
 class HalfDone(Exception):
     """An error after the enclosing trace was changed: Python cannot run the loop in its place."""
