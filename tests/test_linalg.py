@@ -378,6 +378,8 @@ def test_in_loops_and_branches() -> None:
         (np.linalg.cholesky, -np.eye(3), "not positive definite"),
         (np.linalg.cholesky, -np.eye(9), "not positive definite"),
         (np.linalg.cholesky, np.full((2, 2), np.nan), "not positive definite"),
+        (np.linalg.svdvals, np.diag([np.nan, 1.0, 1.0]), "SVD did not converge"),
+        (np.linalg.pinv, np.stack([np.eye(2), np.full((2, 2), np.inf)]), "SVD did not converge"),
     ],
 )
 def test_what_has_no_factors_is_an_error(fun: Any, a: np.ndarray, words: str) -> None:

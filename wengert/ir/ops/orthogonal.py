@@ -44,6 +44,7 @@ from wengert.ir.ops.matrices import (
     part,
     real_part,
     settled_quotient,
+    spread_over,
     transposed,
     triangle,
     width,
@@ -168,8 +169,13 @@ def _svd_expand(values: Sequence[Value]) -> list[Value]:
     k = min(m, n)
     found, pair = library("gesdd", transposed(a)), width(a.type)
     u = transposed(numbers(found, 0, (k, m), a.dtype))
-    v = numbers(found, pair * k * m, (n, k), a.dtype)
-    return [u, part(found, pair * (k * m + n * k), (k,)), transposed(v)]
+    v, end = numbers(found, pair * k * m, (n, k), a.dtype), pair * (k * m + n * k)
+    status = part(found, end + k, ())
+    failed = status.ne(status.full_like(0))  # of what is not finite LAPACK gives nothing
+    return [
+        spread_over(failed, x.shape).select(x.full_like(np.nan), x)
+        for x in (u, part(found, end, (k,)), transposed(v))
+    ]
 
 
 def _svd_samples() -> list[Sample]:

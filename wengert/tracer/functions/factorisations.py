@@ -48,6 +48,7 @@ from wengert.tracer.tables import function
 NOT_SINGULAR = "Singular matrix"
 NOT_FINITE = "Array must not contain infs or NaNs"
 NOT_POSITIVE = "Matrix is not positive definite"
+NO_SVD = "SVD did not converge"
 
 
 def matrices(name: str, x: Any, square: bool = True) -> Value:
@@ -244,7 +245,15 @@ def eigvals(a: Any) -> Any:
 def reduced_svd(name: str, a: Any) -> tuple[Value, Value, Value]:
     """U, s, V' in the reduced form."""
     u, s, vt = matrices(name, a, square=False).svd()
+    demand(s.eq(s), NO_SVD)
     return u, s, vt
+
+
+def singular_values(x: Value) -> Value:
+    """In descending order; the program raises LinAlgError where there are none, as of NaN."""
+    s = x.svd()[1]
+    demand(s.eq(s), NO_SVD)
+    return s
 
 
 def complement(u: Value) -> Value:
@@ -347,7 +356,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     """The pseudo-inverse; singular values up to the cut-off count as 0, and stay so nearby."""
     value = matrices("pinv", a, square=False)
     default = 1e-15 if rtol is None else None
-    return wrapped(value.pinv(_cutoff(value.svd()[1], rcond, rtol, value.shape, default)))
+    return wrapped(value.pinv(_cutoff(singular_values(value), rcond, rtol, value.shape, default)))
 
 
 @function(np.linalg.matrix_rank)
@@ -360,7 +369,7 @@ def matrix_rank(
 ) -> Any:
     """How many singular values are above the tolerance."""
     value = matrices("matrix_rank", A, square=False)
-    s = value.svd()[1]
+    s = singular_values(value)
     if tol is None:
         limit = spread_over(_cutoff(s, None, rtol, value.shape, None), s.shape)
     else:
@@ -382,7 +391,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     if value.shape[0] != column.shape[0]:
         raise ShapeError(f"lstsq: {value.type} and {right.type} have different numbers of rows")
     value, column = together(value, column)
-    s = value.svd()[1]
+    s = singular_values(value)
     limit = _cutoff(s, rcond, None, value.shape, None)
     x = matmul(value.pinv(limit), column)
     rest = matmul(value, x) - column
@@ -397,7 +406,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 def spectral_norm(x: Value, order: Any) -> Value:
     """The norm of each matrix by its singular values: the largest, the least, or their sum."""
-    s = x.svd()[1]
+    s = singular_values(x)
     if order == "nuc":
         return s.reduce_sum(axes=(s.ndim - 1,))
     place = 0 if order == 2 else s.shape[-1] - 1
