@@ -76,6 +76,44 @@ def test_distributions(name: str, dtype: Any) -> None:
     assert scipy.stats.kstest(found, DISTRIBUTIONS[name].cdf).pvalue > 1e-3
 
 
+FAMILIES = {
+    "gamma": (lambda a: random.gamma(KEY, a, (4000,)), lambda a: scipy.stats.gamma(a)),
+    "beta": (lambda a: random.beta(KEY, a, 2.0, (4000,)), lambda a: scipy.stats.beta(a, 2.0)),
+    "dirichlet": (
+        lambda a: random.dirichlet(KEY, np.stack([a, a, a * 0 + 1.0]), (4000,))[:, 0],
+        lambda a: scipy.stats.beta(a, a + 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("a", [0.4, 3.0])
+def test_families_and_their_derivatives(name: str, a: float) -> None:
+    """The slope of the mean of samples is that of the mean, as far as so many samples tell it."""
+    draw, family = FAMILIES[name]
+    found = wg.jit(draw)(a)
+    assert scipy.stats.kstest(found, family(a).cdf).pvalue > 1e-3
+    _, tangent = wg.jvp(draw, (a,), (1.0,))
+    step = 1e-5
+    np.testing.assert_allclose(
+        tangent, (draw(a + step) - draw(a - step)) / (2 * step), rtol=1e-4, atol=1e-6
+    )
+    wanted = (family(a + step).mean() - family(a - step).mean()) / (2 * step)
+    assert abs(tangent.mean() - wanted) < 5 * tangent.std() / 4000**0.5
+
+
+def test_multivariate_normal() -> None:
+    root = np.array([[1.0, 0.0], [0.7, 0.5]])
+    mean = np.array([1.0, -2.0])
+    found = wg.jit(random.multivariate_normal, static_argnames="shape")(
+        KEY, mean, root @ root.T, shape=(4000,)
+    )
+    white = np.linalg.solve(root, (found - mean).T)
+    assert all(scipy.stats.kstest(w, scipy.stats.norm.cdf).pvalue > 1e-3 for w in white)
+    assert abs(np.corrcoef(white)[0, 1]) < 0.08
+    assert random.dirichlet(KEY, np.full((3, 4), 1e-3), dtype=np.float32).sum() == pytest.approx(3)
+
+
 def test_truncated_normal() -> None:
     found = random.truncated_normal(KEY, -0.5, 3.0, (20_000,))
     assert found.min() > -0.5

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wengert.api import jit
-from wengert.random import continuous, discrete, keys
+from wengert.random import continuous, discrete, keys, parametric
 from wengert.tracer.array import enter
 from wengert.tracer.device_arrays import is_device_array
 from wengert.tracer.stack import current
@@ -41,6 +41,7 @@ SHAPED = {
 }
 """Functions with an argument `shape`, and where they are."""
 OTHERS = ("categorical", "permutation", "choice")
+PARAMETRIC = ("gamma", "beta", "dirichlet", "multivariate_normal")
 
 
 def _entered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,6 +74,7 @@ _NAMES: dict[str, Any] = {
     **{name: _entered(getattr(keys, name)) for name in KEYS},
     **{name: _shaped(getattr(module, name)) for name, module in SHAPED.items()},
     **{name: _entered(getattr(discrete, name)) for name in OTHERS},
+    **{name: _entered(getattr(parametric, name)) for name in PARAMETRIC},
 }
 globals().update(_NAMES)
 __all__ = sorted(_NAMES)  # pyright: ignore[reportUnsupportedDunderAll]

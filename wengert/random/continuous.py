@@ -28,7 +28,7 @@ def _float(dtype: Any) -> np.dtype[Any]:
     return found
 
 
-def _kinds(dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
+def kinds(dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
     """The dtype of random numbers, and that in which they are drawn."""
     kind = _float(dtype)
     return kind, np.dtype(np.float32) if is_bfloat16(kind) else kind
@@ -56,7 +56,7 @@ def uniform(
 
 def normal(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Normal numbers of mean 0 and variance 1: sqrt(2) erfinv(u), u uniform in (-1, 1)."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     u = uniform(key, shape, np.nextafter(drawn.type(-1), drawn.type(0)), 1.0, drawn)
     return (drawn.type(np.sqrt(2)) * special.erfinv(u)).astype(kind)
 
@@ -65,7 +65,7 @@ def truncated_normal(
     key: Any, lower: Any, upper: Any, shape: Shape = (), dtype: Any = np.float64
 ) -> Any:
     """Normal numbers given that they lie in (lower, upper)."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     root = drawn.type(np.sqrt(2))
     low, high = (special.erf(wnp.asarray(x, drawn) / root) for x in (lower, upper))
     found = (root * special.erfinv(uniform(key, shape, low, high, drawn))).astype(kind)
@@ -76,33 +76,33 @@ def truncated_normal(
 
 def exponential(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Exponential numbers of rate 1."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     return -np.log1p(-uniform(key, shape, dtype=drawn)).astype(kind)
 
 
 def gumbel(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard Gumbel numbers, -log(-log(u))."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     return -np.log(-np.log(_positive(key, shape, drawn))).astype(kind)
 
 
 def laplace(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Laplace numbers of scale 1."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     u = uniform(key, shape, -1.0 + finfo(drawn).epsneg, 1.0, drawn)
     return (np.sign(u) * np.log1p(-np.abs(u))).astype(kind)
 
 
 def logistic(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard logistic numbers, log(u / (1 - u))."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     u = _positive(key, shape, drawn)
     return np.log(u / (1 - u)).astype(kind)
 
 
 def cauchy(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard Cauchy numbers, tan(pi (u - 1/2))."""
-    kind, drawn = _kinds(dtype)
+    kind, drawn = kinds(dtype)
     u = uniform(key, shape, finfo(drawn).eps, 1.0, drawn)
     return np.tan(drawn.type(np.pi) * (u - drawn.type(0.5))).astype(kind)
 
