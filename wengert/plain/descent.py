@@ -109,11 +109,7 @@ def descended(f: Any, start: Any, tol: float, most: int) -> Any:
         curve = step @ change
         if curve > 0:
             scale = np.where(first, curve / (change @ change), 1.0)
-            inverse = inverse * scale
-            turned = inverse @ change
-            more = (1.0 + change @ turned / curve) / curve
-            both = np.outer(step, turned)
-            inverse = inverse + more * np.outer(step, step) - (both + both.T) / curve
+            inverse = _updated(inverse * scale, step, change, curve)
             first = False
         better = (other <= value) & good
         going = better & (np.max(np.abs(bent)) > tol)
@@ -121,3 +117,11 @@ def descended(f: Any, start: Any, tol: float, most: int) -> Any:
         value, slope = np.where(better, other, value), np.where(better, bent, slope)
         count = count + 1
     return x, value, slope, count
+
+
+def _updated(inverse: Any, step: Any, change: Any, curve: Any) -> Any:
+    """The inverse Hessian that maps the change of slope to the step; `curve` is their product."""
+    turned = inverse @ change
+    more = (1.0 + change @ turned / curve) / curve
+    both = np.outer(step, turned)
+    return inverse + more * np.outer(step, step) - (both + both.T) / curve

@@ -25,15 +25,11 @@ def fitted(
     """
     low, high = bounds
     x = np.clip(start, low, high)
-    r = residuals(x)
-    matrix = jacobian(x)
+    r, matrix = residuals(x), jacobian(x)
     cost = np.sum(r * r)
-    weight = 1e-3
-    growth = 2.0
+    weight, growth = 1e-3, 2.0
     scale = 0.0 * x
-    going = cost == cost
-    found = False
-    count = 0
+    going, found, count = cost == cost, False, 0
     while going and count < most:
         slope = r @ matrix
         fixed = ((x <= low) & (slope > 0)) | ((x >= high) & (slope < 0))
@@ -45,12 +41,9 @@ def fitted(
         step = new - x
         other = residuals(new)
         other_cost = np.sum(other * other)
-        linear = r + matrix @ step
-        promised = cost - np.sum(linear * linear)
-        gained = cost - other_cost
+        promised, gained = cost - np.sum((r + matrix @ step) ** 2), cost - other_cost
         kept = gained / np.where(promised > 0, promised, 1.0)
-        size = np.sqrt(np.sum((unit * x) ** 2))
-        short = np.sqrt(np.sum((unit * step) ** 2)) <= tolerances[1] * (tolerances[1] + size)
+        short = _norm(unit * step) <= tolerances[1] * (tolerances[1] + _norm(unit * x))
         flat = np.max(np.abs(slope * free) / unit) <= tolerances[2] * np.sqrt(cost)
         small = (np.abs(gained) <= tolerances[0] * cost) & (promised <= tolerances[0] * cost)
         found = short | flat | small | (cost == 0)
@@ -66,3 +59,7 @@ def fitted(
             growth = np.minimum(2.0 * growth, 1e8)
         count = count + 1
     return x, found, count
+
+
+def _norm(x: Any) -> Any:
+    return np.sqrt(np.sum(x**2))

@@ -83,7 +83,7 @@ def exponential(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
 def gumbel(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard Gumbel numbers, -log(-log(u))."""
     kind, drawn = kinds(dtype)
-    return -np.log(-np.log(_positive(key, shape, drawn))).astype(kind)
+    return -np.log(-np.log(positive(key, shape, drawn))).astype(kind)
 
 
 def laplace(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
@@ -96,7 +96,7 @@ def laplace(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
 def logistic(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     """Standard logistic numbers, log(u / (1 - u))."""
     kind, drawn = kinds(dtype)
-    u = _positive(key, shape, drawn)
+    u = positive(key, shape, drawn)
     return np.log(u / (1 - u)).astype(kind)
 
 
@@ -107,6 +107,6 @@ def cauchy(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
     return np.tan(drawn.type(np.pi) * (u - drawn.type(0.5))).astype(kind)
 
 
-def _positive(key: Any, shape: Shape, kind: np.dtype[Any]) -> Any:
+def positive(key: Any, shape: Shape, kind: np.dtype[Any]) -> Any:
     """Uniform numbers in (0, 1)."""
     return uniform(key, shape, finfo(kind).tiny, 1.0, kind)

@@ -14,8 +14,7 @@ import numpy as np
 
 from wengert import numpy as wnp
 from wengert import special
-from wengert.ir.floats import finfo
-from wengert.random.continuous import kinds, normal, uniform
+from wengert.random.continuous import kinds, normal, positive
 from wengert.random.keys import split
 
 Shape = Sequence[int]
@@ -25,7 +24,7 @@ def gamma(key: Any, a: Any, shape: Shape | None = None, dtype: Any = np.float64)
     """Gamma numbers of shape parameter a > 0 and scale 1; `shape` is that of `a` if not given."""
     kind, drawn = kinds(dtype)
     parameter = wnp.asarray(a, drawn)
-    u = _inside(key, parameter.shape if shape is None else shape, drawn)
+    u = positive(key, parameter.shape if shape is None else shape, drawn)
     return special.gammaincinv(parameter, u).astype(kind)
 
 
@@ -34,7 +33,7 @@ def beta(key: Any, a: Any, b: Any, shape: Shape | None = None, dtype: Any = np.f
     kind, drawn = kinds(dtype)
     first, second = wnp.asarray(a, drawn), wnp.asarray(b, drawn)
     together = np.broadcast_shapes(first.shape, second.shape)
-    u = _inside(key, together if shape is None else shape, drawn)
+    u = positive(key, together if shape is None else shape, drawn)
     return special.betaincinv(first, second, u).astype(kind)
 
 
@@ -48,7 +47,7 @@ def dirichlet(key: Any, alpha: Any, shape: Shape | None = None, dtype: Any = np.
     parameter = wnp.asarray(alpha, drawn)
     rows = parameter.shape[:-1] if shape is None else tuple(shape)
     first, second = split(key)
-    u = _inside(second, (*rows, parameter.shape[-1]), drawn)
+    u = positive(second, (*rows, parameter.shape[-1]), drawn)
     logs = np.log(gamma(first, parameter + 1, u.shape, drawn)) + np.log(u) / parameter
     return special.softmax(logs, axis=-1).astype(kind)
 
@@ -66,8 +65,3 @@ def multivariate_normal(
     rows = together if shape is None else tuple(shape)
     z = normal(key, (*rows, centre.shape[-1], 1), drawn)
     return (centre + (np.linalg.cholesky(spread) @ z)[..., 0]).astype(kind)
-
-
-def _inside(key: Any, shape: Shape, kind: np.dtype[Any]) -> Any:
-    """Uniform numbers in (0, 1)."""
-    return uniform(key, shape, finfo(kind).tiny, 1.0, kind)

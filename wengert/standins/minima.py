@@ -208,6 +208,24 @@ def _at_least(residuals: Function, x0: Any, bounds: Any, most: Any) -> Fit:
     return Fit(x, found > 0, slope, held)
 
 
+def _residuals(
+    fun: Any, more: tuple[Any, ...], named: dict[str, Any], enough: bool
+) -> Callable[[Any], Any]:
+    """The residuals as a vector, of `enough` elements for the unknowns if a method needs them."""
+    given = called_with(fun)
+
+    def residuals(x: Any) -> Any:
+        found = in_doubles(given(x, *more, **named)).reshape(-1)
+        if enough and found.shape[0] < x.shape[0]:
+            raise ArgumentError(
+                "Method 'lm' doesn't work when the number of residuals is less "
+                "than the number of variables."
+            )
+        return found
+
+    return residuals
+
+
 def _limits(bounds: Any) -> tuple[Any, Any]:
     if hasattr(bounds, "lb"):
         return bounds.lb, bounds.ub
@@ -243,22 +261,11 @@ def least_squares(
     """The unknowns of the least sum of squared residuals, within bounds."""
     if method not in ("trf", "dogbox", "lm"):
         raise ArgumentError("`method` must be 'trf', 'dogbox' or 'lm'.")
-    given, changed = called_with(fun), _rho(loss, f_scale)
-    more, named = as_tuple(args), dict(kwargs or {})
     start = in_doubles(x0)
     if start.ndim > 1:
         raise ShapeError("`x0` must have at most 1 dimension.")
-    start = start.reshape(-1)
-
-    def residuals(x: Any) -> Any:
-        found = in_doubles(given(x, *more, **named)).reshape(-1)
-        if method == "lm" and found.shape[0] < x.shape[0]:
-            raise ArgumentError(
-                "Method 'lm' doesn't work when the number of residuals is less "
-                "than the number of variables."
-            )
-        return found
-
+    start, changed = start.reshape(-1), _rho(loss, f_scale)
+    residuals = _residuals(fun, as_tuple(args), dict(kwargs or {}), method == "lm")
     fit = _at_least(
         lambda v: changed(residuals(v)), start, _limits(bounds), max_nfev or 100 * start.size
     )

@@ -185,26 +185,30 @@ def integral(f: Function, low: Any, high: Any, over: Range) -> tuple[Any, Any]:
         *given, values = primals
         floats = [v for v in values if kind_of(v.dtype) in "fc"]
 
-        def placed(found: Sequence[Any]) -> tuple[Any, ...]:
-            """Beside integers, which have no cotangents."""
-            parts = iter(found)
-            return tuple(next(parts) if kind_of(v.dtype) in "fc" else v for v in values)
-
         def pulled(x: Any) -> Any:
-            pull = vjp(lambda v: closed.call(f, placed(v), x), floats)[1]
+            pull = vjp(lambda v: closed.call(f, _beside_integers(v, values), x), floats)[1]
             return ravel_pytree(pull(bars[0])[0])[0]
 
         back = ravel_pytree(floats)[1]
-        shares = placed(back(integral(pulled, *ends(given), over)[0]) if floats else ())
-        both = [
-            vjp(lambda scale, x=x, sign=sign: f(x) * (sign * scale), np.ones(()))[1](bars[0])[0]
-            for x, sign in zip(given, signs, strict=True)
-        ]
+        found = back(integral(pulled, *ends(given), over)[0]) if floats else ()
+        shares = _beside_integers(found, values)
+        both = (_end_share(f, x, sign, bars[0]) for x, sign in zip(given, signs, strict=True))
         return *both, shares
 
     solved.defjvp(forward)
     solved.defvjp(first, second)
     return solved(*(x for x, moves in zip((low, high), moving, strict=True) if moves))
+
+
+def _beside_integers(floats: Sequence[Any], values: Sequence[Any]) -> tuple[Any, ...]:
+    """`values` with these floats in them; integers, which have no cotangents, stay."""
+    parts = iter(floats)
+    return tuple(next(parts) if kind_of(v.dtype) in "fc" else v for v in values)
+
+
+def _end_share(f: Function, x: Any, sign: float, bar: Any) -> Any:
+    """The cotangent of an end: `sign` times the integrand there, with the result's cotangent."""
+    return vjp(lambda scale: f(x) * (sign * scale), np.ones(()))[1](bar)[0]
 
 
 def _infinite(x: Any) -> bool:

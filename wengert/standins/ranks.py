@@ -38,10 +38,11 @@ def _where(footprint: Any, size: Any, count: int) -> np.ndarray[Any, Any]:
 
 
 def _in_order(
-    name: str, x: Any, rank_of: Callable[[int], int], where: Any, output: Any, mode: Any,
-    cval: Any, origin: Any, axes: Any,
+    name: str, x: Any, rank_of: Callable[[int], int], footprint: Any, size: Any, output: Any,
+    mode: Any, cval: Any, origin: Any, axes: Any,
 ) -> Any:  # fmt: skip
     """The neighbour of each element that has this place in order."""
+    where = _where(footprint, size, len(axes_of(axes, as_image(x).ndim)))
     found = image(name, x)
     where, origins = over_all_axes("a footprint of", where, origin, axes, found.ndim)
     places = np.argwhere(where)
@@ -68,8 +69,7 @@ def median_filter(
     axes: Any = None,
 ) -> Any:
     """The neighbour in the middle of the order."""
-    where = _where(footprint, size, len(axes_of(axes, as_image(input).ndim)))
-    given = (where, output, mode, cval, origin, axes)
+    given = (footprint, size, output, mode, cval, origin, axes)
     return _in_order("median_filter", input, lambda n: n // 2, *given)
 
 
@@ -88,8 +88,7 @@ def rank_filter(
 ) -> Any:
     """The neighbour at a place of the order, counted from its end where negative."""
     place = operator.index(rank)
-    where = _where(footprint, size, len(axes_of(axes, as_image(input).ndim)))
-    given = (where, output, mode, cval, origin, axes)
+    given = (footprint, size, output, mode, cval, origin, axes)
     return _in_order("rank_filter", input, lambda n: place + n * (place < 0), *given)
 
 
@@ -110,8 +109,7 @@ def percentile_filter(
     share = float(percentile) + 100.0 * (percentile < 0)
     if not 0 <= share <= 100:
         raise ArgumentError("invalid percentile")
-    where = _where(footprint, size, len(axes_of(axes, as_image(input).ndim)))
-    given = (where, output, mode, cval, origin, axes)
+    given = (footprint, size, output, mode, cval, origin, axes)
     return _in_order(
         "percentile_filter",
         input,

@@ -233,10 +233,8 @@ def general(kind: Kind) -> str:
             even = _summed(f, c, few, zeroth, lambda k0: term(k0, sums, 0))
             none = ("zeroinitializer", "zeroinitializer")
             odd = _summed(f, c, few, none, lambda k0: term(k0, differences, 1))
-            for k, x in (
-                (m, c.minus_i(even, odd)),
-                (f.op(f"sub i64 %p, {m}"), c.plus_i(even, odd)),
-            ):
+            mirrored = f.op(f"sub i64 %p, {m}")
+            for k, x in ((m, c.minus_i(even, odd)), (mirrored, c.plus_i(even, odd))):
                 at = f.op(f"mul i64 {f.op(f'sub i64 {k}, 1')}, 2")
                 root = c.spread(f.at(kind.scalar, roots, at))
                 c.store(c.times(x, root), place(k, "%to"))
