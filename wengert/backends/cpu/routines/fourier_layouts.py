@@ -8,7 +8,7 @@ of a vector. Results are taken from where the passes have left them (`%order`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wengert.backends.cpu.llvm.function import Function
 from wengert.backends.cpu.routines.fourier_passes import Complex, Number
@@ -44,7 +44,7 @@ def _apart(f: Function, kind: Kind, halves: Sequence[str]) -> Number:
     return re, im
 
 
-def _together(f: Function, kind: Kind, x: Number) -> tuple[str, str]:
+def _together(f: Function, kind: Kind, x: Number) -> Masks:
     """Neighbouring pairs of parts: two vectors."""
     lanes = kind.lanes
     turns = [n for k in range(lanes) for n in (k, lanes + k)]
@@ -68,13 +68,17 @@ def _turned(f: Function, kind: Kind, rows: Sequence[str]) -> list[str]:
     return found
 
 
-def _masks(f: Function, kind: Kind, valid: str) -> tuple[str, str]:
+Masks = tuple[str, str]
+"""Of the two vectors that as many pairs as there are lanes take."""
+
+
+def _masks(f: Function, kind: Kind, valid: str) -> Masks:
     """The lanes of two vectors that hold so many pairs."""
     floats = f.op(f"mul i64 {valid}, 2")
     return lane_mask(f, kind, floats), lane_mask(f, kind, f.op(f"sub i64 {floats}, {kind.lanes}"))
 
 
-def pairs_at(f: Function, kind: Kind, place: str, masks: tuple[str, str] | None) -> Number:
+def pairs_at(f: Function, kind: Kind, place: str, masks: Masks | None) -> Number:
     """The parts of pairs in memory."""
     c = Complex(f, kind)
     if masks is None:
@@ -84,9 +88,7 @@ def pairs_at(f: Function, kind: Kind, place: str, masks: tuple[str, str] | None)
     return _apart(f, kind, [masked_load(f, kind, at, mask) for at, mask in given])
 
 
-def put_pairs(
-    f: Function, kind: Kind, x: Number, place: str, masks: tuple[str, str] | None
-) -> None:
+def put_pairs(f: Function, kind: Kind, x: Number, place: str, masks: Masks | None) -> None:
     """Stores parts as pairs."""
     halves = _together(f, kind, x)
     if masks is None:
@@ -142,28 +144,33 @@ def _line_starts(f: Function, kind: Kind, base: str) -> list[str]:
     return [f.at(kind.scalar, base, x) for x in lanes]
 
 
+def _in_blocks(f: Function, kind: Kind, block: Callable[[str, Masks | None], None]) -> None:
+    """`block` for every vector of the `%n` numbers of lines, with masks for what is left."""
+    rest = f.op(f"and i64 %n, {kind.lanes - 1}")
+    whole = f.op(f"sub i64 %n, {rest}")
+    masks = _masks(f, kind, rest)
+    with f.loop(whole, kind.lanes) as i:
+        block(i, None)
+    with f.when(f.op(f"icmp ne i64 {rest}, 0")):
+        block(whole, masks)
+
+
 def lines_in(kind: Kind) -> str:
     """Neighbouring numbers of one transform, the next of which is `%stride` floats away.
 
     The room is for whole vectors of numbers.
     """
     f = Function(f"void @wg.fft.lines.in({GATHER})", "internal", ATTRIBUTES)
-    starts, lanes = _line_starts(f, kind, "%from"), kind.lanes
-    rest = f.op(f"and i64 %n, {lanes - 1}")
-    whole = f.op(f"sub i64 %n, {rest}")
-    masks = _masks(f, kind, rest)
+    starts = _line_starts(f, kind, "%from")
 
-    def block(i: str, masks: tuple[str, str] | None) -> None:
+    def block(i: str, masks: Masks | None) -> None:
         first = f.op(f"mul i64 {i}, 2")
         found = [pairs_at(f, kind, f.at(kind.scalar, x, first), masks) for x in starts]
         parts = [_turned(f, kind, x) for x in zip(*found, strict=True)]
         for r, (re, im) in enumerate(zip(*parts, strict=True)):
             Complex(f, kind).store((re, im), _row(f, kind, "%room", f.op(f"add i64 {i}, {r}")))
 
-    with f.loop(whole, lanes) as i:
-        block(i, None)
-    with f.when(f.op(f"icmp ne i64 {rest}, 0")):
-        block(whole, masks)
+    _in_blocks(f, kind, block)
     f.line("ret void")
     return f.text()
 
@@ -172,12 +179,9 @@ def lines_out(kind: Kind) -> str:
     """The other way round."""
     f = Function(f"void @wg.fft.lines.out({SCATTER})", "internal", ATTRIBUTES)
     starts, lanes = _line_starts(f, kind, "%to"), kind.lanes
-    rest = f.op(f"and i64 %n, {lanes - 1}")
-    whole = f.op(f"sub i64 %n, {rest}")
-    masks = _masks(f, kind, rest)
     last = f.op("sub i64 %n, 1")
 
-    def block(i: str, masks: tuple[str, str] | None) -> None:
+    def block(i: str, masks: Masks | None) -> None:
         numbers = [f.least(f.op(f"add i64 {i}, {r}"), last) for r in range(lanes)]
         rows = [Complex(f, kind).load(_left(f, kind, k)) for k in numbers]
         parts = [_turned(f, kind, x) for x in zip(*rows, strict=True)]
@@ -185,10 +189,7 @@ def lines_out(kind: Kind) -> str:
         for start, re, im in zip(starts, *parts, strict=True):
             put_pairs(f, kind, (re, im), f.at(kind.scalar, start, first), masks)
 
-    with f.loop(whole, lanes) as i:
-        block(i, None)
-    with f.when(f.op(f"icmp ne i64 {rest}, 0")):
-        block(whole, masks)
+    _in_blocks(f, kind, block)
     f.line("ret void")
     return f.text()
 
