@@ -97,3 +97,39 @@ print("fine")
     env["PYTHONPATH"] = os.pathsep.join((str(TESTS), str(TESTS.parent)))
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert run.stdout.split() == ["fine"], run.stderr
+
+
+def on_core(task: int) -> int:
+    """The core where a thread of this process ran last."""
+    return int(Path(f"/proc/self/task/{task}/stat").read_text().rpartition(")")[2].split()[36])
+
+
+def named(name: str) -> list[int]:
+    """The threads of this process that have the name."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(task.name) for task in tasks if (task / "comm").read_text().strip() == name]
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core")
+def test_a_thread_that_woke_behind_the_caller_moves_away() -> None:
+    x = np.random.default_rng(0).normal(size=SIZE)
+    f = executable(build.chunked_sum(SIZE, 16), out_shapes=[()])
+    everywhere = os.sched_getaffinity(0)
+    here = min(everywhere)
+    team = named(threads.TEAM_NAME.decode())
+    assert len(team) == threads.thread_count() - 1
+    try:
+        for task in (0, *team):
+            os.sched_setaffinity(task, {here})
+        f(x)
+        assert asleep()
+        for task in team:
+            os.sched_setaffinity(task, everywhere)
+        end = time.perf_counter() + 2
+        while asleep() and any(on_core(task) == here for task in team):
+            f(x)
+            assert time.perf_counter() < end, "threads stay where the caller is"
+    finally:
+        for task in (0, *team):
+            os.sched_setaffinity(task, everywhere)
+    assert all(os.sched_getaffinity(task) == everywhere for task in team)

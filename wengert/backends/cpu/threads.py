@@ -34,6 +34,7 @@ SCRATCH = (ctypes.c_void_p * 8)()
 # The layers that take calls from several threads at once. TBB comes first: the thread that calls
 # does the work of those that the system keeps waiting, where OpenMP waits for each of them.
 _LAYERS = ("tbbpool", "omppool")
+TEAM_NAME = b"wengert team"  # of its threads, as `top -H` shows them: 15 characters at most
 _SPINS = "1000"  # some tens of microseconds
 _lock = threading.Lock()
 _layer: ModuleType | None = None
@@ -105,6 +106,7 @@ def launch(function: int, code: Any) -> None:
             body, argument = ctypes.c_void_p(function), ctypes.c_void_p(number)
             if libc.pthread_create(ctypes.byref(identity), None, body, argument):
                 return  # the system gives no more threads: loops are the pool's
+            libc.pthread_setname_np(identity, TEAM_NAME)
             libc.pthread_detach(identity)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
