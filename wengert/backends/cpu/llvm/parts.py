@@ -8,6 +8,7 @@ are in memory; so are those of vectors on other machines.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,14 +84,16 @@ def scale(e: Emitter, x: Expr, args: list[str]) -> str:
 def _masked(e: Emitter, x: Expr, name: str, args: list[str]) -> str:
     """An intrinsic whose mask takes all lanes."""
     whole = _Whole(x.dtype)
-    operands = [f"{whole.kind} {_padded(e, a, x.dtype)}" for a in args]
-    if name == "getmant":
-        operands.append(f"i32 {_FROM_1_NAN_IF_NEGATIVE}")
-    operands += [f"{whole.kind} poison", f"i{whole.lanes} -1", f"i32 {_CURRENT}"]
+    tail = [f"i32 {_FROM_1_NAN_IF_NEGATIVE}"] if name == "getmant" else []
+    tail += [f"{whole.kind} poison", f"i{whole.lanes} -1", f"i32 {_CURRENT}"]
     full = f"@llvm.x86.avx512.mask.{name}.{whole.suffix}"
-    kinds = ["i32 immarg" if o.startswith("i32") else o[: o.rindex(" ")] for o in operands]
-    e.intrinsic(full, whole.kind, ", ".join(kinds))
-    return _cut(e, e.op(f"call {whole.kind} {full}({', '.join(operands)})"), x.dtype)
+    kinds = ["i32 immarg" if o.startswith("i32") else o[: o.rindex(" ")] for o in tail]
+    e.intrinsic(full, whole.kind, ", ".join([*[whole.kind] * len(args), *kinds]))
+    found: list[str] = []
+    for vectors in zip(*(_wholes(e, a, x.dtype) for a in args), strict=True):
+        operands = ", ".join([*(f"{whole.kind} {v}" for v in vectors), *tail])
+        found.append(e.op(f"call {whole.kind} {full}({operands})"))
+    return _joined(e, found, x.dtype)
 
 
 def lookup(e: Emitter, x: Expr, args: list[str]) -> str:
@@ -100,18 +103,19 @@ def lookup(e: Emitter, x: Expr, args: list[str]) -> str:
     if not e.is_masked:
         return _from_memory(e, x, table, index, args[0])
     whole, bits = _Whole(x.dtype), _Whole(index)
-    places, kind = f"{bits.kind} {_padded(e, args[0], index)}", whole.kind
+    kind = whole.kind
     halves = [table[k : k + whole.lanes] for k in range(0, len(table), whole.lanes)]
-    vectors = [f"{kind} {_literal(half, x.dtype)}" for half in halves]
-    if len(vectors) == 1:
-        name = f"@llvm.x86.avx512.permvar.{'sf' if x.dtype.itemsize == 4 else 'df'}.512"
-        e.intrinsic(name, kind, f"{kind}, {bits.kind}")
-        operands = f"{vectors[0]}, {places}"
-    else:
+    first, *second = (f"{kind} {_literal(half, x.dtype)}" for half in halves)
+    if second:
         name = f"@llvm.x86.avx512.vpermi2var.{whole.suffix}"
-        e.intrinsic(name, kind, f"{kind}, {bits.kind}, {kind}")
-        operands = f"{vectors[0]}, {places}, {vectors[1]}"
-    return _cut(e, e.op(f"call {kind} {name}({operands})"), x.dtype)
+    else:
+        name = f"@llvm.x86.avx512.permvar.{'sf' if x.dtype.itemsize == 4 else 'df'}.512"
+    e.intrinsic(name, kind, ", ".join([kind, bits.kind, *[kind] * len(second)]))
+    found: list[str] = []
+    for places in _wholes(e, args[0], index):
+        operands = ", ".join([first, f"{bits.kind} {places}", *second])
+        found.append(e.op(f"call {kind} {name}({operands})"))
+    return _joined(e, found, x.dtype)
 
 
 def _from_memory(e: Emitter, x: Expr, table: tuple[float, ...], index: DType, places: str) -> str:
@@ -142,24 +146,43 @@ def _literal(numbers: tuple[float, ...], dtype: DType) -> str:
     return f"<{', '.join(f'{kind} {constant(v, dtype)}' for v in numbers)}>"
 
 
-def _padded(e: Emitter, vector: str, dtype: DType) -> str:
-    """A vector with lanes that nothing looks at, up to 512 bits."""
+def _wholes(e: Emitter, vector: str, dtype: DType) -> list[str]:
+    """A vector as vectors of 512 bits: one that has lanes which nothing looks at, or several.
+
+    There are several where other values of the loop are of smaller dtypes, whose vectors are full.
+    """
     whole = _Whole(dtype).lanes
     if e.lanes == whole:
-        return vector
-    kind, order = value_type(dtype, e.lanes), value_type(_INT32, whole)
-    taken = ", ".join(f"i32 {k}" if k < e.lanes else "i32 poison" for k in range(whole))
-    return e.op(f"shufflevector {kind} {vector}, {kind} poison, {order} <{taken}>")
+        return [vector]
+    kind = value_type(dtype, e.lanes)
+    return [
+        _chosen(
+            e, kind, vector, "poison", [k if k < e.lanes else None for k in range(at, at + whole)]
+        )
+        for at in range(0, e.lanes, whole)
+    ]
 
 
-def _cut(e: Emitter, vector: str, dtype: DType) -> str:
-    """The first lanes of a vector of 512 bits."""
-    whole = _Whole(dtype)
-    if e.lanes == whole.lanes:
-        return vector
-    order = value_type(_INT32, e.lanes)
-    taken = ", ".join(f"i32 {k}" for k in range(e.lanes))
-    return e.op(f"shufflevector {whole.kind} {vector}, {whole.kind} poison, {order} <{taken}>")
+def _joined(e: Emitter, vectors: list[str], dtype: DType) -> str:
+    """The first lanes of vectors of 512 bits, one after the other."""
+    count = _Whole(dtype).lanes
+    if len(vectors) == 1 and e.lanes == count:
+        return vectors[0]
+    while len(vectors) > 1:
+        kind, order = value_type(dtype, count), list(range(2 * count))
+        pairs = zip(vectors[::2], vectors[1::2], strict=True)
+        vectors = [_chosen(e, kind, left, right, order) for left, right in pairs]
+        count *= 2
+    if count == e.lanes:
+        return vectors[0]
+    return _chosen(e, value_type(dtype, count), vectors[0], "poison", list(range(e.lanes)))
+
+
+def _chosen(e: Emitter, kind: str, left: str, right: str, lanes: Sequence[int | None]) -> str:
+    """A vector of lanes of two others, by their places in both."""
+    order = value_type(_INT32, len(lanes))
+    taken = ", ".join("i32 poison" if k is None else f"i32 {k}" for k in lanes)
+    return e.op(f"shufflevector {kind} {left}, {kind} {right}, {order} <{taken}>")
 
 
 def _helped(e: Emitter, x: Expr, name: str, args: list[str]) -> str:
