@@ -105,6 +105,11 @@ def matmul(x: Value, y: Value) -> Value:
     return x.dot_general(y, contract=((x.ndim - 1,), (x.ndim - 2,)), batch=(batch, batch))
 
 
+def whole_sum(x: Value) -> Value:
+    """The sum of each matrix's elements."""
+    return x.reduce_sum(axes=(x.ndim - 2, x.ndim - 1))
+
+
 def triangle(x: Value, lower: bool, strict: bool = False) -> Value:
     """Each matrix with zeros outside a triangle; a strict one is without the diagonal."""
     row, column = (iota(x.builder, x.shape, x.ndim - k) for k in (2, 1))

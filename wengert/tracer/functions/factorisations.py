@@ -27,7 +27,6 @@ from wengert.ir.ops.matrices import (
     diagonal,
     matmul,
     on_diagonal,
-    size,
     spread_over,
     triangle,
 )
@@ -149,19 +148,15 @@ def inv(a: Any) -> Any:
 
 @function(np.linalg.det)
 def det(a: Any) -> Any:
-    """The determinant of each matrix; at a singular one its derivative is 0 / 0."""
-    both, _, _, sign = matrices("det", a).lu()
-    return wrapped(sign.to(both.dtype) * diagonal(both).reduce_prod(axes=(both.ndim - 2,)))
+    """The determinant of each matrix."""
+    return wrapped(matrices("det", a).det())
 
 
 @function(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     """The sign and the logarithm of the size of each matrix's determinant."""
-    both, _, _, sign = matrices("slogdet", a).lu()
-    pivots = diagonal(both)
-    signs = call(np.sign, pivots).reduce_prod(axes=(pivots.ndim - 1,))
-    logs = size(pivots).log().reduce_sum(axes=(pivots.ndim - 1,))
-    return result_type("slogdet")(wrapped(sign.to(pivots.dtype) * signs), wrapped(logs))
+    sign, log = matrices("slogdet", a).slogdet()
+    return result_type("slogdet")(wrapped(sign), wrapped(log))
 
 
 @function(np.linalg.tensorinv)
