@@ -148,3 +148,105 @@ def test_infinite_slopes_go_no_further_than_the_choice(choice: Any) -> None:
         np.testing.assert_allclose(run_as(x), [0, 0, 0.5])
     square = wg.jit(wg.hessian(lambda x: np.sum(np.sqrt(sign * choice(sign * x, sign * other)))))
     np.testing.assert_allclose(square(x), np.diag([0, 0, -0.25]))
+
+
+# programs of several operations: both modes, second derivatives in either order, both precisions
+
+
+def lse(x: Any) -> Any:
+    return np.log(np.sum(np.exp(x)))
+
+
+PROGRAMS: dict[str, tuple[Any, list[float], list[float]]] = {
+    "norm by hand": (lambda x: np.sqrt(np.sum(x * x)), [0.0] * 3, [0.0] * 3),
+    "norm by a dot product": (lambda x: np.sqrt(x @ x), [0.0] * 3, [0.0] * 3),
+    "norm by powers": (lambda x: np.sum(np.abs(x) ** 3) ** (1 / 3), [0.0] * 2, [0.0] * 2),
+    "rows by rows": (lambda x: np.sum(np.sqrt(np.vecdot(x[None], x[None]))), [0.0, 0.0], [0.0] * 2),
+    "norm": (np.linalg.norm, [0.0] * 3, [0.0] * 3),
+    "norm of order 1": (lambda x: np.linalg.norm(x, 1), [0.0] * 3, [0.0] * 3),
+    "norm of order 2.5": (lambda x: np.linalg.norm(x, 2.5), [0.0] * 3, [0.0] * 3),
+    "largest size": (lambda x: np.linalg.norm(x, np.inf), [0.0, 0.0], [0.0, 0.0]),
+    "norm of a matrix": (lambda x: np.linalg.norm(np.outer(x, x)), [0.0, 0.0], [0.0, 0.0]),
+    "std of zeros": (np.std, [0.0] * 3, [0.0] * 3),
+    "std of a constant": (np.std, [0.1] * 3, [0.0] * 3),
+    "std of infinities": (np.std, [INF] * 2, [NAN] * 2),
+    "root of a product": (lambda x: np.sqrt(np.abs(np.prod(x))), [0.0] * 3, [0.0] * 3),
+    "sum of exponentials": (lse, [-INF] * 3, [0.0] * 3),
+    "logaddexp.reduce": (np.logaddexp.reduce, [-INF] * 2, [0.5, 0.5]),
+    "logaddexp of one infinity": (lambda x: np.logaddexp(x[0], x[1]), [INF, 1.0], [1.0, 0.0]),
+    "inner slope infinite": (lambda x: np.sum(np.sqrt(x) * x), [0.0, 4.0], [0.0, 3.0]),
+    "max": (np.max, [1.0, 3.0, 3.0], [0.0, 0.5, 0.5]),
+    "min of three": (np.min, [1.0, 1.0, 1.0], [1 / 3] * 3),
+    "running maximum": (
+        lambda x: np.sum(np.maximum.accumulate(x)),
+        [1.0, 1.0, 0.0],
+        [3.0, 0.0, 0.0],
+    ),
+    "sort": (lambda x: np.sort(x) @ np.arange(3.0), [2.0, 2.0, 1.0], [1.0, 2.0, 0.0]),
+    "median": (np.median, [1.0, 2.0, 2.0, 2.0, 3.0], [0.0, 0.0, 1.0, 0.0, 0.0]),
+    "clip": (lambda x: np.sum(np.clip(x, 0, 1)), [0.0, 1.0, 0.5, -1.0], [0.5, 0.5, 1.0, 0.0]),
+    "edges of clip": (lambda x: np.sum(np.clip(np.arange(3), x[0], x[1])), [0.0, 2.0], [0.5, 0.5]),
+    "where": (lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0)), [0.0, -1.0, 4.0], [0.0, 0.0, 0.25]),
+    "one zero": (np.prod, [2.0, 0.0, 3.0], [0.0, 6.0, 0.0]),
+    "two zeros": (np.prod, [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
+    "running product": (lambda x: np.sum(np.cumprod(x)), [2.0, 0.0, 3.0], [1.0, 8.0, 0.0]),
+    "angle": (lambda x: np.arctan2(x[0], x[1]), [0.0, 0.0], [0.0, 0.0]),
+    "power 1.5": (lambda x: np.sum(x**1.5), [0.0, 4.0], [0.0, 3.0]),
+    "power 2.0": (lambda x: np.sum(x**2.0), [0.0, 1.0], [0.0, 2.0]),
+    "power 1.0": (lambda x: np.sum(x**1.0), [0.0, 1.0], [1.0, 1.0]),
+    "power by a variable": (lambda x: x[0] ** x[1], [0.0, 2.0], [0.0, 0.0]),
+    "cbrt": (lambda x: np.sum(np.cbrt(x)), [0.0, 8.0], [INF, 1 / 12]),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_both_modes_agree_at_singular_points(name: str, dtype: Any) -> None:
+    f, at, gradient = PROGRAMS[name]
+    x = np.array(at, dtype)
+    for slope in (wg.grad(f), wg.jit(wg.grad(f)), wg.jacfwd(f)):
+        np.testing.assert_allclose(slope(x), gradient, rtol=1e-5, atol=1e-6)
+    bent = [h(x) for h in (wg.hessian(f), wg.jacrev(wg.grad(f)), wg.jit(wg.hessian(f)))]
+    for other in bent[1:]:
+        np.testing.assert_allclose(other, bent[0], rtol=1e-5, atol=1e-6)
+
+
+SECOND = [
+    ("norm", np.zeros((3, 3))),
+    ("std of a constant", np.zeros((3, 3))),
+    ("one zero", [[0, 3, 0], [3, 0, 2], [0, 2, 0]]),
+    ("two zeros", [[0, 3, 0], [3, 0, 0], [0, 0, 0]]),
+    ("running product", [[0, 4, 0], [4, 0, 2], [0, 2, 0]]),
+    ("power 2.0", 2 * np.eye(2)),
+    ("power 1.5", np.diag([INF, 0.375])),
+    ("cbrt", np.diag([0, -2 / 9 / 32])),
+    ("max", np.zeros((3, 3))),
+    ("where", np.diag([0, 0, -1 / 32])),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), SECOND, ids=lambda x: str(x)[:20])
+def test_second_derivatives_at_singular_points(name: str, expected: Any) -> None:
+    f, at, _ = PROGRAMS[name]
+    np.testing.assert_allclose(wg.hessian(f)(np.array(at)), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["norm", "norm by hand", "std of a constant", "max", "clip"])
+def test_conventions_are_means_of_the_slopes_on_both_sides(name: str) -> None:
+    """Where there are one-sided limits along a line, the convention is between them."""
+    f, at, _ = PROGRAMS[name]
+    x, step = np.array(at), 1e-7
+    for v in np.random.default_rng(5).standard_normal((4, len(x))):
+        after, before = (f(x + step * v) - f(x)) / step, (f(x) - f(x - step * v)) / step
+        slope = wg.jvp(f, (x,), (v,))[1]
+        assert min(before, after) - 1e-6 <= slope <= max(before, after) + 1e-6
+
+
+def test_a_partial_of_zero_wins_over_an_infinite_tangent() -> None:
+    """In the rules of scale, of row products and of products, compiled and evaluated."""
+    t, p = np.array([INF, 0.0, NAN, 2.0]), np.array([0.0, NAN, 0.0, 3.0])
+    np.testing.assert_array_equal(REGISTRY["scale"].evaluate(t, p), [0, 0, 0, 6])
+    builder = Builder()
+    operands = [builder.input(TensorType(FLOAT64, (4,))) for _ in range(2)]
+    program = builder.finish([operands[0].scale(operands[1])])
+    np.testing.assert_array_equal(run(program, [t, p])[0], [0, 0, 0, 6])

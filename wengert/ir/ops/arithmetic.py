@@ -131,11 +131,14 @@ elementwise(
 # Products of a tangent t with a partial. As functions of t they are t*p and t/y; only where p or
 # 1/y is not finite does the rule at t = 0 matter. Their own derivatives are those of t*p and
 # t/y, again with zeros that win, so they nest to any order: where p is infinite or NaN its tangent
-# is too, so that a t of 0 must win over dp as it does over p (d(t*p) = dt*p + dp*t).
+# is too, so that a t of 0 must win over dp as it does over p (d(t*p) = dt*p + dp*t). A p of 0 wins
+# over an infinite t as well: slopes are multiplied from the inside in forward mode and from the
+# outside in reverse mode, so with one zero that wins on either side both modes agree. But it does
+# not win over dp, by which it moves: that of 2 x at 0.
 
 
 def _scale(t: Array, p: Array) -> Array:
-    return np.where(t == 0, t.dtype.type(0), t * p)
+    return np.where((t == 0) | (p == 0), t.dtype.type(0), t * p)
 
 
 def _unscale(t: Array, y: Array) -> Array:
@@ -170,9 +173,9 @@ def _where_counted(t: Value, tangent: Value, shape: Shape) -> Value:
     return spread(t.eq(zero), shape).select(zero, moved)
 
 
-def _zero_wins(t: Parts, product: Parts) -> Parts:
+def _zero_wins(zero_is_there: Value, product: Parts) -> Parts:
     zero = product.re.builder.literal(0, product.re.dtype)
-    return choose(t.is_zero, Parts(zero, zero), product)
+    return choose(zero_is_there, Parts(zero, zero), product)
 
 
 elementwise(
@@ -180,13 +183,13 @@ elementwise(
     2,
     FLOATS,
     _scale,
-    lambda s, t, p: s.select(s.eq(t, 0), 0, s.mul(t, p)),
+    lambda s, t, p: s.select(s.or_(s.eq(t, 0), s.eq(p, 0)), 0, s.mul(t, p)),
     jvp=_scale_jvp,
     linear=linear_in_one,
     transpose=transpose_partials(lambda ct, t, p: ct.scale(p), lambda ct, t, p: ct.scale(t)),
     samples=operands((-3, 3), (-3, 3)),
-    parts=lambda t, p: _zero_wins(t, t * p),
-    doc="t * p, but 0 where t is 0: a tangent times a partial",
+    parts=lambda t, p: _zero_wins(t.is_zero.bitor(p.is_zero), t * p),
+    doc="t * p, but 0 where t or p is 0: a tangent times a partial",
 )
 elementwise(
     "unscale",
@@ -198,7 +201,7 @@ elementwise(
     linear=linear_in(0),
     transpose=transpose_partials(lambda ct, t, y: ct.unscale(y)),
     samples=operands((-3, 3), (0.5, 3)),
-    parts=lambda t, y: _zero_wins(t, t / y),
+    parts=lambda t, y: _zero_wins(t.is_zero, t / y),
     cost=4,
     doc="t / y, but 0 where t is 0: a tangent over the inverse of a partial",
 )

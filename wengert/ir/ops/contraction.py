@@ -104,6 +104,8 @@ def _pull(
     batches = len(batch[0])
     mine = _free(operand.ndim, side, contract, batch)
     theirs = _free(other.ndim, 1 - side, contract, batch)
+    if not mine and not theirs:
+        return _scaled(ct, operand, other, side, contract, batch)
     first = batches + (len(mine) if side == 0 else 0)
     ct_axes = tuple(range(first, first + len(theirs)))
     ct_batch = tuple(range(batches))
@@ -119,6 +121,18 @@ def _pull(
         other, contract=(ct_axes, tuple(theirs)), batch=(ct_batch, batch[1 - side])
     )
     return permuted(product, [ct_first.index(axis) for axis in range(operand.ndim)])
+
+
+def _scaled(
+    ct: Value, operand: TensorType, other: Value, side: int, contract: Pairs, batch: Pairs
+) -> Value:
+    """The same where rows are multiplied with rows: no sum, but a product with a partial."""
+    places = [*zip(batch[side], batch[1 - side], strict=True)]
+    places += zip(contract[side], contract[1 - side], strict=True)
+    moved = permuted(other, [axis for _, axis in sorted(places)])
+    order = sorted(range(len(batch[side])), key=lambda k: batch[side][k])
+    dims = tuple(sorted(batch[side]))
+    return permuted(ct, order).broadcast(shape=operand.shape, dims=dims).scale(moved)
 
 
 def _batch(

@@ -3,10 +3,11 @@
 An elementwise op is given by a NumPy function, its partial derivatives and a scalar formula; its
 type rule, jvp, batching and lowering follow.
 
-Zeros win: a tangent that is exactly 0 stays 0 whatever the partial is. Products of tangents and
-partials are therefore written `scale(t, p)` and `unscale(t, y)` (0 where t is 0, else t*p and
-t/y), so that the branch of a `where` that is not taken gives no NaN to a gradient although its
-partial is infinite or NaN there.
+Zeros win: a tangent that is exactly 0 stays 0 whatever the partial is, and a partial of 0 gives 0
+whatever the tangent is. Products of tangents and partials are therefore written `scale(t, p)` and
+`unscale(t, y)` (0 where t, or p, is 0, else t*p and t/y), so that the branch of a `where` that is
+not taken gives no NaN to a gradient although its partial is infinite or NaN there, and both modes
+agree where a slope of 0 meets an infinite one.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def _prod_jvp(
     """
     x, t = (_one_axis(v, axes) for v in (primals[0], tangents[0]))
     others = _exclusive_cumprod(x, reverse=False) * _exclusive_cumprod(x, reverse=True)
-    return [(others * t).reduce_sum(axes=(x.ndim - 1,))]
+    return [t.scale(others).reduce_sum(axes=(x.ndim - 1,))]
 
 
 def _one_axis(x: Value, axes: Axes) -> Value:

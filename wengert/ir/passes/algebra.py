@@ -204,15 +204,18 @@ def integer_pow_small(r: Rewriter, n: Node) -> Atom | None:
             return None
 
 
-# products of tangents: 0 where the tangent is 0
+# products of tangents: 0 where the tangent or the partial is 0
 
 
 def scale_known(r: Rewriter, n: Node) -> Atom | None:
-    """scale by a finite literal -> a product; scale of a known tangent -> 0 or a product."""
+    """scale by a finite literal -> a product; scale of a finite tangent -> 0 or a product."""
     t, p = n.inputs
     tangent, partial = splat_value(r, t), splat_value(r, p)
-    if tangent is not None:
-        return whole(r, t, n) if tangent == 0 else r.emit("mul", p, t)
+    for known, atom in ((tangent, t), (partial, p)):
+        if known == 0:
+            return whole(r, atom, n)
+    if tangent is not None and math.isfinite(tangent):
+        return r.emit("mul", p, t)
     return r.emit("mul", t, p) if partial is not None and math.isfinite(partial) else None
 
 

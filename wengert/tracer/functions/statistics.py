@@ -160,14 +160,30 @@ def _spread(
     loop, result = _dtypes(x, dtype)
     result = real_dtype(result) if result.kind == "c" else result
     found = variance(x, axes, loop, ddof, True if where is NO_VALUE else where, mean, least)
-    found = (safe_sqrt(found) if name == "std" else found).to(result)
+    if name == "std":
+        whole = where is NO_VALUE and mean is NO_VALUE
+        found = safe_sqrt(found, _constant(x, axes, loop) if whole else None)
+    found = found.to(result)
     return expand(found, *axes) if _kept(keepdims) else found
 
 
-def safe_sqrt(x: Value) -> Value:
-    """The square root with derivative 0 at 0, where the true one is infinite."""
-    zero = x.eq(0.0)
-    return zero.select(0.0, zero.select(1.0, x).sqrt())
+def _constant(x: Operand, axes: tuple[int, ...], loop: DType) -> Value | None:
+    """Whether all elements over `axes` are the first one; of such, the mean may be another number
+    by its rounding, and their variance not 0. None for lengths that move with a loop's index."""
+    value = materialise(x, loop).stop_gradient()
+    if not value.type.is_static or not value.type.size:
+        return None
+    stop = tuple(1 if axis in axes else n for axis, n in enumerate(value.shape))
+    first = value.slice(start=(0,) * value.ndim, stop=stop, step=(1,) * value.ndim)
+    kept = reshape(first, tuple(n for axis, n in enumerate(value.shape) if axis not in axes))
+    return reduce(np.logical_and, value.eq(spread(kept, value.shape, axes)), axes)
+
+
+def safe_sqrt(x: Value, zero: Value | None = None) -> Value:
+    """The square root with derivative 0 at 0, where the true one is infinite, or where `zero` says
+    that x is 0 but for rounding errors."""
+    none = x.eq(0.0) if zero is None else x.eq(0.0).bitor(zero.bitand(x.eq(x)))
+    return none.select(0.0, none.select(1.0, x).sqrt())
 
 
 @function(np.var)
