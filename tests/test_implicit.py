@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.errors import TreeError
 
 RNG = np.random.default_rng(2)
 A = RNG.standard_normal((4, 4)) + 4 * np.eye(4)
@@ -196,3 +197,22 @@ def test_equations_and_unknowns_must_be_as_many() -> None:
         ValueError, match=r"as many equations as unknowns: .*\[\(3,\)\].*\[\(4,\)\]"
     ):
         wg.custom_root(lambda x: x[:3], np.zeros(4), lambda f, x: x)
+
+
+def test_what_a_solver_tells_beside_its_solution() -> None:
+    def halved(f: Any, x: Any) -> Any:
+        count = 0
+        while np.abs(f(x)) > 1e-12:
+            x, count = x - f(x) / (2 * x), count + 1
+        return x, {"steps": count, "rest": f(x)}
+
+    def root(a: Any) -> Any:
+        return wg.custom_root(lambda x: x**2 - a, 1.0, halved, has_aux=True)
+
+    (x, told), (slope, moved) = wg.jvp(wg.jit(root), (2.0,), (1.0,))
+    np.testing.assert_allclose([x, slope], [np.sqrt(2), 0.5 / np.sqrt(2)], rtol=1e-12)
+    assert told["steps"] > 3
+    assert moved["rest"] == 0
+    np.testing.assert_allclose(wg.grad(lambda a: root(a)[0] + root(a)[1]["rest"])(2.0), slope)
+    with pytest.raises(TreeError, match=r"has_aux=True, custom_root .* returned"):
+        wg.jit(lambda a: wg.custom_root(lambda x: x - a, 1.0, lambda f, x: x, has_aux=True))(2.0)

@@ -33,6 +33,7 @@ def custom_root(
     solve: Callable[[Operator, Any], Any],
     tangent_solve: Solve | None = None,
     args: Sequence[Any] = (),
+    has_aux: bool = False,
 ) -> Any:
     """x with f(x, *args) = 0, found by `solve(lambda x: f(x, *args), initial_guess)`.
 
@@ -41,6 +42,8 @@ def custom_root(
     not matter. The guess has none. Linear systems with the derivative of `f` in x, or its
     transpose, are solved by `tangent_solve(operator, right_hand_side)`, by default by elimination
     of the whole matrix. `x`, `f`'s value and `args` are pytrees; the first two have one structure.
+    With `has_aux`, `solve` returns (x, aux), and so does this; `aux`, a count of steps say, has no
+    derivatives.
     """
     require_callable("custom_root", f)
     require_callable("custom_root", solve)
@@ -49,33 +52,35 @@ def custom_root(
 
     def root(guess: Any, parameters: Any) -> Any:
         found = solve(lambda x: f(x, *parameters), guess)
-        _check_structure(f, found, parameters)
-        return found
+        x, aux = _pair(found) if has_aux else (found, ())
+        _check_structure(f, x, parameters)
+        return x, aux
 
     solved = Custom(root, closes=True)
 
     def forward(over: Closed, primals: Any, tangents: Any) -> Any:
         guess, *given = primals
-        x = solved(guess, given[0])
+        x, aux = solved(guess, given[0])
         _, moved = jvp(_of_parameters(f, over, x), given, tangents[1:])
         found = linear(_derivative(f, x, given[0]), tree_map(np.negative, moved))
-        return x, found
+        return (x, aux), (found, tree_map(np.zeros_like, aux))
 
     def first(over: Closed, guess: Any, *given: Any) -> Any:
-        x = solved(guess, given[0])
-        return x, (guess, x, given)
+        x, aux = solved(guess, given[0])
+        return (x, aux), (guess, x, given)
 
     def second(over: Closed, saved: Any, bar: Any) -> Any:
         guess, x, given = saved
         _, pull = vjp(lambda y: f(y, *given[0]), x)
-        multiplier = linear(lambda v: pull(v)[0], bar)
+        multiplier = linear(lambda v: pull(v)[0], bar[0])
         _, pull_parameters = vjp(_of_parameters(f, over, x), *given)
         bars = pull_parameters(tree_map(np.negative, multiplier))
         return tree_map(lambda g: np.zeros_like(g), guess), *bars
 
     solved.defjvp(forward)
     solved.defvjp(first, second)
-    return solved(initial_guess, tuple(args))
+    found = solved(initial_guess, tuple(args))
+    return found if has_aux else found[0]
 
 
 def custom_linear_solve(
@@ -173,6 +178,18 @@ def _of_parameters(f: Callable[..., Any], over: Closed, x: Any) -> Callable[...,
 
 def _derivative(f: Callable[..., Any], x: Any, parameters: Any) -> Operator:
     return lambda v: jvp(lambda y: f(y, *parameters), (x,), (v,))[1]
+
+
+def _pair(found: Any) -> tuple[Any, Any]:
+    """What a solver gives with `has_aux`."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        fail(
+            TreeError(
+                "with has_aux=True, custom_root needs a solver that returns (x, aux), and it "
+                f"returned {type(found).__name__}"
+            )
+        )
+    return found[0], found[1]
 
 
 def _check_structure(f: Callable[..., Any], x: Any, parameters: Any) -> None:

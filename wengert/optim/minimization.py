@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from wengert.api.arguments import fail, function_name, is_true, require_callable
 from wengert.api.derivatives import hvp, value_and_grad
+from wengert.api.implicit import Solve
 from wengert.api.jit import jit
 from wengert.api.ravel import ravel_pytree
 from wengert.capture.convert import convert
@@ -20,26 +20,18 @@ from wengert.errors import ArgumentError
 from wengert.ir import promotion
 from wengert.ir.floats import finfo
 from wengert.optim.directions import Bfgs, Direction, Lbfgs, NewtonCg, Steepest, Vector
+from wengert.optim.implicit_minimum import traced_minimum
 from wengert.optim.line_search import Trial, strong_wolfe
+from wengert.optim.minimum_result import Result
 from wengert.optim.optimizer import Optimizer, apply_updates, arrays
 from wengert.optim.prefix import Prefix
 from wengert.tracer.pytree import tree_leaves, tree_map
+from wengert.tracer.stack import current
 
 METHODS = ("lbfgs", "bfgs", "newton-cg", "gradient-descent")
 MAX_ITERATIONS = 1000
 # status codes; SciPy's where it has one
 CONVERGED, EXHAUSTED, STALLED, DIVERGED, STOPPED = 0, 1, 2, 3, 99
-
-
-class Result(OptimizeResult):
-    """SciPy's result: x, fun, jac, nit, nfev, njev, nhev, success, status, message; and history.
-
-    `x` and `jac` have the structure of the start. `history` holds lists, with an entry for the
-    start and for each iteration: "fun", and "gradient", its largest component.
-    """
-
-    def __repr__(self) -> str:
-        return repr(OptimizeResult({k: v for k, v in self.items() if k != "history"}))
 
 
 class Point(NamedTuple):
@@ -65,6 +57,7 @@ def minimize(
     tol: float | None = None,
     maxiter: int | None = None,
     callback: Callable[[Result], Any] | None = None,
+    tangent_solve: Solve | None = None,
 ) -> Result:
     """The local minimum of `fun(x, *args)` near the pytree `x0` of floats; integers become floats.
 
@@ -77,6 +70,12 @@ def minimize(
     after `maxiter` iterations (1000), where no lower value is found, where values fall without end,
     or when `callback(result)`, called after each iteration, returns True or raises StopIteration.
     If values or gradients stop being finite, the result is the best point before that.
+
+    In a function that is compiled, differentiated or mapped, all of this is part of the program:
+    the numbers in the result are arrays, there is no `history`, and no `callback`. Derivatives of
+    `x`, in `args` and in what `fun` reads of the function around it, are those of the equation
+    gradient = 0 (`custom_root`); its linear systems are solved by `tangent_solve(operator,
+    right_hand_side)`. They are as exact as `tol` makes the minimum.
 
     Raises ArgumentError for an unknown method or a value at `x0` that is not finite, and
     DifferentiationError if the function's result is no scalar.
@@ -94,6 +93,16 @@ def minimize(
     dtype = promotion.result_type(*(x.dtype for x in tree_leaves(start)))
     least = tol if tol is not None else max(1e-5, math.sqrt(finfo(dtype).eps))
     limit = MAX_ITERATIONS if maxiter is None else maxiter
+    if current() is not None:
+        if callback is not None:
+            fail(
+                ArgumentError(
+                    "minimize calls a callback between its iterations, and here they are part of a "
+                    "compiled function; leave it out, or print by wg.debug.print in the function "
+                    "that is minimised"
+                )
+            )
+        return traced_minimum(fun, start, args, method, least, limit, tangent_solve)
     if isinstance(method, Optimizer):
         run: Any = _Stepping(fun, args, method)
     else:

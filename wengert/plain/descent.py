@@ -1,4 +1,4 @@
-"""Minima of functions of one variable and of many."""
+"""Minima of functions of one variable."""
 
 from __future__ import annotations
 
@@ -68,60 +68,3 @@ def lowest(f: Any, low: Any, start: Any, high: Any, xtol: float, rtol: float, mo
         x, fx = np.where(better, u, x), np.where(better, fu, fx)
         count = count + 1
     return x, fx, count
-
-
-def descended(f: Any, start: Any, tol: float, most: int) -> Any:
-    """The minimum of a function of a vector, by the method of Broyden, Fletcher, Goldfarb, Shanno.
-
-    `f` gives value and gradient. Steps are halved, or doubled, until they give enough and the
-    slope has fallen (Wolfe's conditions, found by bisection). J. Nocedal, S. J. Wright, Numerical
-    Optimization, 2nd edition, 2006, chapters 3 and 6.
-    """
-    x = start
-    value, slope = f(x)
-    n = x.shape[0]
-    inverse = np.eye(n)
-    first = True
-    count = 0
-    going = np.max(np.abs(slope)) > tol
-    while going and count < most:
-        way = -(inverse @ slope)
-        fall = way @ slope
-        if fall >= 0:
-            inverse, way = np.eye(n), -slope
-            fall = way @ slope
-        size = np.where(first, np.minimum(1.0, 1.0 / np.sqrt(slope @ slope)), 1.0)
-        shortest, longest = 0.0, np.inf
-        new, other, bent = x, value, slope
-        tries, good = 0, False
-        while tries < 50 and not good:
-            new = x + size * way
-            other, bent = f(new)
-            high = (other > value + 1e-4 * size * fall) | (other != other)
-            steep = bent @ way < 0.9 * fall
-            longest = np.where(high, size, longest)
-            shortest = np.where(high | (steep == 0), shortest, size)
-            good = (high | steep) == 0
-            middle = 0.5 * (shortest + np.where(longest < np.inf, longest, shortest))
-            size = np.where(good, size, np.where(longest < np.inf, middle, 2.0 * size))
-            tries = tries + 1
-        step, change = new - x, bent - slope
-        curve = step @ change
-        if curve > 0:
-            scale = np.where(first, curve / (change @ change), 1.0)
-            inverse = _updated(inverse * scale, step, change, curve)
-            first = False
-        better = (other <= value) & good
-        going = better & (np.max(np.abs(bent)) > tol)
-        x = np.where(better, new, x)
-        value, slope = np.where(better, other, value), np.where(better, bent, slope)
-        count = count + 1
-    return x, value, slope, count
-
-
-def _updated(inverse: Any, step: Any, change: Any, curve: Any) -> Any:
-    """The inverse Hessian that maps the change of slope to the step; `curve` is their product."""
-    turned = inverse @ change
-    more = (1.0 + change @ turned / curve) / curve
-    both = np.outer(step, turned)
-    return inverse + more * np.outer(step, step) - (both + both.T) / curve

@@ -18,3 +18,26 @@ def iterated(step: Any, start: Any, tol: float, max_steps: int) -> Any:
         x = new
         count = count + 1
     return x
+
+
+def conjugated(product: Any, right: Any, tol: float, max_steps: int) -> Any:
+    """x with product(x) = right, for a symmetric positive operator, by conjugate gradients.
+
+    It ends where the residual is smaller than tol |right|. J. Nocedal, S. J. Wright, Numerical
+    Optimization, 2nd edition, 2006, algorithm 5.2.
+    """
+    x, r = 0.0 * right, right
+    d = r
+    square = r @ r
+    least = tol * tol * square
+    count = 0
+    while square > least and count < max_steps:
+        image = product(d)
+        share = square / (d @ image)
+        x = x + share * d
+        r = r - share * image
+        before = square
+        square = r @ r
+        d = r + square / before * d
+        count = count + 1
+    return x

@@ -22,7 +22,8 @@ from wengert.api.implicit import custom_root
 from wengert.api.jacobians import jacfwd
 from wengert.capture.convert import convert
 from wengert.errors import ArgumentError, InputTypeError, ShapeError
-from wengert.plain.descent import descended, downhill, lowest
+from wengert.plain.descent import downhill, lowest
+from wengert.plain.descents import BFGS, descended
 from wengert.plain.least_squares import fitted
 from wengert.plain.roots import accelerated
 from wengert.standins.functions import Function, as_tuple, called_with, refused
@@ -482,7 +483,7 @@ def minimize(
     most = given.get("maxiter", 200 * max(start.size, 1))
 
     def solve(_: Function, guess: Any) -> Any:
-        return convert(descended)(with_gradient(f), guess, min(wanted, 1e-9), most)[0]
+        return convert(descended)(with_gradient(f), guess, min(wanted, 1e-9), most, BFGS)[0]
 
     x = custom_root(grad(f), start, solve)
     lowest_value, slope = with_gradient(f)(x)
