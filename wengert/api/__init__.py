@@ -7,6 +7,7 @@ from wengert.api.checkpoint import checkpoint
 from wengert.api.control import cond, fori_loop, map, scan, switch, while_loop  # noqa: A004
 from wengert.api.custom import Custom, custom_jvp, custom_vjp
 from wengert.api.derivatives import (
+    gauss_newton_product,
     grad,
     hvp,
     jvp,
@@ -42,6 +43,7 @@ __all__ = [
     "fixed_point",
     "float0",
     "fori_loop",
+    "gauss_newton_product",
     "grad",
     "hessian",
     "hvp",

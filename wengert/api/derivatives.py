@@ -1,4 +1,4 @@
-"""Transforms that differentiate: grad, value_and_grad, jvp, vjp, linearize, linear_transpose, hvp.
+"""Transforms that differentiate: grad, jvp, vjp, linearize, linear_transpose, hvp and friends.
 
 Each traces the function, transforms the program, and runs the result: inside another trace the
 transformed program becomes part of it, so transforms nest to any depth. Values of enclosing traces
@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from wengert.api.arguments import (
     Selected,
@@ -355,6 +357,33 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
     """
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(fun, argnums), primals, tangents)[1]
+
+
+def gauss_newton_product(
+    fun: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    loss: Callable[[Any], Any] | None = None,
+) -> Any:
+    """J' H J times `tangents`: J is the Jacobian of `fun`, H the Hessian of `loss` at its value.
+
+    Without a loss, a scalar function of what `fun` returns, it is half the sum of squares, and H is
+    the identity. This is the Hessian of loss(fun(*primals)) without the second derivatives of
+    `fun`; it is positive semidefinite where the loss is convex. Primals, tangents and the result
+    are as in `hvp`. The Jacobian is never made: one product forwards, one in reverse.
+    N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+    Neural Computation 14 (2002).
+    """
+    value, linear = _linearized("gauss_newton_product", fun, tuple(primals), False)
+    moved = linear.push(*tangents)
+    curved = tree_map(_conjugate, moved) if loss is None else hvp(loss, (value,), (moved,))
+    bars = linear.pull(curved)
+    return bars[0] if len(primals) == 1 else bars
+
+
+def _conjugate(x: Any) -> Any:
+    """The gradient of half the square of an absolute value, as `grad` has it."""
+    return np.conj(x) if kind_of(x.dtype) == "c" else x
 
 
 def stop_gradient(x: Any) -> Any:
