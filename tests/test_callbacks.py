@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.config import config
 from wengert.errors import (
     ArgumentError,
     DTypeError,
+    ImpureCallbackError,
     MissingRuleError,
     ParseError,
     ShapeError,
@@ -399,3 +401,50 @@ def test_no_program_with_a_call_is_on_disk(monkeypatch: Any, tmp_path: Any) -> N
     monkeypatch.setenv("WENGERT_CACHE_DIR", str(tmp_path))
     wg.jit(sorting)(X)
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+# functions that are not pure
+
+
+@pytest.fixture
+def compared(monkeypatch: Any) -> Any:
+    monkeypatch.setenv("WENGERT_DEBUG_CALLBACKS", "1")
+    config.cache_clear()
+    yield
+    monkeypatch.undo()
+    config.cache_clear()
+
+
+def test_a_function_that_is_not_pure_is_found(compared: Any) -> None:
+    state = np.random.default_rng(1)
+    noise = lambda x: wg.pure_callback(lambda y: y + state.random(3), ROW, x)  # noqa: E731
+    rows = lambda x: wg.vmap(noise)(np.stack([x, x]))  # noqa: E731
+    for run in (noise, wg.jit(noise), rows):
+        with pytest.raises(
+            ImpureCallbackError, match=r"'<lambda>' gave .* at \(0,\), and"
+        ) as caught:
+            run(X)
+        assert caught.value.location is not None
+        assert caught.value.location.file == __file__
+    counts = iter(range(10))
+    with pytest.raises(ImpureCallbackError, match="gave 0, and then 1"):
+        wg.jit(lambda: wg.pure_callback(lambda: next(counts), wg.ShapeDtypeStruct((), int)))()
+
+
+def test_pure_functions_pass_the_comparison(compared: Any) -> None:
+    def changing(x: Any) -> Any:
+        x += 1
+        x[0] = np.nan
+        return x
+
+    seen = Calls(changing)
+    found = wg.jit(lambda x: wg.pure_callback(seen, ROW, 2 * x))(X)
+    np.testing.assert_array_equal(found, [np.nan, 3, 5])
+    assert seen.args == [[6.0, 2.0, 4.0]] * 2
+    np.testing.assert_array_equal(wg.jit(sorting)(X), np.sort(X))
+
+
+def test_functions_are_called_once_by_default() -> None:
+    seen = Calls(np.sort)
+    wg.jit(lambda x: wg.pure_callback(seen, ROW, x))(X)
+    assert len(seen.args) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wengert.cli.ops import COLUMNS, MISSING, matrix, ops
+from wengert.cli.ops import COLUMNS, LEGEND, MISSING, matrix, ops
 from wengert.cli.run import run
 from wengert.ir.op import REGISTRY
 
@@ -92,3 +92,30 @@ def test_ops_prints_all(capsys: Any) -> None:
     out = capsys.readouterr().out
     assert all(f"  {name} " in out for name in REGISTRY)
     assert f"{len(REGISTRY)} ops" in out
+    assert all(f"\n{column}:" in out for column in COLUMNS)
+
+
+def test_every_cell_is_explained() -> None:
+    """Words of cells stand in the legend, and the legend has no others."""
+    for k, column in enumerate(COLUMNS):
+        words = LEGEND[column]
+        found = {word for row in matrix().values() for word in _words(column, row[k])}
+        if isinstance(words, str):
+            assert all(word == "yes" or word.isdigit() for word in found), column
+        else:
+            assert found == words.keys(), column
+
+
+def _words(column: str, cell: str) -> list[str]:
+    if column == "lowering":
+        return cell.split("+")
+    sign = next((s for s in "|&" if s in cell), "+")
+    return [f"in 0{sign}1"] if column == "linear" and cell != "no" else [cell]
+
+
+def test_python_code_is_refused_a_derivative_and_integers_have_none() -> None:
+    jvp = {name: row[COLUMNS.index("jvp")] for name, row in matrix().items()}
+    assert jvp["pure_call"] == "refused"
+    assert jvp["acting_call"] == jvp["floor"] == jvp["eq"] == "zero"
+    assert jvp["bitand"] == "no floats"
+    assert jvp["iota"] == "no operands"

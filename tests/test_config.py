@@ -18,6 +18,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "environment.md"
 VARIABLES = {
     "WENGERT_VERIFY", "WENGERT_DUMP", "WENGERT_CACHE", "WENGERT_CACHE_DIR", "WENGERT_NUM_THREADS",
     "WENGERT_CHECK_BOUNDS", "WENGERT_DEBUG_NANS", "WENGERT_DEBUG",
+    "WENGERT_DEBUG_CALLBACKS",
     "WENGERT_KEEP_MEMORY", "WENGERT_COMPILE_THREADS",
 }  # fmt: skip
 TEXT = "program(%0: float64[3]) { %1: float64[3] = mul(%0, 1.0) return %1 }"
@@ -26,7 +27,7 @@ TEXT = "program(%0: float64[3]) { %1: float64[3] = mul(%0, 1.0) return %1 }"
 def test_defaults() -> None:
     home = Path("~/.cache").expanduser() / "wengert"
     assert from_environment({}) == Config(
-        False, None, True, home, "gpu", None, None, True, False, True, 0
+        False, None, True, home, "gpu", None, None, True, False, False, True, 0
     )
 
 
@@ -35,10 +36,11 @@ def test_each_variable_is_read() -> None:
         "WENGERT_VERIFY": "yes", "WENGERT_DUMP": "/d", "WENGERT_CACHE": "0",
         "WENGERT_CACHE_DIR": "/c", "WENGERT_NUM_THREADS": "3",
         "WENGERT_CHECK_BOUNDS": "0", "WENGERT_DEBUG_NANS": "1", "WENGERT_DEBUG": "2",
+        "WENGERT_DEBUG_CALLBACKS": "1",
         "WENGERT_KEEP_MEMORY": "off", "WENGERT_COMPILE_THREADS": "5",
     }  # fmt: skip
     assert env.keys() == VARIABLES
-    found = Config(True, Path("/d"), False, Path("/c"), "gpu", 3, 5, False, True, False, 2)
+    found = Config(True, Path("/d"), False, Path("/c"), "gpu", 3, 5, False, True, True, False, 2)
     assert from_environment(env) == found
     assert from_environment({"XDG_CACHE_HOME": "/x"}).cache_dir == Path("/x/wengert")
 

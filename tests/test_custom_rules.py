@@ -219,6 +219,14 @@ WRONG: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (of_reverse(first, lambda s, b: (b, b)), TreeError, "of length 2"),
     (of_reverse(first, lambda s, b: ([b],)), TreeError, "for argument 0"),
     (of_reverse(first, lambda s, b: (b[:2],)), ShapeError, r"cotangent of argument 0 of shape \(2"),
+    (of_forward(lambda p, t: (p[0] * 2, "s")), InputTypeError, "tangent that is str 's'"),
+    (
+        of_forward(lambda p, t: (p[0] * 2, t[0] ** 2)),
+        DifferentiationError,
+        "linear in the tangents",
+    ),
+    (of_reverse(lambda x: (x * 2, "s"), lambda s, b: (b,)), InputTypeError, "residual that is str"),
+    (of_reverse(first, lambda s, b: (1j * b,)), DTypeError, "argument 0 of complex128"),
 ]
 
 
@@ -226,8 +234,12 @@ WRONG: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
 def test_wrong_rules_are_named(
     run: Callable[[Any], Any], error: type[Exception], words: str
 ) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=words) as caught:
         run(X)
+    location = caught.value.location
+    assert location is not None
+    assert location.file == __file__
+    assert "linear in" in words or f"'<lambda>' ({__file__}:" in str(caught.value)
 
 
 def test_a_function_without_rules_says_so() -> None:

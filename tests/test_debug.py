@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bdb
+import linecache
+import sys
 from typing import Any
 
 import numpy as np
@@ -133,3 +136,72 @@ def test_callbacks_that_act() -> None:
     f(X)
     ((name, tree),) = found
     assert name == "n" and tree["x"].tolist() == X.tolist()
+
+
+# breakpoints
+
+
+@pytest.fixture
+def paused(monkeypatch: Any) -> list[Any]:
+    """What a debugger finds at each pause: the names in its frame, as sys.breakpointhook has it."""
+    found: list[Any] = []
+
+    def hook() -> None:
+        frame = sys._getframe(1)
+        names = {
+            k: v for k, v in frame.f_globals.items() if k not in ("breakpoint", "__builtins__")
+        }
+        found.append({**names, "file": frame.f_code.co_filename, "line": frame.f_lineno})
+
+    monkeypatch.setattr(sys, "breakpointhook", hook)
+    return found
+
+
+@pytest.mark.parametrize("way", [lambda f: f, wg.jit, lambda f: wg.jit(wg.grad(f)), wg.grad])
+def test_breakpoints_have_the_values_by_name(way: Any, paused: list[Any], capsys: Any) -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for i in range(3):
+            total = total + np.sin(x) * i
+            wg.debug.print("turn {}", i)
+            wg.debug.breakpoint(total=total, pair={"i": i, "name": "n"})
+        return total
+
+    way(f)(0.5)
+    assert [p["pair"]["i"] for p in paused] == [0, 1, 2]
+    np.testing.assert_allclose([p["total"] for p in paused], np.sin(0.5) * np.array([0, 1, 3]))
+    assert all(p["pair"]["name"] == "n" and p["line"] == 1 for p in paused)
+    assert all(__file__ in p["file"] for p in paused)
+    assert linecache.getline(paused[0]["file"], 2).strip() == "pass  # at hand: total, pair"
+    assert capsys.readouterr().out.split("\n")[:3] == ["turn 0", "turn 1", "turn 2"]
+
+
+def test_breakpoints_of_compiled_loops_and_batches(paused: list[Any]) -> None:
+    @wg.jit
+    def loop(x: Any, n: Any) -> Any:
+        while n > 0:
+            x, n = 2 * x, n - 1
+            if n == 1:
+                wg.debug.breakpoint(x=x)
+        return x
+
+    assert loop(1.0, np.int64(4)) == 16.0
+    assert [p["x"] for p in paused] == [8.0]
+    paused.clear()
+    wg.vmap(lambda x: wg.debug.breakpoint(x=x))(np.arange(3.0))
+    assert [p["x"] for p in paused] == [0.0, 1.0, 2.0]
+
+
+def test_python_decides_what_a_breakpoint_does(monkeypatch: Any, paused: list[Any]) -> None:
+    compiled = wg.jit(lambda x: (wg.debug.breakpoint(), x + 1)[1])
+    monkeypatch.setattr(sys, "breakpointhook", sys.__breakpointhook__)
+    monkeypatch.setenv("PYTHONBREAKPOINT", "0")
+    assert compiled(1.0) == 2.0
+    assert not paused
+
+    def quits() -> None:
+        raise bdb.BdbQuit
+
+    monkeypatch.setattr(sys, "breakpointhook", quits)
+    with pytest.raises(bdb.BdbQuit):
+        compiled(1.0)

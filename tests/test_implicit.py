@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.errors import TreeError
+from wengert.errors import DTypeError, ShapeError, TreeError
 
 RNG = np.random.default_rng(2)
 A = RNG.standard_normal((4, 4)) + 4 * np.eye(4)
@@ -194,7 +194,7 @@ def test_batches() -> None:
 
 def test_equations_and_unknowns_must_be_as_many() -> None:
     with pytest.raises(
-        ValueError, match=r"as many equations as unknowns: .*\[\(3,\)\].*\[\(4,\)\]"
+        ValueError, match=r"has the shape \(3,\), and should have that of the unknowns, \(4,\)"
     ):
         wg.custom_root(lambda x: x[:3], np.zeros(4), lambda f, x: x)
 
@@ -216,3 +216,74 @@ def test_what_a_solver_tells_beside_its_solution() -> None:
     np.testing.assert_allclose(wg.grad(lambda a: root(a)[0] + root(a)[1]["rest"])(2.0), slope)
     with pytest.raises(TreeError, match=r"has_aux=True, custom_root .* returned"):
         wg.jit(lambda a: wg.custom_root(lambda x: x - a, 1.0, lambda f, x: x, has_aux=True))(2.0)
+
+
+def taken(x: Any) -> Any:
+    return x[:2]
+
+
+def same(f: Any, x: Any) -> Any:
+    return x
+
+
+def cut(operator: Any, right: Any) -> Any:
+    return right[:2]
+
+
+def paired(operator: Any, right: Any) -> Any:
+    return right, right
+
+
+def narrow(operator: Any, right: Any) -> Any:
+    return right.astype(np.float32)
+
+
+def of_root(*args: Any) -> Any:
+    return wg.grad(lambda a: np.sum(wg.custom_root(lambda x: x - a, np.zeros(3), *args)))
+
+
+def of_solve(matvec: Any, *args: Any) -> Any:
+    return wg.grad(lambda b: np.sum(wg.custom_linear_solve(matvec, b, *args)))
+
+
+def of_step(step: Any) -> Any:
+    return wg.jit(lambda a: wg.fixed_point(lambda x: step(x * a), np.zeros(3)))
+
+
+def doubled(x: Any) -> Any:
+    return 2 * x
+
+
+WRONG = [
+    (
+        lambda a: wg.custom_root(taken, a, same),
+        ShapeError,
+        r"custom_root's function 'taken' has the shape \(2,\), .* of the unknowns, \(3,\)",
+    ),
+    (
+        wg.jit(lambda a: wg.custom_root(lambda x: (x, a), a, same)),
+        TreeError,
+        "custom_root's function '<lambda>' has the structure",
+    ),
+    (
+        wg.jit(lambda a: wg.custom_root(lambda x: x.astype(np.float32), a, same)),
+        DTypeError,
+        r"custom_root's function .* is float32, .*astype\('float64'\)",
+    ),
+    (of_root(same, cut), ShapeError, r"tangent_solve 'cut' gives has the shape \(2,\)"),
+    (of_root(same, paired), TreeError, "tangent_solve 'paired' gives has the structure"),
+    (of_root(same, narrow), DTypeError, "tangent_solve 'narrow' gives is float32"),
+    (of_solve(doubled, cut), ShapeError, "custom_linear_solve's solver 'cut'"),
+    (of_solve(taken, same), ShapeError, "custom_linear_solve's matvec 'taken'"),
+    (of_solve(doubled, same, cut), ShapeError, "custom_linear_solve's transpose_solve 'cut'"),
+    (lambda b: wg.custom_linear_solve(doubled, b, cut), ShapeError, "solver 'cut'"),
+    (of_step(taken), ShapeError, r"fixed_point's step '<lambda>' gives has the shape \(2,\)"),
+    (of_step(lambda x: (x, x)), TreeError, "fixed_point's step"),
+]
+
+
+@pytest.mark.parametrize(("run", "error", "words"), WRONG, ids=range(len(WRONG)))
+def test_what_does_not_fit_is_named_with_the_line(run: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        run(np.ones(3))
+    assert caught.value.location.file == __file__

@@ -23,6 +23,7 @@ class Config:
     may use, or None for the default. `compile_threads`: how many threads compile one program, or
     None for the default. `check_bounds`: whether indices known only at run time are checked.
     `debug_nans`: whether programs are evaluated equation by equation, until one makes a NaN.
+    `debug_callbacks`: whether functions that should be pure are called twice, and compared.
     `keep_memory`: whether the C library keeps memory that is freed. `debug`: how much to say (0-2).
     """
 
@@ -35,6 +36,7 @@ class Config:
     compile_threads: int | None
     check_bounds: bool
     debug_nans: bool
+    debug_callbacks: bool
     keep_memory: bool
     debug: int
 
@@ -58,6 +60,7 @@ def from_environment(env: Mapping[str, str]) -> Config:
         compile_threads=_integer(env, "WENGERT_COMPILE_THREADS", None, 1),
         check_bounds=_flag(env, "WENGERT_CHECK_BOUNDS", True),
         debug_nans=_flag(env, "WENGERT_DEBUG_NANS", False),
+        debug_callbacks=_flag(env, "WENGERT_DEBUG_CALLBACKS", False),
         keep_memory=_flag(env, "WENGERT_KEEP_MEMORY", True),
         debug=_integer(env, "WENGERT_DEBUG", 0, 0) or 0,
     )

@@ -1,6 +1,6 @@
-"""Looking into programs while they run: `debug.print` and `debug.callback`.
+"""Looking into programs while they run: `debug.print`, `debug.callback`, `debug.breakpoint`.
 
-Both happen when the program runs and in its order, also in loops and branches, under `jit` and in
+They happen when the program runs and in its order, also in loops and branches, under `jit` and in
 derivatives, where they happen once for each value. They are never left out, and have no derivative.
 In a batch (`vmap`) they happen for each row of what they are given.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
 from string import Formatter
@@ -16,8 +17,9 @@ from typing import Any
 
 from wengert.api.arguments import fail, function_name, require_callable
 from wengert.api.callback import act
-from wengert.errors import ArgumentError
+from wengert.errors import ArgumentError, at
 from wengert.tracer.pytree import flatten
+from wengert.tracer.stack import user_location
 
 
 def print(fmt: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: A001 - as in JAX
@@ -48,6 +50,24 @@ def callback(fun: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
     act(function_name(fun), call, leaves)
 
 
+def breakpoint(**values: Any) -> None:  # noqa: A001 - as Python's
+    """Pauses when the program runs, in Python's debugger, which has the `values` by their names.
+
+    It calls Python's own `breakpoint()`: `sys.breakpointhook` and PYTHONBREAKPOINT say what that
+    does. The values are pytrees of anything; changes of them do not reach the program.
+    """
+    leaves, tree = flatten(values)
+    where = f"<wengert.debug.breakpoint{at(user_location())}>"
+    lines = ["breakpoint()\n", f"pass  # at hand: {', '.join(values) or 'no values'}\n"]
+    code = compile("".join(lines), where, "exec")
+
+    def pause(found: list[Any]) -> None:
+        linecache.cache[where] = (sum(map(len, lines)), None, lines, where)
+        exec(code, {"breakpoint": builtins.breakpoint, **tree.unflatten(found)})
+
+    act("debug.breakpoint", pause, leaves)
+
+
 def _check(fmt: str, count: int, names: Sequence[str]) -> None:
     """Raises ArgumentError unless the text has a place for each argument, and no others."""
     used: set[str] = set()
@@ -74,4 +94,4 @@ def _fields(fmt: str) -> Iterator[str]:
             yield from _fields(spec or "")
 
 
-__all__ = ["callback", "print"]
+__all__ = ["breakpoint", "callback", "print"]

@@ -53,6 +53,10 @@ class NotANumberError(WengertError, FloatingPointError):
     """The first NaN of a program, where WENGERT_DEBUG_NANS asks for it."""
 
 
+class ImpureCallbackError(WengertError, RuntimeError):
+    """A function of `pure_callback` that gives different results for the same arguments."""
+
+
 class OutOfBoundsError(WengertError, IndexError):
     """An index outside its axis."""
 

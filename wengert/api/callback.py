@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from wengert.api.arguments import abstract, fail, function_name, require_callable
+from wengert.config import config
 from wengert.errors import (
     ArgumentError,
     DTypeError,
+    ImpureCallbackError,
     Location,
     ShapeError,
     TreeError,
@@ -44,7 +46,8 @@ def pure_callback(
 
     `result_shape_dtypes` is a pytree of `ShapeDtypeStruct` (or of anything with a shape and a
     dtype), which the results must have. The function must be pure: a call may be left out if
-    nothing needs its results, or be made again for a derivative. In a batch (`vmap`) it is called
+    nothing needs its results, or be made again for a derivative; WENGERT_DEBUG_CALLBACKS=1 calls it
+    twice each time, and compares. In a batch (`vmap`) it is called
     for each row ("sequential") or once, with the batch as first axis of all arrays
     ("broadcast_all"). What it raises comes out of the compiled function.
 
@@ -106,6 +109,31 @@ class _Callback:
     location: Location | None
 
     def __call__(self, arrays: Sequence[Array], gives: tuple[TensorType, ...]) -> list[Array]:
+        if not config().debug_callbacks:
+            return self.once(arrays, gives)
+        copies = [x.copy() for x in arrays]  # the function may change what it is given
+        found = [np.array(x) for x in self.once(arrays, gives)]
+        for x, y in zip(found, self.once(copies, gives), strict=True):
+            self.require_same(x, y)
+        return found
+
+    def require_same(self, x: Array, y: Array) -> None:
+        """Raises ImpureCallbackError if a result is not the one of another call."""
+        apart = (x != y) & ~((x != x) & (y != y))  # NaN is NaN
+        if not apart.any():
+            return
+        place = tuple([int(k) for k in np.argwhere(apart)[0]])
+        where = f" at {place}" if place else ""
+        error = ImpureCallbackError(
+            f"'{function_name(self.fun)}' gave {x[place]!s}{where}, and then {y[place]!s} for the "
+            "same arguments; pure_callback needs a pure function, as calls may be left out or be "
+            "repeated. Pass it what it depends on as an argument (a random state, say), or call "
+            "what acts by wg.debug.callback"
+        )
+        raise located(error, self.location)
+
+    def once(self, arrays: Sequence[Array], gives: tuple[TensorType, ...]) -> list[Array]:
+        """The results of one call."""
         args, kwargs = self.tree.unflatten(arrays[: self.count])
         leaves, found = flatten(self.fun(*args, **kwargs))
         if found != self.out:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from wengert.errors import (
     DTypeError,
     InputTypeError,
     LeakedTracerError,
+    Location,
     ShapeError,
     TreeError,
+    WengertError,
     located,
 )
 from wengert.ir.floats import kind_of
@@ -36,7 +38,7 @@ from wengert.tracer.array import Tracer
 from wengert.tracer.closures import Closed, closed
 from wengert.tracer.lift import is_weak, lift, wrap
 from wengert.tracer.pytree import TreeDef, flatten
-from wengert.tracer.stack import current, user_location
+from wengert.tracer.stack import current, is_users, user_location
 from wengert.tracer.trace import Abstract, Traced, trace
 
 
@@ -100,7 +102,7 @@ class Custom:
                 )
             )
         fixed = [None if isinstance(x, Tracer) else x for x in leaves]
-        call = _Call(self._fun, fixed, tree, places)
+        call = _Call(self._fun, fixed, tree, places, user_location())
         inputs = [leaves[i] for i in places]
         if not self._closes:
             return call.apply(inputs, self._jvp, self._vjp)
@@ -130,6 +132,7 @@ class _Call:
     leaves: list[Any]
     tree: TreeDef
     places: list[int]
+    location: Location | None
     closed: Closed = field(default_factory=Closed)
 
     @property
@@ -153,7 +156,7 @@ class _Call:
         _, tree = flatten((*args, over.arrays))
         added = range(len(self.leaves), len(self.leaves) + len(over.arrays))
         leaves = [*self.leaves, *(None for _ in added)]
-        call = _Call(self.fun, leaves, tree, [*self.places, *added], over)
+        call = _Call(self.fun, leaves, tree, [*self.places, *added], self.location, over)
         forward = None if rule is None else functools.partial(rule, over)
         both = None if halves is None else tuple(functools.partial(h, over) for h in halves)
         return found.unflatten(call.emit(found, [*inputs, *over.arrays], forward, both))
@@ -181,7 +184,7 @@ class _Call:
             None if rule is None else lambda: self.tangent(rule, *like),
             None if halves is None else lambda: self.halves(halves, *like),
             hidden,
-            user_location(),
+            self.location,
         )
         params = {"primal": primal, "rules": rules}
         return [wrap(v) for v in here.builder.emit(REGISTRY["custom"], values, params)]
@@ -209,10 +212,10 @@ class _Call:
             cause = error
         raise located(
             DifferentiationError(
-                f"the {rule} of {self.name} reads a traced value of the function around it, of "
-                "which it was not known that the rule reads it; pass the value as an argument"
+                f"the {rule} reads a traced value of the function around it, of which "
+                " it was not known that the rule reads it; pass the value as an argument"
             ),
-            user_location(),
+            self.location,
         ) from cause
 
     # the forward rule
@@ -222,6 +225,7 @@ class _Call:
     ) -> Program:
         """Traced values, then tangents of the floats -> results, then tangents of the floats."""
         floats = [t for t in types if t.type.is_float]
+        what = f"forward rule of {self.name}{_written(rule)}"
 
         def rates(*traced: Any) -> Any:
             given, moving = traced[: len(types)], iter(traced[len(types) :])
@@ -234,20 +238,20 @@ class _Call:
                 dots[place] = value
             pair = self.run(rule, given, self.args(given), self.tree.unflatten(dots))
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                fail(
+                self.refuse(
                     TreeError(
-                        f"the forward rule of {self.name} should return (result, tangent), and "
-                        f"returned {type(pair).__name__}"
+                        f"the {what} should return (result, tangent), and returned "
+                        f"{_described(pair)}"
                     )
                 )
-            results = self.checked(pair[0], primal.out_types, out, "forward rule", "result")
-            slopes = self.checked(pair[1], primal.out_types, out, "forward rule", "tangent")
+            results = self.checked(pair[0], primal.out_types, out, what, "result")
+            slopes = self.checked(pair[1], primal.out_types, out, what, "tangent")
             return (
                 *results,
                 *(s for s, t in zip(slopes, primal.out_types, strict=True) if t.is_float),
             )
 
-        return self.traced(rates, [*types, *floats], "forward rule")
+        return self.traced(rates, [*types, *floats], what)
 
     # the reverse rule
 
@@ -256,24 +260,27 @@ class _Call:
     ) -> tuple[Program, Program]:
         """The two halves: see `ir.ops.custom`."""
         kept: list[TreeDef] = []
+        names = [
+            f"{half} half of the reverse rule of {self.name}{_written(rule)}"
+            for half, rule in zip(("first", "second"), rules, strict=True)
+        ]
 
         def first(*traced: Any) -> Any:
             pair = self.run(rules[0], traced, *self.args(traced))
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                fail(
+                self.refuse(
                     TreeError(
-                        f"the first half of the reverse rule of {self.name} should return "
-                        f"(result, residuals), and returned {type(pair).__name__}"
+                        f"the {names[0]} should return (result, residuals), and returned "
+                        f"{_described(pair)}"
                     )
                 )
-            what = "first half of the reverse rule"
-            results = self.checked(pair[0], primal.out_types, out, what, "result")
+            results = self.checked(pair[0], primal.out_types, out, names[0], "result")
             residuals, tree = flatten(pair[1])
             kept.append(tree)
             hidden = traced[len(traced) - len(self.closed.arrays) :]
-            return (*results, *(wrap(lift(r)) for r in residuals), *hidden)
+            return (*results, *(self.array(r, names[0], "residual") for r in residuals), *hidden)
 
-        forward = self.traced(first, types, "first half of the reverse rule")
+        forward = self.traced(first, types, names[0])
         count = len(primal.outputs)
         residuals = [Abstract(t) for t in forward.out_types[count:]]
         bars = [Abstract(t) for t in primal.out_types if t.is_float]
@@ -285,21 +292,18 @@ class _Call:
             ]
             saved = kept[0].unflatten(kept_values[: kept[0].num_leaves])
             result = self.run(rules[1], kept_values, saved, out.unflatten(cotangents))
-            return self.cotangents(result, types)
+            return self.cotangents(result, types, names[1])
 
-        what = "second half of the reverse rule"
-        return forward, self.traced(second, [*residuals, *bars], what)
+        return forward, self.traced(second, [*residuals, *bars], names[1])
 
-    def cotangents(self, result: Any, types: list[Abstract]) -> tuple[Any, ...]:
+    def cotangents(self, result: Any, types: list[Abstract], rule: str) -> tuple[Any, ...]:
         """What the reverse rule gives for the traced floats, checked."""
         arguments = self.tree.children
         if not isinstance(result, (tuple, list)) or len(result) != len(arguments):
-            size = f" of length {len(result)}" if isinstance(result, (tuple, list)) else ""
-            fail(
+            self.refuse(
                 TreeError(
-                    f"the second half of the reverse rule of {self.name} should return a tuple "
-                    f"of {len(arguments)} cotangents, one for each argument, and returned "
-                    f"{type(result).__name__}{size}"
+                    f"the {rule} should return a tuple of {len(arguments)} cotangents, one for "
+                    f"each argument, and returned {_described(result)}"
                 )
             )
         found: list[Any] = []
@@ -308,22 +312,38 @@ class _Call:
             if value is None:
                 leaves = [None] * tree.num_leaves
             elif kind != tree:
-                fail(
+                self.refuse(
                     TreeError(
-                        f"the reverse rule of {self.name} gives a cotangent of structure {kind} "
-                        f"for argument {number}, whose structure is {tree}"
+                        f"the {rule} gives a cotangent of structure {kind} for argument "
+                        f"{number}, whose structure is {tree}"
                     )
                 )
             found += [(number, leaf) for leaf in leaves]
         chosen = [found[place] for place in self.places]
         chosen += [(0, None)] * (len(types) - len(chosen))
         return tuple(
-            self.fitting(value, t.type, "reverse rule", f"cotangent of argument {number}")
+            self.fitting(value, t.type, rule, f"cotangent of argument {number}")
             for (number, value), t in zip(chosen, types, strict=True)
             if t.type.is_float
         )
 
     # checks
+
+    def refuse(self, error: WengertError) -> NoReturn:
+        """Raises an error with the line on which the function is called."""
+        raise located(error, self.location)
+
+    def array(self, value: Any, rule: str, what: str) -> Tracer:
+        """A leaf of what a rule gives."""
+        try:
+            return wrap(lift(value))
+        except InputTypeError:
+            self.refuse(
+                InputTypeError(
+                    f"the {rule} gives a {what} that is {type(value).__name__} {value!r:.40}, and "
+                    "no array or number"
+                )
+            )
 
     def checked(
         self, value: Any, types: Sequence[TensorType], tree: TreeDef, rule: str, what: str
@@ -331,9 +351,9 @@ class _Call:
         """The leaves of what a rule gives, which must be like the function's results."""
         leaves, found = flatten(value)
         if found != tree:
-            fail(
+            self.refuse(
                 TreeError(
-                    f"the {rule} of {self.name} gives a {what} of structure {found}, and the "
+                    f"the {rule} gives a {what} of structure {found}, and the "
                     f"function's result has the structure {tree}"
                 )
             )
@@ -343,22 +363,36 @@ class _Call:
         """`value` as an array of a type; None and Python numbers take it on."""
         if value is None or getattr(value, "dtype", None) == float0:
             return wrap(lift(np.zeros(like.shape, like.dtype)))
-        found = lift(value)
+        found = lift(self.array(value, rule, what))
         if found.shape != like.shape:
-            fail(
+            self.refuse(
                 ShapeError(
-                    f"the {rule} of {self.name} gives a {what} of shape {found.shape}, which "
+                    f"the {rule} gives a {what} of shape {found.shape}, which "
                     f"should be {like.shape}"
                 )
             )
         if found.type.dtype != like.dtype and not is_weak(value):
-            fail(
+            self.refuse(
                 DTypeError(
-                    f"the {rule} of {self.name} gives a {what} of {found.type.dtype}, which "
+                    f"the {rule} gives a {what} of {found.type.dtype}, which "
                     f"should be {like.dtype}; convert it by .astype('{like.dtype}')"
                 )
             )
         return wrap(found.to(like.dtype))
+
+
+def _written(rule: Callable[..., Any]) -> str:
+    """Where a rule of the user's is written."""
+    code = getattr(rule, "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code and is_users(code) else ""
+
+
+def _described(value: Any) -> str:
+    """What a rule returned, in words."""
+    if isinstance(value, Tracer):
+        return str(value.type)
+    size = f" of length {len(value)}" if isinstance(value, (tuple, list)) else ""
+    return f"{type(value).__name__}{size}"
 
 
 def _zero(leaf: Any, source: Tracer) -> Any:

@@ -28,7 +28,7 @@ from wengert.api.arguments import (
     tangent,
     zero_tangent,
 )
-from wengert.errors import DifferentiationError, InputTypeError, VerificationError
+from wengert.errors import DifferentiationError, InputTypeError
 from wengert.ir.builder import Builder
 from wengert.ir.floats import kind_of
 from wengert.ir.program import Program
@@ -318,7 +318,7 @@ def linear_transpose(fun: Callable[..., Any], *primals: Any) -> Callable[[Any], 
     traced = trace(_lift_value(chosen.close(fun), False), types, name=function_name(fun))
     try:
         program = _transposed_linear(traced, len(types))
-    except VerificationError as error:  # it names the line already
+    except DifferentiationError as error:  # it names the line already
         raise DifferentiationError(
             f"linear_transpose needs a linear function, and '{function_name(fun)}' is not: {error}"
         ) from None

@@ -12,16 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from wengert.api.arguments import fail, function_name, require_callable
+from wengert.api.arguments import abstract, function_name, require_callable
 from wengert.api.custom import Custom
 from wengert.api.derivatives import jvp, vjp
 from wengert.api.jacobians import jacfwd
 from wengert.api.ravel import ravel_pytree
 from wengert.capture.convert import convert
-from wengert.errors import TreeError
+from wengert.errors import (
+    DTypeError,
+    Location,
+    ShapeError,
+    TreeError,
+    located,
+)
 from wengert.plain.iteration import iterated
 from wengert.tracer.closures import Closed
 from wengert.tracer.pytree import flatten, tree_map
+from wengert.tracer.stack import user_location
 
 Operator = Callable[[Any], Any]
 Solve = Callable[[Operator, Any], Any]
@@ -48,12 +55,17 @@ def custom_root(
     require_callable("custom_root", f)
     require_callable("custom_root", solve)
     f, solve = convert(f), convert(solve)
-    linear = eliminated if tangent_solve is None else convert(tangent_solve)
+    where = user_location()
+    linear = eliminated
+    if tangent_solve is not None:
+        require_callable("custom_root", tangent_solve)
+        linear = _checking(convert(tangent_solve), where, "custom_root's tangent_solve")
+    residual = f"the value of custom_root's function '{function_name(f)}'"
 
     def root(guess: Any, parameters: Any) -> Any:
         found = solve(lambda x: f(x, *parameters), guess)
-        x, aux = _pair(found) if has_aux else (found, ())
-        _check_structure(f, x, parameters)
+        x, aux = _pair(found, where) if has_aux else (found, ())
+        _checked(f(x, *parameters), x, where, residual, "the unknowns")
         return x, aux
 
     solved = Custom(root, closes=True)
@@ -99,10 +111,15 @@ def custom_linear_solve(
     """
     require_callable("custom_linear_solve", matvec)
     require_callable("custom_linear_solve", solve)
-    matvec, solve = convert(matvec), convert(solve)
+    where = user_location()
+    name = "custom_linear_solve's"
+    product = f"what {name} matvec '{function_name(matvec)}' gives"
+    matvec = convert(matvec)
+    solve = _checking(convert(solve), where, f"{name} solver")
     backward = solve if symmetric else eliminated
     if transpose_solve is not None:
-        backward = convert(transpose_solve)
+        require_callable("custom_linear_solve", transpose_solve)
+        backward = _checking(convert(transpose_solve), where, f"{name} transpose_solve")
 
     def solution(right: Any, parameters: Any) -> Any:
         return solve(lambda x: matvec(x, *parameters), right)
@@ -114,7 +131,8 @@ def custom_linear_solve(
         x = solved(right, given[0])
         moved = tangents[0]
         if flatten(given)[0]:
-            _, through = jvp(_of_parameters(matvec, over, x), given, tangents[1:])
+            value, through = jvp(_of_parameters(matvec, over, x), given, tangents[1:])
+            _checked(value, x, where, product, "the right-hand side")
             moved = tree_map(np.subtract, moved, through)
         return x, solve(lambda v: matvec(v, *given[0]), moved)
 
@@ -124,7 +142,8 @@ def custom_linear_solve(
 
     def second(over: Closed, saved: Any, bar: Any) -> Any:
         x, given = saved
-        _, pull = vjp(lambda y: matvec(y, *given[0]), x)
+        value, pull = vjp(lambda y: matvec(y, *given[0]), x)
+        _checked(value, x, where, product, "the right-hand side")
         multiplier = backward(lambda v: pull(v)[0], bar)
         _, pull_parameters = vjp(_of_parameters(matvec, over, x), *given)
         bars = pull_parameters(tree_map(np.negative, multiplier))
@@ -148,10 +167,13 @@ def fixed_point(
     It ends when no number x changes by more than tol (1 + |x|), or after `max_steps` steps.
     """
     require_callable("fixed_point", step)
+    where = user_location()
+    what = f"what fixed_point's step '{function_name(step)}' gives"
     step = convert(step)
 
     def residual(x: Any, *parameters: Any) -> Any:
-        return tree_map(np.subtract, x, step(x, *parameters))
+        after = _same_shapes(step(x, *parameters), x, where, what, "what it was given")
+        return tree_map(np.subtract, x, after)
 
     def solve(equation: Operator, guess: Any) -> Any:
         vector, back = ravel_pytree(guess)
@@ -180,26 +202,49 @@ def _derivative(f: Callable[..., Any], x: Any, parameters: Any) -> Operator:
     return lambda v: jvp(lambda y: f(y, *parameters), (x,), (v,))[1]
 
 
-def _pair(found: Any) -> tuple[Any, Any]:
+def _pair(found: Any, where: Location | None) -> tuple[Any, Any]:
     """What a solver gives with `has_aux`."""
     if not isinstance(found, tuple | list) or len(found) != 2:
-        fail(
-            TreeError(
-                "with has_aux=True, custom_root needs a solver that returns (x, aux), and it "
-                f"returned {type(found).__name__}"
-            )
+        error = TreeError(
+            "with has_aux=True, custom_root needs a solver that returns (x, aux), and it returned "
+            f"{type(found).__name__}"
         )
+        raise located(error, where)
     return found[0], found[1]
 
 
-def _check_structure(f: Callable[..., Any], x: Any, parameters: Any) -> None:
-    value = f(x, *parameters)
-    mine, other = flatten(x), flatten(value)
-    if mine[1] != other[1] or [np.shape(v) for v in mine[0]] != [np.shape(v) for v in other[0]]:
-        fail(
-            TreeError(
-                f"custom_root needs as many equations as unknowns: '{function_name(f)}' gives "
-                f"{[np.shape(v) for v in other[0]]} for unknowns of shapes "
-                f"{[np.shape(v) for v in mine[0]]}"
+def _checked(found: Any, like: Any, where: Location | None, what: str, partner: str) -> Any:
+    """`found`, which must have the structure, shapes and dtypes of `like`, a `partner`."""
+    _same_shapes(found, like, where, what, partner)
+    for x, y in zip(flatten(found)[0], flatten(like)[0], strict=True):
+        given, needed = abstract(x, what), abstract(y, partner)
+        if given.type.dtype != needed.type.dtype and not (given.weak or needed.weak):
+            error = DTypeError(
+                f"{what} is {given.type.dtype}, and should have the dtype of {partner}; convert it "
+                f"by .astype('{needed.type.dtype}')"
             )
-        )
+            raise located(error, where)
+    return found
+
+
+def _same_shapes(found: Any, like: Any, where: Location | None, what: str, partner: str) -> Any:
+    (leaves, tree), (wanted, expected) = flatten(found), flatten(like)
+    if tree != expected:
+        text = f"has the structure {tree}, and should have that of {partner}, {expected}"
+        raise located(TreeError(f"{what} {text}"), where)
+    for x, y in zip(leaves, wanted, strict=True):
+        given, needed = abstract(x, what).type, abstract(y, partner).type
+        if given.shape != needed.shape:
+            text = f"has the shape {given.shape}, and should have that of {partner}, {needed.shape}"
+            raise located(ShapeError(f"{what} {text}"), where)
+    return found
+
+
+def _checking(solve: Solve, where: Location | None, name: str) -> Solve:
+    """A solver of linear systems whose results are checked."""
+
+    def solved(operator: Operator, right: Any) -> Any:
+        what = f"what {name} '{function_name(solve)}' gives"
+        return _checked(solve(operator, right), right, where, what, "the right-hand side")
+
+    return solved

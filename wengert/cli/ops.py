@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import wengert.ir.ops  # noqa: F401  (fills the registry)
+from wengert.errors import MissingRuleError
 from wengert.ir.builder import Builder
 from wengert.ir.floats import kind_of
 from wengert.ir.op import REGISTRY, Op, Sample
@@ -16,6 +17,48 @@ from wengert.ir.types import TensorType
 
 COLUMNS = ("infer", "eval", "jvp", "linear", "transpose", "batch", "lowering", "samples")
 MISSING = "MISSING"
+LEGEND = {
+    "infer": "types of results from those of operands: all ops",
+    "eval": "the meaning, in NumPy: all ops",
+    "jvp": {
+        "yes": "tangents of results from those of operands",
+        "zero": "piecewise constant, so tangents are zeros, or its results are no floats",
+        "no floats": "operands are integers or booleans, which have no tangents",
+        "no operands": "nothing that could have a tangent",
+        "refused": "Python code, of which nothing is known: an error asks for a rule around it",
+    },
+    "linear": {
+        "no": "in no operand",
+        "in 0|1": "in either operand, the other one fixed",
+        "in 0+1": "in any of these operands, alone and together",
+        "in 0&1": "in these operands together alone",
+    },
+    "transpose": {
+        "yes": "cotangents of the operands that it is linear in",
+        "nonlinear": "linear in none; reverse mode transposes its jvp, which is of other ops",
+    },
+    "batch": {
+        "yes": "the op on a batch of operands",
+        "no operands": "the same for each row",
+    },
+    "lowering": {
+        "element": "an element of the result as scalar code",
+        "check": "a condition with an error, where the program runs",
+        "made of others": "replaced by other ops before lowering",
+        "constant": "data of the program",
+        "region": "holds programs: a loop or a branch of the kernel",
+        "reduction": "sums and the like over axes",
+        "scan": "one pass along an axis",
+        "contraction": "products of matrices",
+        "scatter": "adds or puts elements at computed places",
+        "update": "adds or puts a block",
+        "library": "a call of a library, or a loop of our own in its place",
+        "collective": "an exchange between processes",
+        "hostcall": "a call of a Python function",
+    },
+    "samples": "how many inputs the laws are checked on; none is an error",
+}
+"""What each word of the matrix says, by column."""
 
 
 def matrix() -> dict[str, tuple[str, ...]]:
@@ -58,7 +101,10 @@ def _jvp(op: Op, samples: list[Sample]) -> str:
         return "no floats" if _arity(samples) else _without_inputs(samples)
     if op.jvp is None:
         return MISSING
-    return "zero" if all(_is_zero(op, s) for s in _floating(samples)) else "yes"
+    try:
+        return "zero" if all(_is_zero(op, s) for s in _floating(samples)) else "yes"
+    except MissingRuleError:
+        return "refused"
 
 
 def _is_zero(op: Op, sample: Sample) -> bool:
@@ -117,7 +163,19 @@ def table() -> str:
         names = [name for name in rows if REGISTRY[name].family == family]
         lines += ["", _line(f"{family} ({len(names)})", COLUMNS, width)]
         lines += [_line(f"  {name}", rows[name], width) for name in names]
-    return "\n".join(lines).lstrip("\n") + f"\n\n{len(rows)} ops"
+    return "\n".join(lines).lstrip("\n") + f"\n\n{len(rows)} ops\n\n{legend()}"
+
+
+def legend() -> str:
+    """What the cells say, as text."""
+    lines: list[str] = []
+    for column, words in LEGEND.items():
+        if isinstance(words, str):
+            lines.append(f"{column}: {words}")
+            continue
+        lines.append(f"{column}:")
+        lines += [f"  {word:15} {text}" for word, text in words.items()]
+    return "\n".join([*lines, f"{MISSING} in any column is a gap that a user could run into"])
 
 
 def _line(name: str, cells: Sequence[str], width: int) -> str:

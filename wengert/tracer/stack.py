@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -234,7 +235,7 @@ def open_trace(x: Any = None) -> Trace:
     return trace
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(name: str) -> Iterator[Trace]:
     """A new trace, open within the block and finished after it."""
     trace = Trace(_stack.top, name)
@@ -252,15 +253,22 @@ _HIDDEN = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep
     for path in (os.path.dirname(__file__), np.__file__)
 )
+_PASSING = frozenset({functools.__file__, contextlib.__file__})
+"""Parts of the standard library that wengert's calls go through."""
 _hidden_files: dict[str, bool] = {}
 
 
 def _is_hidden(file: str) -> bool:
     found = _hidden_files.get(file)
     if found is None:
-        hidden = file.startswith((*_HIDDEN, "<frozen", "<__array_function__"))
+        hidden = file.startswith((*_HIDDEN, "<frozen", "<__array_function__")) or file in _PASSING
         found = _hidden_files[file] = hidden or f"{os.sep}scipy{os.sep}" in file
     return found
+
+
+def is_users(code: CodeType) -> bool:
+    """Whether a function is not of wengert, NumPy or SciPy."""
+    return not _is_hidden(code.co_filename)
 
 
 def user_location() -> Location | None:

@@ -26,7 +26,6 @@ import numpy as np
 from wengert.errors import (
     DifferentiationError,
     Location,
-    VerificationError,
     WengertError,
     located,
 )
@@ -266,7 +265,7 @@ def _map(backward: Program, residuals: int, tangent: Program | None) -> Program:
         split = split_linear(backward, backward.inputs[kept:])
         try:
             turned = transpose(split.linear, split.residuals)
-        except (VerificationError, WengertError) as error:
+        except WengertError as error:
             raise DifferentiationError(
                 "a function with a reverse rule of its own is differentiated in forward mode, and "
                 "the rule's second half is not linear in the cotangents, so that it cannot be "

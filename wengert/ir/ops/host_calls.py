@@ -19,7 +19,7 @@ from wengert.ir.op import REGISTRY, Op, Sample, register
 from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.structural_family import Batched, in_front
 from wengert.ir.program import Program, equations
-from wengert.ir.types import INT64, TensorType
+from wengert.ir.types import FLOAT64, INT64, TensorType
 
 Array = Any
 FAMILY = "host calls"
@@ -111,6 +111,9 @@ def _samples() -> Iterable[Sample]:
     kind = TensorType(INT64, (3,))
     function = HostFunction("sorted", lambda arrays, gives: [np.sort(arrays[0])], (kind,), (kind,))
     yield Sample((np.array([2, 1, 3]),), {"function": function}, differentiable=False)
+    real = TensorType(FLOAT64, (3,))
+    function = HostFunction("sorted", lambda arrays, gives: [np.sort(arrays[0])], (real,), (real,))
+    yield Sample((np.array([2.5, 1.0, -3.0]),), {"function": function}, differentiable=False)
 
 
 _constructed("pure_call", False, "What a Python function without side effects gives.")

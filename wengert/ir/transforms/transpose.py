@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wengert.config import config
-from wengert.errors import VerificationError, at
+from wengert.errors import DifferentiationError, located
 from wengert.ir.builder import Builder, Value, add_tangents
 from wengert.ir.op import Linear
 from wengert.ir.program import Atom, Eqn, Program, Var
@@ -100,10 +100,12 @@ def _pull_eqn(
     unknown = [a in linear for a in eqn.inputs]
     positions = frozenset([i for i, on in enumerate(unknown) if on])
     if not eqn.op.linear(positions):
-        raise VerificationError(
+        error = DifferentiationError(
             f"op '{eqn.op.name}' is not linear in operands {sorted(positions)}, so it cannot be "
-            f"transposed: a JVP rule emitted it on tangents{at(eqn.location)}"
+            "transposed; what a derivative rule does (defjvp) must be linear in the tangents for "
+            "reverse mode"
         )
+        raise located(error, eqn.location)
     inputs = [
         Linear(a.type) if on else Value(builder, env.get(a, a))
         for a, on in zip(eqn.inputs, unknown, strict=True)
