@@ -11,6 +11,7 @@ from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.op import Linear, Sample, linear_in
+from wengert.ir.ops.complex_order import compares, extreme
 from wengert.ir.ops.families import (
     Chosen,
     check_arity,
@@ -62,10 +63,14 @@ def _comparison(
 
 _comparison("eq", np.equal, S.eq, lambda s, x, y: s.not_(s.xor(x, y)), "x == y", _equal)
 _comparison("ne", np.not_equal, S.ne, lambda s, x, y: s.xor(x, y), "x != y", _not_equal)
-_comparison("lt", np.less, S.lt, lambda s, x, y: s.and_(s.not_(x), y), "x < y")
-_comparison("le", np.less_equal, S.le, lambda s, x, y: s.or_(s.not_(x), y), "x <= y")
-_comparison("gt", np.greater, S.gt, lambda s, x, y: s.and_(x, s.not_(y)), "x > y")
-_comparison("ge", np.greater_equal, S.ge, lambda s, x, y: s.or_(x, s.not_(y)), "x >= y")
+_comparison("lt", np.less, S.lt, lambda s, x, y: s.and_(s.not_(x), y), "x < y", compares("lt"))
+_comparison(
+    "le", np.less_equal, S.le, lambda s, x, y: s.or_(s.not_(x), y), "x <= y", compares("le")
+)
+_comparison("gt", np.greater, S.gt, lambda s, x, y: s.and_(x, s.not_(y)), "x > y", compares("gt"))
+_comparison(
+    "ge", np.greater_equal, S.ge, lambda s, x, y: s.or_(x, s.not_(y)), "x >= y", compares("ge")
+)
 
 
 def _signbit(s: S, x: Expr) -> Expr:
@@ -100,12 +105,16 @@ def _min_partial(x: Value, y: Value, out: Value) -> Chosen:
     return _share(x.le(y), x, y)
 
 
+def _missing(x: Value) -> Value:
+    return x.ne(x) if x.type.is_complex else x.isnan()
+
+
 def _fmax_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.ge(y).bitor(y.isnan()), x, y)
+    return _share(x.ge(y).bitor(_missing(y)), x, y)
 
 
 def _fmin_partial(x: Value, y: Value, out: Value) -> Chosen:
-    return _share(x.le(y).bitor(y.isnan()), x, y)
+    return _share(x.le(y).bitor(_missing(y)), x, y)
 
 
 def _ignoring_nan(scalar: Formula) -> Formula:
@@ -136,6 +145,7 @@ def _extremum(
         scalar,
         doc=doc,
         partials=[partial, lambda x, y, out: partial(y, x, out)],
+        parts=extreme(name.removeprefix("f"), name.startswith("f")),
         samples=both(
             operands((-3, 3), (-3, 3), dtypes=ORDERED),
             kinks(np.array([1.0, 2.0]), np.array([1.0, 2.0])),

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
+from wengert.ir.ops.complex_order import comes_before
 from wengert.ir.ops.control_family import emit_loop
+from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.structural_family import iota
 from wengert.ir.types import INT64
 
@@ -31,8 +33,10 @@ def order_of_rows(keys: Value, size: Value | None = None) -> Value:
     return _counted(keys) if n <= SHORT else _merged(keys, keys.builder.literal(n, INT64))
 
 
-def _less(x: Value, y: Value) -> Value:
+def less(x: Value, y: Value) -> Value:
     """Whether x comes before y; NaNs come last."""
+    if x.type.is_complex:
+        return comes_before(Parts(x.real(), x.imag()), Parts(y.real(), y.imag()))
     found = x.lt(y)
     return found.bitor(y.isnan().bitand(x.isnan().bitnot())) if kind_of(x.dtype) == "f" else found
 
@@ -43,8 +47,8 @@ def _counted(keys: Value) -> Value:
     own = keys.broadcast(shape=cube, dims=(0, 1))
     other = keys.broadcast(shape=cube, dims=(0, 2))
     earlier = iota(keys.builder, cube, 2).lt(iota(keys.builder, cube, 1))
-    tied = _less(own, other).bitnot().bitand(earlier)
-    rank = _less(other, own).bitor(tied).to(INT64).reduce_sum(axes=(2,))
+    tied = less(own, other).bitnot().bitand(earlier)
+    rank = less(other, own).bitor(tied).to(INT64).reduce_sum(axes=(2,))
     return _placed(iota(keys.builder, keys.shape, 1), rank)
 
 
@@ -95,7 +99,7 @@ def _search(keys: Value, left: Value, low: Value, high: Value, steps: int, n: Va
         middle = first.add(last).floordiv(2)
         other = x.gather(iota(x.builder, x.shape, 0), middle.min(length.sub(1)))
         # of equal elements those of the left run come first
-        before = from_left.select(_less(other, x), _less(x, other).bitnot())
+        before = from_left.select(less(other, x), less(x, other).bitnot())
         before = before.bitand(first.lt(last))
         searching = first.lt(last).bitand(before.bitnot())
         return [before.select(middle.add(1), first), searching.select(middle, last)]

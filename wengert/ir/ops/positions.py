@@ -16,12 +16,12 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.forms import Reduction
 from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.complex_order import place_of_extreme
 from wengert.ir.ops.structural_family import (
-    ORDERED,
+    DTYPES,
     batch_unary,
     check_axes,
     check_not_empty,
-    check_real,
     draw,
     iota,
     kept_axes,
@@ -38,7 +38,7 @@ def _expand(extreme: str) -> Callable[..., list[Value] | None]:
     def expand(values: Sequence[Value], *, axis: int) -> list[Value] | None:
         x = values[0].to(np.dtype(np.int8)) if values[0].dtype == BOOL else values[0]
         length = x.shape[axis]
-        if isinstance(length, Dim) or length < SHORT:
+        if isinstance(length, Dim) or length < SHORT or x.type.is_complex:
             return None
         return [_first(extreme, x, axis)]
 
@@ -64,15 +64,14 @@ def _first(extreme: str, x: Value, axis: int) -> Value:
 
 def _arg(name: str, extreme: str, reduce: Callable[..., Any]) -> Op:
     def infer(x: TensorType, *, axis: int) -> tuple[TensorType]:
-        check_real(name, x)
         check_axes(name, x, (axis,))
         check_not_empty(name, x, (axis,))
         return (without(x, (axis,)).with_dtype(INT64),)
 
     def samples() -> list[Sample]:
         return [
-            *(Sample((draw((3, 4), dtype),), {"axis": 1}) for dtype in ORDERED),
-            *(Sample((draw((SHORT + 1, 2), dtype),), {"axis": 0}) for dtype in ORDERED),
+            *(Sample((draw((3, 4), dtype),), {"axis": 1}) for dtype in DTYPES),
+            *(Sample((draw((SHORT + 1, 2), dtype),), {"axis": 0}) for dtype in DTYPES),
             Sample((draw((2, 3, 5)),), {"axis": 0}),
             Sample((np.array([2.0, 5.0, 5.0, 2.0]),), {"axis": 0}, differentiable=False),
             Sample((np.array([1.0, np.nan, np.inf, np.nan]),), {"axis": 0}, differentiable=False),
@@ -90,6 +89,7 @@ def _arg(name: str, extreme: str, reduce: Callable[..., Any]) -> Op:
             batch=batch_unary(name, lambda size, *, axis: {"axis": axis + 1}),
             form=lambda types, *, axis: Reduction(name, (axis,)),
             expand=_expand(extreme),
+            parts=place_of_extreme(name),
             samples=samples,
             doc="The position of the first extreme element along an axis, or of the first NaN.",
         )

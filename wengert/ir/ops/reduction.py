@@ -13,17 +13,17 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import in_single, is_half
 from wengert.ir.forms import Reduction
 from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.complex_order import extreme_of_rows
 from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.structural_family import (
+    DTYPES,
     NUMBERS,
-    ORDERED,
     Params,
     after_batch,
     batch_unary,
     check_axes,
     check_not_empty,
     check_numeric,
-    check_real,
     kept_axes,
     linear_unary,
     no_tangent,
@@ -180,7 +180,6 @@ reduce_prod = register(
 
 def _extremum(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
     def infer(x: TensorType, *, axes: Axes) -> tuple[TensorType]:
-        check_real(name, x)
         check_axes(name, x, axes)
         check_not_empty(name, x, axes)
         return (without(x, axes),)
@@ -189,10 +188,15 @@ def _extremum(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
         tied = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])
         tied = tied if combine == "max" else -tied
         return [
-            *unary_samples(*_CASES, dtypes=ORDERED)(),
+            *unary_samples(*_CASES, dtypes=DTYPES)(),
             Sample((np.array([1.0, np.nan, -np.inf]),), {"axes": (0,)}, differentiable=False),
             Sample((tied,), {"axes": (1,)}, differentiable=False),
         ]
+
+    def parts(operands: Sequence[Parts], *, axes: Axes) -> list[Parts]:
+        if not axes:
+            return [operands[0]]
+        return [extreme_of_rows(f"arg{combine}", lambda part: _one_axis(part, axes))(operands[0])]
 
     return register(
         Op(
@@ -204,6 +208,7 @@ def _extremum(name: str, combine: str, reduce: Callable[..., Any]) -> Op:
             jvp=_extremum_jvp,
             batch=batch_unary(name, _batched_axes),
             form=lambda types, *, axes: Reduction(combine, axes),
+            parts=parts,
             samples=samples,
             doc=f"The {combine} over axes; NaN if any element is NaN. Ties share the derivative.",
         )

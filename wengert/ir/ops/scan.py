@@ -12,17 +12,17 @@ from wengert.ir.builder import Value, add_tangents
 from wengert.ir.floats import in_single
 from wengert.ir.forms import Scan
 from wengert.ir.op import Linear, Op, Sample, linear_in, register
+from wengert.ir.ops.complex_order import extreme, identity
 from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.spreading import running
 from wengert.ir.ops.structural_family import (
+    DTYPES,
     NUMBERS,
-    ORDERED,
     Batched,
     Params,
     batch_unary,
     check_axes,
     check_numeric,
-    check_real,
     check_same_dtype,
     draw,
     in_front,
@@ -177,7 +177,7 @@ def _extremum_samples() -> list[Sample]:
     tied = np.array([1.0, 3.0, 3.0, 2.0, 4.0])
     nans = np.array([1.0, np.nan, 3.0, -np.inf])
     return [
-        *unary_samples(*_CASES, dtypes=ORDERED)(),
+        *unary_samples(*_CASES, dtypes=DTYPES)(),
         Sample((tied,), {"axis": 0, "reverse": False}, differentiable=False),
         Sample((nans,), {"axis": 0, "reverse": True}, differentiable=False),
     ]
@@ -189,7 +189,6 @@ def _running_extremum(
     """`no_better` names the comparison x ? y that holds where x does not replace y."""
 
     def infer(x: TensorType, *, axis: int, reverse: bool) -> tuple[TensorType]:
-        check_real(name, x)
         check_axes(name, x, (axis,))
         return (x,)
 
@@ -216,6 +215,13 @@ def _running_extremum(
         carry = record.bitnot().to(t.dtype)
         return [carry.linear_recurrence(record.select(t, 0), axis=axis, reverse=reverse)]
 
+    def parts(operands: Sequence[Parts], *, axis: int, reverse: bool) -> list[Parts]:
+        x, better, nothing = operands[0], extreme(combine), identity(combine).real
+        for distance in _doublings(x, axis):
+            before = (_previous(p, axis, reverse, nothing, distance) for p in (x.re, x.im))
+            x = better(Parts(*before), x)
+        return [x]
+
     return register(
         Op(
             name=name,
@@ -227,6 +233,7 @@ def _running_extremum(
             batch=batch_unary(name, _batched_axis),
             form=lambda types, *, axis, reverse: Scan(combine, axis, reverse),
             spread=lambda values, *, axis, reverse: running(name, values[0], axis, reverse),
+            parts=parts,
             samples=_extremum_samples,
             doc=f"The running {combine} along an axis; NaN from the first NaN on. "
             "Of equal elements the first has the derivative.",

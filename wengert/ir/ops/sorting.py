@@ -16,6 +16,7 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import in_single
 from wengert.ir.forms import Library
 from wengert.ir.op import Op, Sample, register
+from wengert.ir.ops.complex_order import sorted_rows
 from wengert.ir.ops.merging import SHORT, order_of_rows
 from wengert.ir.ops.structural_family import batch_unary, draw, iota
 from wengert.ir.types import INT64, TensorType
@@ -25,8 +26,8 @@ ROUTINES = ("values", "order")
 
 
 def _infer(x: TensorType, *, routine: str) -> tuple[TensorType]:
-    if not x.ndim or x.is_complex or x.dtype.kind == "b" or routine not in ROUTINES:
-        raise ShapeError(f"sort ({routine}) takes rows of real numbers, got {x}")
+    if not x.ndim or x.dtype.kind == "b" or routine not in ROUTINES:
+        raise ShapeError(f"sort ({routine}) takes rows of numbers, got {x}")
     return (x if routine == "values" else TensorType(INT64, x.shape),)
 
 
@@ -73,7 +74,8 @@ def _samples() -> list[Sample]:
         params = {"routine": routine}
         for shape in ((1,), (5,), (2, 3, 40), (3, 0), (0, 3)):
             found.append(Sample((draw(shape, float, sum(shape)),), params))
-        found.append(Sample((draw((70,), np.float32, 1),), params))
+        for dtype in (np.float32, np.complex128, np.complex64):
+            found.append(Sample((draw((70,), dtype, 1),), params))
         for dtype in (np.int64, np.uint8, np.int16):
             numbers = np.arange(50).reshape(2, 25) * 7 % 11
             found.append(Sample((numbers.astype(dtype),), params))
@@ -92,6 +94,7 @@ register(
         jvp=_jvp,
         batch=batch_unary("sort", lambda size, **params: params),
         form=lambda types, *, routine: Library(routine, "sort"),
+        parts=sorted_rows,
         portable=_portable,
         samples=_samples,
         cost=100,

@@ -263,10 +263,19 @@ def _without_nan(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:
     )
 
 
+def _refuse_complex(name: str, x: Any) -> None:
+    if operand(x).dtype.kind == "c":
+        raise InputTypeError(
+            f"np.{name} is not supported for {operand(x).dtype} values because it would be "
+            "ambiguous: an infinite complex number has no sign; ask np.real(x) or np.imag(x)"
+        )
+
+
 @function(np.isposinf)
 def isposinf(x: Any, out: Any = None) -> Any:
     """Whether each element is positive infinity."""
     refuse("isposinf", out=out)
+    _refuse_complex("isposinf", x)
     return wrapped(call(np.equal, x, np.inf))
 
 
@@ -274,6 +283,7 @@ def isposinf(x: Any, out: Any = None) -> Any:
 def isneginf(x: Any, out: Any = None) -> Any:
     """Whether each element is negative infinity."""
     refuse("isneginf", out=out)
+    _refuse_complex("isneginf", x)
     return wrapped(call(np.equal, x, -np.inf))
 
 

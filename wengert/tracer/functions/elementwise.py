@@ -134,13 +134,13 @@ def truth(x: Value) -> Value:
 @lowering("fmax")
 def fmax(x: Value, y: Value) -> Value:
     """The larger, the other of a NaN."""
-    return x.fmax(y) if kind_of(x.dtype) == "f" else LOWERINGS["maximum"](x, y)
+    return x.fmax(y) if kind_of(x.dtype) in "fc" else LOWERINGS["maximum"](x, y)
 
 
 @lowering("fmin")
 def fmin(x: Value, y: Value) -> Value:
     """The smaller, the other of a NaN."""
-    return x.fmin(y) if kind_of(x.dtype) == "f" else LOWERINGS["minimum"](x, y)
+    return x.fmin(y) if kind_of(x.dtype) in "fc" else LOWERINGS["minimum"](x, y)
 
 
 @lowering("logical_and")

@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.errors import MissingRuleError, OutOfBoundsError, TracerConversionError
 from wengert.ir.floats import kind_of
+from wengert.ir.ops.complex_order import identity as complex_identity
 from wengert.ir.program import Atom, Literal
 from wengert.tracer.array import Tracer, enter
 from wengert.tracer.functions.operands import expand, materialise, wrapped
@@ -188,6 +189,8 @@ class Selection(np.lib.mixins.NDArrayOperatorsMixin):
 
     def extreme(self, name: str) -> Any:
         """What no element is below, for `max`, or above, for `min`."""
+        if kind_of(self.dtype) == "c":
+            return complex_identity(name)
         if kind_of(self.dtype) == "f":
             return -np.inf if name == "max" else np.inf
         return getattr(np.iinfo(self.dtype), "min" if name == "max" else "max")

@@ -10,7 +10,7 @@ import numpy as np
 from wengert.errors import ArgumentError, ShapeError
 from wengert.ir.types import INT64
 from wengert.tracer.functions.operands import materialise, normal_axis, wrapped
-from wengert.tracer.tables import function
+from wengert.tracer.tables import function, method
 
 
 @function(np.ravel_multi_index)
@@ -67,6 +67,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 
 
 @function(np.argpartition)
+@method("argpartition")
 def argpartition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:

@@ -110,7 +110,7 @@ def _quantiles(
     else:
         weights = broadcast(aligned_weights(materialise(w), value.shape, axis, axes), value.shape)
         found = _weighted(wrapped(rows), wrapped(_lines(weights, axes)), flat, ignore_nan)
-    if kind_of(rows.dtype) == "f":
+    if kind_of(rows.dtype) in "fc":
         missing = number == 0 if ignore_nan else number < rows.shape[1]
         found = np.where(missing, np.asarray(np.nan, found.dtype), found)
     return np.reshape(found, (*np.shape(wanted), *shape))
@@ -210,7 +210,7 @@ def _nan_position(name: str, least: float, choose: Callable[..., Any]) -> Callab
     def position(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         refuse(name, out=out)
         value = wrapped(materialise(a))
-        if kind_of(value.dtype) != "f":
+        if kind_of(value.dtype) not in "fc":
             return choose(value, axis, keepdims=keepdims)
         return choose(np.where(np.isnan(value), least, value), axis, keepdims=keepdims)
 

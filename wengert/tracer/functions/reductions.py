@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
+from wengert.errors import ArgumentError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
+from wengert.ir.ops.complex_order import identity as complex_identity
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
 from wengert.tracer.functions.folds import ASSOCIATIVE, FROM_FIRST, folded, part, running_fold
 from wengert.tracer.functions.operands import (
@@ -132,7 +133,7 @@ def _reduced(
         name = "logical_or" if name == "add" else "logical_and"
     if name == "logical_xor":
         return value.to(INT64).reduce_sum(axes=axes).mod(2).to(BOOL)
-    if name in ("fmax", "fmin") and kind_of(value.dtype) == "f":
+    if name in ("fmax", "fmin") and kind_of(value.dtype) in "fc":
         return _ignoring_nan(name, value, axes)
     if name in ASSOCIATIVE:
         for axis in axes:
@@ -174,7 +175,7 @@ def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
 
 def _ignoring_nan(name: str, value: Value, axes: tuple[int, ...]) -> Value:
     """The extreme of the elements that are numbers; NaN where there are none."""
-    missing = value.isnan()
+    missing = value.ne(value) if value.type.is_complex else value.isnan()
     op = REDUCIBLE[name]
     found = getattr(missing.select(identity(name, value.dtype), value), op)(axes=axes)
     return missing.reduce_and(axes=axes).select(np.nan, found)
@@ -190,8 +191,8 @@ def identity(name: str, dtype: DType) -> Any:
             return not low
         if kind_of(dtype) == "f":
             return -np.inf if low else np.inf
-        if kind_of(dtype) == "c":
-            raise DTypeError(f"{name} compares {dtype}, and complex numbers have no order")
+        if dtype.kind == "c":
+            return complex_identity("max" if low else "min")
         limits = np.iinfo(dtype)
         return int(limits.min if low else limits.max)
     return {"multiply": 1, "logical_and": True, "logical_or": False, "logical_xor": False}.get(

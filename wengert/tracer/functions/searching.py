@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
+from wengert.ir.ops.merging import less
 from wengert.ir.types import INT64
 
 FEW = 8
@@ -35,6 +36,9 @@ _Before = Callable[[Value, Callable[[Value], Value]], Value]
 
 def _standing_before(points: Value, side: str) -> _Before:
     def before(x: Value, fitted: Callable[[Value], Value]) -> Value:
+        if points.type.is_complex:
+            y = fitted(points)
+            return less(x, y) if side == "left" else less(y, x).bitnot()
         found = x.lt(fitted(points)) if side == "left" else x.le(fitted(points))
         if kind_of(points.dtype) != "f":
             return found

@@ -132,6 +132,8 @@ def searchsorted_method(a: Any, v: Any, side: str = "left", sorter: Any = None) 
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each element, for known increasing or decreasing bins."""
     edges = operand(bins)
+    if operand(x).dtype.kind == "c":
+        raise InputTypeError("np.digitize: x may not be complex; take np.real(x) or np.abs(x)")
     if not edges.known:
         return searchsorted(bins, x, "left" if right else "right")
     known = np.asarray(edges.value)

@@ -53,7 +53,8 @@ def of_ranks(rows: Value, ranks: Value) -> Value:
     """The elements [b, m] that have the ranks [b, m] in rows [b, n]."""
     n = rows.shape[1]
     keys = rows.stop_gradient()
-    if rows.type.is_static and ranks.type.is_static and n > SHORT and ranks.shape[1] <= FEW_RANKS:
+    static = rows.type.is_static and ranks.type.is_static and not rows.type.is_complex
+    if static and n > SHORT and ranks.shape[1] <= FEW_RANKS:
         keys = keys.to(np.dtype(np.uint8)) if keys.dtype.kind == "b" else keys
         places = keys.selection(ranks)
     else:
@@ -160,7 +161,7 @@ def median(
     ranks = materialise(wrapped(assemble(places)), INT64)
     ranks = ranks.broadcast(shape=(rows.shape[0], ranks.shape[0]), dims=(1,))
     middle = mean(wrapped(of_ranks(rows, ranks)), 1)
-    if kind_of(value.dtype) == "f":
+    if kind_of(value.dtype) in "fc":
         missing = np.any(np.isnan(wrapped(rows)), axis=1)
         middle = np.where(missing, np.asarray(np.nan, middle.dtype), middle)
     middle = wrapped(reshape(materialise(middle), turned[:-1]))

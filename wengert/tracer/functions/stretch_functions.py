@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.floats import kind_of
+from wengert.ir.ops.complex_order import identity as complex_identity
 from wengert.tracer.affine import difference
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions import stretches
@@ -151,7 +152,7 @@ def _extreme(name: str, dtype: Any) -> Any:
     """What no element is above, for min, or below, for max."""
     kind = kind_of(dtype)
     if kind == "c":
-        raise DTypeError(f"{name} of x[a:b] does not take {dtype}; take np.real or np.abs of it")
+        return complex_identity(name)
     if kind == "b":
         return name == "min"
     if kind == "f":
@@ -261,7 +262,7 @@ def _place_of(name: str) -> Callable[..., Any]:
             best, place = state
             value = element(k)
             wins = better(value, best[0])
-            if kind == "f":
+            if kind in "fc":
                 wins |= np.isnan(value) & ~np.isnan(best[0])
             return (
                 np.where(wins, value, best),
