@@ -1,18 +1,21 @@
-"""Chebyshev coefficients of special functions on intervals: makes wengert/ir/ops/series.py.
+"""Chebyshev coefficients of special functions on intervals: makes wengert/ir/ops/series.py, say.
 
-    python -m benchmarks.chebyshev
+    python -m benchmarks.chebyshev series
 
-Each entry of SERIES is a smooth function on [-1, 1], that is, of a variable mapped to it. The
-coefficients are those of the interpolation in so many Chebyshev points, with 50 digits, cut where
-they stay below 2^-56 of the largest.
+Each entry of MODULES is a module, and each entry of one a smooth function on [-1, 1], that is, of a
+variable mapped to it. The coefficients are those of the interpolation in so many Chebyshev points,
+with 50 digits, cut where they stay below 2^-56 of the largest.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import mpmath
+
+from benchmarks.chebyshev_waves import AIRY, INTEGRALS
 
 POINTS = 64
 CUT = 2.0**-56
@@ -93,6 +96,9 @@ SERIES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+MODULES = {"series": SERIES, "integral_series": INTEGRALS, "airy_series": AIRY}
+
+
 def coefficients(function: Callable[[Any], Any]) -> list[float]:
     """Of the function's Chebyshev series, the first one halved."""
     with mpmath.workdps(60):
@@ -109,10 +115,10 @@ def coefficients(function: Callable[[Any], Any]) -> list[float]:
 
 
 def main() -> None:
-    """Prints the module."""
+    """Prints the module whose name is given."""
     print('"""Chebyshev coefficients, made by benchmarks/chebyshev.py, which says of what."""\n')
     print("from __future__ import annotations\n")
-    for name, function in SERIES.items():
+    for name, function in MODULES[sys.argv[1]].items():
         print(f"{name} = (")
         for c in coefficients(function):
             print(f"    {c!r},")

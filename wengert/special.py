@@ -9,14 +9,18 @@ from typing import Any
 
 from wengert.tracer.array import enter
 from wengert.tracer.functions import orders as _orders
+from wengert.tracer.functions import orthogonal as _orthogonal
 from wengert.tracer.functions import special as _special
+from wengert.tracer.functions import special_elementary as _elementary
+from wengert.tracer.functions import special_pairs as _pairs
 from wengert.tracer.functions.operands import holds_tracers as _holds_tracers
+from wengert.tracer.functions.special_functions import FUNCTIONS as _FUNCTIONS
 from wengert.tracer.functions.zeta import zeta as _zeta
 
 
 def _traced(name: str) -> Any:
     """A function that is no ufunc: it goes to SciPy itself where nothing is traced."""
-    implementation = _zeta if name == "zeta" else getattr(_special, name)
+    implementation = FUNCTIONS[name]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if _holds_tracers(args) or _holds_tracers(tuple(kwargs.values())):
@@ -33,10 +37,14 @@ UFUNCS = (
     *_special.SHARED_NAMES,
     *_orders.PARAMETERS,
     *_orders.SAME,
+    *_orders.HANKEL,
+    *_orthogonal.NAMES,
+    *_elementary.NAMES,
+    *_pairs.NAMES,
     "jn",
     "digamma",
 )
-FUNCTIONS = ("logsumexp", "softmax", "log_softmax", "polygamma", "multigammaln", "sinc", "zeta")
+FUNCTIONS = {**_FUNCTIONS, "sinc": _special.sinc, "zeta": _zeta}
 
 _NAMES: dict[str, Any] = {
     **{name: _special.public(name) for name in UFUNCS},

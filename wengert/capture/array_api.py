@@ -21,17 +21,10 @@ from wengert.tracer.closures import closed
 from wengert.tracer.functions.making import constant
 from wengert.tracer.functions.operands import holds_tracers
 from wengert.tracer.functions.scipy_linalg import TRACED
-from wengert.tracer.functions.special import (
-    log_softmax,
-    logsumexp,
-    multigammaln,
-    polygamma,
-    softmax,
-)
+from wengert.tracer.functions.special_functions import FUNCTIONS as SPECIAL
 from wengert.tracer.stack import current
 
 LIBRARIES = frozenset({"scipy", "array_api_extra", "array_api_compat", "sklearn"})
-_SPECIAL = {f.__name__: f for f in (log_softmax, logsumexp, multigammaln, polygamma, softmax)}
 _SWITCH = "SCIPY_ARRAY_API"
 COMPILED = frozenset({"SuperLU"})
 """Classes of SciPy's compiled code, which do not tell their module."""
@@ -96,8 +89,8 @@ def _in_place_of(f: Any, owner: Any, module: str) -> Callable[..., Any] | None:
     if not module.startswith("scipy") and type(owner).__name__ not in COMPILED:
         return None
     name = getattr(f, "__name__", "")
-    if module.startswith("scipy.special") and name in _SPECIAL:
-        return functools.partial(enter, _SPECIAL[name])
+    if module.startswith("scipy.special") and name in SPECIAL:
+        return functools.partial(enter, SPECIAL[name])
     if module.startswith("scipy.linalg"):
         # above this module in the import order; it has functions of its own for the table
         importlib.import_module("wengert.linalg")

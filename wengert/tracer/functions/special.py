@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -309,8 +309,13 @@ def _entry(name: str) -> Callable[..., Any]:
     return lambda *inputs, **kwargs: wrapped(call(scipy_function(name), *inputs, **kwargs))
 
 
-for _name in UFUNC_NAMES:
-    UFUNCS[_name] = _entry(_name)
+def enter_ufuncs(names: Iterable[str]) -> None:
+    """Puts SciPy's ufuncs of these names, which have lowerings, into the table."""
+    for name in names:
+        UFUNCS[name] = _entry(name)
+
+
+enter_ufuncs(UFUNC_NAMES)
 
 
 def public(name: str) -> Callable[..., Any]:

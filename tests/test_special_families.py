@@ -1,0 +1,238 @@
+"""Waves, polynomials, harmonics, Lambert's and Faddeeva's functions: mpmath's, SciPy's, slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special as sp
+
+import wengert as wg
+from wengert.errors import ArgumentError, DTypeError, MissingRuleError
+
+R = np.random.default_rng(3)
+UNITS = 2.0**-52
+ANY = np.concatenate([R.uniform(-4, 4, 40), R.uniform(4, 60, 30), -R.uniform(4, 60, 10), [1e-200]])
+RIGHT = np.concatenate([R.uniform(0, 4, 40), R.uniform(4, 30, 40)])
+LEFT = R.uniform(-10, 0, 60)
+
+
+def airy(name: str, order: int) -> Callable[[Any], Any]:
+    return lambda x: getattr(mpmath, f"airy{name}")(x, derivative=order)
+
+
+def half_order(name: str, n: int) -> Callable[[Any], Any]:
+    return lambda x: (
+        mpmath.sqrt(mpmath.pi / 2 / x) * getattr(mpmath, f"bessel{name}")(n + mpmath.mpf(1) / 2, x)
+    )
+
+
+# f, mpmath's, where, the largest error in units of 2^-52 of the value, or of 1 if `absolute`
+EXACT: dict[str, tuple[Callable[..., Any], Callable[[Any], Any], Any, float, bool]] = {
+    "si": (lambda x: sp.sici(x)[0], mpmath.si, ANY, 4, False),
+    "ci": (lambda x: sp.sici(x)[1], mpmath.ci, RIGHT, 6, True),
+    "shi": (lambda x: sp.shichi(x)[0], mpmath.shi, ANY, 8, False),
+    "chi": (lambda x: sp.shichi(x)[1], mpmath.chi, RIGHT[RIGHT > 1], 8, False),
+    "fresnel s": (lambda x: sp.fresnel(x)[0], mpmath.fresnels, ANY[:-1] * 100, 4, False),
+    "fresnel c": (lambda x: sp.fresnel(x)[1], mpmath.fresnelc, ANY * 100, 4, False),
+    **{
+        f"airy {name}{order} {side}": (
+            lambda x, k=order + 2 * (name == "bi"): sp.airy(x)[k],
+            airy(name, order),
+            points,
+            120 if side == "right" else 40,
+            side == "left",
+        )
+        for name in ("ai", "bi")
+        for order in (0, 1)
+        for side, points in (("right", RIGHT), ("left", LEFT))
+    },
+    **{
+        f"spherical {letter}{n}": (
+            lambda x, n=n, letter=letter: getattr(sp, f"spherical_{letter}n")(n, x),
+            half_order(letter, n),
+            R.uniform(0.01, 3, 30),
+            30,
+            False,
+        )
+        for letter in "jyik"
+        for n in (0, 1, 5)
+    },
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_values_are_exact_to_a_few_units(name: str) -> None:
+    f, exact, points, most, absolute = EXACT[name]
+    found = wg.jit(f)(points)
+    with mpmath.workdps(40):
+        for x, got in zip(points.tolist(), found.tolist(), strict=True):
+            wanted = exact(mpmath.mpf(x)).real
+            error = abs(mpmath.mpf(got) - wanted)
+            assert error <= most * UNITS * (1 if absolute else abs(wanted)) + 1e-320, (x, got)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1e-6), (0, 1), (0, 10), (-3, 0), (1e3, 1e6)])
+def test_faddeevas_function_is_exact(low: float, high: float) -> None:
+    """Its parts each where it is large, as the real one falls by orders near the axis."""
+    x, y = R.uniform(-6, 6, 60), R.uniform(low, high, 60)
+    found = wg.jit(sp.wofz)(x + 1j * y)
+    with mpmath.workdps(40):
+        for a, b, got in zip(x.tolist(), y.tolist(), found.tolist(), strict=True):
+            z = mpmath.mpc(a, b)
+            wanted = mpmath.exp(-z * z) * mpmath.erfc(-1j * z)
+            assert abs(mpmath.mpc(got) - wanted) <= 12 * UNITS * abs(wanted), z
+            if low >= 0:
+                assert abs(mpmath.mpf(got.real) - wanted.real) <= 200 * UNITS * wanted.real, z
+
+
+@pytest.mark.parametrize("k", [0, -1, 1, 2, -3])
+def test_lamberts_function_solves_its_equation(k: int) -> None:
+    """On both sides of its cuts, far out, near 0 and near its branch point."""
+    size = 10.0 ** R.uniform(-9, 12, 80)
+    z = np.concatenate([size * np.exp(1j * R.uniform(-3.14, 3.14, 80)), -0.36 + 0.02j * ANY[:9]])
+    z = np.concatenate([z, [-0.2, -0.36, -0.3679, -5, complex(-0.2, -0.0), complex(-5, -0.0), 1.0]])
+    found = wg.jit(lambda z: sp.lambertw(z, k))(z)
+    np.testing.assert_allclose(found, sp.lambertw(z, k), rtol=1e-12)
+    real = wg.jit(lambda x: sp.lambertw(x, k))(z.real)
+    np.testing.assert_allclose(real, sp.lambertw(z.real, k), rtol=1e-12)
+    assert real.dtype == np.complex128
+
+
+X = np.linspace(0.07, 0.93, 5)
+WIDE = np.array([-7.3, -0.2, 0.4, 3.7, 14.0])
+DEGREES = np.array([-0.4, 0.2, 44.0, 100.0, 200.0, 300.0, -100.0, 400.0])
+USERS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "sici": (lambda x: sp.sici(x), WIDE),
+    "shichi": (lambda x: sp.shichi(x), WIDE),
+    "fresnel": (lambda x: sp.fresnel(x), WIDE),
+    "airy": (lambda x: sp.airy(x), WIDE),
+    "wofz": (lambda x: (sp.wofz(x + 0.3j).real, sp.wofz(x - 0.2j * x).imag), X),
+    "voigt": (lambda x: sp.voigt_profile(x, 0.4, x), X),
+    "lambertw": (lambda x: sp.lambertw(x).real + sp.lambertw(-x / 4, -1).real, X),
+    "spherical": (
+        lambda x: (
+            sp.spherical_jn(3, x),
+            sp.spherical_jn(0, x, derivative=True),
+            sp.spherical_yn(2, x, True),
+            sp.spherical_in(np.arange(3)[:, None], x),
+            sp.spherical_kn(2, x),
+        ),
+        X,
+    ),
+    "hankel": (
+        lambda x: (sp.hankel1(1.5, x).imag, sp.hankel2e(2, x).real, sp.h1vp(1, x).imag),
+        X,
+    ),
+    "counts": (
+        lambda x: (
+            sp.comb(x * 10, 2),
+            sp.comb(10 * x, 3, repetition=True),
+            sp.perm(x * 10 + 3, 2),
+            sp.factorial(x * 3),
+        ),
+        X + 0.003,
+    ),
+    "legendre": (
+        lambda x: (
+            sp.eval_legendre(4, x) + sp.eval_legendre(2.5, x) + sp.eval_sh_legendre(3, x),
+            sp.legendre(3)(x),
+            sp.lpmv(2, 3, x) + sp.lpmv(-1, 2, x) + sp.lpmv(1, 2.5, x) + sp.lpmv(1, -3, x),
+            sp.lpmv(3, 2, x),
+        ),
+        X,
+    ),
+    "chebyshev": (
+        lambda x: (
+            sp.eval_chebyt(5, x) + sp.eval_chebyu(3, x) + sp.eval_chebyt(2.5, x),
+            sp.eval_chebyc(3, x) + sp.eval_chebys(3, x),
+            sp.eval_sh_chebyt(3, x) + sp.eval_sh_chebyu(3, x),
+        ),
+        X,
+    ),
+    "jacobi": (
+        lambda x: (
+            sp.eval_jacobi(3, 0.5, 1.5, x) + sp.eval_sh_jacobi(3, 2.5, 1.5, x),
+            sp.eval_gegenbauer(4, 0.7, x) + sp.eval_gegenbauer(0.5, 0.7, x),
+            sp.eval_laguerre(4, x) + sp.eval_genlaguerre(1.5, 0.5, x),
+            sp.eval_hermite(5, x) + sp.eval_hermitenorm(4, x) + sp.hermite(4)(x),
+        ),
+        X,
+    ),
+    "harmonics": (
+        lambda x: (
+            sp.sph_harm_y(3, 2, x, 2 * x).real,
+            sp.sph_harm_y(np.array([1, 3])[:, None], -1, x, 2 * x).imag,
+            sp.sph_legendre_p(3, -2, x),
+            sp.legendre_p(3, x),
+            sp.assoc_legendre_p(3, 1, x) + sp.assoc_legendre_p(3, -2, x, norm=True),
+        ),
+        X,
+    ),
+    "diric": (lambda x: sp.diric(x, 5) + sp.diric(x, 4), np.array([0, 0.4, 2 * np.pi, 7.0])),
+    "degrees": (
+        lambda x: (sp.sindg(x), sp.cosdg(x), sp.tandg(x), sp.cotdg(x), sp.radian(x, 3.0, x)),
+        DEGREES,
+    ),
+    "agm": (lambda x: (sp.agm(x, 0.3), sp.zetac(x + 1.2) + sp.zetac(x - 3.0)), X),
+}
+
+
+def slope(f: Callable[..., Any], x: Any) -> list[Any]:
+    return wg.tree_leaves(wg.jvp(f, (x,), (np.ones_like(x),))[1])
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_values_are_scipys_and_slopes_are_differences(name: str) -> None:
+    """Of the first and the second order."""
+    f, x = USERS[name]
+    for found, wanted in zip(wg.tree_leaves(wg.jit(f)(x)), wg.tree_leaves(f(x)), strict=True):
+        np.testing.assert_allclose(found, wanted, 1e-12, 1e-14)
+    step = 1e-6
+    for g in (lambda x: wg.tree_leaves(f(x)), lambda x: slope(f, x)):
+        upper, lower = g(x + step), g(x - step)
+        differences = [(a - b) / (2 * step) for a, b in zip(upper, lower, strict=True)]
+        for found, wanted in zip(slope(g, x), differences, strict=True):
+            np.testing.assert_allclose(found, wanted, 2e-6, 2e-7)
+
+
+def test_ends_are_limits() -> None:
+    ends = np.array([0.0, np.inf, -np.inf, np.nan, 1e300, -1e300])
+    for f in (sp.sici, sp.shichi):
+        for found, wanted in zip(wg.jit(f)(ends), f(ends), strict=True):
+            np.testing.assert_allclose(found, wanted, 1e-14)
+    for found in wg.jit(sp.fresnel)(ends):
+        np.testing.assert_array_equal(found, [0, 0.5, -0.5, np.nan, 0.5, -0.5])
+    ai, _, bi, _ = wg.jit(sp.airy)(ends[1:4])
+    np.testing.assert_array_equal(ai, [0, 0, np.nan])
+    np.testing.assert_array_equal(bi, [np.inf, 0, np.nan])
+    widths = np.array([[0.0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    np.testing.assert_allclose(wg.jit(sp.voigt_profile)(*widths), sp.voigt_profile(*widths), 1e-14)
+    found = wg.jit(lambda z: sp.lambertw(z))(np.array([0.0, np.inf, -1 / np.e]))
+    np.testing.assert_allclose(found.real, [0, np.inf, -1], atol=1e-7)
+    places = np.array([0.0, 90, 180, 270, 360, -90, 1e15])
+    for f in (sp.sindg, sp.cosdg, sp.tandg, sp.cotdg):
+        np.testing.assert_array_equal(np.abs(wg.jit(f)(places)), np.abs(f(places)))
+
+
+def test_slopes_at_zero_are_those_of_the_series() -> None:
+    """sin(x)/x and its kind are the slopes: nothing cancels however small x is."""
+    for f, wanted in ((lambda x: sp.sici(x)[0], -1 / 3), (lambda x: sp.shichi(x)[0], 1 / 3)):
+        for x in (0.0, 1e-9):
+            third = wg.grad(wg.grad(wg.grad(f)))(x)
+            np.testing.assert_allclose(third, wanted, 1e-12)
+    np.testing.assert_allclose(wg.grad(lambda x: sp.lambertw(x).real)(0.0), 1.0, 1e-15)
+
+
+def test_what_is_refused_says_why() -> None:
+    with pytest.raises(MissingRuleError, match=r"scipy\.special\.eval_legendre .* last argument"):
+        wg.grad(lambda n: sp.eval_legendre(n, 0.3))(2.0)
+    with pytest.raises(ArgumentError, match="takes no diff_n"):
+        wg.jit(lambda x: sp.legendre_p(2, x, diff_n=1))(X)
+    with pytest.raises(ArgumentError, match="no exact=True"):
+        wg.jit(lambda x: sp.comb(x, 2, exact=True))(X)
+    with pytest.raises(DTypeError, match="takes real numbers"):
+        wg.jit(lambda x: sp.airy(x * 1j)[0])(X)
