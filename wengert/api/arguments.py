@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.capture.convert import convert
+from wengert.capture.journal import all_made
 from wengert.errors import (
     DifferentiationError,
     DTypeError,
@@ -132,9 +133,7 @@ def own(tree: Any) -> Any:
         copy.made = True
         return copy
 
-    if not any(isinstance(x, (Tracer, np.ndarray)) for x in flatten(tree)[0]):
-        return tree
-    return tree_map(copied, tree)
+    return all_made(tree_map(copied, tree))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ class Selected:
         """`fun` as a function of the leaves alone; it may change its other arguments, too."""
 
         def closed(*leaves: Any) -> Any:
-            chosen = self.tree.unflatten(leaves)
+            chosen = all_made(self.tree.unflatten(leaves))
             args = [x if k in self.positions else own(x) for k, x in enumerate(self.args)]
             for position, value in zip(self.positions, chosen, strict=True):
                 args[position] = value

@@ -16,8 +16,10 @@ from wengert.api.compilation import LOCK, backend_for, check_backend, compile_pr
 from wengert.api.fast import Fast, fast_call
 from wengert.api.signature import Call, Identity, convention, is_static, numbered
 from wengert.api.stages import Lowered
+from wengert.api.written import Watched, Written, rebuilt, repeated
 from wengert.capture.convert import convert
 from wengert.capture.draws import kept
+from wengert.capture.journal import all_made
 from wengert.ir.ops.control_batch import has_own_threads, own_threads
 from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
@@ -45,8 +47,9 @@ def jit(
     hashable objects. What the function reads from closures, globals and attributes is a constant
     too, as it was when the function was traced.
 
-    Arguments that the function changes in place are changed for the caller, when the call has
-    succeeded. Under transforms (grad, jvp, vmap, ...) such changes stay inside.
+    Arguments that the function changes are changed for the caller, when the call has succeeded:
+    arrays, and the lists, dicts and objects that hold them. Under transforms (grad, jvp, vmap, ...)
+    such changes stay inside.
 
     A compiled method takes its object as an argument if that is a pytree (a dataclass, say), and
     as a constant otherwise.
@@ -75,11 +78,13 @@ class Specialisation:
     """The program for one signature, and its executable once a call outside of traces needs it.
 
     It is `aliased` if the program is for some arguments being the same array. `donated` are the
-    traced leaves, by position, that the caller gives away.
+    traced leaves, by position, that the caller gives away. `wrote` is what the function leaves in
+    containers of its caller, if anything.
     """
 
     call: Call
     traced: Traced
+    wrote: Written | None = None
     executable: Any = None
     fast: Fast | None = None
     aliased: bool = False
@@ -91,7 +96,7 @@ class Specialisation:
         with LOCK:
             if self.executable is None:
                 made = compile_program(self.traced.program, self.backend, self.donated)
-                plain = not self.aliased and not self.traced.written
+                plain = not self.aliased and not self.traced.written and self.wrote is None
                 if self.call.on_device and self.traced.changed:
                     plain = False
                 if made.fast is not None and plain:
@@ -101,8 +106,8 @@ class Specialisation:
 
     @property
     def changes(self) -> bool:
-        """Whether the function changes any array of its caller."""
-        return bool(self.traced.changed or self.traced.written)
+        """Whether the function changes any array or container of its caller."""
+        return bool(self.traced.changed or self.traced.written or self.wrote)
 
     def finish(self, outputs: Any) -> Any:
         """The function's result from the outputs."""
@@ -151,10 +156,13 @@ class Jit:
     def _call_changing(self, found: Specialisation, call: Call, leaves: list[Any]) -> Any:
         """A call of a function that changes arguments: the caller's arrays change at its end."""
         same = aliases(leaves, found.traced.changed)
+        again = repeated(call.given) if found.wrote is not None else ()
+        if again:  # what is changed by one name may be what is read by another
+            found = self._aliased(call, tuple(range(len(leaves))), again)
+            same = aliases(leaves, found.traced.changed)
         distinct = sorted(set(same))
         if len(distinct) < len(leaves):
-            known = None if found.traced.captured else self._cache.get((call.key, same))
-            found = known or self._specialise(call, same)
+            found = self._aliased(call, same, again)
         args = [leaves[i] for i in distinct]
         names = call.names(self._convention.parameters)
         check(found.traced, args, [names[call.traced[i]] for i in distinct])
@@ -165,7 +173,13 @@ class Jit:
             outputs = executable(*args)
             if found.fast is not None:
                 self._remember(found.fast, call)
-        return finish(found.traced, args, outputs)
+        result = finish(found.traced, args, outputs)
+        return result if found.wrote is None else found.wrote.finish(result, call)
+
+    def _aliased(self, call: Call, same: tuple[int, ...], again: Any) -> Specialisation:
+        """The program for arrays that are the `same`, and containers that stand `again`."""
+        known = self._cache.get((call.key, same, again))
+        return known or self._specialise(call, (same, again))
 
     def _remember(self, fast: Fast, call: Call) -> None:
         """Tries `fast` first from now on, if it is not among those that are tried."""
@@ -174,12 +188,16 @@ class Jit:
         if fast not in known:
             setattr(self, name, (fast, *known)[:MAX_FAST])
 
-    def _specialise(self, call: Call, same: tuple[int, ...] | None = None) -> Specialisation:
-        """Traces the function for a signature; `same` says which arguments are one array."""
+    def _specialise(
+        self, call: Call, same: tuple[tuple[int, ...], Any] | None = None
+    ) -> Specialisation:
+        """Traces the function for a signature; `same` says which arguments are one array, and
+        where a container stands again.
+        """
         backend = backend_for(self._backend, call.on_device)
         with own_threads() if backend == "cuda" else nullcontext():
-            traced = self._trace(call, same)
-        found = Specialisation(call.without_leaves(), traced, aliased=same is not None)
+            traced, wrote = self._trace(call, same)
+        found = Specialisation(call.without_leaves(), traced, wrote, aliased=same is not None)
         found.backend = backend
         # changes are copied into the caller's arrays, which must not hold other results by then
         if same is None and self._donated and not found.changes:
@@ -187,29 +205,37 @@ class Jit:
         if found.traced.captured or (has_own_threads() and backend != "cuda"):
             return found  # belongs to the trace around this call alone
         with LOCK:
-            key = call.key if same is None else (call.key, same)
+            key = call.key if same is None else (call.key, *same)
             known = self._cache.setdefault(key, found)
         if known is found:
             self._count_ints(call)
         return known
 
-    def _trace(self, call: Call, same: tuple[int, ...] | None = None) -> Traced:
+    def _trace(
+        self, call: Call, same: tuple[tuple[int, ...], Any] | None = None
+    ) -> tuple[Traced, Written | None]:
         names = call.names(self._convention.parameters)
         places = call.traced
-        first = same or tuple(range(len(places)))
+        first, again = same or (tuple(range(len(places))), ())
         distinct = sorted(set(first))
         types = [abstract(call.leaves[places[i]], names[places[i]]) for i in distinct]
+        wrote: list[Written | None] = []
 
         def closed(*traced: Any) -> Any:
             leaves = list(call.leaves)
             for place, one in zip(places, first, strict=True):
                 leaves[place] = traced[distinct.index(one)]
-            args, kwargs = call.arguments(leaves)
-            return convert(self._fun)(*args, **kwargs)
+            given = all_made(rebuilt(call.tree, leaves, dict(again)))
+            watched = Watched(given, leaves)
+            args, kwargs = call.placed(given)
+            outputs, found = watched.finish(convert(self._fun)(*args, **kwargs))
+            wrote.append(found)
+            return outputs
 
         name = function_name(self._fun)
         with kept():
-            return trace(closed, types, name=name, keep_static=True, changes=True)
+            traced = trace(closed, types, name=name, keep_static=True, changes=True)
+        return traced, wrote[0]
 
     def _count_ints(self, call: Call) -> None:
         """Warns when one int argument alone has caused many compilations."""
@@ -261,7 +287,7 @@ class Jit:
 
     def _lower(self, call: Call) -> Lowered:
         found = self._cache.get(call.key) or self._specialise(call)
-        return Lowered(found.call, found.traced, found.backend, found.donated)
+        return Lowered(found.call, found.traced, found.backend, found.donated, found.wrote)
 
     def __repr__(self) -> str:
         return f"<jit of {function_name(self._fun)}>"

@@ -45,13 +45,14 @@ class Call:
 
     `specs` has an entry per leaf: (dtype, shape), (dtype, shape, DEVICE), (dtype, (), NO_AXES),
     `float` for Python floats, or the type and the value of a leaf that is static. `static` are the
-    static arguments, by position and name.
+    static arguments, by position and name. `given` are the others as the caller has passed them.
     """
 
     leaves: list[Any]
     tree: TreeDef
     specs: tuple[Any, ...]
     static: tuple[tuple[Any, Any], ...]
+    given: Any = None
 
     @property
     def key(self) -> Any:
@@ -93,7 +94,11 @@ class Call:
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The positional and keyword arguments, with other leaves."""
-        dynamic, keywords = self.tree.unflatten(leaves)
+        return self.placed(self.tree.unflatten(leaves))
+
+    def placed(self, given: Any) -> tuple[list[Any], dict[str, Any]]:
+        """The positional and keyword arguments, of those that are not static."""
+        dynamic, keywords = given
         args = list(dynamic)
         named = dict(keywords)
         for place, value in self.static:
@@ -177,7 +182,7 @@ class Convention:
             for leaf, name in zip(leaves, call.names(self.parameters), strict=True):
                 abstract(leaf, name)  # raises the error again, with the argument's name
             raise
-        return Call(leaves, tree, specs, tuple(fixed))
+        return Call(leaves, tree, specs, tuple(fixed), (args, kwargs))
 
     def with_object(self) -> Convention:
         """The same for a method whose object, argument 0, is static."""

@@ -17,6 +17,7 @@ from wengert.api.arguments import (
 from wengert.api.changes import aliases, check, finish
 from wengert.api.compilation import compile_program, loops_text, lower_program
 from wengert.api.signature import DEVICE, NO_AXES, Call, Convention, convention
+from wengert.api.written import Written, repeated
 from wengert.capture.convert import convert
 from wengert.errors import InputTypeError, MutationError
 from wengert.ir.program import Program
@@ -53,10 +54,16 @@ class Lowered:
     """The stages of a function for one signature."""
 
     def __init__(
-        self, call: Call, traced: Traced, backend: str, donated: AbstractSet[int] = frozenset()
+        self,
+        call: Call,
+        traced: Traced,
+        backend: str,
+        donated: AbstractSet[int] = frozenset(),
+        wrote: Written | None = None,
     ) -> None:
         self._call = call
         self._traced = traced
+        self._wrote = wrote
         self._donated = donated
         self.backend = backend
 
@@ -123,7 +130,7 @@ class Lowered:
                     "a function that reads values of an open trace cannot be compiled by itself"
                 )
             )
-        return Compiled(self._call, self._traced, self.executable)
+        return Compiled(self._call, self._traced, self.executable, self._wrote)
 
     def __repr__(self) -> str:
         return f"<Lowered: {len(self.program.eqns)} equations for the {self.backend} backend>"
@@ -132,9 +139,12 @@ class Lowered:
 class Compiled:
     """A function compiled ahead of time: other shapes, dtypes or static values are errors."""
 
-    def __init__(self, call: Call, traced: Traced, executable: Any) -> None:
+    def __init__(
+        self, call: Call, traced: Traced, executable: Any, wrote: Written | None = None
+    ) -> None:
         self._call = call
         self._traced = traced
+        self._wrote = wrote
         self._executable = executable
         numbers = frozenset(p for p, _ in call.static if isinstance(p, int))
         names = frozenset(p for p, _ in call.static if isinstance(p, str))
@@ -151,19 +161,20 @@ class Compiled:
         if call.key != self._call.key:
             self._refuse(call)
         leaves = [call.leaves[i] for i in call.traced]
-        if self._traced.changed:
-            self._refuse_aliases(leaves)
-        if call.is_traced:
-            return finish(self._traced, leaves, run(self._traced.program, leaves))
-        return finish(self._traced, leaves, self._executable(*leaves))
+        if self._traced.changed or self._wrote is not None:
+            self._refuse_aliases(call, leaves)
+        outputs = run(self._traced.program, leaves) if call.is_traced else self._executable(*leaves)
+        result = finish(self._traced, leaves, outputs)
+        return result if self._wrote is None else self._wrote.finish(result, call)
 
-    def _refuse_aliases(self, leaves: list[Any]) -> None:
-        """Raises if an array that is changed is passed twice: that is another program."""
-        if len(set(aliases(leaves, self._traced.changed))) < len(leaves):
+    def _refuse_aliases(self, call: Call, leaves: list[Any]) -> None:
+        """Raises if what is changed is passed twice: that is another program."""
+        again = self._wrote is not None and repeated(call.given)
+        if again or len(set(aliases(leaves, self._traced.changed))) < len(leaves):
             fail(
                 MutationError(
-                    "this function was compiled for distinct arrays, and one that it changes was "
-                    "passed twice; call the function returned by jit, or pass a copy"
+                    "this function was compiled for distinct arrays and containers, and one that "
+                    "it changes was passed twice; call the function returned by jit, or pass a copy"
                 )
             )
         check(self._traced, leaves, [f"argument {i}" for i in range(len(leaves))])

@@ -18,6 +18,7 @@ from typing import Any
 
 from wengert.capture.undefined import Undefined, lacks_value, undefined
 from wengert.errors import CaptureError, located
+from wengert.tracer.pytree import children_of
 from wengert.tracer.stack import user_location
 
 
@@ -168,6 +169,16 @@ def made(x: Any) -> Any:
     if journal is not None:
         journal.made[id(x)] = x
     return x
+
+
+def all_made(tree: Any) -> Any:
+    """Notes that all containers in `tree` were made here; gives it back."""
+    children = None if _stack.top is None else children_of(tree)
+    if children is not None:
+        made(tree)
+        for child in children:
+            all_made(child)
+    return tree
 
 
 def changes(owner: Any, key: Any, is_attribute: bool) -> None:

@@ -151,6 +151,17 @@ def is_node(kind: type) -> bool:
     return _find(kind) is not None
 
 
+def children_of(tree: Any) -> list[Any] | None:
+    """What a container holds, in the order of its structure; None for a leaf."""
+    node = _find(type(tree))
+    return None if node is None else list(node.flatten(tree)[0])
+
+
+def remade(treedef: TreeDef, children: Sequence[Any]) -> Any:
+    """A container like the outermost one of `treedef`, which holds `children`."""
+    return _node(treedef.kind).unflatten(treedef.aux, children)  # pyright: ignore
+
+
 def _node(kind: type) -> _Node:
     node = _find(kind)
     assert node is not None
