@@ -271,3 +271,92 @@ def test_what_cannot_be_given_to_the_caller() -> None:
         assert state == {}
     with pytest.raises(InputTypeError):
         wg.jit(first)([Own()])
+
+
+# state from outside that is no argument
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.total, self.calls, self.seen = 1.0, 0, {"last": 0.0}
+
+    def add(self, x: Any) -> Any:
+        self.calls += 1
+        self.total = self.total + x
+        return self.total
+
+    def see(self, x: Any) -> Any:
+        self.seen["last"] = x
+        return x
+
+    def remember(self, x: Any) -> Any:
+        self.new = x
+        return x
+
+
+total = 1.0
+state = {"n": 1.0}
+
+
+def to_global(x: Any) -> Any:
+    global total
+    total = total + x
+    return total
+
+
+def to_global_dict(x: Any) -> Any:
+    state["n"] += x
+    return x
+
+
+def through_a_helper(x: Any) -> Any:
+    return to_global_dict(x) + 1
+
+
+def to_closure() -> Any:
+    total = 1.0
+
+    def f(x: Any) -> Any:
+        nonlocal total
+        total = total * x
+        return total
+
+    return f
+
+
+@pytest.mark.parametrize("transform", [wg.jit, wg.grad, lambda f: wg.jit(wg.grad(f))])
+def test_traced_values_do_not_stay_outside(transform: Any) -> None:
+    counter, before = Counter(), total
+    for f in (counter.add, counter.see, counter.remember, to_closure()):
+        for _ in range(2):
+            with pytest.raises(MutationError, match=r"constant of the program.*test_written.py"):
+                transform(f)(2.0)
+    for f in (to_global, to_global_dict, through_a_helper):
+        with pytest.raises(MutationError, match="pass the state as an argument"):
+            transform(f)(2.0)
+    assert (counter.total, counter.seen, total, state) == (1.0, {"last": 0.0}, before, {"n": 1.0})
+    assert not hasattr(counter, "new")
+
+
+def test_objects_made_inside_are_nobodys_concern() -> None:
+    def f(x: Any) -> Any:
+        counter = Counter()
+        counter.add(x)
+        counter.see(x)
+        return counter.add(counter.seen["last"])
+
+    assert wg.jit(f)(2.0) == 5.0
+    assert wg.grad(f)(2.0) == 2.0
+
+
+def test_failed_traces_leave_objects_as_they_were() -> None:
+    counter = Counter()
+
+    def f(x: Any) -> Any:
+        counter.calls = 7
+        counter.seen["last"] = 3.0
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        wg.jit(f)(1.0)
+    assert (counter.calls, counter.seen) == (0, {"last": 0.0})

@@ -10,6 +10,7 @@ import numpy as np
 
 from wengert.capture.convert import convert
 from wengert.capture.journal import all_made
+from wengert.capture.outside import unchanged
 from wengert.errors import (
     DifferentiationError,
     DTypeError,
@@ -155,11 +156,13 @@ class Selected:
         """`fun` as a function of the leaves alone; it may change its other arguments, too."""
 
         def closed(*leaves: Any) -> Any:
-            chosen = all_made(self.tree.unflatten(leaves))
-            args = [x if k in self.positions else own(x) for k, x in enumerate(self.args)]
-            for position, value in zip(self.positions, chosen, strict=True):
-                args[position] = value
-            return convert(fun)(*args, **{k: own(v) for k, v in self.kwargs.items()})
+            others = [x for k, x in enumerate(self.args) if k not in self.positions]
+            with unchanged(fun, [*others, *self.kwargs.values()]):
+                chosen = all_made(self.tree.unflatten(leaves))
+                args = [x if k in self.positions else own(x) for k, x in enumerate(self.args)]
+                for position, value in zip(self.positions, chosen, strict=True):
+                    args[position] = value
+                return convert(fun)(*args, **{k: own(v) for k, v in self.kwargs.items()})
 
         closed.__name__ = function_name(fun)
         return closed

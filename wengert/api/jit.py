@@ -20,6 +20,7 @@ from wengert.api.written import Watched, Written, rebuilt, repeated
 from wengert.capture.convert import convert
 from wengert.capture.draws import kept
 from wengert.capture.journal import all_made
+from wengert.capture.outside import unchanged
 from wengert.ir.ops.control_batch import has_own_threads, own_threads
 from wengert.tracer.pytree import is_node
 from wengert.tracer.trace import Traced, run, trace
@@ -225,10 +226,13 @@ class Jit:
             leaves = list(call.leaves)
             for place, one in zip(places, first, strict=True):
                 leaves[place] = traced[distinct.index(one)]
-            given = all_made(rebuilt(call.tree, leaves, dict(again)))
+            given = rebuilt(call.tree, leaves, dict(again))
             watched = Watched(given, leaves)
             args, kwargs = call.placed(given)
-            outputs, found = watched.finish(convert(self._fun)(*args, **kwargs))
+            with unchanged(self._fun, [value.value for _, value in call.static]):
+                all_made(given)
+                result = convert(self._fun)(*args, **kwargs)
+            outputs, found = watched.finish(result)
             wrote.append(found)
             return outputs
 

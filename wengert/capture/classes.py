@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wengert.capture.array_api import in_one_namespace, of_library
-from wengert.capture.journal import active, made
+from wengert.capture.journal import made
 from wengert.capture.rewrite_expressions import RUNTIME
 from wengert.ir.floats import BFLOAT16
 from wengert.tracer.functions.making import scalar_type
@@ -37,7 +37,7 @@ def constructor(f: Any) -> Any:
     """`type.__call__` of a class."""
     new, init = _own(f, "__new__"), _own(f, "__init__")
     if new is None and (init is None or f.__new__ is not object.__new__):
-        return f if active() is None else made_by(f)
+        return made_by(f)
 
     def construct(*args: Any, **options: Any) -> Any:
         if new is None:

@@ -88,7 +88,7 @@ def _function(f: types.FunctionType) -> Function:
         return f
     found = _forms.get(key)
     if found is None:
-        form = _rewrite(code) if _is_users(code.co_filename) else None
+        form = _rewrite(code) if is_users(code.co_filename) else None
         found = _forms[key] = (code, form)
     form = found[1]
     if form is None:
@@ -152,7 +152,7 @@ _SITES = tuple(_PATHS[k] + os.sep for k in ("purelib", "platlib"))
 
 
 @functools.cache
-def _is_users(file: str) -> bool:
+def is_users(file: str) -> bool:
     """Whether functions of this file are rewritten."""
     if file.startswith("<") and not file.startswith(("<ipython", "<stdin", "<string", "<console")):
         return False
@@ -171,7 +171,7 @@ def _is_compiled(site: str, package: str) -> bool:
 
 
 def _lacks_source(code: types.CodeType) -> bool:
-    return _is_users(code.co_filename)
+    return is_users(code.co_filename)
 
 
 def _explained(f: types.FunctionType) -> Function:
@@ -200,7 +200,7 @@ def _endless(error: RecursionError) -> Exception:
     trail = error.__traceback__
     while trail is not None:
         code = trail.tb_frame.f_code
-        if _is_users(code.co_filename) and not code.co_filename.startswith("<"):
+        if is_users(code.co_filename) and not code.co_filename.startswith("<"):
             place = Location(code.co_filename, trail.tb_lineno, code.co_name)
             places[place] = places.get(place, 0) + 1
         trail = trail.tb_next

@@ -117,9 +117,23 @@ class Journal:
             place.set(old)
 
 
+@dataclass(slots=True)
+class Watched:
+    """Places that change while a function is traced: what they held, and the user's line."""
+
+    places: dict[Any, tuple[Location, Any, Any]] = field(default_factory=dict[Any, Any])
+    made: dict[int, Any] = field(default_factory=dict[int, Any])
+
+    @property
+    def changed(self) -> list[tuple[Location, Any, Any]]:
+        """Those in objects that are not known to be made meanwhile."""
+        return [x for x in self.places.values() if id(x[0].owner) not in self.made]
+
+
 class _Stack(threading.local):
     top: Journal | None = None
     arms: int = 0
+    watched: Watched | None = None
 
 
 _stack = _Stack()
@@ -144,6 +158,17 @@ def journaled(arm: bool = False, conditional: bool = False) -> Iterator[Journal]
         journal.undo()
 
 
+@contextmanager
+def watching() -> Iterator[Watched]:
+    """Places that change within the block are noted."""
+    outer = _stack.watched
+    _stack.watched = Watched()
+    try:
+        yield _stack.watched
+    finally:
+        _stack.watched = outer
+
+
 changed_with: list[Callable[[Any, Sequence[Any] | None, bool], None]] = []
 """What else is to be done before a change of an object: of some keys, or (None) of all."""
 
@@ -165,15 +190,17 @@ def active() -> Journal | None:
 
 def made(x: Any) -> Any:
     """Notes that `x` was made here; gives it back."""
-    journal = _stack.top
+    journal, watched = _stack.top, _stack.watched
     if journal is not None:
         journal.made[id(x)] = x
+    if watched is not None:
+        watched.made[id(x)] = x
     return x
 
 
 def all_made(tree: Any) -> Any:
     """Notes that all containers in `tree` were made here; gives it back."""
-    children = None if _stack.top is None else children_of(tree)
+    children = None if _stack.top is None and _stack.watched is None else children_of(tree)
     if children is not None:
         made(tree)
         for child in children:
@@ -195,6 +222,9 @@ def changes(owner: Any, key: Any, is_attribute: bool) -> None:
 def notes(owner: Any, key: Any, is_attribute: bool) -> Location:
     """Notes what a place holds in the journal; gives the place."""
     journal, place = _stack.top, Location(owner, key, is_attribute)
+    watched = _stack.watched
+    if watched is not None and place.identity not in watched.places:
+        watched.places[place.identity] = (place, place.get(), user_location())
     if journal is None or id(owner) in journal.made or place.identity in journal.places:
         return place
     if is_attribute or not isinstance(owner, list) or key < journal.begins(owner):

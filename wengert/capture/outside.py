@@ -1,0 +1,153 @@
+"""State from outside of a traced function: places of Python's that it gives new values.
+
+What a function reads of objects that are no arguments is a constant of its program, so a traced
+value must not stay in one: `self.total = self.total + x` would add to the same number in every
+call. While a function is traced it is noted which places of Python's change. Those that then hold
+traced values, and that can be reached from the function, get their old values back, with an error.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from wengert.capture.convert import is_users
+from wengert.capture.journal import Location, watching
+from wengert.errors import MutationError, located
+from wengert.tracer.array import Tracer
+from wengert.tracer.pytree import flatten
+from wengert.tracer.stack import current
+
+MOST_OBJECTS = 200_000
+"""So many are looked at, at most, for those that a function can reach."""
+
+_ENDS = (str, bytes, int, float, complex, types.BuiltinFunctionType, types.NoneType, Tracer)
+
+
+@contextmanager
+def unchanged(fun: Callable[..., Any], constants: Sequence[Any] = ()) -> Iterator[None]:
+    """Within the block `fun` is traced, whose arguments are new, but for `constants`.
+
+    Raises MutationError if it leaves traced values in what is from outside.
+    """
+    with watching() as watched:
+        try:
+            yield
+        except BaseException:
+            for place, old, _ in _outside(watched.changed, fun, constants):
+                place.set(old)
+            raise
+        traced = [found for found in watched.changed if _is_traced(found[0].get())]
+        outside = list(_outside(traced, fun, constants))
+    for place, old, _ in outside:
+        place.set(old)
+    for place, _, line in outside:
+        raise located(MutationError(_refusal(place)), line)
+
+
+def _refusal(place: Location) -> str:
+    if isinstance(place.owner, types.CellType):
+        what = "a variable of a function around it"
+    elif isinstance(place.owner, dict) and "__builtins__" in place.owner:
+        what = f"the global variable '{place.key}'"
+    else:
+        what = f"{place}, which is no argument"
+    return (
+        f"a traced function gives {what}, a value that is known only when the program runs. What "
+        "it reads from outside is a constant of the program, so the change would be lost in later "
+        "calls; pass the state as an argument (a dict, a dataclass or another pytree, which is "
+        "changed for the caller of a compiled function), or return it"
+    )
+
+
+def _is_traced(value: Any) -> bool:
+    """Whether there is something of the innermost trace, or of one that has ended, in a value."""
+    here = current()
+    tracers = (x for x in flatten(value)[0] if isinstance(x, Tracer))
+    return any(x.owner is here or not x.owner.alive for x in tracers)
+
+
+def _outside(
+    found: Sequence[tuple[Location, Any, Any]], fun: Any, constants: Sequence[Any]
+) -> Iterator[tuple[Location, Any, Any]]:
+    """Those places whose owners can be reached from a function or from constants."""
+    if not found:
+        return
+    wanted = {id(place.owner) for place, *_ in found}
+    reached = _reached([fun, *constants], wanted)
+    yield from (x for x in found if id(x[0].owner) in reached)
+
+
+def _reached(roots: Sequence[Any], wanted: set[int]) -> set[int]:
+    """Which of the objects with ids in `wanted` can be reached."""
+    seen: dict[int, Any] = {}
+    names: set[str] = set()  # that code on the way reads of globals and modules
+    spaces: dict[int, tuple[dict[str, Any], set[str]]] = {}
+    rest = list(roots)
+    while rest and len(seen) < MOST_OBJECTS and not wanted <= seen.keys():
+        x = rest.pop()
+        if isinstance(x, _ENDS) or id(x) in seen:
+            continue
+        seen[id(x)] = x
+        space = _namespace(x)
+        if space is None:
+            rest += _parts(x)
+            continue
+        if isinstance(x, types.FunctionType):
+            rest += _parts(x)
+            names |= _names(x.__code__)
+        seen[id(space)] = space
+        spaces.setdefault(id(space), (space, set()))
+        for known, done in spaces.values():
+            rest += [known[n] for n in names - done if n in known]
+            done |= names
+    return seen.keys() & wanted
+
+
+def _namespace(x: Any) -> dict[str, Any] | None:
+    """The global variables of a function, or those of a module, that are the user's."""
+    if isinstance(x, types.FunctionType) and is_users(x.__code__.co_filename):
+        return x.__globals__
+    if isinstance(x, types.ModuleType) and is_users(getattr(x, "__file__", None) or "<>"):
+        return vars(x)
+    return None
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """The names that a function's code, and that of functions in it, reads."""
+    inner = (c for c in code.co_consts if isinstance(c, types.CodeType))
+    return {*code.co_names, *(name for c in inner for name in _names(c))}
+
+
+def _parts(x: Any) -> Iterable[Any]:
+    """What an object holds."""
+    if isinstance(x, dict):
+        return list(x.values())
+    if isinstance(x, (list, tuple, set, frozenset)):
+        return list(x)
+    if isinstance(x, types.ModuleType):
+        return []
+    if isinstance(x, type):
+        module = sys.modules.get(x.__module__)
+        own = is_users(getattr(module, "__file__", None) or "<stdin>")
+        return [*vars(x).values(), *x.__bases__] if own and x.__module__ != "builtins" else []
+    slots = (k for k, v in vars(type(x)).items() if isinstance(v, types.MemberDescriptorType))
+    names = [*_HOLDS, *getattr(x, "__dict__", ()), *slots]
+    return [type(x), *(_attribute(x, name) for name in names)]
+
+
+_HOLDS = (
+    *("__closure__", "__defaults__", "__kwdefaults__", "__self__", "__func__", "__wrapped__"),
+    *("func", "args", "keywords", "cell_contents", "fget", "fset"),
+)
+"""Attributes of functions, methods, partials, cells and properties that hold something."""
+
+
+def _attribute(x: Any, name: str) -> Any:
+    try:
+        return object.__getattribute__(x, name)
+    except (AttributeError, ValueError):
+        return None
