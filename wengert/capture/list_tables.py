@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,7 +159,7 @@ def _refused(what: str) -> CaptureError:
 
 
 class _Held(threading.local):
-    """Lists that tables stand for, by id; rows that were read of lists of lists, by theirs.
+    """Lists that tables stand for, by id.
 
     `levels` has for each construct that can make tables the journal around it. `chosen` are lists
     that cannot be tables, by id, and the lines that store to such.
@@ -169,7 +168,6 @@ class _Held(threading.local):
     def __init__(self) -> None:
         self.levels: list[Journal | None] = []
         self.views: dict[int, tuple[list[Any], View]] = {}
-        self.rows: dict[int, tuple[Any, list[Any]]] = {}
         self.chosen: set[Any] = set()
 
 
@@ -180,20 +178,6 @@ def view_of(x: Any) -> View | None:
     """What stands for a list, if a table does."""
     found = _held.views.get(id(x)) if _held.views else None
     return None if found is None else found[1]
-
-
-def note_row(row: Any, source: list[Any]) -> None:
-    """Notes that `row` was read of a list of lists by a traced index: it may be stored to."""
-    if isinstance(row, Tracer) and row.ndim:
-        for key in [k for k, (r, _) in _held.rows.items() if r() is None]:
-            del _held.rows[key]
-        _held.rows[id(row)] = (weakref.ref(row), source)
-
-
-def source_of(row: Any) -> list[Any] | None:
-    """The list of lists that a row was read of."""
-    reference, source = _held.rows.get(id(row), (None, None))
-    return source if reference is not None and reference() is row else None
 
 
 def store(target: list[Any], index: Any, value: Any, error: CaptureError) -> None:
@@ -224,14 +208,31 @@ def store(target: list[Any], index: Any, value: Any, error: CaptureError) -> Non
         store_chosen(target, index, value)
 
 
-def store_in_row(source: list[Any], error: CaptureError) -> None:
-    """A row of a list of lists is stored to: raises NeedsTable if that is from outside."""
+def store_in_row(source: list[Any], k: Any, index: Any, value: Any, error: CaptureError) -> None:
+    """`source[k][index] = value` for a list of lists that is no table yet.
+
+    Raises NeedsTable if it is from outside of what is being traced.
+    """
     parts = _lists(source)
-    if parts is None or _is_own(source, active()):
+    if parts is None or not is_number(value):
         raise error
-    if id(source) not in _held.chosen:
-        _need(source, _kind(parts[1]), error, False)
-    raise error
+    kind = _kind(parts[1])
+    if not _is_own(source, active()):
+        if id(source) not in _held.chosen:
+            _need(source, kind, error, False)
+        raise error
+    with holding() as tables:
+        tables.make(NeedsTable(source, joined(kind, kind_of(value)), error))
+        view = view_of(source)
+        assert view is not None
+        view[k][index] = value
+
+
+def ask_for(source: list[Any], error: CaptureError) -> None:
+    """Raises NeedsTable if a list of lists can be a table of a construct around."""
+    parts = None if _is_own(source, active()) else _lists(source)
+    if parts is not None and id(source) not in _held.chosen and error.location not in _held.chosen:
+        _need(source, _kind(parts[1]), error, True)
 
 
 def _need(target: list[Any], kind: Abstract, error: CaptureError, may_choose: bool) -> None:

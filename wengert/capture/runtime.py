@@ -15,7 +15,8 @@ from wengert.capture.faults import divided, handled
 from wengert.capture.handlers import Guarded, Passing, Unguarded, takes
 from wengert.capture.journal import active, changes, changes_structure, made
 from wengert.capture.kinds import is_numeric
-from wengert.capture.list_tables import note_row, source_of, view_of
+from wengert.capture.list_rows import is_row, note_row, store_in_row
+from wengert.capture.list_tables import view_of
 from wengert.capture.lists import append, store
 from wengert.capture.objects import (
     Managed,
@@ -270,8 +271,9 @@ class Runtime:
             changes(x, index, False)
         elif isinstance(x, np.ndarray):
             enter(refuse_constant, x, "x[i] = v")
-        elif isinstance(x, Tracer) and x.locked and (source := source_of(x)) is not None:
-            _store_in_row(x, source)
+        elif isinstance(x, Tracer) and x.locked and is_row(x):
+            enter(store_in_row, x, index, value)
+            return
         x[index] = value
 
     @staticmethod
@@ -352,13 +354,6 @@ def _store(x: Any, index: Tracer, value: Any) -> None:
     list_tables.store(x, index, value, error)
 
 
-def _store_in_row(row: Tracer, source: list[Any]) -> None:
-    """A store to a row that was read of a list of lists."""
-    error = CaptureError(f"a list in a list is changed: {row.locked}")
-    located(error, user_location())
-    list_tables.store_in_row(source, error)
-
-
 def _of_chosen(x: dict[Any, Any], key: Chosen) -> Any:
     """`x[key]` of a dict, where one of some keys is meant."""
     held = [looked_up(x, text) for text in key.texts]
@@ -372,7 +367,7 @@ def _item(x: Any, index: Tracer) -> Any:
     if not isinstance(x, dict):
         row = item_at(x, index)
         if type(x) is list:
-            note_row(row, x)
+            note_row(row, x, index)
         return row
     raise located(
         CaptureError(
