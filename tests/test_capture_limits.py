@@ -130,9 +130,9 @@ def sorts_lists_of_any_length(x):
 
 
 def changes_an_item_of_a_list(x, k):
-    rows = [x * 1.0, x * 2.0]
-    rows[k][0] = 3.0  # here
-    return rows[0]
+    rows = [[x * 1.0], [x * 2.0]]
+    rows[k][0] = x * 3.0  # here
+    return rows[0][0]
 
 
 def looks_up_a_dict(x, k):

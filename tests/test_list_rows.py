@@ -99,6 +99,18 @@ def test_rows_that_may_have_changed(f: Any, make: Any) -> None:
         compiled(1.5, np.int64(1))
 
 
+def test_whole_rows() -> None:
+    def f(x: Any, k: Any) -> Any:
+        items = [x.copy(), x * 2, x + 1]
+        items[k] += x
+        items[k + 1] *= 3.0
+        return np.stack(items)
+
+    x = np.arange(3.0)
+    for k in (0, 1, -2):
+        np.testing.assert_array_equal(wg.jit(f)(x, np.int64(k)), f(x, k))
+
+
 def test_an_index_out_of_range() -> None:
     for make in (lists, arrays):
         with pytest.raises(IndexError):

@@ -77,17 +77,23 @@ def store_in_row(row: Tracer, index: Any, value: Any) -> None:
     found = _held.rows[id(row)]
     error = CaptureError(f"a list in a list is changed: {row.locked}")
     located(error, user_location())
-    if all(isinstance(x, Tracer) and x.mutable for x in found.source):
-        if len(found.source) > MOST_ITEMS or found.index.owner is not current():
+    if _are_arrays(found.source):
+        if len(found.source) > MOST_ITEMS or not found.index.owner.alive:
             raise error
         _store_in_each(found.source, found.index, index, value)
         return
     list_tables.store_in_row(found.source, found.index, index, value, error)
 
 
+def _are_arrays(items: Sequence[Any]) -> bool:
+    """Whether these are arrays of one dtype that can be changed."""
+    arrays = [x for x in items if isinstance(x, Tracer) and x.mutable]
+    return len(arrays) == len(items) and len({x.dtype for x in arrays}) == 1
+
+
 def _store_in_each(arrays: Sequence[Tracer], k: Tracer, index: Any, value: Any) -> None:
     count = len(arrays)
-    place = np.where(k < 0, k + count, k)
+    place: Any = np.where(np.less(k, 0), k + count, k)
     for number, x in enumerate(arrays):
         old = x[index]
         x[index] = np.where(place == number, value, old)
@@ -105,7 +111,8 @@ def _changes(owner: Any, keys: Sequence[Any] | None, is_attribute: bool) -> None
         if trace is None or not row.owner.alive:
             continue
         error = CaptureError(f"a list is changed of which a row is known: {row.locked}")
-        list_tables.ask_for(found.source, located(error, user_location()))
+        located(error, user_location())
+        list_tables.ask_for(found.source, error)
         whole = root(row)
         put_in_doubt(trace, whole, {id(owner): user_location()})
         if whole.links is not None:

@@ -299,6 +299,10 @@ class Runtime:
     def augment_item(symbol: str, x: Any, index: Any, value: Any) -> None:
         """`x[index] op= value`"""
         old = Runtime.getitem(x, index)
+        if isinstance(old, Tracer) and old.locked and is_row(old):  # of a list: what `old` is of
+            new = Runtime.augment(symbol, old.copy(), value)
+            enter(store_in_row, old, ..., new)
+            return
         new = Runtime.augment(symbol, old, value)
         if new is old and isinstance(old, Tracer) and old.base is not None:
             return  # a view, which has been changed in place
