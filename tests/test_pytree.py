@@ -123,6 +123,40 @@ def test_dicts_are_ordered_by_their_keys() -> None:
     assert wg.tree_structure(OrderedDict(b=1, a=2)) != wg.tree_structure(OrderedDict(a=1, b=2))
 
 
+def test_dicts_are_rebuilt_as_they_were_inserted() -> None:
+    tree = ({"b": 1, "a": [2, defaultdict(int, {"z": 3, "y": 4})]}, 5)
+    found = wg.tree_map(lambda x: x, tree)
+    assert found == tree
+    assert (list(found[0]), list(found[0]["a"][1])) == (["b", "a"], ["z", "y"])
+    copied = pickle.loads(pickle.dumps(wg.tree_structure(tree))).unflatten([4, 3, 2, 1, 0])
+    assert (list(copied[0]), copied[0]["b"]) == (["b", "a"], 1)
+
+
+def test_compiled_functions_see_the_order_of_dicts() -> None:
+    def f(state: Any, **more: Any) -> Any:
+        out = {k: v * 2 for k, v in state.items()}
+        return list(state), out, np.concatenate([*state.values(), *more.values()])
+
+    compiled = wg.jit(f)
+    x, y = np.ones(2), np.arange(3.0)
+    for state in ({"w": x, "b": y}, {"b": y, "w": x}, {"w": x, "b": y}, {}):
+        for more in ({}, {"q": x, "p": y}, {"p": y, "q": x}, {"q": y, "p": x}):
+            if state or more:
+                for _ in range(2):
+                    found, wanted = compiled(state, **more), f(state, **more)
+                    assert (found[0], list(found[1])) == (wanted[0], list(wanted[1]))
+                    np.testing.assert_array_equal(found[2], wanted[2])
+    slopes = wg.jit(wg.grad(lambda s: np.sum(np.cumsum(f(s)[2]))))({"w": x, "b": y})
+    assert list(slopes) == ["w", "b"]
+    np.testing.assert_array_equal(slopes["w"], [5.0, 4.0])
+
+
+def test_the_order_of_keyword_arguments_compiles_nothing_again() -> None:
+    compiled = wg.jit(lambda x, y: x - y)
+    assert compiled(x=1.0, y=2.0) == compiled(y=2.0, x=1.0) == -1.0
+    assert compiled.recompilations == 0
+
+
 def test_static_fields_belong_to_the_structure() -> None:
     one, other = Layer(1, 2, "one"), Layer(1, 2, "other")
     assert wg.tree_leaves(one) == [1, 2]

@@ -7,8 +7,8 @@ values, and hands the leaves to the entry, which checks arrays by itself:
     def fast(args, kwargs):
         if kwargs or len(args) != 2: return NotImplemented
         (v0, v1,) = args
-        if type(v0) is not k2 or len(v0) != 1: return NotImplemented
-        v3 = v0.get(k4, missing)
+        if not (type(v0) is dict and [*v0] == k2): return NotImplemented
+        (v3_0,) = v0.values()
         if type(v1) is not float: return NotImplemented
         o = entry(v3, v1)
         if o is NotImplemented: return NotImplemented
@@ -28,7 +28,7 @@ import numpy as np
 
 from wengert.api.signature import DEVICE, NO_AXES, Call, Identity, is_static
 from wengert.tracer.device_arrays import device_array_type
-from wengert.tracer.pytree import TreeDef
+from wengert.tracer.pytree import TreeDef, inserted
 from wengert.tracer.stack import current
 from wengert.tracer.trace import Traced
 
@@ -85,6 +85,8 @@ class _Writer:
         words = [p for p in static if isinstance(p, str)]
         count = len(positional.children) + len(numbers)
         self.require(f"len(args) == {count} and len(kwargs) == {len(keywords.aux) + len(words)}")
+        if self.call_of.ordered and len(keywords.aux) > 1:
+            raise _NoFastCallError  # whose order would have to be compared
         found = [f"a{i}" for i in range(count)]
         if found:
             self.lines.append(f"({', '.join(found)},) = args")
@@ -119,9 +121,7 @@ class _Writer:
         elif kind in (tuple, list) or (issubclass(kind, tuple) and hasattr(kind, "_fields")):
             self.sequence(tree, value)
         elif kind is dict:
-            self.require(f"type({value}) is dict and len({value}) == {len(tree.aux)}")
-            for key, child in zip(tree.aux, tree.children, strict=True):
-                self.take(child, self.lookup(value, key))
+            self.items(tree, value)
         elif dataclasses.is_dataclass(kind) and tree.aux == ():
             self.attributes(tree, value)
         else:
@@ -136,6 +136,16 @@ class _Writer:
             self.lines.append(f"({', '.join(parts)},) = {value}")
         for child, part in zip(tree.children, parts, strict=True):
             self.take(child, part)
+
+    def items(self, tree: TreeDef, value: str) -> None:
+        keys = list(inserted(tree) or tree.aux)
+        self.require(f"type({value}) is dict and [*{value}] == {self.named(keys)}")
+        base = self.fresh()
+        parts = {key: f"{base}_{i}" for i, key in enumerate(keys)}
+        if parts:
+            self.lines.append(f"({', '.join(parts.values())},) = {value}.values()")
+        for key, child in zip(tree.aux, tree.children, strict=True):
+            self.take(child, parts[key])
 
     def attributes(self, tree: TreeDef, value: str) -> None:
         fields = [f.name for f in dataclasses.fields(tree.kind)]  # pyright: ignore
@@ -213,8 +223,9 @@ class _Writer:
         if kind is list:
             return f"[{listed}]"
         if kind is dict:
-            keys = map(self.named, tree.aux)
-            return "{" + ", ".join(f"{k}: {x}" for k, x in zip(keys, inner, strict=True)) + "}"
+            parts = dict(zip(tree.aux, inner, strict=True))
+            keys = inserted(tree) or tree.aux
+            return "{" + ", ".join(f"{self.named(k)}: {parts[k]}" for k in keys) + "}"
         if issubclass(kind, tuple) and hasattr(kind, "_fields"):
             return f"{self.named(kind)}({listed})"
         raise _NoFastCallError

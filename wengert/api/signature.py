@@ -45,7 +45,8 @@ class Call:
 
     `specs` has an entry per leaf: (dtype, shape), (dtype, shape, DEVICE), (dtype, (), NO_AXES),
     `float` for Python floats, or the type and the value of a leaf that is static. `static` are the
-    static arguments, by position and name. `given` are the others as the caller has passed them.
+    static arguments, by position and name. `given` are the others as the caller has passed them,
+    whose keyword arguments are `ordered` if the function can see their order.
     """
 
     leaves: list[Any]
@@ -53,11 +54,12 @@ class Call:
     specs: tuple[Any, ...]
     static: tuple[tuple[Any, Any], ...]
     given: Any = None
+    ordered: bool = False
 
     @property
     def key(self) -> Any:
         """What determines the compiled program."""
-        return (self.tree, self.specs, self.static)
+        return (self.tree, self.tree.order, self.specs, self.static)
 
     @property
     def traced(self) -> list[int]:
@@ -85,7 +87,8 @@ class Call:
 
     def without_leaves(self) -> Call:
         """The same signature without the arrays, to be kept."""
-        return Call([0] * len(self.leaves), self.tree, self.specs, self.static)
+        leaves = [0] * len(self.leaves)
+        return Call(leaves, self.tree, self.specs, self.static, None, self.ordered)
 
     @property
     def is_traced(self) -> bool:
@@ -157,12 +160,14 @@ def _spec(leaf: Any) -> Any:
 class Convention:
     """How a compiled function is called: its parameters, and which arguments are static.
 
-    Static arguments are known by position and by name.
+    Static arguments are known by position and by name. The order of keyword arguments is one of the
+    call if it is `ordered`: the function takes any of them.
     """
 
     parameters: tuple[str, ...] = ()
     numbers: frozenset[int] = frozenset()
     names: frozenset[str] = frozenset()
+    ordered: bool = False
 
     def parse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """The signature of a call."""
@@ -174,6 +179,8 @@ class Convention:
             fixed += [(n, _hashable(kwargs[n], n)) for n in names]
             args = tuple(x for i, x in enumerate(args) if i not in self.numbers)
             kwargs = {n: x for n, x in kwargs.items() if n not in self.names}
+        if len(kwargs) > 1 and not self.ordered:
+            kwargs = {name: kwargs[name] for name in sorted(kwargs)}
         leaves, tree = flatten((args, kwargs))
         try:
             specs = tuple(map(_spec, leaves))
@@ -182,11 +189,11 @@ class Convention:
             for leaf, name in zip(leaves, call.names(self.parameters), strict=True):
                 abstract(leaf, name)  # raises the error again, with the argument's name
             raise
-        return Call(leaves, tree, specs, tuple(fixed), (args, kwargs))
+        return Call(leaves, tree, specs, tuple(fixed), (args, kwargs), self.ordered)
 
     def with_object(self) -> Convention:
         """The same for a method whose object, argument 0, is static."""
-        return Convention(self.parameters, self.numbers | {0}, self.names)
+        return Convention(self.parameters, self.numbers | {0}, self.names, self.ordered)
 
 
 def _hashable(value: Any, place: Any) -> Any:
@@ -231,7 +238,10 @@ def convention(fun: Callable[..., Any], argnums: Any, argnames: Any) -> Conventi
     also_named = {known[n] for n in numbers if n < len(known)}
     also_numbered = {i for i, p in enumerate(known) if p in names}
     return Convention(
-        tuple(known), frozenset(numbers | also_numbered), frozenset(names | also_named)
+        tuple(known),
+        frozenset(numbers | also_numbered),
+        frozenset(names | also_named),
+        inspect.Parameter.VAR_KEYWORD in _kinds(fun),
     )
 
 

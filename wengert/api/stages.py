@@ -148,7 +148,7 @@ class Compiled:
         self._executable = executable
         numbers = frozenset(p for p, _ in call.static if isinstance(p, int))
         names = frozenset(p for p, _ in call.static if isinstance(p, str))
-        self._convention = Convention((), numbers, names)
+        self._convention = Convention((), numbers, names, call.ordered)
 
     @property
     def compile_seconds(self) -> float:
@@ -182,6 +182,8 @@ class Compiled:
     def _refuse(self, call: Call) -> None:
         if call.tree != self._call.tree:
             what = f"arguments of structure {self._call.tree}, not {call.tree}"
+        elif call.tree.order != self._call.tree.order:
+            what = "dicts whose keys were inserted in another order"
         elif call.static != self._call.static:
             what = "other values of its static arguments"
         else:

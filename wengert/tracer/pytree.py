@@ -1,9 +1,10 @@
 """Pytrees: nested containers of arrays, and functions over them.
 
-Nodes are tuples, lists, dicts (in the order of their sorted keys), OrderedDicts, defaultdicts,
-namedtuples, slices, dataclasses, None (a node without children) and what `register_pytree_node`
-adds. Everything else is a leaf. A dataclass is rebuilt without calling `__init__`; fields declared
-with `field(metadata={"static": True})` belong to the structure instead of the children.
+Nodes are tuples, lists, dicts (whose leaves have the order of their sorted keys, and which are
+rebuilt in the order in which those were inserted), OrderedDicts, defaultdicts, namedtuples, slices,
+dataclasses, None (a node without children) and what `register_pytree_node` adds. Everything else is
+a leaf. A dataclass is rebuilt without calling `__init__`; fields declared with
+`field(metadata={"static": True})` belong to the structure instead of the children.
 """
 
 from __future__ import annotations
@@ -36,12 +37,17 @@ class _Node:
 class TreeDef:
     """The structure of a pytree: hashable, comparable, without the leaves.
 
-    `kind` is the container's type, or None for a leaf.
+    `kind` is the container's type, or None for a leaf. `order` is None, or else the keys of a dict
+    as they were inserted if they were not in order, and the orders of the children; structures that
+    differ in it alone are equal.
     """
 
-    __slots__ = ("_hash", "aux", "children", "kind", "num_leaves")
+    __slots__ = ("_hash", "aux", "children", "kind", "num_leaves", "order")
 
-    def __init__(self, kind: type | None, aux: Any, children: tuple[TreeDef, ...]) -> None:
+    def __init__(
+        self, kind: type | None, aux: Any, children: tuple[TreeDef, ...], order: Any = None
+    ) -> None:
+        self.order = order
         self.kind = kind
         self.aux = aux
         self.children = children
@@ -61,7 +67,7 @@ class TreeDef:
         return self.aux == other.aux and self.children == other.children
 
     def __reduce__(self) -> Any:
-        return (_remake, (self.kind, self.aux, self.children))
+        return (_remake, (self.kind, self.aux, self.children, self.order))
 
     def __repr__(self) -> str:
         return f"TreeDef({self})"
@@ -89,14 +95,14 @@ class TreeDef:
         if self.kind is None:
             return leaves[0]
         if self.num_leaves == len(self.children) and all(c.kind is None for c in self.children):
-            return _node(self.kind).unflatten(self.aux, leaves)
+            return remade(self, leaves)
         return self._build(iter(leaves))
 
     def _build(self, leaves: Any) -> Any:
         if self.kind is None:
             return next(leaves)
         children = [c._build(leaves) for c in self.children]
-        return _node(self.kind).unflatten(self.aux, children)
+        return remade(self, children)
 
     def flatten_up_to(self, tree: Any, what: str = "the tree") -> list[Any]:
         """The subtrees of `tree` at the leaves of this structure; TreeError if it does not fit."""
@@ -120,8 +126,8 @@ class TreeDef:
             child._match(inner, what + name, found)
 
 
-def _remake(kind: type | None, aux: Any, children: tuple[TreeDef, ...]) -> TreeDef:
-    return LEAF if kind is None else TreeDef(kind, aux, children)
+def _remake(kind: type | None, aux: Any, children: tuple[TreeDef, ...], order: Any) -> TreeDef:
+    return LEAF if kind is None else TreeDef(kind, aux, children, order)
 
 
 LEAF = TreeDef(None, None, ())
@@ -159,7 +165,28 @@ def children_of(tree: Any) -> list[Any] | None:
 
 def remade(treedef: TreeDef, children: Sequence[Any]) -> Any:
     """A container like the outermost one of `treedef`, which holds `children`."""
-    return _node(treedef.kind).unflatten(treedef.aux, children)  # pyright: ignore
+    assert treedef.kind is not None
+    found = _node(treedef.kind).unflatten(treedef.aux, children)
+    keys = inserted(treedef)
+    if keys is not None:
+        items = dict(found)
+        found.clear()
+        found.update((k, items[k]) for k in keys)
+    return found
+
+
+def inserted(treedef: TreeDef) -> tuple[Any, ...] | None:
+    """The keys of a dict as they were inserted; None if that is their order."""
+    return None if treedef.order is None else treedef.order[0]
+
+
+def _order(kind: Any, tree: Any, aux: Any, inner: tuple[TreeDef, ...]) -> Any:
+    keys: Any = None
+    if kind is dict or kind is defaultdict:
+        own = tuple(tree)
+        keys = None if own == (aux if kind is dict else aux[1]) else own
+    inside = tuple([c.order for c in inner])
+    return (keys, inside) if keys is not None or any(inside) else None
 
 
 def _node(kind: type) -> _Node:
@@ -291,7 +318,7 @@ def _flatten_into(tree: Any, is_leaf: Callable[[Any], bool] | None, leaves: list
         if shared is None:
             shared = _LEAVES_OF[key] = TreeDef(kind, None, inner)
         return shared
-    return TreeDef(kind, aux, inner)
+    return TreeDef(kind, aux, inner, _order(kind, tree, aux, inner))
 
 
 def structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> TreeDef:
