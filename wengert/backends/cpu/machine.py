@@ -45,6 +45,7 @@ __all__ = [
 
 LOCK = threading.RLock()  # of the target machines, and of LLVM's linker
 _LEVEL = 2
+_SETTLED_LEVEL = 1  # its code runs as fast as that of level 2: what that looks for is in the text
 _MOST_UNITS = 4  # each costs 2 ms of its own
 
 
@@ -147,12 +148,19 @@ def _parsed(source: str, layout: str) -> Any:
 
 def optimized(source: str, level: int = _LEVEL, number: int = 0) -> tuple[Any, Any]:
     """The module of `source` after optimisation, and the target machine of thread `number`."""
-    machine, layout = _machine(0 if source.startswith(QUICK) else level, number)
+    machine, layout = _machine(min(level, _code_level(source)), number)
     module = _parsed(source, layout)
     builder = _pass_builder(machine, level)
     passes = _few_passes(source) if source.startswith(SETTLED) else builder.getModulePassManager()
     run_passes(passes, module, builder)
     return module, machine
+
+
+def _code_level(source: str) -> int:
+    """How much LLVM looks for when it makes code of a text."""
+    if source.startswith(QUICK):
+        return 0
+    return _SETTLED_LEVEL if source.startswith(SETTLED) else _LEVEL
 
 
 def _pass_builder(machine: Any, level: int) -> Any:
@@ -205,7 +213,7 @@ def object_codes(sources: Sequence[str], as_written: bool = False) -> list[bytes
 
     with LOCK:
         for number in range(together):
-            for level in (0, _LEVEL):
+            for level in (0, _SETTLED_LEVEL, _LEVEL):
                 _machine(level, number)
         threads = [threading.Thread(target=make, args=(k,)) for k in range(1, together)]
         for thread in threads:

@@ -81,7 +81,9 @@ class _Walk:
         """The stride that all innermost loops have, if the array can be turned for them."""
         if not self.is_simple or not self.accesses:
             return None
-        strides = {_step(offset, x) for offset, x in self.accesses if x is None or _is_innermost(x)}
+        own = {x for _, x in self.accesses}
+        inner = {x for x in own if x is None or _is_innermost(x)}
+        strides = {_step(offset, x) for offset, x in self.accesses if x in inner}
         stride = strides.pop() if strides else 0
         if strides or stride < 2 or buffer.size % stride or stride == buffer.size:
             return None

@@ -303,7 +303,8 @@ class KernelPrinter:
             lines = [f"  {place} = add nsw i64 {shift}, {index}", *lines]
         done, after = self.body.fresh("%again"), self.body.fresh("after")
         around = any(line.startswith("loop") for line in scope.lines)  # of other loops
-        following = f"{index}.{'next' if rare or around else 'then'}"
+        # in one of few turns there is little to gain by better addresses
+        following = f"{index}.{'next' if rare or few or around else 'then'}"
         if runs:
             outer.lines.append(f"  br label %{label}")
         else:
