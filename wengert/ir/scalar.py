@@ -151,6 +151,8 @@ class Expr:
 
 
 _NOTHING: frozenset[Any] = frozenset()
+_OWN_TYPE: dict[Any, type] = {FLOAT64: float, INT64: int, BOOL: bool}
+"""The types of Python whose values are those of a dtype."""
 
 
 @dataclass(slots=True)
@@ -180,7 +182,8 @@ class ScalarBuilder:
     def const(self, value: Any, dtype: Any) -> Expr:
         """A constant, rounded to `dtype`."""
         dtype = np.dtype(dtype)
-        if not (type(value) is float and dtype == FLOAT64):
+        as_it_is = _OWN_TYPE.get(dtype) is type(value)
+        if not as_it_is or (dtype == INT64 and not -(2**63) <= value < 2**63):
             value = np.asarray(value).astype(dtype).item()
         return self.node(ScalarOp.CONST, (), dtype, value)
 
@@ -210,27 +213,30 @@ class ScalarBuilder:
 
     def _pair(self, x: Any, y: Any) -> tuple[Expr, Expr]:
         if isinstance(x, Expr):
-            return x, self._coerce(y, x)
+            return x, y if isinstance(y, Expr) else self.const(y, x.dtype)
         return self._coerce(x, y), y
 
     def _arith(self, op: ScalarOp, x: Any, y: Any) -> Expr:
-        x, y = self._pair(x, y)
-        if x.dtype != y.dtype:
+        return self._joined(op, *self._pair(x, y))
+
+    def _joined(self, op: ScalarOp, x: Expr, y: Expr) -> Expr:
+        if x.dtype is not y.dtype and x.dtype != y.dtype:
             raise TypeError(f"{op} of {x.dtype} and {y.dtype}")
-        if x.is_const and y.is_const:
+        if y.op is ScalarOp.CONST and x.op is ScalarOp.CONST:
             return self.const(folded(op, x.attr, y.attr, x.dtype), x.dtype)
         return self.node(op, (x, y), x.dtype)
 
     def add(self, x: Any, y: Any) -> Expr:
         x, y = self._pair(x, y)
         if x.dtype.kind in "iu":
-            if x.is_const:
+            if x.op is ScalarOp.CONST:
                 x, y = y, x
-            if y.is_const and y.attr == 0:
-                return x
-            if y.is_const and x.op is ScalarOp.ADD and x.args[1].is_const:
-                return self.add(x.args[0], self._arith(ScalarOp.ADD, x.args[1], y))
-        return self._arith(ScalarOp.ADD, x, y)
+            if y.op is ScalarOp.CONST:
+                if y.attr == 0:
+                    return x
+                if x.op is ScalarOp.ADD and x.args[1].is_const:
+                    return self.add(x.args[0], self._joined(ScalarOp.ADD, x.args[1], y))
+        return self._joined(ScalarOp.ADD, x, y)
 
     def sub(self, x: Any, y: Any) -> Expr:
         x, y = self._pair(x, y)
@@ -242,15 +248,16 @@ class ScalarBuilder:
 
     def mul(self, x: Any, y: Any) -> Expr:
         x, y = self._pair(x, y)
-        if x.is_const:
+        if x.op is ScalarOp.CONST:
             x, y = y, x
-        if y.is_const and y.attr == 1 and y.dtype.kind != "b":
-            return x
-        if y.is_const and y.attr == 0 and x.dtype.kind in "iu":
-            return y
-        if y.is_const and x.dtype == INT64 and x.op is ScalarOp.MUL and x.args[1].is_const:
-            return self.mul(x.args[0], self._arith(ScalarOp.MUL, x.args[1], y))
-        return self._arith(ScalarOp.MUL, x, y)
+        if y.op is ScalarOp.CONST:
+            if y.attr == 1 and y.dtype.kind != "b":
+                return x
+            if y.attr == 0 and x.dtype.kind in "iu":
+                return y
+            if x.op is ScalarOp.MUL and x.dtype == INT64 and x.args[1].is_const:
+                return self.mul(x.args[0], self._joined(ScalarOp.MUL, x.args[1], y))
+        return self._joined(ScalarOp.MUL, x, y)
 
     def div(self, x: Any, y: Any) -> Expr:
         """True division of floats."""

@@ -123,7 +123,8 @@ def nodes(exprs: Sequence[Expr]) -> Iterator[Expr]:
         if expr not in seen:
             seen.add(expr)
             yield expr
-            todo += expr.args
+            if expr.args:
+                todo += expr.args
 
 
 def loaded(exprs: Sequence[Expr]) -> frozenset[Buffer]:

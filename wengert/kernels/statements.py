@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
 from wengert.kernels.expressions import Rewriter, nodes
@@ -112,26 +113,35 @@ def map_loops(
     return tuple(new for statement in body for new in one(statement))
 
 
+# By kind of statement, since most walks ask each statement of a program for them.
+_OWN: dict[type, Callable[[Any], tuple[Expr, ...]]] = {
+    Store: lambda st: (st.offset, st.value),
+    Loop: lambda st: (st.start, st.stop),
+    Declare: lambda st: (st.init,),
+    Assign: lambda st: (st.value,),
+    Accumulate: lambda st: (st.value,),
+    If: lambda st: (st.condition,),
+    While: lambda st: (st.condition,),
+    Check: lambda st: (st.condition, st.value),
+    Gemm: lambda st: (st.out.offset, st.lhs.offset, st.rhs.offset, st.m),
+    Factorise: lambda st: _offsets(st),
+    Communicate: lambda _: (),
+    Kernel: lambda _: (),
+}
+
+
+def _offsets(call: Factorise) -> tuple[Expr, ...]:
+    offsets = tuple(x.offset for x in call.matrices)
+    return offsets if call.first is None else (*offsets, call.first)
+
+
 def own_expressions(statement: Stmt) -> tuple[Expr, ...]:
     """The expressions of a statement itself, without those of statements inside it."""
-    match statement:
-        case Loop():
-            return (statement.start, statement.stop)
-        case Store(_, offset, value):
-            return (offset, value)
-        case Declare(_, value) | Assign(_, value) | Accumulate(_, _, value):
-            return (value,)
-        case If(condition) | While(_, condition):
-            return (condition,)
-        case Check(condition, _, value):
-            return (condition, value)
-        case Gemm(out, lhs, rhs, m):
-            return (out.offset, lhs.offset, rhs.offset, m)
-        case Factorise():
-            offsets = tuple(x.offset for x in statement.matrices)
-            return offsets if statement.first is None else (*offsets, statement.first)
-        case Communicate() | Kernel():
-            return ()
+    return _OWN[type(statement)](statement)
+
+
+_STRAIGHT = frozenset({Store, Declare, Assign, Accumulate, Check, Gemm, Factorise, Communicate})
+"""The statements without others inside."""
 
 
 def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
@@ -140,6 +150,8 @@ def walk(body: Sequence[Stmt]) -> Iterator[Stmt]:
     while stack:
         statement = stack.pop()
         yield statement
+        if type(statement) in _STRAIGHT:
+            continue
         match statement:
             case Loop() | Kernel():
                 stack.extend(reversed(statement.body))
