@@ -70,7 +70,7 @@ def kind(name: str) -> str | None:
 OTHER_NAMES = {n for names in OTHERS.values() for n in names.split()}
 ROWS = {
     "ufuncs": "ufuncs, with `out=`, `where=`, `.reduce`, `.accumulate`, `.outer`, `.at`, `.reduceat` "
-    "(those that combine elements: if associative; `subtract` and `divide` have `.reduce`)",
+    "(indices of `.reduceat` may be traced)",
     "functions": "functions",
     "with size=": "only as `wg.numpy.f(..., size=n)`: their lengths depend on the elements",
     "in place": "functions that change an array, called as `np.f`",

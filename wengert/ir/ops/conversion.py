@@ -10,7 +10,7 @@ from wengert.errors import DTypeError
 from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of, widened
 from wengert.ir.op import Linear, Sample, linear_in_all
-from wengert.ir.ops.families import check_arity, common_dtype, elementwise
+from wengert.ir.ops.families import check_arity, common_dtype, elementwise, no_derivative
 from wengert.ir.ops.parts import Parts
 from wengert.ir.ops.samples import draw, operands, specials
 from wengert.ir.types import (
@@ -117,4 +117,38 @@ elementwise(
     samples=operands((-3, 3), dtypes=ORDERED),
     parts=lambda x: x,
     doc="x, with derivative zero",
+)
+
+
+def _infer_bitcast(*types: TensorType, dtype: DType) -> tuple[TensorType, ...]:
+    check_arity("bitcast", types, 1)
+    source = common_dtype("bitcast", (*types, TensorType(types[0].dtype, ())), NUMBERS)
+    if dtype not in NUMBERS or dtype.itemsize != source.itemsize:
+        raise DTypeError(f"bitcast takes numbers of {dtype.itemsize} bytes, got {source}")
+    return (types[0].with_dtype(dtype),)
+
+
+def _bitcast_samples() -> list[Sample]:
+    return [
+        Sample((specials(source),), {"dtype": target}, differentiable=False)
+        for source in NUMBERS
+        for target in NUMBERS
+        if source.itemsize == target.itemsize
+    ]
+
+
+NUMBERS = tuple(d for d in ORDERED if d != BOOL)
+
+elementwise(
+    "bitcast",
+    1,
+    NUMBERS,
+    lambda x, dtype: x.view(dtype),
+    lambda s, x, dtype: s.bitcast(x, dtype),
+    infer=_infer_bitcast,
+    params=("dtype",),
+    jvp=no_derivative,
+    samples=_bitcast_samples,
+    storage=True,
+    doc="the bits of x as a number of another dtype of the same size; without a derivative",
 )

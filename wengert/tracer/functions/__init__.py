@@ -4,6 +4,7 @@ from wengert.tracer import dispatch, operators
 from wengert.tracer.functions import (
     accumulation,
     assignment,
+    bit_views,
     calculus,
     choosing,
     complex_numbers,
@@ -49,6 +50,7 @@ from wengert.tracer.functions import (
 __all__ = [
     "accumulation",
     "assignment",
+    "bit_views",
     "calculus",
     "choosing",
     "complex_numbers",

@@ -16,7 +16,14 @@ from wengert.ir.builder import Value
 from wengert.ir.floats import kind_of
 from wengert.ir.ops.complex_order import identity as complex_identity
 from wengert.ir.types import BOOL, INT64, DType, supported_dtype
-from wengert.tracer.functions.folds import ASSOCIATIVE, FROM_FIRST, folded, part, running_fold
+from wengert.tracer.functions.folds import (
+    ASSOCIATIVE,
+    FROM_FIRST,
+    folded,
+    in_turn,
+    part,
+    running_fold,
+)
 from wengert.tracer.functions.operands import (
     Operand,
     broadcast,
@@ -79,10 +86,8 @@ def reduce(
 ) -> Value:
     """`ufunc.reduce` with NumPy's arguments, but over all axes by default."""
     name = ufunc.__name__
-    if name not in REDUCIBLE and name not in ASSOCIATIVE and name not in FROM_FIRST:
-        raise InputTypeError(f"np.{name}.reduce is not supported on traced values")
-    if name in FROM_FIRST:
-        return _from_first(ufunc, x, axis, dtype, keepdims, initial, where)
+    if name not in REDUCIBLE and name not in ASSOCIATIVE:
+        return _in_order(ufunc, x, axis, dtype, keepdims, initial, where)
     x = operand(x)
     if where is not True:
         if operand(where).ndim > x.ndim:
@@ -142,31 +147,44 @@ def _reduced(
     return getattr(value, REDUCIBLE[name])(axes=axes)
 
 
-def _from_first(
+def _in_order(
     ufunc: np.ufunc, x: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any, where: Any
 ) -> Value:
-    """All elements but the first, or the initial value, are taken from it, or divide it."""
+    """A reduction whose order counts: of one axis, from its first element or the initial value."""
     x = operand(x)
-    axes = reduced_axes(axis, x.ndim)
-    if where is not True or len(axes) != 1:
-        raise InputTypeError(
-            f"np.{ufunc.__name__}.reduce of traced values takes one axis, no where"
+    axes, name = reduced_axes(axis, x.ndim), ufunc.__name__
+    if len(axes) != 1:
+        raise ArgumentError(
+            f"reduction operation '{name}' is not reorderable, so at most one axis may be specified"
         )
     loop = reduction_dtype(ufunc, x, dtype)
     value, (position,) = materialise(x, loop), axes
-    count, join = value.shape[position], getattr(np, FROM_FIRST[ufunc.__name__])
-    if initial is NO_VALUE or initial is None:
-        if not count:
-            raise ArgumentError(
-                f"zero-size array to reduction operation {ufunc.__name__} which has no identity"
-            )
-        first = reshape(part(value, position, 0, 1), _without(value.shape, position))
-        value = part(value, position, 1, count)
+    count, rest = value.shape[position], _without(value.shape, position)
+    first = None if initial is NO_VALUE or initial is None else materialise(initial, loop)
+    if first is None and (not count or where is not True):
+        raise ArgumentError(
+            f"reduction operation {name} has no identity: an empty array and where= need initial="
+        )
+    if where is not True:
+        mask = fit(materialise(where, BOOL), value.shape)
+        found = in_turn(ufunc, value, position, first, mask)[0]
+    elif name in FROM_FIRST:
+        found = _from_first(ufunc, value, position, first)
     else:
-        first = materialise(initial, loop)
-    rest = reduce(join, value, position, loop) if value.shape[position] else None
-    found = first if rest is None else call(ufunc, first, rest).to(loop)
+        found = in_turn(ufunc, value, position, first)[0]
+    found = broadcast(found.to(loop), rest)
     return restore(found, axes) if keepdims else found
+
+
+def _from_first(ufunc: np.ufunc, value: Value, axis: int, first: Value | None) -> Value:
+    """All elements but the first, or the initial value, are taken from it, or divide it."""
+    join = getattr(np, FROM_FIRST[ufunc.__name__])
+    if first is None:
+        first = reshape(part(value, axis, 0, 1), _without(value.shape, axis))
+        value = part(value, axis, 1, value.shape[axis])
+    if not value.shape[axis]:
+        return first
+    return call(ufunc, first, reduce(join, value, axis, value.dtype))
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
@@ -363,16 +381,16 @@ argmin = function(np.argmin)(method("argmin")(_arg("argmin")))
 def accumulate(ufunc: np.ufunc, x: Any, axis: Any, dtype: Any = None) -> Value:
     """`ufunc.accumulate`; with axis None, of the flattened array."""
     name = ufunc.__name__
-    if name not in RUNNING and name not in (*ASSOCIATIVE, "fmax", "fmin", "logical_xor"):
-        raise InputTypeError(f"np.{name}.accumulate is not supported on traced values")
     x = operand(x)
     if axis is not None and x.ndim:
         normal_axis(axis, x.ndim)
     loop = BOOL if name.startswith("logical") else reduction_dtype(ufunc, x, dtype)
     value, position = flat_or_axis(materialise(x, loop), axis)
-    if name not in RUNNING:
+    if name in RUNNING:
+        return running(RUNNING[name], value, position)
+    if name in (*ASSOCIATIVE, "fmax", "fmin", "logical_xor"):
         return running_fold(ufunc, value, position)
-    return running(RUNNING[name], value, position)
+    return in_turn(ufunc, value, position)[1] if value.shape[position] else value
 
 
 def running(op: str, value: Value, axis: int) -> Value:

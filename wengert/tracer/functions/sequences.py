@@ -9,6 +9,7 @@ import numpy as np
 from wengert.errors import ArgumentError, DTypeError, InputTypeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.types import BOOL, INT64
+from wengert.tracer.array import Tracer
 from wengert.tracer.functions.cutting import cut
 from wengert.tracer.functions.indexing import pick
 from wengert.tracer.functions.joining import concatenate
@@ -32,6 +33,7 @@ from wengert.tracer.functions.products import contracted_axes
 from wengert.tracer.functions.searching import count_before
 from wengert.tracer.functions.spans import demand
 from wengert.tracer.functions.ufuncs import call
+from wengert.tracer.mutation import known
 from wengert.tracer.tables import function, method
 
 FEW_TAPS = 16
@@ -130,20 +132,40 @@ def searchsorted_method(a: Any, v: Any, side: str = "left", sorter: Any = None) 
 
 @function(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    """The bin of each element, for known increasing or decreasing bins."""
-    edges = operand(bins)
+    """The bin of each element, for increasing or decreasing bins."""
     if operand(x).dtype.kind == "c":
         raise InputTypeError("np.digitize: x may not be complex; take np.real(x) or np.abs(x)")
+    side = "left" if right else "right"
+    found = known(bins) if isinstance(bins, Tracer) else None
+    edges = operand(bins if found is None else found)
+    if edges.ndim != 1:
+        raise ShapeError("object of too small depth for desired array")
     if not edges.known:
-        return searchsorted(bins, x, "left" if right else "right")
-    known = np.asarray(edges.value)
-    steps = np.diff(known)
+        return _digitized(x, materialise(edges), side)
+    places = np.asarray(edges.value)
+    steps = np.diff(places)
     if (steps >= 0).all():
-        return searchsorted(known, x, "left" if right else "right")
+        return searchsorted(places, x, side)
     if (steps <= 0).all():
-        found = materialise(searchsorted(known[::-1], x, "left" if right else "right"))
-        return wrapped(found.neg().add(len(known)))
-    raise ArgumentError("bins must be monotonically increasing or decreasing")
+        return len(places) - searchsorted(places[::-1], x, side)
+    raise ArgumentError(_UNORDERED)
+
+
+_UNORDERED = "bins must be monotonically increasing or decreasing"
+
+
+def _digitized(x: Any, edges: Value, side: str) -> Any:
+    """With bins whose order is known only at run time, and checked there."""
+    count = edges.shape[0]
+    if count < 2:
+        return searchsorted(wrapped(edges), x, side)
+    first, second = cut(edges, 0, 0, count - 1), cut(edges, 0, 1, count)
+    rising = first.le(second).reduce_and(axes=(0,))
+    falling = first.ge(second).reduce_and(axes=(0,))
+    rising.bitor(falling).require(message=_UNORDERED, error=ArgumentError.__name__)
+    line = wrapped(rising.select(edges, edges.rev(axes=(0,))))
+    found = materialise(searchsorted(line, x, side))
+    return wrapped(rising.select(found, found.neg().add(count)))
 
 
 @function(np.isin)

@@ -211,19 +211,6 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return wrapped(transpose(value, order))
 
 
-@views("view")
-@method("view")
-def view(a: Any, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002  NumPy's name
-    """The array itself, seen by another name."""
-    value = materialise(a)
-    if dtype is not None and np.dtype(dtype) != value.dtype:
-        raise DTypeError(
-            f"x.view({dtype}) would read the bytes of {value.dtype} as another dtype, which traced "
-            "values have none of; use x.astype"
-        )
-    return wrapped(value)
-
-
 @views(np.squeeze, "squeeze")
 @function(np.squeeze)
 @method("squeeze")
