@@ -41,6 +41,7 @@ from wengert.kernels.recursion import deep_recursion
 from wengert.kernels.scheduling.layout import along_inner_loops
 from wengert.kernels.scheduling.lines import in_whole_lines
 from wengert.kernels.scheduling.overlap import overlapped
+from wengert.kernels.scheduling.pivots import rows_on_threads
 from wengert.kernels.scheduling.schedule import inner, schedule
 from wengert.kernels.scheduling.strips import in_strips
 from wengert.kernels.scheduling.unroll import unroll
@@ -158,7 +159,7 @@ def _for_threads(
     ]
     steps = wavefronts(s, merged([k for ks in made for k in ks]), outputs)
     steps = exchanged(s, written_at_once(s, index_scalars(s, steps)))
-    steps = neighbours_joined(s, steps)
+    steps = rows_on_threads(s, neighbours_joined(s, steps))
     steps = with_own_loops(s, standing_sums(s, around_meetings(s, steps)))
     steps = turn_scalars(s, choices_as_values(s, steps))
     steps = idle_rows(s, ascending(s, along_inner_loops(s, steps)))

@@ -46,9 +46,11 @@ CHUNK_WORK = 40_000
 # many vector instructions; where they are asleep it takes as long as that work.
 LEAST_WORK = 12_000
 MAX_CHUNKS = 64
-# Inside a loop of the program, threads are called together at each turn, and one that the system
-# keeps waiting with a chunk holds up all of them where the machine has other things to do.
-INNER_WORK = 32 * CHUNK_WORK
+# Inside a loop of the program threads are called together at each turn, and find each other awake
+# (`team_text.py`). That takes a microsecond, and so pays from a few of them on. Chunks are smaller
+# there, so that two threads have as much to do.
+INNER_WORK = 3 * CHUNK_WORK
+INNER_CHUNK = 15_000
 # Partial results of all chunks together take at most this many bytes.
 PARTIAL_BYTES = 8 << 20
 # A loop is cut into at most this many parts, and code grows to at most this many nodes by it.
@@ -89,7 +91,7 @@ def inner(s: ScalarBuilder, nest: Nest, threads: bool) -> tuple[Stmt, ...]:
     loop, *edges = (*some_turns_inward(s, first), *others)
     nest = replace(nest, after=(*(x for e in edges for x in _split(s, e)), *nest.after))
     large = threads and _is_whole(loop) and loop.index.extent * work(loop.body) >= INNER_WORK
-    chunks = _chunks(nest, loop) if large else 1
+    chunks = _chunks(nest, loop, INNER_CHUNK) if large else 1
     if chunks <= 1:
         return (*nest.before, *_split(s, loop), *nest.after)
     return tuple(st for kernel in _chunked(s, nest, loop, chunks) for st in kernel.body)
@@ -149,14 +151,14 @@ def _is_whole(loop: Loop) -> bool:
 # Chunks
 
 
-def _chunks(nest: Nest, loop: Loop) -> int:
+def _chunks(nest: Nest, loop: Loop, least: int = CHUNK_WORK) -> int:
     extent = loop.index.extent
     if not nest.parallel or extent < 2:
         return 1
     total = extent * work(loop.body)
     if total // lanes(loop) < LEAST_WORK:
         return 1
-    count = min(extent, MAX_CHUNKS, total // CHUNK_WORK)
+    count = min(extent, MAX_CHUNKS, total // least)
     for partial in nest.partials:
         if partial.buffer is not None:
             count = min(count, PARTIAL_BYTES // max(1, partial.buffer.nbytes))

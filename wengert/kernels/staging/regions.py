@@ -26,7 +26,7 @@ from wengert.kernels.loops import Buffer, Communicate, If, Kind, Loop, Space, St
 from wengert.kernels.scheduling.dependence import Independent, independent, overwritten
 from wengert.kernels.scheduling.ranges import checked_at_ends
 from wengert.kernels.scheduling.scalar_maths import has_loops, one_at_a_time
-from wengert.kernels.scheduling.schedule import CHUNK_WORK, INNER_WORK, MAX_CHUNKS
+from wengert.kernels.scheduling.schedule import CHUNK_WORK, INNER_CHUNK, INNER_WORK, MAX_CHUNKS
 from wengert.kernels.scheduling.summed import in_parts, parts, touched
 from wengert.kernels.staging.block import Block, Context, Inputs
 from wengert.kernels.staging.calls import calls_host
@@ -181,7 +181,7 @@ class _Region:
         total = turns * work(body)
         if not self.block.top and total < INNER_WORK:
             return 1
-        return min(turns, MAX_CHUNKS, total // CHUNK_WORK)
+        return min(turns, MAX_CHUNKS, total // (CHUNK_WORK if self.block.top else INNER_CHUNK))
 
     def chunked(self, loop: Loop, low: int, high: int, chunks: int) -> Loop:
         """A loop from `low` to `high` cut into chunks, which run in parallel."""
