@@ -9,7 +9,7 @@ turns run in any order, in chunks for the threads. Those before k take the first
 after it the second, as they would in order:
 
     copy[0] = d[k];  turn k;  copy[1] = d[k]
-    parallel for chunks:  for half in 0, 1:  for rows i of the chunk before k (half 0), after it (1):
+    parallel for chunks:  for half in 0, 1:  for rows i of the chunk, before k or after it:
         the turn, with copy[half] in the place of d[k]
 
 What is added to a pivot goes to a part of each chunk's own, one for each half; parts of the turns
@@ -48,13 +48,16 @@ from wengert.kernels.loops import (
     While,
 )
 from wengert.kernels.scheduling.schedule import INNER_CHUNK, INNER_WORK
-from wengert.kernels.scheduling.summed import MAX_PARTS, parts
+from wengert.kernels.scheduling.summed import PART_WORK
 from wengert.kernels.statements import map_loops, map_statements, own_expressions, walk, work
 from wengert.kernels.turns.bounds import Around, least, plus
 from wengert.kernels.turns.turn import lasting, own_scalars, terms_added
 
 MAX_CHUNKS = 16
 """Rows are as good as equal, so a few chunks for each thread are enough."""
+PART_SHARE = 32
+"""Parts that chunks add to are cleared, and added up by one thread while the others wait: that may
+take so much of the loop's work (of which idle rows leave out a lot) for each part."""
 
 
 def rows_on_threads(s: ScalarBuilder, steps: Sequence[Kernel]) -> list[Kernel]:
@@ -116,14 +119,46 @@ def _in_chunks(
         return None
     if any(x.reads for x in arrays.values()) and any(x.sums for x in arrays.values()):
         return None  # turn k would have to come both before the chunks and after them
-    total = loop.index.extent * work(loop.body)
-    count = min(loop.index.extent, MAX_CHUNKS, total // INNER_CHUNK)
-    added = {b: (0, 2 * x.length) for b, x in arrays.items() if x.sums}
-    if added:
-        count = min(count, MAX_PARTS, parts(added, total))
+    count = _number(loop, arrays)
     if count < 2:
         return None
-    return _Chunked(s, loop, arrays, scalars, meeting, Index(count)).statements()
+    met = meeting is not None and not _never(meeting, loop, around)
+    if not met:
+        for rows in arrays.values():
+            rows.reads.clear()  # no turn changes what all read
+    chunked = _Chunked(s, loop, arrays, scalars, Index(count), Index(2 if met else 1))
+    if meeting is None or not met:
+        return chunked.never_met()
+    at = from_affine(s, meeting)
+    if _always(meeting, loop, around):
+        return chunked.met(at, at)
+    # where it is none of the turns, its row may be nowhere
+    return chunked.met(at, s.max(loop.start, s.min(at, s.sub(loop.stop, 1))))
+
+
+def _number(loop: Loop, arrays: Arrays) -> int:
+    """Into how many chunks a loop is cut."""
+    total = loop.index.extent * work(loop.body)
+    added = sum(2 * x.length for x in arrays.values() if x.sums)
+    most = total // (PART_SHARE * PART_WORK * added) if added else MAX_CHUNKS
+    return min(loop.index.extent, MAX_CHUNKS, total // INNER_CHUNK, int(most))
+
+
+def _never(meeting: Affine, loop: Loop, around: Around) -> bool:
+    """Whether the meeting is surely before or after all turns."""
+    start, stop = affine(loop.start), affine(loop.stop)
+    before = start is not None and least(plus(start, meeting, -1), around) > 0
+    return before or (stop is not None and least(plus(meeting, stop, -1), around) >= 0)
+
+
+def _always(meeting: Affine, loop: Loop, around: Around) -> bool:
+    """Whether the meeting is surely one of the turns."""
+    start, stop = affine(loop.start), affine(loop.stop)
+    if start is None or stop is None:
+        return False
+    return (
+        least(plus(meeting, start, -1), around) >= 0 and least(plus(stop, meeting, -1), around) > 0
+    )
 
 
 def _registers_are_own(body: Sequence[Stmt]) -> bool:
@@ -266,30 +301,40 @@ class _Chunked:
     loop: Loop
     arrays: Arrays
     scalars: AbstractSet[Buffer]
-    meeting: Affine | None
     chunk: Index
-    half: Index = field(default_factory=lambda: Index(2))
+    half: Index  # of two or, where no turn meets the pivot, of one
     copies: dict[Buffer, Buffer] = field(default_factory=dict[Buffer, Buffer])
     own: dict[Buffer, Buffer] = field(default_factory=dict[Buffer, Buffer])
 
-    def statements(self) -> list[Stmt]:
-        """All that takes the place of the loop."""
-        s, loop = self.s, self.loop
+    def __post_init__(self) -> None:
         for b, rows in self.arrays.items():
+            length = self.half.extent * rows.length
             if rows.reads:
-                self.copies[b] = Buffer(b.dtype, 2 * rows.length, Space.TEMP)
+                self.copies[b] = Buffer(b.dtype, length, Space.TEMP)
             if rows.sums:
-                self.own[b] = Buffer(b.dtype, 2 * rows.length * self.chunk.extent, Space.TEMP)
-        body = self._turns() if self.meeting is None else self._halves(self.meeting)
-        chunked = Loop(self.chunk, s.int(0), s.int(self.chunk.extent), body, Kind.PARALLEL)
-        if self.meeting is None:
-            return [chunked]
-        at = from_affine(s, self.meeting)
-        inside = s.and_(s.le(loop.start, at), s.lt(at, loop.stop))
-        middle = If(inside, map_statements(loop.body, at_turn(s, loop.index, at)))
+                self.own[b] = Buffer(b.dtype, length * self.chunk.extent, Space.TEMP)
+
+    def never_met(self) -> list[Stmt]:
+        """What takes the place of the loop where no turn's row is the pivot."""
+        return [self._chunks(*self._ends()), *self._added(0)]
+
+    def met(self, at: Expr, place: Expr) -> list[Stmt]:
+        """What takes the place of the loop where turn `at`, if it is one, meets the pivot.
+
+        `place` is the same, or some other turn where that is none.
+        """
+        s, loop = self.s, self.loop
+        middle = map_statements(loop.body, at_turn(s, loop.index, place))
+        if place is not at:
+            middle = (If(s.eq(place, at), middle),)
+        first, last = self._ends()
+        early = s.eq(s.index(self.half), 0)
+        low = s.select(early, first, s.max(first, s.add(at, 1)))
+        high = s.select(early, s.min(last, at), last)
+        chunked = self._chunks(low, high)
         if self.own:
-            return [chunked, *self._added(0), middle, *self._added(1)]
-        return [*self._copied(0), middle, *self._copied(1), chunked]
+            return [chunked, *self._added(0), *middle, *self._added(1)]
+        return [*self._copied(0), *middle, *self._copied(1), chunked]
 
     def _copied(self, half: int) -> list[Stmt]:
         """Copies of the pivots, for one half of the turns."""
@@ -308,7 +353,7 @@ class _Chunked:
             element = Index(self.arrays[b].length)
             at = self._in_pivot(b, element)
             total = self.s.load(b, at)
-            for number in range(half, 2 * self.chunk.extent, 2):
+            for number in range(half, self.half.extent * self.chunk.extent, self.half.extent):
                 place = self.s.add(self.s.index(element), number * element.extent)
                 total = self.s.add(total, self.s.load(own, place))
             found += loops_around(self.s, (element,), (Store(b, at, total),))
@@ -330,27 +375,19 @@ class _Chunked:
         count = s.int(self.chunk.extent)
         return s.add(loop.start, s.idiv(first, count)), s.add(loop.start, s.idiv(last, count))
 
-    def _turns(self) -> tuple[Stmt, ...]:
-        """All turns of a chunk, where none meets the pivot."""
-        first, last = self._ends()
-        body = self._turn()
-        return (replace(self.loop, start=first, stop=last, body=body, kind=Kind.SERIAL),)
-
-    def _halves(self, meeting: Affine) -> tuple[Stmt, ...]:
-        """The turns of a chunk before the meeting, and those after it."""
-        s, at = self.s, from_affine(self.s, meeting)
-        first, last = self._ends()
-        early = s.eq(s.index(self.half), 0)
-        low = s.select(early, first, s.max(first, s.add(at, 1)))
-        high = s.select(early, s.min(last, at), last)
+    def _chunks(self, low: Expr, high: Expr) -> Loop:
+        """The loop over chunks, with those bounds of the turns of a half."""
+        s = self.s
         run = replace(self.loop, start=low, stop=high, body=self._turn(), kind=Kind.SERIAL)
-        return (*self._cleared(), Loop(self.half, s.int(0), s.int(2), (run,)))
+        halves = Loop(self.half, s.int(0), s.int(self.half.extent), (run,))
+        body = (*self._cleared(), run if self.half.extent == 1 else halves)
+        return Loop(self.chunk, s.int(0), s.int(self.chunk.extent), body, Kind.PARALLEL)
 
     def _cleared(self) -> list[Stmt]:
         """Zeros to begin with in what a chunk adds to."""
         found: list[Stmt] = []
         for b, own in self.own.items():
-            element = Index(2 * self.arrays[b].length)
+            element = Index(self.half.extent * self.arrays[b].length)
             first = self.s.mul(self.s.index(self.chunk), element.extent)
             zero = self.s.const(0, b.dtype)
             store = Store(own, self.s.add(first, self.s.index(element)), zero)
@@ -386,10 +423,10 @@ class _Chunked:
 
     def _in_copy(self, rows: _Rows, place: Affine) -> Expr:
         """A place in the copy of a pivot."""
-        first = self.s.mul(self.s.index(self.half), rows.length)
-        return self.s.add(first, from_affine(self.s, place))
+        half = self.s.index(self.half) if self.half.extent == 2 else self.s.int(0)
+        return self.s.add(self.s.mul(half, rows.length), from_affine(self.s, place))
 
     def _in_part(self, rows: _Rows, place: Affine) -> Expr:
         """A place in what a chunk has to add to a pivot."""
-        first = self.s.mul(self.s.index(self.chunk), 2 * rows.length)
+        first = self.s.mul(self.s.index(self.chunk), self.half.extent * rows.length)
         return self.s.add(first, self._in_copy(rows, place))
