@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cpu_programs as build
@@ -171,3 +172,37 @@ def test_few_iterations_stay_scalar() -> None:
     final = str(module).split("@kernel1(")[1].split("\n}")[0]
     assert "fadd" in final
     assert " x double>" not in final
+
+
+@pytest.mark.parametrize("size", [5, 511, 512, 513, 1500])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_changes_in_place_is_set_back_before_it_runs_again(size: int, dtype: Any) -> None:
+    """Some arguments are too large for the fast form, and the turns before have changed them."""
+
+    def swing(q: Any, p: Any) -> Any:
+        for _ in range(7):
+            p = p - 0.125 * np.sin(q)
+            q = q + 0.125 * p + 0.25 * np.cos(q)
+        return q, p
+
+    rng = np.random.default_rng(size)
+    q, p = rng.standard_normal((2, size)).astype(dtype)
+    q[rng.integers(0, size, 3)] = [3e16, -1e22, np.inf]
+    with np.errstate(invalid="ignore"):
+        wanted = swing(q, p)
+    for found, exact in zip(wg.jit(swing)(q, p), wanted, strict=True):
+        np.testing.assert_allclose(found, exact, rtol=2e-4 if dtype == np.float32 else 1e-11)
+
+
+def test_sines_in_place_have_two_versions_where_each_turn_has_its_own_element() -> None:
+    index = Index(2000)
+    x = buffer("f8", 2001, Space.TEMP)
+    i, loop = S.index(index), Loop(index, S.int(0), S.int(2000), ())
+    own = (Store(x, i, S.sin(S.load(x, i))),)
+    (strips,), _ = in_two_versions(S, replace(loop, body=own), itself)
+    assert isinstance(strips, Loop)
+    fast = [st for st in strips.body if isinstance(st, Loop) and len(st.body) > 1]
+    assert [st.kind for st in fast] == [Kind.FREE]
+    others = (Store(x, i, S.sin(S.load(x, S.add(i, 1)))),)
+    assert not in_two_versions(S, replace(loop, body=others), itself)[0]
+    assert not in_two_versions(S, replace(loop, body=own, kind=Kind.ORDERED), itself)[0]

@@ -9,18 +9,20 @@ huge arguments need a library call under a branch, which keeps LLVM from vectori
 such a loop is cut into strips. Each strip first runs with the fast form alone, noting whether any
 argument was too large for it; if one was, the strip runs once more with the exact form. That is
 sound where running an iteration twice does no harm: a loop that reads nothing that it stores, and
-whose accumulators are set back before the second run. A loop that only stores needs the second run
-where an argument is too large, and has library calls alone there, which is less to compile.
+whose accumulators are set back before the second run. Arrays that a loop changes in place, as most
+loops over time do, are copied before a strip runs, and set back before it runs once more. A loop
+that only stores needs the second run where an argument is too large, and has library calls alone
+there, which is less to compile.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp
+from wengert.ir.scalar import MATHS, Expr, Index, ScalarBuilder, ScalarOp, affine
 from wengert.ir.types import BOOL
 from wengert.kernels.loops import (
     Accumulate,
@@ -28,14 +30,20 @@ from wengert.kernels.loops import (
     Buffer,
     Declare,
     If,
+    Kind,
     Loop,
     Register,
+    Space,
     Stmt,
     Store,
 )
 from wengert.kernels.maths import expand, expand_slow, needs_slow_path
 
 STRIP = 1024
+HELD_STRIP = 512  # where arrays are copied, on the stack
+
+Place = tuple[Buffer, Expr]
+"""An array, and an offset in it."""
 
 
 def in_two_versions(
@@ -44,8 +52,10 @@ def in_two_versions(
     """What to run instead of `loop`, and the body of the version that hardly ever runs; or twice
     nothing. Buffers share memory if their `place` is the same."""
     slow = _slow_functions(s, loop)
-    if not slow or not _repeatable(loop, place):
+    held = _held(loop, place) if slow else None
+    if held is None:
         return (), ()
+    size = HELD_STRIP if held else STRIP
     flag = Register(BOOL)
     rewrite = _Rewriter(s, {x: expand(s, x, guard=False) for x in slow})
     changing = _changing(loop, slow)
@@ -58,7 +68,7 @@ def in_two_versions(
     }
 
     again, only_stores = loop.body, all(isinstance(stmt, Store) for stmt in loop.body)
-    if only_stores and not changing:
+    if only_stores and not changing and not held:
         too_large = functools.reduce(s.or_, map(rewrite, slow.values()))
         by_library = _Rewriter(s, {x: expand_slow(s, x) for x in slow})
         again = (If(too_large, tuple(map(by_library.statement, loop.body))),)
@@ -66,17 +76,31 @@ def in_two_versions(
     def strip(start: Expr, stop: Expr) -> tuple[Stmt, ...]:
         exact = Loop(loop.index, start, stop, again, loop.kind)
         restored = [Assign(r, s.register(k)) for r, k in kept.items()]
+        copied, set_back = _copies(s, Loop(loop.index, start, stop, ()), held, copies)
         return (
             Declare(flag, s.const(False, BOOL)),
             *(Declare(k, s.register(r)) for r, k in kept.items()),
-            Loop(loop.index, start, stop, fast, loop.kind),
-            If(s.register(flag), (*restored, exact)),
+            *copied,
+            Loop(loop.index, start, stop, fast, Kind.FREE if held else loop.kind),
+            If(s.register(flag), (*restored, *set_back, exact)),
         )
 
-    if loop.index.extent <= STRIP:
+    copies = [Buffer(b.dtype, min(size, loop.index.extent), Space.LOCAL) for b, _ in held]
+    if loop.index.extent <= size:
         return strip(loop.start, loop.stop), again
-    number, first, last, count = _strips(s, loop, only_stores)
+    number, first, last, count = _strips(s, loop, size, only_stores and not held)
     return (Loop(number, s.int(0), count, strip(first, last)),), again
+
+
+def _copies(
+    s: ScalarBuilder, turns: Loop, held: Sequence[Place], copies: Sequence[Buffer]
+) -> tuple[list[Stmt], list[Stmt]]:
+    """What copies the elements that `turns` change, and what sets them back."""
+    place = s.sub(s.index(turns.index), turns.start)
+    pairs = list(zip(held, copies, strict=True))
+    there = [Store(copy, place, s.load(*at)) for at, copy in pairs]
+    back = [Store(*at, s.load(copy, place)) for at, copy in pairs]
+    return [replace(turns, body=(x,)) for x in there], [replace(turns, body=(x,)) for x in back]
 
 
 def _noting(
@@ -94,23 +118,25 @@ def _noting(
     return tuple(fast)
 
 
-def _strips(s: ScalarBuilder, loop: Loop, again: bool) -> tuple[Index, Expr, Expr, Expr]:
-    """The number of a strip, where it begins and ends, and how many there are.
+def _strips(
+    s: ScalarBuilder, loop: Loop, strip: int, again: bool
+) -> tuple[Index, Expr, Expr, Expr]:
+    """The number of a strip of so many turns, where it begins and ends, and how many there are.
 
     If turns may run `again` in another strip, all strips have the same length.
     """
     length = constant_length(s, loop)
     if again and length is not None:
         # as with chunks, the last strip begins earlier; strips are multiples of a vector's length
-        size = -(-length // (64 * -(-length // STRIP))) * 64
+        size = -(-length // (64 * -(-length // strip))) * 64
         number = Index(-(-length // size))
         first = s.add(loop.start, s.mul(s.index(number), size))
         first = s.min(first, s.sub(loop.stop, size))
         return number, first, s.add(first, size), s.int(number.extent)
-    number = Index(-(-loop.index.extent // STRIP))
-    first = s.add(loop.start, s.mul(s.index(number), STRIP))
-    last = s.min(loop.stop, s.add(first, STRIP))
-    count = s.idiv(s.add(s.sub(loop.stop, loop.start), STRIP - 1), STRIP)
+    number = Index(-(-loop.index.extent // strip))
+    first = s.add(loop.start, s.mul(s.index(number), strip))
+    last = s.min(loop.stop, s.add(first, strip))
+    count = s.idiv(s.add(s.sub(loop.stop, loop.start), strip - 1), strip)
     return number, first, last, count
 
 
@@ -152,6 +178,44 @@ def constant_length(s: ScalarBuilder, loop: Loop) -> int | None:
 def _repeatable(loop: Loop, place: Callable[[Buffer], object], shared: bool = False) -> bool:
     """Whether an iteration may run twice (accumulators apart); buffers overlap if their `place` is
     the same. If it is `shared`, two threads may be in it at the same time."""
+    return _read_and_stored(loop, place, shared) == set()
+
+
+def _held(loop: Loop, place: Callable[[Buffer], object]) -> list[Place] | None:
+    """The elements that must be set back before an iteration runs twice; None if it may not.
+
+    Each iteration changes elements of its own: each array is at one place in it.
+    """
+    both = _read_and_stored(loop, place)
+    if not both:
+        return None if both is None else []
+    found: dict[object, set[Place]] = {}
+    for statement in loop.body:
+        if isinstance(statement, Store):
+            found.setdefault(place(statement.buffer), set()).add(
+                (statement.buffer, statement.offset)
+            )
+    for node in _nodes(*(v for stmt in loop.body for v in _values(stmt))):
+        if node.op is ScalarOp.LOAD and place(node.attr) in found:
+            found[place(node.attr)].add((node.attr, node.args[0]))
+    if loop.kind is Kind.ORDERED or not all(
+        len(places) == 1 and _is_along(offset, loop.index)
+        for places in found.values()
+        for _, offset in places
+    ):
+        return None
+    return [at for x in both if x in found for at in found[x]]
+
+
+def _is_along(offset: Expr, index: Index) -> bool:
+    function = affine(offset)
+    return function is not None and function.terms.get(index) == 1
+
+
+def _read_and_stored(
+    loop: Loop, place: Callable[[Buffer], object], shared: bool = False
+) -> set[object] | None:
+    """The places that an iteration reads and stores; None if it cannot run twice for registers."""
     stored: set[object] = set()
     read: set[object] = set()
     declared: set[Register] = set()
@@ -173,9 +237,9 @@ def _repeatable(loop: Loop, place: Callable[[Buffer], object], shared: bool = Fa
                 declared.add(stmt.register)
                 read |= _places(stmt.init, place, made, seen)
             case _:
-                return False
+                return None
     lasting = accumulated - declared
-    return not (read & stored) and not (read & lasting)
+    return None if read & lasting else read & stored
 
 
 def _places(

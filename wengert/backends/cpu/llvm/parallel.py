@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from wengert.backends.cpu.llvm import calls as llvm_calls
 from wengert.backends.cpu.llvm.expr import Body
+from wengert.backends.cpu.llvm.local import local_buffers
 from wengert.backends.cpu.routines.runtime_text import PARALLEL
-from wengert.ir.scalar import Expr, Index, ScalarOp
+from wengert.ir.scalar import Index, ScalarOp
 from wengert.kernels.expressions import nodes
-from wengert.kernels.loops import Buffer, Declare, Loop, Register, Space, Stmt, Store
-from wengert.kernels.statements import expressions, own_expressions, walk
+from wengert.kernels.loops import Buffer, Declare, Loop, Register, Stmt
+from wengert.kernels.statements import expressions, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,6 @@ def _around(body: tuple[Stmt, ...], loop: Loop) -> Iterator[Stmt]:
     return (st for st in walk(body) if id(st) not in skipped)
 
 
-def local_buffers(statements: Iterator[Stmt] | list[Stmt]) -> dict[Buffer, None]:
-    """The local buffers that statements themselves use."""
-    found: dict[Buffer, None] = {}
-    exprs: list[Expr] = []
-    for statement in statements:
-        exprs.extend(own_expressions(statement))
-        if isinstance(statement, Store):
-            found[statement.buffer] = None
-    found.update((e.attr, None) for e in nodes(exprs) if e.op is ScalarOp.LOAD)
-    return {b: None for b in found if b.space is Space.LOCAL}
-
-
 def parameters(body: Body, given: Outside) -> tuple[list[str], list[str]]:
     """Declarations of the parameters for `given`, and the lines that read them."""
     declared: list[str] = []
@@ -71,8 +60,8 @@ def parameters(body: Body, given: Outside) -> tuple[list[str], list[str]]:
         body.pointers[buffer] = f"%shared{k}"
         declared.append(f"ptr noalias noundef dereferenceable({buffer.nbytes}) %shared{k}")
     for k, register in enumerate(given.registers):
-        body.registers[register] = f"%held{k}"
-        declared.append(f"ptr readonly noundef %held{k}")
+        body.registers[register] = f"%around{k}"
+        declared.append(f"ptr readonly noundef %around{k}")
     for k, index in enumerate(given.indices):
         body.indices[index] = f"%outer{k}"
         declared.append(f"ptr readonly noundef %at{k}")

@@ -22,6 +22,7 @@ from wengert.backends.cpu.llvm.hints import (
     loop_hint,
 )
 from wengert.backends.cpu.llvm.lapack import print_factorisation
+from wengert.backends.cpu.llvm.local import allocate, hold
 from wengert.backends.cpu.llvm.look import print_look
 from wengert.backends.cpu.llvm.ops import emit_op
 from wengert.backends.cpu.llvm.parallel import NOWHERE, Outside
@@ -38,7 +39,6 @@ from wengert.kernels import combine
 from wengert.kernels.loops import (
     Accumulate,
     Assign,
-    Buffer,
     Call,
     Check,
     Communicate,
@@ -56,8 +56,6 @@ from wengert.kernels.loops import (
 )
 from wengert.kernels.statements import walk
 
-STACK_LIMIT = 1 << 18  # bytes of local buffers that a thread's stack takes; more come from malloc
-STACK_SMALL = 1 << 12  # buffers up to this size are on the stack in any case
 ALIGNMENT = 64
 FEW_TURNS = 8  # of which LLVM would make at best one vector, which was not found to be possible
 
@@ -138,7 +136,8 @@ class KernelPrinter:
         return ' "prefer-vector-width"="512"' if wide else ""
 
     def _parameters(self) -> list[str]:
-        self._allocate([b for b in self.local if b not in self.given.local])
+        own = [b for b in self.local if b not in self.given.local]
+        self.exit += allocate(self.body, self.entry, own)
         parameters: list[str] = []
         for k, group in enumerate(self.groups):
             name = f"%b{k}"
@@ -161,21 +160,6 @@ class KernelPrinter:
             parameters.append("ptr %failure")
         return parameters
 
-    def _allocate(self, buffers: list[Buffer]) -> None:
-        all_fit = sum(b.nbytes for b in buffers) <= STACK_LIMIT
-        for k, b in enumerate(buffers):
-            on_stack = all_fit or b.nbytes <= STACK_SMALL
-            name = self.body.pointers[b] = f"%local{k}"
-            if on_stack:
-                kind = f"[{max(b.size, 1)} x {memory_type(b.dtype)}]"
-                self.entry.append(f"  {name} = alloca {kind}, align {ALIGNMENT}")
-                continue
-            self.body.module.declare("@aligned_alloc", "noalias ptr", "i64, i64")
-            self.body.module.declare("@free", "void", "ptr")
-            nbytes = -(-b.nbytes // ALIGNMENT) * ALIGNMENT
-            self.entry.append(f"  {name} = call ptr @aligned_alloc(i64 {ALIGNMENT}, i64 {nbytes})")
-            self.exit.append(f"  call void @free(ptr {name})")
-
     def _set_range(self, loop: Loop) -> None:
         start = self.body.bounds(loop.start)
         stop = self.body.bounds(loop.stop)
@@ -192,6 +176,7 @@ class KernelPrinter:
                 versions, rare = in_two_versions(self.body.module.builder, stmt, self.body.place)
                 if versions:
                     parts = versions
+                    hold(self.body, self.entry, versions)
                     self.rare[id(rare)] = rare
             for part in parts:
                 _PRINTERS[type(part)](self, part)
