@@ -360,3 +360,31 @@ def test_failed_traces_leave_objects_as_they_were() -> None:
     with pytest.raises(ValueError, match="no"):
         wg.jit(f)(1.0)
     assert (counter.calls, counter.seen) == (0, {"last": 0.0})
+
+
+def test_bodies_of_forms_store_nothing_outside() -> None:
+    def fori(out: Any, x: Any) -> Any:
+        def body(i: Any, s: Any) -> Any:
+            out[0] = s
+            return s * x
+
+        return wg.fori_loop(0, 6, body, 1.0)
+
+    def scanned(out: Any, x: Any) -> Any:
+        def body(s: Any, y: Any) -> Any:
+            out["last"] = s
+            return s * y, s
+
+        return wg.scan(body, 1.0, np.ones(7) * x)[0]
+
+    def repeated(out: Any, x: Any) -> Any:
+        def body(s: Any) -> Any:
+            out["last"] = s
+            return s * x
+
+        return wg.while_loop(lambda s: s < 100.0, body, 1.0)
+
+    for f, out in ((fori, [2.0]), (scanned, {"last": 2.0}), (repeated, {"last": 2.0})):
+        with pytest.raises(CaptureError, match=r"part of the state.*test_written.py"):
+            wg.jit(f)(out, 1.5)
+        assert 2.0 in (out if isinstance(out, list) else out.values())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wengert.capture.branching import truth, value_in
+from wengert.capture.inside import kept_inside
 from wengert.capture.kinds import entry, is_numeric, is_wide, joined, kind_of, lifted
 from wengert.capture.region import INDEX, emit_for, emit_while
 from wengert.errors import CaptureError, ShapeError, TreeError, located
@@ -175,7 +176,9 @@ def _trace_turn(
         y_tree: TreeDef | None = None
         for c in reversed(order) if stepped.reverse else order:
             k = i if stepped.chunk == 1 else i * stepped.chunk + c
-            carry, y = _pair(step(carry, _row(xs, k, stepped)), state.name)
+            row = _row(xs, k, stepped)
+            with kept_inside(here, state.name):
+                carry, y = _pair(step(carry, row), state.name)
             leaves, y_tree = flatten(y)
             ys.append([lift(leaf) for leaf in leaves])
             places.append(lift(k))
@@ -289,7 +292,9 @@ def while_state(
     for _ in range(MOST_ATTEMPTS):
         with opened(name) as here:
             inputs, carry = _entered(state, kinds, here)
-            after = state.numbers(body(carry), "the body of")
+            with kept_inside(here, name):
+                result = body(carry)
+            after = state.numbers(result, "the body of")
             for x in after:
                 if isinstance(x, Tracer):
                     here.read(x)

@@ -161,11 +161,15 @@ def journaled(arm: bool = False, conditional: bool = False) -> Iterator[Journal]
 @contextmanager
 def watching() -> Iterator[Watched]:
     """Places that change within the block are noted."""
-    outer = _stack.watched
-    _stack.watched = Watched()
+    outer, watched = _stack.watched, Watched()
+    _stack.watched = watched
     try:
-        yield _stack.watched
+        yield watched
     finally:
+        if outer is not None:
+            for identity, found in watched.places.items():
+                outer.places.setdefault(identity, found)
+            outer.made.update(watched.made)
         _stack.watched = outer
 
 

@@ -21,7 +21,7 @@ from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
 from wengert.tracer.stack import current
 
-MOST_OBJECTS = 200_000
+MOST_OBJECTS = 20_000
 """So many are looked at, at most, for those that a function can reach."""
 
 _ENDS = (str, bytes, int, float, complex, types.BuiltinFunctionType, types.NoneType, Tracer)
@@ -37,7 +37,8 @@ def unchanged(fun: Callable[..., Any], constants: Sequence[Any] = ()) -> Iterato
         try:
             yield
         except BaseException:
-            for place, old, _ in _outside(watched.changed, fun, constants):
+            changed = [found for found in watched.changed if found[0].get() is not found[1]]
+            for place, old, _ in _outside(changed, fun, constants):
                 place.set(old)
             raise
         traced = [found for found in watched.changed if _is_traced(found[0].get())]
@@ -85,7 +86,7 @@ def _reached(roots: Sequence[Any], wanted: set[int]) -> set[int]:
     """Which of the objects with ids in `wanted` can be reached."""
     seen: dict[int, Any] = {}
     names: set[str] = set()  # that code on the way reads of globals and modules
-    spaces: dict[int, tuple[dict[str, Any], set[str]]] = {}
+    spaces: dict[int, dict[str, Any]] = {}
     rest = list(roots)
     while rest and len(seen) < MOST_OBJECTS and not wanted <= seen.keys():
         x = rest.pop()
@@ -96,14 +97,15 @@ def _reached(roots: Sequence[Any], wanted: set[int]) -> set[int]:
         if space is None:
             rest += _parts(x)
             continue
+        new: set[str] = set()
         if isinstance(x, types.FunctionType):
             rest += _parts(x)
-            names |= _names(x.__code__)
-        seen[id(space)] = space
-        spaces.setdefault(id(space), (space, set()))
-        for known, done in spaces.values():
-            rest += [known[n] for n in names - done if n in known]
-            done |= names
+            new = _names(x.__code__) - names
+            names |= new
+        rest += [known[n] for known in spaces.values() for n in new if n in known]
+        if id(space) not in spaces:
+            seen[id(space)] = spaces[id(space)] = space
+            rest += [space[n] for n in names if n in space]
     return seen.keys() & wanted
 
 
