@@ -55,7 +55,7 @@ from wengert.kernels.turns.turn import lasting, own_scalars, terms_added
 
 MAX_CHUNKS = 16
 """Rows are as good as equal, so a few chunks for each thread are enough."""
-PART_SHARE = 32
+PART_SHARE = 64
 """Parts that chunks add to are cleared, and added up by one thread while the others wait: that may
 take so much of the loop's work (of which idle rows leave out a lot) for each part."""
 
