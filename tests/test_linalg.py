@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 from fast_share import fast_share
 
 import wengert as wg
@@ -421,3 +422,65 @@ def test_empty_matrices() -> None:
         a = np.zeros(shape)
         for fun in (np.linalg.inv, np.linalg.cholesky, np.linalg.det, np.linalg.eigvalsh):
             assert wg.jit(fun)(a).shape == fun(a).shape
+
+
+def differences(f: Any, a: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return (f(a + 1e-6 * v) - f(a - 1e-6 * v)) / 2e-6
+
+
+def dependent(rows: int, columns: int) -> np.ndarray:
+    a = general(max(rows, columns))[:rows, :columns].copy()
+    a[:, -1] = a[:, 0] - 2 * a[:, 1]
+    return a
+
+
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("n", [3, 8])
+def test_qr_and_lu_of_square_matrices_whose_last_column_depends_on_others(
+    part: int, n: int
+) -> None:
+    """The last element of the diagonal has no part in the derivative: nothing is divided by it."""
+    a, v = dependent(n, n), RNG.standard_normal((n, n))
+
+    def factor(a: Any) -> Any:
+        return np.linalg.qr(a)[part]
+
+    slope = wg.jit(lambda a: wg.jvp(factor, (a,), (v,))[1])(a)
+    np.testing.assert_allclose(slope, differences(factor, a, v), rtol=1e-5, atol=1e-5)
+    weights = RNG.standard_normal((n, n))
+    pulled = wg.jit(wg.grad(lambda a: np.sum(weights * factor(a))))(a)
+    np.testing.assert_allclose(np.sum(pulled * v), np.sum(weights * slope), rtol=1e-8)
+    exact = np.array([[2.0, 1.0, 3.0], [4.0, 2.5, 6.5], [1.0, 1.0, 2.0]])
+
+    def lower_or_upper(a: Any) -> Any:
+        return wg.linalg.lu(a)[1 + part]
+
+    moved = wg.jvp(lower_or_upper, (exact,), (v[:3, :3],))[1]
+    expected = differences(lambda a: scipy.linalg.lu(a)[1 + part], exact, v[:3, :3])
+    np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("a", "factor"),
+    [
+        (dependent(5, 3), np.linalg.qr),
+        (dependent(5, 3) * (1 + 1j), np.linalg.qr),
+        (np.ones((3, 3)), np.linalg.qr),
+        (np.zeros((2, 4)), np.linalg.qr),
+        (np.zeros((3, 3)), wg.linalg.lu),
+        (np.zeros((7, 7)), wg.linalg.lu),
+    ],
+)
+def test_factors_that_rounding_errors_decide_have_no_derivative(a: np.ndarray, factor: Any) -> None:
+    def total(a: Any) -> Any:
+        return sum(np.sum(x).real for x in factor(a))
+
+    for slope in (wg.grad(total), wg.jit(wg.grad(total))):
+        with pytest.raises(SingularMatrixError, match="has no derivative|have no derivative"):
+            slope(a)
+
+
+def test_columns_of_very_different_size_are_independent() -> None:
+    a = general(3)
+    slope = wg.grad(lambda a: np.sum(np.sin(np.linalg.qr(a)[0])))
+    np.testing.assert_allclose(slope(a * [1, 1e-20, 1e20]) * [1, 1e-20, 1e20], slope(a), rtol=1e-9)

@@ -1,7 +1,8 @@
 """The ops lu and linear_solve.
 
-With A[p] = L U, the derivative is that of both triangles in one: for X = L⁻¹ Ȧ[p] U⁻¹,
-L̇ = L · (the strict lower triangle of X) and U̇ = (its upper triangle) · U.
+With A[p] = L U, the derivative is that of both triangles in one: for M = L⁻¹ Ȧ[p] and B, the
+strict lower triangle of M U⁻¹, L̇ = L B and U̇ = M - B U. The last pivot has no part in B, so it may
+be 0, as of most singular matrices; where another one is, nothing determines L, and the call fails.
 
 `linear_solve` solves A X = B. Its derivative A Ẋ = Ḃ - Ȧ X and its cotangents, which solve with A
 transposed, need the same factors; they are computed once, as equal equations are.
@@ -18,8 +19,10 @@ from wengert.errors import ShapeError
 from wengert.ir.builder import Value
 from wengert.ir.op import REGISTRY, Sample, linear_in
 from wengert.ir.ops.matrices import (
+    along_columns,
     check_matrix,
     complex_draws,
+    diagonal,
     draws,
     each_matrix,
     element,
@@ -28,6 +31,7 @@ from wengert.ir.ops.matrices import (
     library,
     matmul,
     numbers,
+    on_diagonal,
     on_matrices,
     part,
     real_part,
@@ -37,8 +41,13 @@ from wengert.ir.ops.matrices import (
     triangle,
     width,
 )
+from wengert.ir.ops.structural_family import iota
 from wengert.ir.types import INT64, TensorType, real_dtype
 
+NO_FACTORS = (
+    "a pivot of the matrix other than the last one is 0, so its LU factors have no derivative, and "
+    "one is needed here; np.linalg.det, for one, has its own"
+)
 LOWER = {"lower": True, "transpose": False, "unit": True}
 UPPER = {"lower": False, "transpose": False, "unit": False}
 
@@ -65,15 +74,24 @@ def _jvp(
     primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]
 ) -> list[Value | None]:
     both, order = outs[0], outs[1]
+    if not both.type.size:
+        return [None] * 4
+    pivots = diagonal(both)
+    zero = pivots.eq(pivots.full_like(0))
+    last = iota(pivots.builder, pivots.shape, pivots.ndim - 1).eq(pivots.shape[-1] - 1)
+    zero.bitand(last.bitnot()).bitnot().require(message=NO_FACTORS, error="SingularMatrixError")
     moved = both.triangular_solve(take_rows(tangents[0], order), **LOWER)
     # X U = M, from the left: U' X' = M'
+    end = on_diagonal(both).bitand(along_columns(zero, both))
     inner = transposed(
-        both.triangular_solve(transposed(moved), lower=False, transpose=True, unit=False)
+        end.select(both.full_like(1), both).triangular_solve(
+            transposed(moved), lower=False, transpose=True, unit=False
+        )
     )
-    below, above = triangle(inner, True, strict=True), triangle(inner, False)
+    below = triangle(inner, True, strict=True)
     lower = triangle(both, True, strict=True)
-    change = below + matmul(lower, below) + matmul(above, triangle(both, False))
-    return [change, None, None, None]
+    above = triangle(moved - matmul(below, triangle(both, False)), False)
+    return [below + matmul(lower, below) + above, None, None, None]
 
 
 def _expand(values: Sequence[Value]) -> list[Value]:

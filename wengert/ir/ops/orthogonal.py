@@ -3,7 +3,9 @@
 qr, for matrices that are not wide: with X = Ȧ R⁻¹, C = Q' X, and D the strict lower triangle of C
 less its transpose,  Q̇ = Q (D - C) + X  and  Ṙ = (C - D) R.
 Of complex matrices transposes are conjugate ones, the diagonal of R is real, and D also has the
-imaginary part of C's diagonal.
+imaginary part of C's diagonal. Of square ones X = Q C, so Q̇ = Q D and Ṙ = Q' Ȧ - D R, and of real
+ones C's last column, alone made with the last element of R's diagonal, is not in D: that may be 0.
+Any other 0 there leaves a column of Q to the rounding errors, and the call fails.
 S. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions with application in
 optimum experimental design", arXiv:1001.1654, section 4.
 
@@ -33,6 +35,7 @@ from wengert.ir.ops.matrices import (
     along_rows,
     check_matrix,
     complex_draws,
+    diagonal,
     draws,
     empty,
     library,
@@ -44,13 +47,21 @@ from wengert.ir.ops.matrices import (
     part,
     real_part,
     settled_quotient,
+    size,
     spread_over,
     transposed,
     triangle,
     width,
 )
 from wengert.ir.ops.settled import spectral_tangents
+from wengert.ir.ops.structural_family import iota
 from wengert.ir.types import TensorType, real_dtype
+
+DEFICIENT = (
+    "the columns of the matrix are linearly dependent (up to rounding errors), so its QR "
+    "factorisation has no derivative, and one is needed here; write the function without it, with "
+    "np.linalg.pinv, np.linalg.lstsq or a.T @ a for example"
+)
 
 
 def _qr_infer(a: TensorType) -> tuple[TensorType, TensorType]:
@@ -70,8 +81,15 @@ def _qr_jvp(
     primals: Sequence[Value], tangents: Sequence[Value], outs: Sequence[Value]
 ) -> list[Value]:
     q, r = outs
+    moved = tangents[0]
+    if not moved.type.size:
+        return [q.full_like(0), r.full_like(0)]
+    square = moved.shape[-2] == moved.shape[-1]
+    spare = square and not r.type.is_complex
     # X R = Ȧ, from the left: R' X' = Ȧ'
-    solved = r.triangular_solve(transposed(tangents[0]), lower=False, transpose=True, unit=False)
+    solved = _regular(r, spare).triangular_solve(
+        transposed(moved), lower=False, transpose=True, unit=False
+    )
     x = transposed(solved)
     inner = matmul(adjoint(q), x)
     below = triangle(inner, True, strict=True)
@@ -80,7 +98,26 @@ def _qr_jvp(
         im = inner.imag()
         zero = im.full_like(0)
         turned = turned + zero.complex(on_diagonal(im).select(im, zero))
+    if square:
+        left = matmul(adjoint(q), moved) - matmul(turned, r)
+        return [matmul(q, turned), triangle(left, False)]
     return [matmul(q, turned - inner) + x, matmul(inner - turned, r)]
+
+
+def _regular(r: Value, spare: bool) -> Value:
+    """R, of which the last element of the diagonal is not read if it may be 0; the call fails
+    where any other one is, up to rounding errors of its column."""
+    corner, sizes = diagonal(r), size(r)
+    largest = sizes.reduce_max(axes=(r.ndim - 2,))
+    limit = 8 * r.shape[-1] * float(np.finfo(largest.dtype).eps)
+    zero = size(corner).le(largest * largest.full_like(limit))
+    last = iota(corner.builder, corner.shape, corner.ndim - 1).eq(corner.shape[-1] - 1)
+    bad = zero.bitand(last.bitnot()) if spare else zero
+    bad.bitnot().require(message=DEFICIENT, error="SingularMatrixError")
+    if not spare:
+        return r
+    end = on_diagonal(r).bitand(along_columns(zero, r))
+    return end.select(r.full_like(1), r)
 
 
 def _qr_expand(values: Sequence[Value]) -> list[Value]:
