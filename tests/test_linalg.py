@@ -484,3 +484,11 @@ def test_columns_of_very_different_size_are_independent() -> None:
     a = general(3)
     slope = wg.grad(lambda a: np.sum(np.sin(np.linalg.qr(a)[0])))
     np.testing.assert_allclose(slope(a * [1, 1e-20, 1e20]) * [1, 1e-20, 1e20], slope(a), rtol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 30])
+@pytest.mark.parametrize("what", [np.nan, np.inf])
+@pytest.mark.parametrize("fun", [np.linalg.eigh, np.linalg.eigvalsh, wg.linalg.logm])
+def test_spectra_of_what_is_not_finite_are_an_error(fun: Any, what: float, n: int) -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="did not converge|infs or NaNs"):
+        wg.jit(fun)(np.full((n, n), what))

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.api.control import fori_loop, while_loop
 from wengert.api.derivatives import stop_gradient
 from wengert.linalg.square import identity, norm, square
-from wengert.tracer.functions.factorisations import demand
+from wengert.tracer.functions.factorisations import NOT_FINITE, demand
 from wengert.tracer.lift import lift
 
 TURNS = 14
@@ -84,6 +84,7 @@ def logm(a: Any) -> Any:
     matrix = square("logm", a)
     if not matrix.size:
         return matrix
+    demand(lift(np.isfinite(matrix)), NOT_FINITE)
     one = identity(matrix)
 
     def far(state: Any) -> Any:

@@ -47,6 +47,7 @@ from wengert.tracer.tables import function
 NOT_SINGULAR = "Singular matrix"
 NOT_FINITE = "Array must not contain infs or NaNs"
 NOT_POSITIVE = "Matrix is not positive definite"
+NO_EIGENVALUES = "Eigenvalues did not converge"
 NO_SVD = "SVD did not converge"
 
 
@@ -197,6 +198,7 @@ def eigen(name: str, a: Any, uplo: str) -> tuple[Value, Value]:
     if uplo.upper() not in ("L", "U"):
         raise ArgumentError("UPLO argument must be 'L' or 'U'")
     values, vectors = (adjoint(value) if uplo.upper() == "U" else value).eigh()
+    demand(values.eq(values), NO_EIGENVALUES)
     return values, vectors
 
 
@@ -218,7 +220,7 @@ def general_eigen(name: str, a: Any) -> tuple[Value, Value]:
     value = matrices(name, a)
     demand(call(np.isfinite, value), NOT_FINITE)
     values, vectors = value.eig()
-    demand(values.eq(values), "Eigenvalues did not converge")
+    demand(values.eq(values), NO_EIGENVALUES)
     return values, vectors
 
 
