@@ -66,7 +66,7 @@ def minors(a: Value) -> Value:
     found: list[Value] = []
     for i in range(n):
         rows = [cells[k] for k in range(n) if k != i]
-        below = {(j,): rows[-1][j] for j in range(n)}
+        below: dict[tuple[int, ...], Value] = {(j,): rows[-1][j] for j in range(n)}
         for row in reversed(rows[:-1]):
             count = len(next(iter(below))) + 1
             below = {
