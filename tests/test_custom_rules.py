@@ -10,7 +10,14 @@ import pytest
 from fast_share import fast_share
 
 import wengert as wg
-from wengert.errors import DifferentiationError, DTypeError, InputTypeError, ShapeError, TreeError
+from wengert.errors import (
+    DifferentiationError,
+    DTypeError,
+    InputTypeError,
+    ShapeError,
+    TreeError,
+    WengertError,
+)
 
 X = np.array([-2.0, 0.3, 1.5])
 
@@ -205,7 +212,7 @@ def first(x: Any) -> Any:
     return x * 2, None
 
 
-WRONG: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+WRONG: list[tuple[Callable[[Any], Any], type[WengertError], str]] = [
     (of_forward(lambda p, t: p[0]), TreeError, r"forward rule .*should return \(result, tangent\)"),
     (of_forward(lambda p, t: (p[0] * 2, t)), TreeError, "forward rule .*gives a tangent of"),
     (of_forward(lambda p, t: (p[0] * 2, t[0].sum())), ShapeError, r"tangent of shape \(\)"),
@@ -232,7 +239,7 @@ WRONG: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
 
 @pytest.mark.parametrize(("run", "error", "words"), WRONG, ids=range(len(WRONG)))
 def test_wrong_rules_are_named(
-    run: Callable[[Any], Any], error: type[Exception], words: str
+    run: Callable[[Any], Any], error: type[WengertError], words: str
 ) -> None:
     with pytest.raises(error, match=words) as caught:
         run(X)
