@@ -69,6 +69,13 @@ def custom_root(
         return x, aux
 
     solved = Custom(root, closes=True)
+    _give_rules_of_root(solved, f, linear)
+    found = solved(initial_guess, tuple(args))
+    return found if has_aux else found[0]
+
+
+def _give_rules_of_root(solved: Custom, f: Callable[..., Any], linear: Solve) -> None:
+    """The rules of `custom_root`."""
 
     def forward(over: Closed, primals: Any, tangents: Any) -> Any:
         guess, *given = primals
@@ -91,8 +98,6 @@ def custom_root(
 
     solved.defjvp(forward)
     solved.defvjp(first, second)
-    found = solved(initial_guess, tuple(args))
-    return found if has_aux else found[0]
 
 
 def custom_linear_solve(
@@ -113,7 +118,6 @@ def custom_linear_solve(
     require_callable("custom_linear_solve", solve)
     where = user_location()
     name = "custom_linear_solve's"
-    product = f"what {name} matvec '{function_name(matvec)}' gives"
     matvec = convert(matvec)
     solve = _checking(convert(solve), where, f"{name} solver")
     backward = solve if symmetric else eliminated
@@ -126,13 +130,30 @@ def custom_linear_solve(
 
     solved = Custom(solution, closes=True)
 
+    def product(x: Any, value: Any) -> None:
+        what = f"what {name} matvec '{function_name(matvec)}' gives"
+        _checked(value, x, where, what, "the right-hand side")
+
+    _give_rules_of_solve(solved, matvec, (solve, backward), product)
+    return solved(b, tuple(args))
+
+
+def _give_rules_of_solve(
+    solved: Custom,
+    matvec: Callable[..., Any],
+    solvers: tuple[Solve, Solve],
+    check: Callable[[Any, Any], None],
+) -> None:
+    """The rules of `custom_linear_solve`; `check` looks at the product with the unknowns."""
+    solve, backward = solvers
+
     def forward(over: Closed, primals: Any, tangents: Any) -> Any:
         right, *given = primals
         x = solved(right, given[0])
         moved = tangents[0]
         if flatten(given)[0]:
             value, through = jvp(_of_parameters(matvec, over, x), given, tangents[1:])
-            _checked(value, x, where, product, "the right-hand side")
+            check(x, value)
             moved = tree_map(np.subtract, moved, through)
         return x, solve(lambda v: matvec(v, *given[0]), moved)
 
@@ -143,7 +164,7 @@ def custom_linear_solve(
     def second(over: Closed, saved: Any, bar: Any) -> Any:
         x, given = saved
         value, pull = vjp(lambda y: matvec(y, *given[0]), x)
-        _checked(value, x, where, product, "the right-hand side")
+        check(x, value)
         multiplier = backward(lambda v: pull(v)[0], bar)
         _, pull_parameters = vjp(_of_parameters(matvec, over, x), *given)
         bars = pull_parameters(tree_map(np.negative, multiplier))
@@ -151,7 +172,6 @@ def custom_linear_solve(
 
     solved.defjvp(forward)
     solved.defvjp(first, second)
-    return solved(b, tuple(args))
 
 
 def fixed_point(
