@@ -6,6 +6,7 @@ Structural zeros are None during the walk and never appear in the result.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from wengert.ir.builder import Builder, Value
@@ -25,8 +26,30 @@ class Jvp:
     out_active: tuple[bool, ...]
 
 
+_Known = dict[tuple[Program, tuple[bool, ...]], Jvp]
+_known: ContextVar[_Known | None] = ContextVar("known", default=None)
+"""What the walk going on has pushed. A loop asks several times for its body with tangents, to learn
+what has any, and so does each loop inside: without this, the time would grow with a power of the
+depth."""
+
+
 def jvp(program: Program, active: Sequence[bool]) -> Jvp:
     """The program together with its directional derivative with respect to the active inputs."""
+    known = _known.get()
+    if known is None:
+        token = _known.set({})
+        try:
+            return _pushed(program, active)
+        finally:
+            _known.reset(token)
+    key = (program, tuple(active))
+    found = known.get(key)
+    if found is None:
+        found = known[key] = _pushed(program, active)
+    return found
+
+
+def _pushed(program: Program, active: Sequence[bool]) -> Jvp:
     builder = Builder(inputs=list(program.inputs))
     dot: dict[Atom, Value] = {
         var: builder.input(var.type) for var, on in zip(program.inputs, active, strict=True) if on

@@ -1,9 +1,10 @@
-"""The minimum cut of a small graph, by augmenting paths (Edmonds and Karp, 1972)."""
+"""The minimum cut of a graph, by flows that block all shortest paths (Dinitz, 1970)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
+from itertools import pairwise
 
 INFINITE = 1 << 60
 Node = Hashable
@@ -25,11 +26,8 @@ class Graph:
         """The nodes on the sink's side of the minimum cut, of equal ones the one nearest to it."""
         self.room.setdefault(source, {})
         self.room.setdefault(sink, {})
-        while path := self._path(source, sink):
-            width = min(self.room[a][b] for a, b in path)
-            for a, b in path:
-                self.room[a][b] -= width
-                self.room[b][a] += width
+        while levels := self._levels(source, sink):
+            self._block(levels, source, sink)
         side, queue = {sink}, deque([sink])
         while queue:
             node = queue.popleft()
@@ -39,21 +37,44 @@ class Graph:
                     queue.append(before)
         return side
 
-    def _path(self, source: Node, sink: Node) -> list[tuple[Node, Node]]:
-        """A shortest path with room, as edges; empty if there is none."""
-        came: dict[Node, Node] = {source: source}
-        queue = deque([source])
-        while queue and sink not in came:
+    def _levels(self, source: Node, sink: Node) -> dict[Node, int]:
+        """How many edges with room lead to a node, up to the sink; empty if none do to that."""
+        levels, queue = {source: 0}, deque([source])
+        while queue and sink not in levels:
             node = queue.popleft()
             for following, room in self.room[node].items():
-                if room > 0 and following not in came:
-                    came[following] = node
+                if room > 0 and following not in levels:
+                    levels[following] = levels[node] + 1
                     queue.append(following)
-        if sink not in came:
-            return []
-        path: list[tuple[Node, Node]] = []
-        node = sink
-        while node != source:
-            path.append((came[node], node))
-            node = came[node]
-        return path
+        return levels if sink in levels else {}
+
+    def _block(self, levels: dict[Node, int], source: Node, sink: Node) -> None:
+        """Fills all paths whose edges lead from level to level, depth first."""
+        # the edges of a node that are left to try, the next one last
+        left: dict[Node, list[Node]] = {source: list(self.room[source])}
+        path = [source]
+        while path:
+            node = path[-1]
+            if node == sink:
+                path = self._filled(path)
+                continue
+            ways, below, room = left[node], levels[node] + 1, self.room[node]
+            while ways and not (room[ways[-1]] > 0 and levels.get(ways[-1]) == below):
+                ways.pop()
+            if ways:
+                left.setdefault(ways[-1], list(self.room[ways[-1]]))
+                path.append(ways[-1])
+            else:  # the sink is not to be reached from here: the way here is none either
+                path.pop()
+                if path:
+                    left[path[-1]].pop()
+
+    def _filled(self, path: list[Node]) -> list[Node]:
+        """Sends through a path what it has room for; gives the part before its first full edge."""
+        edges = list(pairwise(path))
+        width = min(self.room[a][b] for a, b in edges)
+        for a, b in edges:
+            self.room[a][b] -= width
+            self.room[b][a] += width
+        full = next(k for k, (a, b) in enumerate(edges) if self.room[a][b] == 0)
+        return path[: full + 1]

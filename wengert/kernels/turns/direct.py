@@ -13,7 +13,7 @@ stored before it, unless its turns write all elements.)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wengert.ir.scalar import Affine, Expr, ScalarBuilder, ScalarOp, affine
@@ -70,6 +70,27 @@ def _copy(statement: Stmt) -> _Copy | None:
     return _Copy(source, target, Affine(place.const, others))
 
 
+@dataclass(slots=True)
+class _Facts:
+    """What a statement reads or writes, and how many stores into each buffer are in it."""
+
+    touched: set[Buffer]
+    stores: Counter[Buffer]
+
+    def redirect(self, copy: _Copy) -> None:
+        """What is stored in the source of a copy goes to the target from now on."""
+        count = self.stores.pop(copy.source, 0)
+        if count:
+            self.stores[copy.target] += count
+            self.touched.discard(copy.source)
+            self.touched.add(copy.target)
+
+
+def _facts(statement: Stmt) -> _Facts:
+    stores = Counter(st.buffer for st in walk((statement,)) if isinstance(st, Store))
+    return _Facts(set(buffers((statement,))), stores)
+
+
 class _Uses:
     """How many statements read and write each buffer, and blocks in terms of it."""
 
@@ -88,16 +109,28 @@ class _Uses:
                 self.reads.update(dict.fromkeys(buffers((statement,)), 2))
 
     def block(self, body: Sequence[Stmt]) -> tuple[Stmt, ...]:
-        """A block without copies, those in the blocks inside it first."""
+        """A block without copies, those in the blocks inside it first.
+
+        Each statement is looked at once and made again once, however many copies there are.
+        """
         found: list[Stmt] = []
+        facts: list[_Facts] = []  # of the first ones in `found`, as far as they were asked for
+        moved: dict[Buffer, _Copy] = {}
         for statement in body:
             inside = self.inside(statement)
             copy = _copy(inside)
-            if copy is None or not self.is_alone(copy, found):
+            if copy is None or not self.may_be_alone(copy.source):
                 found.append(inside)
-            else:
-                found = list(self.moved(found, copy))
-        return tuple(found)
+                continue
+            facts += map(_facts, found[len(facts) :])
+            if not self.is_alone(copy, facts):
+                found.append(inside)
+                continue
+            moved[copy.source] = copy
+            self.writes[copy.target] += self.writes.pop(copy.source) - 1
+            for each in facts:
+                each.redirect(copy)
+        return self.redirected(found, moved) if moved else tuple(found)
 
     def inside(self, statement: Stmt) -> Stmt:
         match statement:
@@ -110,34 +143,34 @@ class _Uses:
             case _:
                 return statement
 
-    def is_alone(self, copy: _Copy, before: Sequence[Stmt]) -> bool:
-        """Whether what is copied is made in this block, for nothing else."""
-        source = copy.source
-        if source.space not in (Space.TEMP, Space.LOCAL) or self.reads[source] != 1:
-            return False
-        stores = [[x for x in walk((st,)) if _writes(x, source)] for st in before]
-        if not self.writes[source] or sum(map(len, stores)) != self.writes[source]:
-            return False
-        first = next(k for k, found in enumerate(stores) if found)
-        return copy.target not in buffers(before[first:])
+    def may_be_alone(self, source: Buffer) -> bool:
+        """Whether nothing but the copy reads what is copied."""
+        return source.space in (Space.TEMP, Space.LOCAL) and self.reads[source] == 1
 
-    def moved(self, body: Sequence[Stmt], copy: _Copy) -> tuple[Stmt, ...]:
+    def is_alone(self, copy: _Copy, before: Sequence[_Facts]) -> bool:
+        """Whether what is copied is made in this block, and where it goes is not seen since."""
+        stores = [facts.stores[copy.source] for facts in before]
+        if not self.writes[copy.source] or sum(stores) != self.writes[copy.source]:
+            return False
+        first = next(k for k, count in enumerate(stores) if count)
+        return not any(copy.target in facts.touched for facts in before[first:])
+
+    def redirected(self, body: Sequence[Stmt], copies: Mapping[Buffer, _Copy]) -> tuple[Stmt, ...]:
         """A block that writes what would be copied to where it goes."""
-        first = from_affine(self.s, copy.first)
+        firsts = {b: from_affine(self.s, copy.first) for b, copy in copies.items()}
 
         def store(statement: Store) -> Store:
-            if statement.buffer is not copy.source:
-                return statement
-            return Store(copy.target, self.s.add(first, statement.offset), statement.value)
+            buffer, offset = statement.buffer, statement.offset
+            while buffer in copies:  # what was copied twice goes to the second place
+                buffer, offset = copies[buffer].target, self.s.add(firsts[buffer], offset)
+            return (
+                statement
+                if buffer is statement.buffer
+                else replace(statement, buffer=buffer, offset=offset)
+            )
 
-        count = self.writes.pop(copy.source)
-        self.writes[copy.target] += count - 1
         return map_statements(body, _same, store)
 
 
 def _same(expr: Expr) -> Expr:
     return expr
-
-
-def _writes(statement: Stmt, buffer: Buffer) -> bool:
-    return isinstance(statement, Store) and statement.buffer is buffer
