@@ -25,6 +25,8 @@ from wengert.api.custom import custom_jvp
 from wengert.api.mapping import vmap
 from wengert.errors import ArgumentError, DTypeError, ShapeError
 from wengert.ir.promotion import result_type
+from wengert.ir.types import COMPLEX
+from wengert.linalg.square import WIDE
 from wengert.tracer.array import Tracer
 from wengert.tracer.functions.factorisations import NOT_POSITIVE, NOT_SINGULAR, demand
 from wengert.tracer.lift import lift
@@ -62,7 +64,7 @@ def solveh_banded(
     lower: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    """X of A X = b for symmetric positive definite A, as `scipy.linalg.solveh_banded`.
+    """X of A X = b for Hermitian positive definite A, as `scipy.linalg.solveh_banded`.
 
     a[i, j] is ab[..., u + i - j, j] of the upper form, for i <= j, and ab[..., i - j, j] of the
     lower one, for i >= j. Shapes and errors are those of `solve_banded`; what is not positive
@@ -76,9 +78,13 @@ def solveh_banded(
         diagonals = [bands[..., d, : max(0, n - d)] for d in range(most + 1)]
     else:
         diagonals = [bands[..., most - d, d:] for d in range(most + 1)]
+    # those above the main one, then those below; what the main one has of imaginary parts is noise
+    mirrored = [np.conj(x) for x in diagonals]
+    diagonals[0] = mirrored[0] = diagonals[0].real.astype(bands.dtype)
+    below, above = (diagonals, mirrored) if lower else (mirrored, diagonals)
     before = [(0, 0)] * (bands.ndim - 2)
     rows = [
-        np.pad(diagonals[abs(d)], [*before, (min(n, max(0, -d)), min(n, max(0, d)))])
+        np.pad((below if d < 0 else above)[abs(d)], [*before, (min(n, max(0, -d)), min(n, max(0, d)))])
         for d in range(-most, most + 1)
     ]
     return _solved(_solver(most, most, True), np.stack(rows, axis=-1), right)
@@ -106,12 +112,12 @@ def solve_tridiagonal(lower: Any, diagonal: Any, upper: Any, b: Any) -> Any:
 
 
 def _operands(name: str, ab: Any, b: Any) -> tuple[Any, Any]:
-    """Both as floats of one dtype."""
+    """Both in one dtype, of floats or complex numbers."""
     found = [x if isinstance(x, Tracer) else np.asarray(x) for x in (ab, b)]
     dtype = result_type(*(x.dtype for x in found))
     dtype = np.dtype(np.float64) if dtype.kind in "bui" else dtype
-    if dtype not in (np.float32, np.float64):
-        fail(DTypeError(f"{name} takes float32 or float64 where it is traced, got {dtype}"))
+    if dtype not in (*WIDE, *COMPLEX):
+        fail(DTypeError(f"{name} takes no {dtype} where it is traced; use .astype(float)"))
     return found[0].astype(dtype), found[1].astype(dtype)
 
 
@@ -230,6 +236,6 @@ def _substituted(after: Any, given: Any) -> Any:
 
 def _demand_pivots(pivots: Any, definite: bool) -> None:
     if definite:
-        demand(lift(pivots > 0), NOT_POSITIVE)
+        demand(lift(pivots.real > 0), NOT_POSITIVE)
     else:
         demand(lift(pivots != 0), NOT_SINGULAR)

@@ -54,7 +54,7 @@ Places = Callable[[int], Sequence[int]]
 def expm(a: Any) -> Any:
     """The exponential of each matrix of shape (..., n, n), as `scipy.linalg.expm`.
 
-    Float32 stays, integers become float64; raises `numpy.linalg.LinAlgError` for shapes that are
+    Float32 and complex64 stay, integers become float64; raises `numpy.linalg.LinAlgError` for shapes that are
     not square. What the matrices need of squarings is found when the program runs; a batch does
     as many as any of its matrices needs.
     """

@@ -25,7 +25,7 @@ CONVERGED = 0.1
 """How far from the identity X Y may be: where there is no root, it is anywhere."""
 
 NO_ROOT = (
-    "a matrix has no real principal square root or logarithm: it is singular, or has eigenvalues "
+    "a matrix has no principal square root or logarithm: it is singular, or has eigenvalues "
     "on the negative real axis"
 )
 
@@ -36,7 +36,7 @@ def sqrtm(a: Any) -> Any:
     No eigenvalue may be 0 or a negative real number: SingularMatrixError is raised when the
     program runs. Its own eigenvalues have positive real parts. Integers become float64; raises
     `numpy.linalg.LinAlgError` for shapes that are not square. Of symmetric matrices
-    `funm_symmetric(a, numpy.sqrt)` is more accurate.
+    `funm_symmetric(a, numpy.sqrt)` is more accurate. Roots of real matrices are real.
     """
     matrix = square("sqrtm", a)
     return _root(matrix) if matrix.size else matrix

@@ -29,7 +29,7 @@ from wengert.api.derivatives import jvp
 from wengert.errors import ShapeError
 from wengert.ir.floats import kind_of
 from wengert.linalg.differences import Function, divided_differences
-from wengert.linalg.square import square, transposed
+from wengert.linalg.square import WIDE, square, transposed
 from wengert.tracer.array import Tracer
 
 Directions = tuple[Any, ...]
@@ -48,7 +48,7 @@ def funm_symmetric(a: Any, func: Callable[..., Any], *args: Any) -> Any:
     eigenvectors; the trace of f(A) is sum(f(w)), and has second derivatives at equal w too.
     """
     require_callable("funm_symmetric", func)
-    matrix = square("funm_symmetric", a)
+    matrix = square("funm_symmetric", a, WIDE)
     for x in args:
         if np.shape(x):
             fail(ShapeError(f"funm_symmetric: args of func are numbers, got shape {np.shape(x)}"))

@@ -1,18 +1,22 @@
-"""What the functions of `wengert.linalg` take: square matrices of floats."""
+"""What the functions of `wengert.linalg` take: square matrices of floats or complex numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.errors import DTypeError, MatrixShapeError
+from wengert.ir.types import COMPLEX, FLOAT32, FLOAT64, DType
 from wengert.tracer.array import Tracer
 
+WIDE = (FLOAT32, FLOAT64)
 
-def square(name: str, a: Any) -> Any:
-    """`a` as a batch of square matrices of float32 or float64; integers become float64.
+
+def square(name: str, a: Any, dtypes: Sequence[DType] = (*WIDE, *COMPLEX)) -> Any:
+    """`a` as a batch of square matrices of these dtypes; integers become float64.
 
     Raises MatrixShapeError, a `numpy.linalg.LinAlgError`, or DTypeError.
     """
@@ -21,8 +25,10 @@ def square(name: str, a: Any) -> Any:
         fail(MatrixShapeError(f"{name} takes square matrices, got shape {array.shape}"))
     if array.dtype.kind in "bui":
         array = array.astype(np.float64)
-    if array.dtype not in (np.float32, np.float64):
-        fail(DTypeError(f"{name} takes float32 or float64, got {array.dtype}; use .astype(float)"))
+    if array.dtype not in dtypes:
+        names = ", ".join(map(str, dtypes))
+        cure = "take np.real(x) or np.abs(x)" if array.dtype in COMPLEX else "use .astype(float)"
+        fail(DTypeError(f"{name} takes {names}, got {array.dtype}; {cure}"))
     return array
 
 
