@@ -30,7 +30,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[np.ndarray, ...]]] = {
     "logm": (scipy.linalg.logm, (POSITIVE,)),
     "banded": (lambda ab, b: scipy.linalg.solve_banded((1, 1), ab, b), (BANDS, RIGHT)),
     "upper": (lambda ab, b: scipy.linalg.solveh_banded(ab, b), (HERMITIAN, RIGHT)),
-    "lower": (lambda ab, b: scipy.linalg.solveh_banded(ab, b, lower=True), (HERMITIAN[::-1], RIGHT)),
+    "lower": (
+        lambda ab, b: scipy.linalg.solveh_banded(ab, b, lower=True),
+        (HERMITIAN[::-1], RIGHT),
+    ),
 }
 
 

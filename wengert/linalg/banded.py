@@ -84,7 +84,9 @@ def solveh_banded(
     below, above = (diagonals, mirrored) if lower else (mirrored, diagonals)
     before = [(0, 0)] * (bands.ndim - 2)
     rows = [
-        np.pad((below if d < 0 else above)[abs(d)], [*before, (min(n, max(0, -d)), min(n, max(0, d)))])
+        np.pad(
+            (below if d < 0 else above)[abs(d)], [*before, (min(n, max(0, -d)), min(n, max(0, d)))]
+        )
         for d in range(-most, most + 1)
     ]
     return _solved(_solver(most, most, True), np.stack(rows, axis=-1), right)

@@ -54,9 +54,9 @@ Places = Callable[[int], Sequence[int]]
 def expm(a: Any) -> Any:
     """The exponential of each matrix of shape (..., n, n), as `scipy.linalg.expm`.
 
-    Float32 and complex64 stay, integers become float64; raises `numpy.linalg.LinAlgError` for shapes that are
-    not square. What the matrices need of squarings is found when the program runs; a batch does
-    as many as any of its matrices needs.
+    Float32 and complex64 stay, integers become float64; raises `numpy.linalg.LinAlgError` for
+    shapes that are not square. What the matrices need of squarings is found when the program
+    runs; a batch does as many as any of its matrices needs.
     """
     matrix = square("expm", a)
     return _mixed(matrix, ()) if matrix.size else matrix

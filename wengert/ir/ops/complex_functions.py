@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from wengert.ir.builder import Value
+from wengert.ir.floats import finfo
 from wengert.ir.ops.parts import Parts, choose
 
 LN2, LN10 = math.log(2), math.log(10)
@@ -18,13 +19,29 @@ LN2, LN10 = math.log(2), math.log(10)
 
 
 def exponential(z: Parts) -> Parts:
-    """e^re (cos im + i sin im); real where im is 0, although 0 times infinity is NaN."""
-    size = z.re.exp()
-    real = z.im.eq(0)
-    return Parts(
-        real.select(size, size * z.im.cos()),
-        real.select(z.im, size * z.im.sin()),
-    )
+    """e^re (cos im + i sin im); real where im is 0, although 0 times infinity is NaN.
+
+    Where e^re could overflow it is e^(re - SHIFT), a difference without error, times e^SHIFT.
+    Where im has no cosine, e^inf is infinite and e^-inf is 0 all the same.
+    """
+    nearer, factor = _brought_near(z.re, z.re)
+    size = nearer.exp()
+    real, odd = z.im.eq(0), z.im.isfinite().bitnot()
+    re = real.select(size, size * z.im.cos()) * factor * factor
+    im = real.select(z.im, size * z.im.sin() * factor * factor)
+    none, endless = (odd.bitand(z.re.eq(at)) for at in (-math.inf, math.inf))
+    re = none.select(0, endless.select(math.inf, re))
+    return Parts(re, none.select(z.im.full_like(0).copysign(z.im), im))
+
+
+SHIFT = 64.0
+
+
+def _brought_near(x: Value, size: Value) -> tuple[Value, Value]:
+    """x of a large size by SHIFT nearer to 0, and what e^x, sinh or cosh then lack twice."""
+    large = size.gt(math.log(float(finfo(x.dtype).max)) - 1)
+    nearer = x - x.full_like(SHIFT).copysign(x)
+    return large.select(nearer, x), large.select(math.exp(SHIFT / 2), x.full_like(1))
 
 
 def power_of_two(z: Parts) -> Parts:
@@ -142,13 +159,22 @@ def _turned_back(z: Parts) -> Parts:
 
 
 def sinh(z: Parts) -> Parts:
-    """sinh re cos im + i cosh re sin im."""
-    return Parts(z.re.sinh() * z.im.cos(), z.re.cosh() * z.im.sin())
+    """sinh re cos im + i cosh re sin im, where neither 0 times infinity nor cos inf decides."""
+    x, factor = _brought_near(z.re, z.re.abs())
+    odd = z.im.isfinite().bitnot()
+    re = odd.bitand(z.re.isinf()).select(math.inf, x.sinh() * z.im.cos() * factor * factor)
+    im = z.im.eq(0).select(z.im, x.cosh() * z.im.sin() * factor * factor)
+    return Parts(odd.bitand(z.re.eq(0)).select(z.re, re), im)
 
 
 def cosh(z: Parts) -> Parts:
-    """cosh re cos im + i sinh re sin im."""
-    return Parts(z.re.cosh() * z.im.cos(), z.re.sinh() * z.im.sin())
+    """cosh re cos im + i sinh re sin im, with the same care."""
+    x, factor = _brought_near(z.re, z.re.abs())
+    odd = z.im.isfinite().bitnot()
+    re = odd.bitand(z.re.isinf()).select(math.inf, x.cosh() * z.im.cos() * factor * factor)
+    turned = x.sinh() * z.im.sin() * factor * factor
+    im = z.im.eq(0).select(z.im * z.im.full_like(1).copysign(z.re), turned)
+    return Parts(re, odd.bitand(z.re.eq(0)).select(0, im))
 
 
 # Beyond this tanh x is 1 to the last bit of float64.
@@ -156,7 +182,10 @@ FLAT = 22.0
 
 
 def tanh(z: Parts) -> Parts:
-    """Kahan's form (1987) by t = tan im and s = sinh re, and its limit for large |re|."""
+    """Kahan's form (1987) by t = tan im and s = sinh re, and its limit for large |re|.
+
+    At an infinite re the imaginary part is 0 whatever im is, and at im = 0 whatever re is.
+    """
     x, y = z.re, z.im
     large = x.abs().gt(FLAT)
     t, s = y.tan(), large.select(0, x).sinh()
@@ -164,8 +193,13 @@ def tanh(z: Parts) -> Parts:
     scale = beta * s * s + 1
     near = Parts(beta * (s * s + 1).sqrt() * s / scale, t / scale)
     decay = (x.abs() * -2).exp() * 4
-    far = Parts(x.full_like(1).copysign(x), y.sin() * y.cos() * decay)
-    return choose(large, far, near)
+    one, endless = x.full_like(1).copysign(x), x.isinf()
+    known = endless.bitor(y.isfinite())
+    turn = y.isfinite().select(y.sin() * y.cos(), endless.select(y.full_like(1).copysign(y), y))
+    far = Parts(known.select(one, math.nan), turn * decay)
+    found = choose(large, far, near)
+    still = x.eq(0).bitand(y.isfinite().bitnot())
+    return Parts(still.select(x, found.re), y.eq(0).select(y, found.im))
 
 
 def sine(z: Parts) -> Parts:
@@ -200,20 +234,37 @@ def _cross(x: Parts, y: Parts) -> Parts:
 def arcsine(z: Parts) -> Parts:
     """The sine's inverse with real parts in [-pi/2, pi/2]."""
     minus, plus = _roots(z)
-    return Parts(z.re.atan2((minus * plus).re), _cross(minus, plus).im.asinh())
+    re = z.re.atan2((minus * plus).re)
+    re = z.re.eq(0).bitand(z.im.ne(z.im)).select(z.re, re)
+    endless = _is_endless(z)
+    re = endless.select(z.re.atan2(z.im.abs()), re)
+    im = endless.select(re.full_like(math.inf).copysign(z.im), _cross(minus, plus).im.asinh())
+    return Parts(re, im)
+
+
+def _is_endless(z: Parts) -> Value:
+    """Where a part is infinite, the other being whatever it is."""
+    return z.re.isinf().bitor(z.im.isinf())
 
 
 def arccosine(z: Parts) -> Parts:
     """The cosine's inverse with real parts in [0, pi]."""
     minus, plus = _roots(z)
-    return Parts(minus.re.atan2(plus.re) * 2, _cross(plus, minus).im.asinh())
+    re = z.re.eq(0).bitand(z.im.ne(z.im)).select(math.pi / 2, minus.re.atan2(plus.re) * 2)
+    endless = _is_endless(z)
+    far = re.full_like(-math.inf) * re.full_like(1).copysign(z.im)
+    im = endless.select(far, _cross(plus, minus).im.asinh())
+    return Parts(endless.select(z.im.abs().atan2(z.re), re), im)
 
 
 def arccosh(z: Parts) -> Parts:
     """The inverse of cosh with real parts that are not negative."""
     minus = square_root(Parts(z.re - 1, z.im))
     plus = square_root(Parts(z.re + 1, z.im))
-    return Parts(_cross(minus, plus).re.asinh(), minus.im.atan2(plus.re) * 2)
+    endless = _is_endless(z)
+    re = endless.select(math.inf, _cross(minus, plus).re.asinh())
+    im = z.re.eq(0).bitand(z.im.ne(z.im)).select(math.pi / 2, minus.im.atan2(plus.re) * 2)
+    return Parts(re, endless.select(z.im.atan2(z.re), im))
 
 
 def arcsinh(z: Parts) -> Parts:
@@ -222,11 +273,23 @@ def arcsinh(z: Parts) -> Parts:
 
 
 def arctanh(z: Parts) -> Parts:
-    """log1p(4 re / ((1 - re)^2 + im^2)) / 4, and half the angle of (1 + z)(1 - conj z)."""
-    x, y = z.re, z.im
+    """log1p(4 |re| / ((1 - |re|)^2 + im^2)) / 4, and half the angle of (1 + z)(1 - conj z).
+
+    At |re| = 1 the first is log(2 / |im|) / 2 to the last bit, if im is small. Where squares could
+    overflow the whole is 1 / z and a right angle, which is exact beyond 1 / epsilon.
+    """
+    size = z.size()
+    epsilon = float(finfo(size.dtype).eps)
+    far = size.gt(1 / epsilon)
+    x, y = far.select(0, z.re.abs()), far.select(0, z.im)
     gap = (1 - x) * (1 - x) + y * y
-    re = (x * 4 / gap).log1p() * 0.25
-    return Parts(re, (y * 2).atan2((1 - x) * (x + 1) - y * y) * 0.5)
+    beside = x.eq(1).bitand(y.abs().lt(epsilon))
+    re = beside.select((2 / y.abs()).log() * 0.5, (x * 4 / gap).log1p() * 0.25).copysign(z.re)
+    im = (y * 2).atan2((1 - x) * (x + 1) - y * y) * 0.5
+    away = size.isinf().select(size.full_like(0).copysign(z.re), z.re / size / size)
+    turned = z.im.ne(z.im).select(z.im, size.full_like(math.pi / 2).copysign(z.im))
+    re = z.re.eq(0).select(z.re, far.select(away, re))
+    return Parts(re, far.select(turned, im))
 
 
 def arctangent(z: Parts) -> Parts:

@@ -185,8 +185,20 @@ def sign(x: Value) -> Value:
     if not x.type.is_complex:
         return x.sign()
     size = absolute(x)
-    zero = size.eq(0)
-    return zero.select(0, x.div(zero.select(1, size).to(x.dtype)))
+    zero, endless = size.eq(0), size.isinf()
+    re, im, divisor = x.real(), x.imag(), zero.select(1, size)
+    found = zero.select(0, re.div(divisor).complex(im.div(divisor)))
+    return endless.select(_endless_sign(re, im), found)
+
+
+def _endless_sign(re: Value, im: Value) -> Value:
+    """The sign of a complex number with one infinite part, which decides; of two none does."""
+
+    def sign_of(part: Value, other: Value) -> Value:
+        one = part.full_like(1).copysign(part)
+        return part.isinf().select(other.isinf().select(math.nan, one), 0)
+
+    return sign_of(re, im).complex(sign_of(im, re))
 
 
 @lowering("absolute")
