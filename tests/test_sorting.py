@@ -151,6 +151,7 @@ def test_rows_are_sorted_without_a_library(backend: str) -> None:
     """As in loops of programs for a device, where no library can be called."""
     op = REGISTRY["sort"]
     samples = [s for s in op.samples() if s.args[0].shape in ((70,), (8,))]
+    samples = [s for s in samples if s.args[0].dtype.kind != "c"]  # which are sorted by their parts
     assert len(samples) == 4
     builder = Builder()
     assert op.portable is not None
