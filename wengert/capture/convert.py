@@ -150,6 +150,9 @@ _PATHS = sysconfig.get_paths()
 _STANDARD = tuple(_PATHS[k] + os.sep for k in ("stdlib", "platstdlib"))
 _SITES = tuple(_PATHS[k] + os.sep for k in ("purelib", "platlib"))
 
+_WRITTEN_PLAINLY = (os.path.join("numpy", "polynomial") + os.sep,)
+"""What is written like a user's code, with loops over coefficients, in packages that are not."""
+
 
 @functools.cache
 def is_users(file: str) -> bool:
@@ -160,6 +163,8 @@ def is_users(file: str) -> bool:
         return file.startswith(_PLAIN)
     for site in _SITES:
         if file.startswith(site):
+            if file[len(site) :].startswith(_WRITTEN_PLAINLY):
+                return True
             return not _is_compiled(site, file[len(site) :].split(os.sep)[0])
     return not file.startswith(_STANDARD)
 

@@ -43,6 +43,7 @@ from wengert.capture.objects import (
 )
 from wengert.capture.open_lists import check_whole, items_of, length_of, on_items
 from wengert.capture.scalars import BUILTINS, is_traced
+from wengert.capture.series import of_polynomials
 from wengert.capture.texts import from_shown
 from wengert.errors import MutationError, located
 from wengert.ir.types import Dim
@@ -280,7 +281,7 @@ def call(f: Any) -> Any:
     kind = type(f)
     if kind is types.FunctionType:
         if current() is not None:
-            found = CREATION.get(f) or TABLE.get(f) or of_statistics(f)
+            found = CREATION.get(f) or TABLE.get(f) or of_statistics(f) or of_polynomials(f)
             if found is not None:
                 return found
             if f.__code__ is _MANAGING:

@@ -1,0 +1,78 @@
+"""`numpy.polynomial` on traced coefficients and points: values, and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.polynomial as npp
+import pytest
+from derivative_laws import assert_slopes
+
+import wengert as wg
+from wengert.errors import ArgumentError
+
+FAMILIES = {
+    "poly": npp.polynomial,
+    "cheb": npp.chebyshev,
+    "leg": npp.legendre,
+    "herm": npp.hermite,
+    "herme": npp.hermite_e,
+    "lag": npp.laguerre,
+}
+POINTS = np.array([[0.3, -0.8, 1.1], [0.05, 0.6, -0.4]])
+SERIES = np.array([0.7, -0.2, 1.3, 0.4, -0.9])
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "val": lambda f, c: f(POINTS * c[0], c),
+    "vander": lambda f, c: f(POINTS * c[0], 3),
+    "der": lambda f, c: f(c),
+    "int": lambda f, c: f(c, 2),
+    "add": lambda f, c: f(c, c[:3] ** 2),
+    "sub": lambda f, c: f(c[1:], c),
+    "mul": lambda f, c: f(c, [1.0, 2.0, c[0]]),
+    "pow": lambda f, c: f(c, 3),
+    "fromroots": lambda f, c: f(c),
+    "companion": lambda f, c: f(c),
+    "fit": lambda f, c: f(np.arange(5.0) / 2, c, 2),
+}
+CLASSES: list[Callable[[Any], Any]] = [
+    lambda c: npp.Polynomial(c)(2.0),
+    lambda c: npp.Chebyshev([1.0, 2.0, 3.0])(c),
+    lambda c: npp.Polynomial(c).deriv()(0.3) + npp.Polynomial(c).integ()(c[0]),
+    lambda c: (npp.Legendre(c) * npp.Legendre([1.0, 2.0]) - 1)(0.3),
+    lambda c: npp.Polynomial.fit(np.arange(5.0), c, 2)(1.5),
+]
+
+
+@pytest.mark.filterwarnings("ignore:The fit may be")
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_functions(family: str, name: str) -> None:
+    function = getattr(FAMILIES[family], family + name)
+
+    def f(c: Any) -> Any:
+        return FUNCTIONS[name](function, c)
+
+    np.testing.assert_allclose(wg.jit(f)(SERIES), f(SERIES), rtol=1e-12, atol=1e-12)
+    assert_slopes(f, SERIES, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The fit may be")
+@pytest.mark.parametrize("f", CLASSES)
+def test_classes(f: Callable[[Any], Any]) -> None:
+    np.testing.assert_allclose(wg.jit(f)(SERIES), f(SERIES), rtol=1e-12)
+    assert_slopes(f, SERIES)
+
+
+def test_dtypes_are_those_of_numpy() -> None:
+    for c in (SERIES.astype(np.float32), np.arange(1, 4), SERIES * 1j):
+        for f in (lambda v: npp.chebyshev.chebmul(v, v), lambda v: npp.polynomial.polyadd(v, [1])):
+            found, wanted = wg.jit(f)(c), f(c)
+            assert found.dtype == wanted.dtype
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_coefficients_are_a_vector() -> None:
+    with pytest.raises(ArgumentError, match="not 1-d"):
+        wg.jit(lambda v: npp.polynomial.polymul(v, v))(POINTS)
