@@ -118,6 +118,41 @@ def test_special_functions_of_other_libraries() -> None:
             np.testing.assert_allclose(one_found, one_wanted, 1e-10, 1e-14, err_msg=str(k))
 
 
+def test_special_functions_of_known_orders() -> None:
+    """Bessel and hypergeometric functions where each of their expansions begins and ends."""
+    rng, sp = np.random.default_rng(6), scipy.special
+    x = np.concatenate([10 ** rng.uniform(-5, 3, 200), rng.uniform(1.8, 2.2, 20), [0.0, np.inf]])
+    orders = (0, 1, 0.5, -2.3, -3, 7, 20.5, 60, 3 + 1e-7)
+    z = np.concatenate([rng.uniform(-0.9, 1, 99), -x[:99], 1 - x[:50] * 1e-4, [0, -1.0]])
+    sets = (
+        (0.5, 1.2, 2.3),
+        (1.5, 1.5, 2),
+        (0.5, 1.5, 2),
+        (0.5, 0.7, 3.2),
+        (-3, 1.2, 0.7),
+        (0.3, 0.3, 0.9),
+    )
+    limits = (1.3, 4.0, 20.0, -1.5)
+
+    def bessel(x: Any) -> Any:
+        return [f(v, x) for v in orders for f in (sp.jv, sp.yv)]
+
+    def gauss(z: Any) -> Any:
+        return [sp.hyp2f1(*p, z) for p in sets]
+
+    def limit(z: Any) -> Any:
+        return [sp.hyp0f1(b, z) for b in limits]
+
+    # waves lose what their phase loses, relative to their size
+    wave = 1e-12 * np.maximum(x, 10) / np.sqrt(np.maximum(x, 1)) * (x < np.inf)
+    for f, points, absolute in ((bessel, x, wave), (gauss, z, 0.0), (limit, z, 1e-12)):
+        for found, wanted in zip(jit(f)(points), f(points), strict=True):
+            same = (found == wanted) | np.isnan(found) & np.isnan(wanted)
+            huge = np.abs(wanted) > 1e300
+            close = np.abs(found - wanted) <= 1e-10 * np.abs(wanted) + absolute
+            assert np.all(same | huge | close), points[~(same | huge | close)]
+
+
 def test_rows_of_bfloat16() -> None:
     """Read and written as such; sums and the product are those of float32, rounded at their end."""
     x = RNG.normal(size=(6, 1024)).astype(wg.bfloat16)

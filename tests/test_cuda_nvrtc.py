@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 import test_corpus
 import test_kernels
 from corpus_laws import Scalar
@@ -123,6 +124,10 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
             wg.special.gammaincinv(x, y) + wg.special.owens_t(x, y) + wg.special.ive(0.3, x)
         ),
         of((1000,), (1000,), dtype=np.float64),
+    ),
+    "functions of orders": (
+        lambda x: scipy.special.jv(0.3, x) * scipy.special.hyp2f1(0.5, 1.2, 2.0, x),
+        of((1000,), dtype=np.float64),
     ),
     "batch of loops": (wg.vmap(wg.grad(lorenz)), of((10_000, 3))),
 }

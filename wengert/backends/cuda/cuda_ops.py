@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wengert.backends.cuda.cuda_types import half_of
-from wengert.backends.cuda.source import MORE
+from wengert.backends.cuda.source import MORE, ORDERS
 from wengert.errors import MissingRuleError
 from wengert.ir.floats import kind_of
 from wengert.ir.scalar import Expr, ScalarOp
@@ -147,7 +147,7 @@ CALLS = {
     "psi": "wg_digamma",
     "j0": "wg_j0",
     "j1": "wg_j1",
-    **{n: f"wg_{n}" for n in ("gammainc", "gammaincc", "betainc", "hyp1f1", *MORE)},
+    **{n: f"wg_{n}" for n in ("gammainc", "gammaincc", "betainc", "hyp1f1", *MORE, *ORDERS)},
 }
 
 

@@ -16,6 +16,9 @@ MORE = (
     *("ellipk", "ellipkm1", "ellipe", "y0", "y1", "k0e", "k1e", "kv", "kve", "iv", "ive"),
 )
 
+ORDERS = ("jv", "yv", "hyp0f1", "hyp2f1")
+"""What orders.h has, which calls the others."""
+
 
 @functools.cache
 def shared_text() -> str:
@@ -25,7 +28,8 @@ def shared_text() -> str:
 
 def source_text(kernels: Sequence[str]) -> str:
     """One translation unit with all kernels of a program."""
-    more = any(f"wg_{name}(" in kernel for name in MORE for kernel in kernels)
+    orders = any(f"wg_{name}(" in kernel for name in ORDERS for kernel in kernels)
+    more = orders or any(f"wg_{name}(" in kernel for name in MORE for kernel in kernels)
     needed = more or any(name in kernel for name in SPECIAL for kernel in kernels)
-    names = ["special.h"] * needed + ["functions.h"] * more
+    names = ["special.h"] * needed + ["functions.h"] * more + ["orders.h"] * orders
     return "\n".join([shared_text(), *((TEXT / name).read_text() for name in names), *kernels])
