@@ -26,6 +26,31 @@ class Slotted:
     v: float
 
 
+@dataclasses.dataclass
+class Derived(Slotted):
+    w: float
+
+
+class Boxed:
+    """A registered pytree whose child is no attribute of its own."""
+
+    def __init__(self, x: Any) -> None:
+        self.data = {"x": x}
+
+
+wg.register_pytree_node(Boxed, lambda b: ((b.data["x"],), None), lambda _, c: Boxed(*c))
+
+
+class Log:
+    last = 0.0
+
+
+@dataclasses.dataclass
+class Logging:
+    x: float
+    log: Log = dataclasses.field(metadata={"static": True})
+
+
 def advance(body: Any, v: Any) -> Any:
     body.x += v
     body.seen.append(body.x)
@@ -105,10 +130,23 @@ def without_axes(state: Any) -> None:
     state["f"] = state["f"] / 3
 
 
+def slots_and_more(s: Any) -> None:
+    s.x, s.v, s.w = s.w * 2.0, s.x, s.v
+
+
+def put_last(state: Any) -> None:
+    state["b"] = state.pop("b") + 1
+    state["new"] = state.pop("c", 5.0) * 2
+    state["a"] = state.pop("a")
+
+
 CASES: list[tuple[Callable[..., Any], Callable[[], list[Any]]]] = [
     (advance, lambda: [Body(1.0, []), 2.0]),
     (advance, lambda: [Body(np.ones(2), []), 2.0]),
     (slotted, lambda: [Slotted(1.0, 2.0)]),
+    (slots_and_more, lambda: [Derived(1.0, 2.0, 3.0)]),
+    (put_last, lambda: [{"a": 1.0, "b": 2.0, "c": 3.0}]),
+    (put_last, lambda: [OrderedDict(c=1.0, b=2.0, a=3.0)]),
     (first, lambda: [[1.0, np.ones(2)]]),
     (first, lambda: [[3, 4]]),
     (swap, lambda: [[np.ones(2), np.zeros(3)]]),
@@ -204,6 +242,29 @@ def test_state_of_a_loop_around() -> None:
         b["v"] = b["v"] - 0.1 * b["x"]
     assert a == pytest.approx(b, rel=1e-14)
     assert found == a["x"]
+
+
+def test_containers_that_are_no_children() -> None:
+    def f(box: Any) -> Any:
+        box.data["x"] = box.data["x"] * 2
+        return box.data["x"]
+
+    box, compiled = Boxed(1.0), wg.jit(f)
+    assert [compiled(box), compiled(box)] == [2.0, 4.0]
+    assert box.data == {"x": 4.0}
+    assert wg.grad(f)(Boxed(3.0)).data == {"x": 2.0}
+
+
+@pytest.mark.parametrize("transform", [wg.jit, wg.grad])
+def test_static_fields_keep_no_traced_values(transform: Any) -> None:
+    def f(s: Any) -> Any:
+        s.log.last = s.x
+        return s.x * 2
+
+    log = Log()
+    with pytest.raises(MutationError, match="Log.last"):
+        transform(f)(Logging(1.0, log))
+    assert log.last == 0.0
 
 
 def test_positional_and_keyword_arguments_and_static_ones() -> None:

@@ -156,8 +156,7 @@ class Selected:
         """`fun` as a function of the leaves alone; it may change its other arguments, too."""
 
         def closed(*leaves: Any) -> Any:
-            others = [x for k, x in enumerate(self.args) if k not in self.positions]
-            with unchanged(fun, [*others, *self.kwargs.values()]):
+            with unchanged(fun, [*self.args, *self.kwargs.values()]):
                 chosen = all_made(self.tree.unflatten(leaves))
                 args = [x if k in self.positions else own(x) for k, x in enumerate(self.args)]
                 for position, value in zip(self.positions, chosen, strict=True):

@@ -19,7 +19,6 @@ from wengert.api.stages import Lowered
 from wengert.api.written import Watched, Written, rebuilt, repeated
 from wengert.capture.convert import convert
 from wengert.capture.draws import kept
-from wengert.capture.journal import all_made
 from wengert.capture.outside import unchanged
 from wengert.ir.ops.control_batch import has_own_threads, own_threads
 from wengert.tracer.pytree import is_node
@@ -229,8 +228,8 @@ class Jit:
             given = rebuilt(call.tree, leaves, dict(again))
             watched = Watched(given, leaves)
             args, kwargs = call.placed(given)
-            with unchanged(self._fun, [value.value for _, value in call.static]):
-                all_made(given)
+            with unchanged(self._fun, [call.given, *(value.value for _, value in call.static)]):
+                watched.note_made()
                 result = convert(self._fun)(*args, **kwargs)
             outputs, found = watched.finish(result)
             wrote.append(found)

@@ -11,6 +11,7 @@ Containers that the caller passes in several places are one container in a progr
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ import numpy as np
 
 from wengert.api.arguments import fail
 from wengert.api.signature import Call
-from wengert.capture.journal import changes, changes_structure
+from wengert.capture.journal import all_made, changes, changes_structure, made
 from wengert.capture.kinds import is_numeric
 from wengert.capture.lists import store
 from wengert.capture.undefined import Undefined
@@ -30,8 +31,11 @@ from wengert.tracer.array import Tracer
 from wengert.tracer.lift import lift, wrap
 from wengert.tracer.pytree import TreeDef, children_of, flatten, remade
 
-Path = tuple[int, ...]
-"""The way from the positional and keyword arguments to a container: numbers of children."""
+Path = tuple[int | str, ...]
+"""The way from the positional and keyword arguments to a container.
+
+There are numbers of children and, where what an object holds is no child, names of attributes.
+"""
 
 _FIXED = (tuple, slice, types.NoneType)
 _CONSTANT = (bool, int, float, complex, str, bytes, enum.Enum, type, types.FunctionType, range)
@@ -98,7 +102,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """All that a call leaves behind: its result, and the edits in the order of their paths."""
+    """All that a call leaves behind: its result, and the edits, outer containers first."""
 
     result: Part
     edits: tuple[Edit, ...]
@@ -125,6 +129,9 @@ class _Maker:
     def own(self, path: Path) -> Any:
         found = self.given
         for k in path:
+            if isinstance(k, str):
+                found = object.__getattribute__(found, k)
+                continue
             children = children_of(found)
             assert children is not None
             found = children[k]
@@ -173,7 +180,7 @@ def _put(owner: Any, edit: Edit, contents: list[Any]) -> None:
             changes_structure(owner, "a compiled function")
             owner[:] = contents
     else:
-        gone = [key for key in owner if edit.whole and key not in edit.keys]
+        gone = _misplaced(list(owner), edit.keys) if edit.whole else []
         if gone:
             changes_structure(owner, "a compiled function")
         for key in gone:
@@ -181,6 +188,17 @@ def _put(owner: Any, edit: Edit, contents: list[Any]) -> None:
         for key, value in zip(edit.keys, contents, strict=True):
             changes(owner, key, False)
             owner[key] = value
+
+
+def _misplaced(old: list[Any], new: Sequence[Any]) -> list[Any]:
+    """The keys of a dict that must go so that `new` keys, put in one by one, stand in order."""
+    kept = 0  # the longest beginning of `new` whose keys stand in order already
+    places = {key: k for k, key in enumerate(old)}
+    last = -1
+    while kept < len(new) and places.get(new[kept], -1) > last:
+        last = places[new[kept]]
+        kept += 1
+    return [key for key in old if key not in new[:kept]]
 
 
 # containers of the arguments
@@ -194,13 +212,24 @@ def _held(x: Any) -> dict[Any, Any] | None:
         return dict(x)
     if isinstance(x, _FIXED) or children_of(x) is None:
         return None
-    names = getattr(x, "__dict__", None) or [
+    slots = [
         name
         for base in type(x).__mro__
         for name, found in vars(base).items()
         if isinstance(found, types.MemberDescriptorType)
     ]
+    names = [*getattr(x, "__dict__", ()), *slots]
     return {name: object.__getattribute__(x, name) for name in names if hasattr(x, name)}
+
+
+def _hidden(x: Any, children: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Lists and dicts in attributes of a registered pytree that are none of its children."""
+    if isinstance(x, (list, dict, *_FIXED)) or dataclasses.is_dataclass(x):
+        return
+    known = {id(c) for c in children}
+    for name, value in (_held(x) or {}).items():
+        if isinstance(value, (list, dict)) and id(value) not in known:
+            yield name, value
 
 
 def _containers(x: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -212,6 +241,8 @@ def _containers(x: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, x
     for k, child in enumerate(children):
         yield from _containers(child, (*path, k))
+    for name, value in _hidden(x, children):
+        yield from _containers(value, (*path, name))
 
 
 def repeated(given: Any) -> tuple[tuple[Path, Path], ...]:
@@ -253,7 +284,13 @@ class Watched:
         for k, leaf in enumerate(leaves):
             if isinstance(leaf, Tracer):
                 self._leaves.setdefault(id(leaf), k)
-        self._arguments = leaves
+        self._arguments = (given, leaves)
+
+    def note_made(self) -> None:
+        """Notes that all containers of the arguments were made for this trace."""
+        all_made(self._arguments[0])
+        for _, x, _ in self._before.values():
+            made(x)
 
     def finish(self, result: Any) -> tuple[Any, Written | None]:
         """What the program has to give, and what to make of that unless it is just the result."""
@@ -267,10 +304,7 @@ class Watched:
         paths = [path for path, *_ in changed]
         touched = {path[:k] for path in paths for k in range(len(path) + 1)}
         writer = _Writer(self._before, self._leaves, touched)
-        edits = [
-            _edit(writer, path, x, before, now)
-            for path, x, before, now in sorted(changed, key=lambda found: found[0])
-        ]
+        edits = [_edit(writer, path, x, before, now) for path, x, before, now in changed]
         part = writer.part(result, "the result", True)
         return tuple(writer.outputs), Written(part, tuple(edits))
 
