@@ -147,7 +147,7 @@ def cond(
     if pred.shape:
         fail(ShapeError(f"cond needs a scalar condition, and got one of shape {pred.shape}"))
     truth = pred if pred.dtype.kind == "b" else pred != 0
-    labels = Labels(("the result of cond",), ("in false_fun", "in true_fun"))
+    labels = Labels(("the result of cond",), ("in false_fun", "in true_fun"), ordered=False)
     return _choose(lift(truth, INT64), (false_fun, true_fun), operands, labels)
 
 
@@ -163,7 +163,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if index.shape or index.dtype.kind not in "iu":
         fail(CaptureError(f"switch needs an integer scalar as index, and got {index.type}"))
     place = lift(index, INT64).max(0).min(last)
-    labels = Labels(("the result of switch",), [f"in branch {k}" for k in range(len(branches))])
+    names = [f"in branch {k}" for k in range(len(branches))]
+    labels = Labels(("the result of switch",), names, ordered=False)
     return _choose(place, branches, operands, labels)
 
 

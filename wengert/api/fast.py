@@ -7,10 +7,12 @@ values, and hands the leaves to the entry, which checks arrays by itself:
     def fast(args, kwargs):
         if kwargs or len(args) != 2: return NotImplemented
         (v0, v1,) = args
-        if not (type(v0) is dict and [*v0] == k2): return NotImplemented
-        (v3_0,) = v0.values()
-        if type(v1) is not float: return NotImplemented
-        o = entry(v3, v1)
+        if not (type(v0) is dict and len(v0) == 1): return NotImplemented
+        (v3_0,) = v0
+        if not (v3_0 == 'w'): return NotImplemented
+        v3_0 = v0['w']
+        if not (type(v1) is float): return NotImplemented
+        o = entry(v3_0, v1)
         if o is NotImplemented: return NotImplemented
         return o[0]
 
@@ -138,14 +140,21 @@ class _Writer:
             self.take(child, part)
 
     def items(self, tree: TreeDef, value: str) -> None:
+        """Takes a dict apart, whose keys must stand in the order of the structure."""
         keys = list(inserted(tree) or tree.aux)
-        self.require(f"type({value}) is dict and [*{value}] == {self.named(keys)}")
+        self.require(f"type({value}) is dict and len({value}) == {len(keys)}")
+        if not keys:
+            return
         base = self.fresh()
-        parts = {key: f"{base}_{i}" for i, key in enumerate(keys)}
-        if parts:
-            self.lines.append(f"({', '.join(parts.values())},) = {value}.values()")
+        parts = [f"{base}_{i}" for i in range(len(keys))]
+        names = [repr(key) if type(key) is str else self.named(key) for key in keys]
+        pairs = list(zip(parts, names, strict=True))
+        self.lines.append(f"({', '.join(parts)},) = {value}")
+        self.require(" and ".join([f"{part} == {name}" for part, name in pairs]))
+        self.lines += [f"{part} = {value}[{name}]" for part, name in pairs]
+        of = dict(zip(keys, parts, strict=True))
         for key, child in zip(tree.aux, tree.children, strict=True):
-            self.take(child, parts[key])
+            self.take(child, of[key])
 
     def attributes(self, tree: TreeDef, value: str) -> None:
         fields = [f.name for f in dataclasses.fields(tree.kind)]  # pyright: ignore

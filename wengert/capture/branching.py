@@ -40,7 +40,8 @@ class Labels:
     `names` has a name for each result; `lenient` are those that may lack a value in an arm, since
     nobody looks at it then. `arms` describe when an arm runs, `lines` where a result gets its
     value in an arm. `left` is the arm that leaves the function (-1 if there is none): `unseen` may
-    lack a value in it.
+    lack a value in it. Dicts that arms give in different orders are an error if `ordered` is set,
+    as it is for Python's own branches, and else have the order of their sorted keys.
     """
 
     names: Sequence[str]
@@ -49,6 +50,7 @@ class Labels:
     lines: Sequence[dict[str, int]] = ()
     left: int = -1
     unseen: frozenset[str] = frozenset()
+    ordered: bool = True
 
     def may_lack(self, name: str, arm: int) -> bool:
         """Whether a result may lack a value in an arm."""
@@ -236,6 +238,10 @@ def _plan(arms: Sequence[Arm], i: int, labels: Labels, number: Tracer) -> _Plan:
             leaves = [_placeholder(x) for x in arms[present].flat[i][0]]
         elif found != tree:
             _differ(name, values, labels)
+        elif found.order != tree.order:
+            if labels.ordered:
+                _reordered(name, k, present, labels)
+            tree = tree.in_order()
         rows.append(leaves)
     leaves = [_leaf(name, column, labels, number) for column in zip(*rows, strict=True)]
     return _Plan(None, tree, leaves, maybe)
@@ -337,6 +343,19 @@ def _difference(name: str, values: Sequence[Any], labels: Labels) -> WengertErro
             f"{name} is {listed}. The condition is known only at run time, so the branches must "
             "give arrays or numbers of one structure; use a number or an array in both, or make "
             "the condition static (static_argnums)"
+        ),
+        user_location(),
+    )
+
+
+def _reordered(name: str, k: int, first: int, labels: Labels) -> NoReturn:
+    """A later arm gives a dict whose keys were inserted in another order than in the first."""
+    raise located(
+        CaptureError(
+            f"{name} holds a dict whose keys have another order {labels.arms[k]}"
+            f"{_line(labels, k, name)} than {labels.arms[first]}{_line(labels, first, name)}. The "
+            "condition is known only at run time, so nothing could tell in which order to walk "
+            "through it; insert the keys in one order"
         ),
         user_location(),
     )

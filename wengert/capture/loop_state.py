@@ -215,6 +215,8 @@ class LoopState:
             leaves, tree = flatten(opened_up(value, self.classes))
             if tree != e.tree:
                 raise Unstable(_changed(e.name, e.before, value))
+            if tree.order != e.tree.order:
+                raise Unstable(_reordered(e.name))
             for j, (x, y) in enumerate(zip(e.leaves, leaves, strict=True)):
                 found[i, j] = y
                 if not is_numeric(x) or self._keeps(e.name, x):
@@ -350,6 +352,15 @@ def _changed(name: str, before: Any, after: Any) -> WengertError:
         f"'{name}' is {_described(before)} before a turn of the loop and {_described(after)} after "
         "it; what goes around a compiled loop must keep its structure: arrays, numbers, and "
         "tuples, lists, dicts or dataclasses of them"
+    )
+    return located(error, user_location())
+
+
+def _reordered(name: str) -> WengertError:
+    error = CaptureError(
+        f"'{name}' holds a dict whose keys have another order after a turn of the loop than before "
+        "it, so nothing could tell in which order a turn walks through it; insert the keys in the "
+        "order that they have before the loop"
     )
     return located(error, user_location())
 

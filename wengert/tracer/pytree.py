@@ -98,6 +98,12 @@ class TreeDef:
             return remade(self, leaves)
         return self._build(iter(leaves))
 
+    def in_order(self) -> TreeDef:
+        """The same structure, whose dicts are made in the order of their sorted keys."""
+        if self.order is None:
+            return self
+        return TreeDef(self.kind, self.aux, tuple([c.in_order() for c in self.children]))
+
     def _build(self, leaves: Any) -> Any:
         if self.kind is None:
             return next(leaves)
