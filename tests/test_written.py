@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -340,6 +340,7 @@ def test_what_cannot_be_given_to_the_caller() -> None:
 class Counter:
     def __init__(self) -> None:
         self.total, self.calls, self.seen = 1.0, 0, {"last": 0.0}
+        self.log, self.queue = [0.0], deque([1.0], maxlen=2)
 
     def add(self, x: Any) -> Any:
         self.calls += 1
@@ -348,6 +349,28 @@ class Counter:
 
     def see(self, x: Any) -> Any:
         self.seen["last"] = x
+        return x
+
+    def append(self, x: Any) -> Any:
+        self.log[0] = x
+        self.log.append(x)
+        self.log[1] = x
+        return x
+
+    def replace(self, x: Any) -> Any:
+        self.log[:] = [x, x]
+        return x
+
+    def push(self, x: Any) -> Any:
+        self.queue.append(2.0)
+        self.queue.appendleft(x)
+        return x
+
+    def default(self, x: Any) -> Any:
+        return self.seen.setdefault("new", x)
+
+    def through_dict(self, x: Any) -> Any:
+        self.__dict__["new"] = x
         return x
 
     def remember(self, x: Any) -> Any:
@@ -388,7 +411,9 @@ def to_closure() -> Any:
 @pytest.mark.parametrize("transform", [wg.jit, wg.grad, lambda f: wg.jit(wg.grad(f))])
 def test_traced_values_do_not_stay_outside(transform: Any) -> None:
     counter, before = Counter(), total
-    for f in (counter.add, counter.see, counter.remember, to_closure()):
+    longer = (counter.append, counter.replace, counter.push, counter.default)
+    kept = (counter.add, counter.see, counter.remember, counter.through_dict, to_closure())
+    for f in (*longer, *kept):
         for _ in range(2):
             with pytest.raises(MutationError, match=r"constant of the program.*test_written.py"):
                 transform(f)(2.0)
@@ -397,6 +422,7 @@ def test_traced_values_do_not_stay_outside(transform: Any) -> None:
             transform(f)(2.0)
     assert (counter.total, counter.seen, total, state) == (1.0, {"last": 0.0}, before, {"n": 1.0})
     assert not hasattr(counter, "new")
+    assert (counter.log, list(counter.queue)) == ([0.0], [1.0])
 
 
 def test_objects_made_inside_are_nobodys_concern() -> None:
@@ -445,7 +471,29 @@ def test_bodies_of_forms_store_nothing_outside() -> None:
 
         return wg.while_loop(lambda s: s < 100.0, body, 1.0)
 
-    for f, out in ((fori, [2.0]), (scanned, {"last": 2.0}), (repeated, {"last": 2.0})):
+    def appended(out: Any, x: Any) -> Any:
+        def body(i: Any, s: Any) -> Any:
+            out.append(s)
+            return s * x
+
+        return wg.fori_loop(0, 6, body, 1.0)
+
+    dicts = [(f, {"last": 2.0}) for f in (scanned, repeated)]
+    for f, out in [*[(f, [2.0]) for f in (fori, appended)], *dicts]:
         with pytest.raises(CaptureError, match=r"part of the state.*test_written.py"):
             wg.jit(f)(out, 1.5)
-        assert 2.0 in (out if isinstance(out, list) else out.values())
+        assert out in ([2.0], {"last": 2.0})
+
+
+def test_bodies_of_forms_may_have_lists_of_their_own() -> None:
+    def f(x: Any) -> Any:
+        def body(i: Any, s: Any) -> Any:
+            parts: list[Any] = repr(x.shape).split("s")  # a list that Python itself has made
+            parts.append(s)
+            parts.append(s)
+            parts[0] = x
+            return parts[0] * parts[2]
+
+        return wg.fori_loop(0, 5, body, 1.0)
+
+    assert wg.jit(f)(2.0) == 32.0

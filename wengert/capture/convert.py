@@ -10,16 +10,14 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import os
-import sysconfig
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from wengert.capture import classes, objects, runtime_calls
 from wengert.capture.array_api import in_one_namespace, of_library
 from wengert.capture.factory import rewritten
+from wengert.capture.owners import is_users
 from wengert.capture.runtime import Runtime
 from wengert.capture.source import function_node
 from wengert.errors import EndlessRecursionError, Location, TracerConversionError, located
@@ -142,37 +140,7 @@ def _renamed(code: types.CodeType, name: str, qualname: str) -> types.CodeType:
     return made
 
 
-# whose function it is
-
-_ROOT = str(Path(__file__).resolve().parent.parent) + os.sep
-_PLAIN = tuple(_ROOT + folder + os.sep for folder in ("demo", "plain"))
-_PATHS = sysconfig.get_paths()
-_STANDARD = tuple(_PATHS[k] + os.sep for k in ("stdlib", "platstdlib"))
-_SITES = tuple(_PATHS[k] + os.sep for k in ("purelib", "platlib"))
-
-_WRITTEN_PLAINLY = (os.path.join("numpy", "polynomial") + os.sep,)
-"""What is written like a user's code, with loops over coefficients, in packages that are not."""
-
-
-@functools.cache
-def is_users(file: str) -> bool:
-    """Whether functions of this file are rewritten."""
-    if file.startswith("<") and not file.startswith(("<ipython", "<stdin", "<string", "<console")):
-        return False
-    if file.startswith(_ROOT):
-        return file.startswith(_PLAIN)
-    for site in _SITES:
-        if file.startswith(site):
-            if file[len(site) :].startswith(_WRITTEN_PLAINLY):
-                return True
-            return not _is_compiled(site, file[len(site) :].split(os.sep)[0])
-    return not file.startswith(_STANDARD)
-
-
-@functools.cache
-def _is_compiled(site: str, package: str) -> bool:
-    """Whether a package has compiled modules."""
-    return any(Path(site, package).rglob("*.so")) or any(Path(site, package).rglob("*.pyd"))
+# functions without source
 
 
 def _lacks_source(code: types.CodeType) -> bool:

@@ -177,7 +177,7 @@ def _trace_turn(
         for c in reversed(order) if stepped.reverse else order:
             k = i if stepped.chunk == 1 else i * stepped.chunk + c
             row = _row(xs, k, stepped)
-            with kept_inside(here, state.name):
+            with kept_inside(here, step, state.name):
                 carry, y = _pair(step(carry, row), state.name)
             leaves, y_tree = flatten(y)
             ys.append([lift(leaf) for leaf in leaves])
@@ -292,7 +292,7 @@ def while_state(
     for _ in range(MOST_ATTEMPTS):
         with opened(name) as here:
             inputs, carry = _entered(state, kinds, here)
-            with kept_inside(here, name):
+            with kept_inside(here, body, name):
                 result = body(carry)
             after = state.numbers(result, "the body of")
             for x in after:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from wengert.capture.journal import watching
+from wengert.capture.outside import reachable
 from wengert.errors import CaptureError, located
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
@@ -13,8 +15,8 @@ from wengert.tracer.stack import Trace
 
 
 @contextmanager
-def kept_inside(here: Trace, name: str) -> Iterator[None]:
-    """Within the block the body `name` is traced in `here`.
+def kept_inside(here: Trace, body: Callable[..., Any], name: str) -> Iterator[None]:
+    """Within the block a function, the body `name`, is traced in `here`.
 
     Raises CaptureError if it leaves values of that trace in objects from outside, which get back
     what they held.
@@ -26,9 +28,10 @@ def kept_inside(here: Trace, name: str) -> Iterator[None]:
             for place, old, line in watched.changed
             if any(isinstance(x, Tracer) and x.owner is here for x in flatten(place.get())[0])
         ]
+        found = list(reachable(found, body, ()))
     for place, old, _ in found:
         place.set(old)
-    for place, _, line in found:
+    for place, _, line in reversed(found):
         error = CaptureError(
             f"'{name}', which is traced once for all turns, stores a value in {place}, a place "
             "outside of it; make it part of the state that the function takes and returns, store "

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import operator
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,40 @@ class Location:
             _container(self.owner).__setitem__(self.owner, self.key, value)
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that a list, dict, set or deque holds, which gets longer or shorter."""
+
+    owner: Any
+
+    @property
+    def identity(self) -> Any:
+        """What makes it the same as another one."""
+        return (id(self.owner), "contents")
+
+    def __str__(self) -> str:
+        return f"a {type(self.owner).__name__}"
+
+    def get(self) -> Any:
+        """A copy of the contents."""
+        return dict(self.owner) if isinstance(self.owner, dict) else list(self.owner)
+
+    def set(self, value: Any) -> None:
+        """Puts contents back."""
+        if isinstance(self.owner, list):
+            list.__setitem__(self.owner, slice(None), value)
+            return
+        owner: Any = self.owner
+        kind = next(k for k in _FILLING if isinstance(owner, k))
+        kind.clear(owner)
+        _FILLING[kind](owner, value)
+
+
+_FILLING: dict[Any, Any] = {dict: dict.update, set: set.update, deque: deque.extend}  # pyright: ignore
+
+Place = Location | Contents
+
+
 def _plain(owner: Any) -> Any:
     """The class whose methods get and set attributes, without functions of the user's."""
     return type if isinstance(owner, type) else object
@@ -121,13 +156,33 @@ class Journal:
 class Watched:
     """Places that change while a function is traced: what they held, and the user's line."""
 
-    places: dict[Any, tuple[Location, Any, Any]] = field(default_factory=dict[Any, Any])
+    places: dict[Any, tuple[Place, Any, Any]] = field(default_factory=dict[Any, Any])
     made: dict[int, Any] = field(default_factory=dict[int, Any])
 
     @property
-    def changed(self) -> list[tuple[Location, Any, Any]]:
-        """Those in objects that are not known to be made meanwhile."""
-        return [x for x in self.places.values() if id(x[0].owner) not in self.made]
+    def changed(self) -> list[tuple[Place, Any, Any]]:
+        """Those in objects that are not known to be made meanwhile, the latest first."""
+        found = [x for x in self.places.values() if id(x[0].owner) not in self.made]
+        return found[::-1]
+
+    def note(self, place: Place) -> None:
+        """To be called before a place changes."""
+        if not self._has(place):
+            self.places[place.identity] = (place, place.get(), user_location())
+
+    def add(self, inner: Watched) -> None:
+        """Notes what has changed in a part of what is watched."""
+        for identity, found in inner.places.items():
+            if not self._has(found[0]):
+                self.places[identity] = found
+        self.made.update(inner.made)
+
+    def _has(self, place: Place) -> bool:
+        """Whether it is known what a place held: by itself, or in all contents, noted before."""
+        whole = not (isinstance(place, Location) and place.is_attribute)
+        return place.identity in self.places or (
+            whole and Contents(place.owner).identity in self.places
+        )
 
 
 class _Stack(threading.local):
@@ -167,9 +222,7 @@ def watching() -> Iterator[Watched]:
         yield watched
     finally:
         if outer is not None:
-            for identity, found in watched.places.items():
-                outer.places.setdefault(identity, found)
-            outer.made.update(watched.made)
+            outer.add(watched)
         _stack.watched = outer
 
 
@@ -227,8 +280,8 @@ def notes(owner: Any, key: Any, is_attribute: bool) -> Location:
     """Notes what a place holds in the journal; gives the place."""
     journal, place = _stack.top, Location(owner, key, is_attribute)
     watched = _stack.watched
-    if watched is not None and place.identity not in watched.places:
-        watched.places[place.identity] = (place, place.get(), user_location())
+    if watched is not None:
+        watched.note(place)
     if journal is None or id(owner) in journal.made or place.identity in journal.places:
         return place
     if is_attribute or not isinstance(owner, list) or key < journal.begins(owner):
@@ -253,10 +306,16 @@ def looks_into(items: dict[Any, Any], *keys: Any) -> None:
             undefined(value)
 
 
+_GROWING = (list, dict, set, deque)
+
+
 def lengthens(owner: Any) -> None:
     """To be called before a container gets longer or shorter, where that is possible."""
     for follow in changed_with:
         follow(owner, None, False)
+    watched = _stack.watched
+    if watched is not None and id(owner) not in watched.made and isinstance(owner, _GROWING):
+        watched.note(Contents(owner))
 
 
 def changes_structure(owner: Any, what: str) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wengert.capture.convert import is_users
-from wengert.capture.journal import Location, watching
+from wengert.capture.journal import Location, Place, watching
+from wengert.capture.owners import is_users
 from wengert.errors import MutationError, located
 from wengert.tracer.array import Tracer
 from wengert.tracer.pytree import flatten
@@ -37,22 +37,34 @@ def unchanged(fun: Callable[..., Any], constants: Sequence[Any] = ()) -> Iterato
         try:
             yield
         except BaseException:
-            changed = [found for found in watched.changed if found[0].get() is not found[1]]
-            for place, old, _ in _outside(changed, fun, constants):
+            changed = _of_owners(watched.changed, lambda place, old: place.get() is not old)
+            for place, old, _ in reachable(changed, fun, constants):
                 place.set(old)
             raise
-        traced = [found for found in watched.changed if _is_traced(found[0].get())]
-        outside = list(_outside(traced, fun, constants))
+        traced = _of_owners(watched.changed, lambda place, _: _is_traced(place.get()))
+        outside = list(reachable(traced, fun, constants))
     for place, old, _ in outside:
         place.set(old)
-    for place, _, line in outside:
+    for place, _, line in reversed(outside):
         raise located(MutationError(_refusal(place)), line)
 
 
-def _refusal(place: Location) -> str:
+def _of_owners(
+    found: Sequence[tuple[Place, Any, Any]], holds: Callable[[Place, Any], bool]
+) -> list[tuple[Place, Any, Any]]:
+    """All places of the objects in which something `holds` of a place and its old value."""
+    owners = {id(place.owner) for place, old, _ in found if holds(place, old)}
+    return [x for x in found if id(x[0].owner) in owners]
+
+
+def _is_namespace(x: Any) -> bool:
+    return isinstance(x, dict) and "__builtins__" in x
+
+
+def _refusal(place: Place) -> str:
     if isinstance(place.owner, types.CellType):
         what = "a variable of a function around it"
-    elif isinstance(place.owner, dict) and "__builtins__" in place.owner:
+    elif isinstance(place, Location) and _is_namespace(place.owner):
         what = f"the global variable '{place.key}'"
     else:
         what = f"{place}, which is no argument"
@@ -71,9 +83,9 @@ def _is_traced(value: Any) -> bool:
     return any(x.owner is here or not x.owner.alive for x in tracers)
 
 
-def _outside(
-    found: Sequence[tuple[Location, Any, Any]], fun: Any, constants: Sequence[Any]
-) -> Iterator[tuple[Location, Any, Any]]:
+def reachable(
+    found: Sequence[tuple[Place, Any, Any]], fun: Any, constants: Sequence[Any]
+) -> Iterator[tuple[Place, Any, Any]]:
     """Those places whose owners can be reached from a function or from constants."""
     if not found:
         return
@@ -136,10 +148,20 @@ def _parts(x: Any) -> Iterable[Any]:
         module = sys.modules.get(x.__module__)
         own = is_users(getattr(module, "__file__", None) or "<stdin>")
         return [*vars(x).values(), *x.__bases__] if own and x.__module__ != "builtins" else []
-    slots = (k for k, v in vars(type(x)).items() if isinstance(v, types.MemberDescriptorType))
-    names = [*_HOLDS, *getattr(x, "__dict__", ()), *slots]
-    return [type(x), *(_attribute(x, name) for name in names)]
+    slots = [
+        name
+        for kind in type(x).__mro__
+        if kind.__flags__ & _OF_PYTHON  # a function of Python's has its global variables so
+        for name, found in vars(kind).items()
+        if isinstance(found, types.MemberDescriptorType)
+    ]
+    own = getattr(x, "__dict__", {})
+    names = [*_HOLDS, *own, *slots]
+    return [type(x), own, *(_attribute(x, name) for name in names)]
 
+
+_OF_PYTHON = 1 << 9
+"""The flag of classes that are made by a class statement (Py_TPFLAGS_HEAPTYPE)."""
 
 _HOLDS = (
     *("__closure__", "__defaults__", "__kwdefaults__", "__self__", "__func__", "__wrapped__"),
