@@ -103,8 +103,33 @@ def beyond(a: Array) -> Array:
     return a
 
 
-PROGRAMS = [shortest, mixed, mirrored, eliminated, gauss_jordan, gathered, beyond]
-IN_PIVOTS = {shortest, mixed, mirrored, gauss_jordan, gathered, beyond}
+def vanishing(a: Array) -> Array:
+    """The last loops over rows have no turns, and would begin at the pivot."""
+    a = a.copy()
+    n = a.shape[0]
+    for k in range(n):
+        for i in range(k, n - 5):
+            for j in range(n):
+                a[i, j] = 0.5 * a[i, j] + 0.25 * a[k, j]
+    return a
+
+
+def overwriting(a: Array) -> Array:
+    """No rows of k: turns of the outer loop write the same elements, and the last one wins."""
+    c = a.copy()
+    n = a.shape[0]
+    for k in range(n):
+        for i in range(k):
+            for j in range(k + 1, n):
+                c[i, j] = 0.5 * a[n - 1 - k, 0] + 0.25 * a[i, j]
+    return c
+
+
+PROGRAMS = [
+    *(shortest, mixed, mirrored, eliminated, gauss_jordan),
+    *(gathered, beyond, vanishing, overwriting),
+]
+IN_PIVOTS = {shortest, mixed, mirrored, gauss_jordan, gathered, beyond, vanishing}
 
 
 @pytest.fixture(autouse=True)
@@ -139,8 +164,10 @@ def test_values_are_those_in_order(program: Callable[[Array], Array], n: int) ->
         threads.set_threads(count)
         got = f(a)
         np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12 * abs(wanted).max())
+    text = f.lower(a).kernels
     if program in IN_PIVOTS:
-        assert runs_chunks(f.lower(a).kernels)
+        assert runs_chunks(text)
+    assert program is not overwriting or "parallel for" not in text
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)

@@ -246,13 +246,13 @@ def _enter(rows: _Rows, x: _Access, loop: Loop) -> bool:
     if found is None:
         return False
     row, place = found
+    known = list(x.around)
+    outside = set(known[: known.index(loop.index)])
+    if not row.terms.keys() <= {*outside, loop.index}:
+        return False  # it changes inside a turn
     if loop.index in row.terms:
         rows.row = rows.row or row
         return row == rows.row and abs(row.terms[loop.index]) == 1
-    known = list(x.around)
-    outside = set(known[: known.index(loop.index)])
-    if not row.terms.keys() <= outside:
-        return False
     rows.pivot = rows.pivot or row
     if row != rows.pivot:
         return False
@@ -326,7 +326,8 @@ class _Chunked:
         s, loop = self.s, self.loop
         middle = map_statements(loop.body, at_turn(s, loop.index, place))
         if place is not at:
-            middle = (If(s.eq(place, at), middle),)
+            # (of a loop without turns, the place is where it would begin)
+            middle = (If(s.and_(s.eq(place, at), s.lt(at, loop.stop)), middle),)
         first, last = self._ends()
         early = s.eq(s.index(self.half), 0)
         low = s.select(early, first, s.max(first, s.add(at, 1)))
