@@ -1,4 +1,4 @@
-"""Quantiles of the normal distribution: erfinv, erfcinv and ndtri, in arithmetic that vectorises.
+"""Quantiles of the normal distribution: erfinv, erfcinv, ndtri and ndtri_exp, which vectorise.
 
 Where the result is zero its sign is SciPy's.
 """
@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 
 from wengert.ir.builder import Value
+from wengert.ir.ops import expansions
 from wengert.ir.ops.families import elementwise, scipy_special
-from wengert.ir.ops.samples import operands
+from wengert.ir.ops.samples import both, operands
 from wengert.ir.scalar import Expr, ScalarBuilder, ScalarOp
 from wengert.ir.types import FLOAT32, FLOAT64, FLOATS
 
@@ -177,6 +178,40 @@ def _ndtri(s: S, x: Expr) -> Expr:
     return s.cast(_quantile(s, s.sub(p, 0.5), 1.0, tail, 1.0), x.dtype)
 
 
+# ndtri_exp(y) is the quantile of e^y. Where that nears underflow it is found by Newton's steps on
+# log_ndtr(x) = y from what it tends to: x^2 = -2y - log(-4 pi y), as log_ndtr(x) is nearly
+# -x^2/2 - log(-x sqrt(2 pi)) (DLMF 7.12.1), with a slope of nearly -x.
+DEEP = -600.0
+NEWTON = 3
+
+
+def _ndtri_exp(s: S, x: Expr) -> Expr:
+    y = s.cast(x, FLOAT64)
+    deep = s.lt(y, DEEP)
+    shallow = s.select(deep, s.like(-1, y), y)
+    p = s.maths(ScalarOp.EXP, shallow)
+    tail = s.min(p, s.neg(s.maths(ScalarOp.EXPM1, shallow)))
+    found = _quantile(s, s.sub(p, 0.5), 1.0, tail, 1.0)
+    low = s.select(deep, y, s.like(DEEP, y))
+    size = s.neg(low)
+    log = s.add(s.maths(ScalarOp.LOG, size), math.log(4 * math.pi))
+    half = s.unary(ScalarOp.SQRT, s.sub(size, s.mul(log, 0.5)))
+    far = s.mul(half, -math.sqrt(2))
+    for _ in range(NEWTON):
+        # log_ndtr(x) - y with x^2/2 + y as one difference
+        scaled = expansions.erfcx(s, s.mul(far, -ROOT_HALF))
+        rest = s.sub(s.maths(ScalarOp.LOG, s.mul(scaled, 0.5)), s.fma(far, s.mul(far, 0.5), low))
+        far = s.add(far, s.div(rest, far))
+    far = s.select(s.eq(y, -math.inf), y, far)
+    outside = s.select(s.gt(y, 0), s.like(math.nan, y), found)
+    return s.cast(s.select(deep, far, outside), x.dtype)
+
+
+def _density_over(y: Value, x: Value) -> Value:
+    """e^y over the density at x."""
+    return (y + x * x * 0.5).exp() * math.sqrt(2 * math.pi)
+
+
 def _gauss(out: Value, factor: float, scale: float = 1.0) -> Value:
     """The partial, 1 / density: factor * exp(scale out^2)."""
     return (out * out * scale).exp() * factor
@@ -217,4 +252,16 @@ elementwise(
     partials=[lambda x, out: _gauss(out, math.sqrt(2 * math.pi), 0.5)],
     samples=operands((0.1, 0.9), tolerance=16),
     doc="the quantile of the normal distribution",
+)
+elementwise(
+    "ndtri_exp",
+    1,
+    FLOATS,
+    scipy_special("ndtri_exp"),
+    _ndtri_exp,
+    family="special",
+    cost=80,
+    partials=[_density_over],
+    samples=both(operands((-9, -0.1), tolerance=16), operands((-2e3, -5e2), tolerance=16)),
+    doc="the x for which log_ndtr(x) is y",
 )

@@ -376,10 +376,3 @@ def _dilogarithm_slope(x: Value, out: Value) -> Value:
 
 _called("erfi", "erfi", lambda x, out: (x * x).exp() * (2 / SQRT_PI), (-2, 2), doc="-i erf(i x)")
 _called("spence", "spence", _dilogarithm_slope, (0.2, 3), doc="the integral of log(t) / (1 - t)")
-_called(
-    "ndtri_exp",
-    "ndtri_exp",
-    lambda y, x: (y + x * x * 0.5).exp() * math.sqrt(2 * math.pi),
-    (-9, -0.1),
-    doc="the x for which log_ndtr(x) is y",
-)
