@@ -243,6 +243,20 @@ def test_distributions_without_a_formula_are_integrals_and_searches() -> None:
     np.testing.assert_allclose(found, st.semicircular.ppf(X), 1e-11)
 
 
+def test_a_search_holds_few_copies_of_what_it_searches() -> None:
+    """One where it looks for ends, one between them, and one that says what the value is like."""
+    q = np.linspace(0.1, 0.9, 3)
+    parts = [
+        wg.jit(lambda x, m=m: getattr(st.norminvgauss, m)(x, 2.0, 0.5)).lower(q).ir
+        for m in ("cdf", "ppf")
+    ]
+    one, search = (str(p).count("k1e") for p in parts)
+    assert 0 < search <= 3 * one
+    values = np.array([np.nan, 0.0, 1.0, 1e-12, 0.5])
+    found = wg.jit(lambda x: st.norminvgauss.ppf(x, 2.0, 0.5))(values)
+    np.testing.assert_allclose(found, st.norminvgauss.ppf(values, 2.0, 0.5), rtol=1e-7)
+
+
 @pytest.mark.slow
 def test_searches_in_integrals() -> None:
     places = np.array([-9.0, -1.0, 2.0])

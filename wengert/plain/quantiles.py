@@ -11,16 +11,26 @@ MOST = 1100
 
 
 def enclosed(rest: Any, low: Any, high: Any, inside: Any) -> Any:
-    """Places at which a rising function has different signs, inside of a support."""
-    first, last = inside, inside
+    """Places at which a rising function has different signs, inside of a support; its values there.
+
+    `rest` takes both places as one array, and is called in one place alone: it may be an integral,
+    all of whose code comes with each call.
+    """
+    ends = np.stack([inside, inside])
+    values = np.zeros_like(ends)
     width = 1.0
     count = 0
-    while count < MOST and not np.all((rest(first) <= 0) & (rest(last) >= 0)):
-        first = np.where(rest(first) > 0, np.maximum(low, inside - width), first)
-        last = np.where(rest(last) < 0, np.minimum(high, inside + width), last)
+    moving = np.any(inside == inside)  # of data, else the first turn is a copy of its own
+    while moving and count < MOST:
+        values = rest(ends)
+        above, below = values[0] > 0, values[1] < 0
+        first = np.where(above, np.maximum(low, inside - width), ends[0])
+        last = np.where(below, np.minimum(high, inside + width), ends[1])
+        moving = np.any((above & (first != ends[0])) | (below & (last != ends[1])))
+        ends = np.stack([first, last])
         width = width * 2.0
         count = count + 1
-    return first, last
+    return ends, values
 
 
 def counted(rest: Any, low: Any, high: Any) -> Any:

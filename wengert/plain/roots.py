@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 
-def bracketed(f: Any, low: Any, high: Any, xtol: float, rtol: float, max_steps: int) -> Any:
-    """The place where `f` changes its sign between two others, and whether it was found.
+def bracketed(f: Any, ends: Any, values: Any, xtol: float, rtol: float, max_steps: int) -> Any:
+    """The place where `f` changes its sign between two, with its values there; and if it was found.
 
     Where `f` is not a number, neither is the place.
 
@@ -19,9 +19,8 @@ def bracketed(f: Any, low: Any, high: Any, xtol: float, rtol: float, max_steps: 
     Chandrupatla, "A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear
     function without using derivatives", Advances in Engineering Software 28, 1997.
     """
-    x1, x2, x3 = low, high, high
-    f1, f2 = f(low), f(high)
-    f3 = f2
+    x1, x2, x3 = ends[0], ends[1], ends[1]
+    f1, f2, f3 = values[0], values[1], values[1]
     best = np.where(np.abs(f1) < np.abs(f2), x1, x2)
     share = 0.5 + 0.0 * x1
     done = (f1 == 0) | (f2 == 0) | (f1 != f1) | (f2 != f2)

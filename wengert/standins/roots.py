@@ -29,14 +29,19 @@ def divided(operator: Callable[[Any], Any], right: Any) -> Any:
     return right / operator(np.ones_like(right))
 
 
-def root_between(f: Function, low: Any, high: Any, xtol: Any, rtol: Any, steps: int) -> Any:
-    """The zeros between places where `f` has different signs; arrays are many equations."""
+def root_between(
+    f: Function, low: Any, high: Any, xtol: Any, rtol: Any, steps: int, values: Any = None
+) -> Any:
+    """The zeros between places where `f` has different signs; arrays are many equations.
+
+    `values` are those of `f` at both places, where they are known.
+    """
     low, high = np.broadcast_arrays(in_floats(low), in_floats(high))
 
     def solve(equation: Function, start: Any) -> Any:
-        signs = equation(low) * equation(high)
-        required(np.all(~(signs > 0)), "f(a) and f(b) must have different signs")
-        found, done = convert(bracketed)(equation, low, high, xtol, rtol, steps)
+        first, last = (equation(low), equation(high)) if values is None else values
+        required(np.all(~(first * last > 0)), "f(a) and f(b) must have different signs")
+        found, done = convert(bracketed)(equation, (low, high), (first, last), xtol, rtol, steps)
         _converged(done, steps)
         return found
 

@@ -19,6 +19,7 @@ from wengert.api.mapping import vmap
 from wengert.capture.convert import convert
 from wengert.plain.quantiles import counted, enclosed
 from wengert.standins.distributions import FORMULAS, SEARCHES, inner, standard, tail
+from wengert.standins.functions import is_known
 from wengert.standins.quadrature import Range, between
 from wengert.standins.roots import RTOL, root_between
 from wengert.standins.tables import in_doubles
@@ -34,6 +35,19 @@ def _for_each(f: Callable[..., Any], x: Any, shapes: Sequence[Any]) -> Any:
     return found.reshape(parts[0].shape)
 
 
+def _halves(density: Any, first: Any, last: Any, x: Any, middle: Any) -> tuple[Any, Any]:
+    """The integrals below x, of x left of the middle, and above it, of x right of it."""
+    over = Range(False, False, EXACT, EXACT, 100)
+    if all(is_known(end) and np.isinf(end) for end in (first, last)):
+        # one integral serves both, whose code is long: from x outwards
+        side = stop_gradient(np.where(x < middle, -1.0, 1.0))
+        share = between(lambda t: density(side * t), side * x, np.inf, over)
+        return share, share
+    left = x < middle
+    below = between(density, first, np.where(left, x, middle), over)
+    return below, between(density, np.where(left, middle, x), last, over)
+
+
 def _share(dist: Any, x: Any, shapes: Sequence[Any], upper: bool) -> Any:
     """The integral of the density below x, or above it, of the side that ends nearer."""
     low, high = dist._get_support(*shapes)
@@ -45,9 +59,7 @@ def _share(dist: Any, x: Any, shapes: Sequence[Any], upper: bool) -> Any:
         first, last = dist._get_support(*given) if np.ndim(low) or np.ndim(high) else (low, high)
         middle = inner(first, last)
         left = x < middle
-        over = Range(False, False, EXACT, EXACT, 100)
-        below = between(density, first, np.where(left, x, middle), over)
-        above = between(density, np.where(left, middle, x), last, over)
+        below, above = _halves(density, first, last, x, middle)
         if upper:
             return np.where(left, 1.0 - below, above)
         return np.where(left, below, 1.0 - above)
@@ -71,9 +83,10 @@ def _quantile(dist: Any, q: Any, shapes: Sequence[Any], upper: bool) -> Any:
     if hasattr(dist, "pmf"):
         found = convert(counted)(rest, *(stop_gradient(x) for x in (low, high)))
         return stop_gradient(found)
-    ends = convert(enclosed)(rest, *(stop_gradient(x) for x in (low, high, inner(low, high))))
-    first, last = map(stop_gradient, ends)
-    return root_between(rest, first, last, 0.0, 4 * RTOL, STEPS)
+    within = (stop_gradient(x) for x in (low, high, inner(low, high)))
+    ends, values = map(stop_gradient, convert(enclosed)(rest, *within))
+    both = values[0], values[1]
+    return root_between(rest, ends[0], ends[1], 0.0, 4 * RTOL, STEPS, both)
 
 
 SEARCHES.update(
