@@ -88,6 +88,26 @@ def test_huge_arguments_in_overlapping_strips(size: int, where: int) -> None:
     np.testing.assert_allclose(executable(made)(data)[0], 2 * np.sin(data), rtol=1e-15)
 
 
+@pytest.mark.parametrize(("size", "each"), [(1050, 62), (1100, 9), (3000, 1000), (4000, 1030)])
+def test_strips_stay_within_chunks_that_are_shorter(size: int, each: int) -> None:
+    """Of an array longer than a strip in chunks shorter than one, nothing before it is stored."""
+    edge = 64
+    x, out = buffer("f8", size + 2 * edge), buffer("f8", size + 2 * edge, Space.OUTPUT)
+    zeroed = build.loop(out.size, lambda i: [Store(out, i, S.const(0.0, "f8"))])
+
+    def sine(i: Expr) -> tuple[Stmt, ...]:
+        place = S.add(i, edge)
+        return (Store(out, place, S.maths("sin", S.load(x, place))),)
+
+    steps = [Kernel("zeros", (zeroed,)), Kernel("sines", (chunked(sine, size, each),))]
+    data = np.random.default_rng(3).uniform(1, 50, x.size)
+    data[edge + 5] = 1e300
+    (found,) = executable(program(steps, [x], [out]))(data)
+    expected = np.zeros(x.size)
+    expected[edge:-edge] = np.sin(data[edge:-edge])
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
 def test_huge_arguments_under_an_accumulator() -> None:
     """The second run of a strip starts from the sums before the first."""
     size = 3000

@@ -85,10 +85,12 @@ def in_two_versions(
             If(s.register(flag), (*restored, *set_back, exact)),
         )
 
+    moved = only_stores and not held
     copies = [Buffer(b.dtype, min(size, loop.index.extent), Space.LOCAL) for b, _ in held]
-    if loop.index.extent <= size:
+    length = constant_length(s, loop)
+    if (loop.index.extent if length is None else length) <= size:  # of a chunk, say, not the array
         return strip(loop.start, loop.stop), again
-    number, first, last, count = _strips(s, loop, size, only_stores and not held)
+    number, first, last, count = _strips(s, loop, size, length if moved else None)
     return (Loop(number, s.int(0), count, strip(first, last)),), again
 
 
@@ -119,15 +121,16 @@ def _noting(
 
 
 def _strips(
-    s: ScalarBuilder, loop: Loop, strip: int, again: bool
+    s: ScalarBuilder, loop: Loop, strip: int, length: int | None
 ) -> tuple[Index, Expr, Expr, Expr]:
     """The number of a strip of so many turns, where it begins and ends, and how many there are.
 
-    If turns may run `again` in another strip, all strips have the same length.
+    If turns may run again in another strip, `length` is how many turns there are, more than one
+    strip of them, and all strips have the same length.
     """
-    length = constant_length(s, loop)
-    if again and length is not None:
-        # as with chunks, the last strip begins earlier; strips are multiples of a vector's length
+    if length is not None:
+        # as with chunks, the last strip begins earlier; strips are multiples of a vector's length,
+        # and shorter than the loop, since there are two at least
         size = -(-length // (64 * -(-length // strip))) * 64
         number = Index(-(-length // size))
         first = s.add(loop.start, s.mul(s.index(number), size))
