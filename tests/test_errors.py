@@ -90,7 +90,7 @@ def unread(fun: Any) -> Callable[..., Any]:
             (SQUARE,),
         ),
         (TypeError, r"scipy\.linalg\.polar.* no traced form", linalg.polar, (X,)),
-        (NotImplementedError, "airy", lambda x: scipy.special.airy(x), (X,)),
+        (NotImplementedError, "pbdv", lambda x: scipy.special.pbdv(1.0, x), (X,)),
     ],
 )
 def test_operations(error: Any, says: str, fun: Any, args: Any) -> None:
@@ -179,14 +179,14 @@ kept: list[Any] = []
 
 
 def _keep(x: Any) -> Any:
-    kept.append(x * 2)
+    kept.append(types.SimpleNamespace(inside=x * 2))  # a list of arrays would be an error at once
     return x
 
 
 def test_a_leaked_value_says_where_it_was_made() -> None:
     kept.clear()
     np.testing.assert_array_equal(compiled(_keep)(X), X)
-    (value,) = kept
+    value = kept[0].inside
     assert "finished" in repr(value)
     for use in (lambda: value + 1, lambda: bool(value), lambda: np.sin(value), lambda: value[0]):
         message = fails(errors.LeakedTracerError, use, says="outside the trace of '_keep'")
@@ -199,7 +199,7 @@ def test_an_inner_value_does_not_escape_to_the_outer_trace() -> None:
     def outer(x: Any) -> Any:
         kept.clear()
         wg.grad(lambda y: np.sum(_keep(y)))(x)
-        return x + kept[0]
+        return x + kept[0].inside
 
     fails(errors.LeakedTracerError, compiled(outer), X, says="outside the trace")
 
