@@ -183,7 +183,7 @@ elementwise(
     2,
     FLOATS,
     _scale,
-    lambda s, t, p: s.select(s.or_(s.eq(t, 0), s.eq(p, 0)), 0, s.mul(t, p)),
+    lambda s, t, p: s.select(s.and_(s.ne(t, 0), s.ne(p, 0)), s.mul(t, p), 0),
     jvp=_scale_jvp,
     linear=linear_in_one,
     transpose=transpose_partials(lambda ct, t, p: ct.scale(p), lambda ct, t, p: ct.scale(t)),

@@ -349,10 +349,10 @@ class Body:
 
     def _operation(self, x: Expr, args: list[str]) -> str:
         if self.target.is_scalar and self.module.target.masks:
-            test = tested_for_zero(x)
-            name = None if test is None else self.lookup(test)
-            if name is not None:
-                return unless_zero(self, x, name, args[2])
+            tests = [self.lookup(t) for t in tested_for_zero(x)]
+            names = [name for name in tests if name is not None]
+            if names and len(names) == len(tests):
+                return unless_zero(self, x, names, args[1])
         return emit_op(self, x, self.chosen(self, x, args))
 
     def chosen(self, e: Emitter, x: Expr, args: list[str]) -> list[str]:

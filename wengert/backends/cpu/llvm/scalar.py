@@ -1,7 +1,7 @@
 """Code that runs one number at a time, where the time of one counts.
 
 With AVX-512 a comparison goes through a mask register, and what it decides waits for that: eight
-cycles from a number to "0 if it is 0, else a product with it", by which tangents are multiplied
+cycles from a number to "a product with it, but 0 if it is 0", by which tangents are multiplied
 with partials. The older form, an "and" with all ones or zeros, takes the comparison while the
 product is made, and one cycle more. LLVM forms masks wherever it sees a comparison, so this uses
 the machine's instruction, which the vectoriser cannot take apart: not for loops of vectors.
@@ -9,6 +9,7 @@ the machine's instruction, which the vectoriser cannot take apart: not for loops
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from wengert.backends.cpu.llvm.types import intrinsic_suffix, value_type
@@ -48,28 +49,32 @@ class Printer(Protocol):
         ...
 
 
-def tested_for_zero(x: Expr) -> Expr | None:
-    """The t of an expression of the form "0 if t is 0, else a product".
+def tested_for_zero(x: Expr) -> tuple[Expr, ...]:
+    """The values of which none may be 0, in an expression that is a product then and else 0.
 
-    Other values may be dear (a quotient), and are then better left to a branch around them.
+    There are none if it has another form. Other values than products may be dear (a quotient), and
+    are then better left to a branch around them.
     """
     if x.op is not ScalarOp.SELECT or x.dtype not in _COMPARE:
-        return None
-    condition, zero, value = x.args
-    if value.op is not ScalarOp.MUL:
-        return None
-    if condition.op is not ScalarOp.EQ or not _is_zero(condition.args[1]) or not _is_zero(zero):
-        return None
-    found = condition.args[0]
-    return found if found.dtype == x.dtype else None
+        return ()
+    condition, value, zero = x.args
+    if value.op is not ScalarOp.MUL or not _is_zero(zero):
+        return ()
+    conditions = condition.args if condition.op is ScalarOp.AND else (condition,)
+    tests = tuple(c.args[0] for c in conditions if c.op is ScalarOp.NE and _is_zero(c.args[1]))
+    found = len(tests) == len(conditions) and all(t.dtype == x.dtype for t in tests)
+    return tests if found else ()
 
 
 def _is_zero(x: Expr) -> bool:
     return x.is_const and str(float(x.attr)) == "0.0"
 
 
-def unless_zero(e: Printer, x: Expr, test: str, value: str) -> str:
-    """Prints 0 if `test` is 0, else `value`, both of the type of `x`."""
+def unless_zero(e: Printer, x: Expr, tests: Sequence[str], value: str) -> str:
+    """Prints 0 if one of `tests` is 0, else `value`, all of the type of `x`.
+
+    The first is that for which the product waits: it is looked at last.
+    """
     kind, count = value_type(x.dtype), _LANES[x.dtype]
     name, compare = f"@wg.unless_zero.{intrinsic_suffix(x.dtype)}", _COMPARE[x.dtype]
     floats, ints = f"<{count} x {kind}>", f"<{count} x i{8 * x.dtype.itemsize}>"
@@ -78,4 +83,6 @@ def unless_zero(e: Printer, x: Expr, test: str, value: str) -> str:
         kind=kind, name=name, floats=floats, ints=ints, compare=compare, unequal=_UNEQUAL
     )
     e.helper(name, text)
-    return e.op(f"call {kind} {name}({kind} {test}, {kind} {value})")
+    for test in reversed(tests):
+        value = e.op(f"call {kind} {name}({kind} {test}, {kind} {value})")
+    return value
