@@ -79,6 +79,18 @@ def test_elements_of_overlapping_chunks(size: int) -> None:
     np.testing.assert_allclose(found, np.exp(data), rtol=1e-15)
 
 
+@pytest.mark.parametrize("each", [1, 24, 63, 64, 65, 1030])
+def test_strips_of_chunks_of_any_length(each: int) -> None:
+    """A strip is as long as its chunk at most: it would begin before the array."""
+    size = 1500
+    x, out = buffer("f8", size), buffer("f8", size, Space.OUTPUT)
+    outer = chunked(lambda i: (Store(out, i, S.maths("sin", S.load(x, i))),), size, each)
+    data = np.random.default_rng(each).uniform(-50, 50, size)
+    data[[3, 700, -1]] = 1e300
+    made = executable(program([Kernel("k", (outer,))], [x], [out]))
+    np.testing.assert_allclose(made(data)[0], np.sin(data), rtol=1e-15)
+
+
 @pytest.mark.parametrize("size", [300, 1024, 1025, 2000, 15_680, 20_011])
 @pytest.mark.parametrize("where", [0, 1023, -1])
 def test_huge_arguments_in_overlapping_strips(size: int, where: int) -> None:
