@@ -91,6 +91,21 @@ def test_strips_of_chunks_of_any_length(each: int) -> None:
     np.testing.assert_allclose(made(data)[0], np.sin(data), rtol=1e-15)
 
 
+@pytest.mark.parametrize("kind", ["exp", "copy"])
+def test_what_an_inner_loop_leaves_over_stays_inside_the_loop_around(kind: str) -> None:
+    """Where the last vector begins is known there alone."""
+    rows, each = 3, 63 if kind == "exp" else 640
+    x, out = buffer("f8", rows * each), buffer("f8", rows * each, Space.OUTPUT)
+    row, index = Index(rows), Index(rows * each)
+    start, i = S.mul(S.index(row), each), S.index(index)
+    value = S.load(x, i) if kind == "copy" else S.exp(S.load(x, i))
+    inner = Loop(index, start, S.add(start, each), (Store(out, i, value),))
+    made = program([Kernel("k", (Loop(row, S.int(0), S.int(rows), (inner,)),))], [x], [out])
+    data = np.random.default_rng(0).standard_normal(rows * each)
+    wanted = data if kind == "copy" else np.exp(data)
+    np.testing.assert_allclose(executable(made)(data)[0], wanted, rtol=1e-15)
+
+
 @pytest.mark.parametrize("size", [300, 1024, 1025, 2000, 15_680, 20_011])
 @pytest.mark.parametrize("where", [0, 1023, -1])
 def test_huge_arguments_in_overlapping_strips(size: int, where: int) -> None:

@@ -171,7 +171,10 @@ class Body:
 
     @contextlib.contextmanager
     def at(self, index: Index, name: str) -> Generator[None]:
-        """Prints what an index has one value for, without a loop: it may leave loops around."""
+        """Prints what an index has one value for, without a loop: it may leave loops around.
+
+        What is printed for a value that is no number stays where that is known, which is here.
+        """
         self.indices[index], self._passing = name, index
         yield
         for scope, x in self._passed:
@@ -217,6 +220,8 @@ class Body:
         """The scope to print `x` in: outside of as many loops as may be."""
         reads = self.reads(x)
         position = home = len(self.scopes) - 1
+        if self._passing in x.indices and not self.indices[self._passing].isdecimal():
+            return self.scopes[home]
         while position > 0:
             scope = self.scopes[position]
             if scope.loop is None:
