@@ -51,6 +51,13 @@ CASES = {
     "lu": (lambda a: scipy.linalg.lu(a), A[::-1].copy()),
     "lu permuted": (lambda a: scipy.linalg.lu(a, permute_l=True), BATCH[:, ::-1].copy()),
     "lu indices": (lambda a: scipy.linalg.lu(a, p_indices=True)[1:], A[::-1].copy()),
+    "lu wide": (lambda a: scipy.linalg.lu(a), A[::-1, :][1:]),
+    "lu tall": (lambda a: scipy.linalg.lu(a), TURNING[:, :3]),
+    "lu tall batch": (lambda a: scipy.linalg.lu(a, permute_l=True), BATCH[:, ::-1, :2].copy()),
+    "lu complex wide": (lambda a: scipy.linalg.lu(a), TURNING[:2] + 1j * TURNING[2:4]),
+    "lu complex tall": (lambda a: scipy.linalg.lu(a), TURNING[:, :2] + 1j * TURNING[:, 2:4]),
+    "lu_factor tall": (lambda a: scipy.linalg.lu_factor(a)[0], TURNING[:, :4]),
+    "lu_factor wide": (lambda a: scipy.linalg.lu_factor(a)[0], TURNING[:4]),
     "block_diag": (lambda a, b: scipy.linalg.block_diag(a, b, np.ones((1, 2))), A, B[:, 0]),
     "solve": (lambda a, b: scipy.linalg.solve(a, b), A, B),
     "solve transposed": (lambda a, b: scipy.linalg.solve(a, b, transposed=True), A, B[:, 0]),
@@ -149,6 +156,31 @@ def test_factors_are_scipys():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shape", [(5, 2), (30, 9), (2, 5), (3, 9, 4), (2, 4, 9), (0, 3), (3, 0)])
+def test_rows_of_lu_factors_that_are_not_square(shape):
+    a = np.random.default_rng(3).standard_normal(shape)
+    p, lower, upper = wg.jit(wg.linalg.lu)(a)
+    close(p @ lower @ upper, a)
+    assert lower.shape[-1] == upper.shape[-2] == min(shape[-2:])
+    if a.size:
+        found, expected = wg.jit(wg.linalg.lu_factor)(a), tuple(scipy.linalg.lu_factor(a))
+        close(found, expected)
+        assert found[1].dtype == expected[1].dtype
+
+
+@pytest.mark.parametrize("kind", [np.ones, np.zeros])
+def test_tall_matrices_of_dependent_columns_have_factors_without_derivative(kind):
+    a = kind((4, 2))
+    close(wg.jit(wg.linalg.lu)(a), scipy.linalg.lu(a))
+    with pytest.raises(np.linalg.LinAlgError, match="a pivot of the matrix is 0"):
+        wg.grad(lambda a: np.sum(wg.linalg.lu(a)[1]))(a)
+
+
+def test_factors_that_are_not_square_solve_nothing():
+    with pytest.raises(ValueError, match="are not those of a square matrix"):
+        wg.jit(lambda a: wg.linalg.lu_solve(wg.linalg.lu_factor(a), a[:3, 0]))(TURNING[:, :3])
+
+
 def test_batches_of_systems_are_their_systems():
     a, b = BATCH[:, ::-1].copy(), RNG.standard_normal((2, 3, 2))
     bands = RNG.standard_normal((2, 3, 5))

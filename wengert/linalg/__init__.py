@@ -37,7 +37,8 @@ sqrtm = _either(roots.sqrtm)
 
 TRACED |= {"expm": exponential.expm, "logm": roots.logm, "sqrtm": roots.sqrtm}
 TRACED |= MATRICES | SPECTRA
-TRACED |= {"lu_factor": eliminations.lu_factor, "lu_solve": eliminations.lu_solve}
+TRACED |= {"lu": eliminations.lu, "lu_factor": eliminations.lu_factor}
+TRACED |= {"lu_solve": eliminations.lu_solve}
 TRACED |= {"solve_banded": banded.solve_banded, "solveh_banded": banded.solveh_banded}
 TRACED |= equations.TRACED_HERE
 

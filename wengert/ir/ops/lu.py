@@ -45,8 +45,9 @@ from wengert.ir.ops.structural_family import iota
 from wengert.ir.types import INT64, TensorType, real_dtype
 
 NO_FACTORS = (
-    "a pivot of the matrix other than the last one is 0, so its LU factors have no derivative, and "
-    "one is needed here; np.linalg.det, for one, has its own"
+    "a pivot of the matrix is 0, so its LU factors have no derivative, and one is needed here ("
+    "only the last pivot of a matrix that has no more rows than columns may be 0); np.linalg.det, "
+    "for one, has its own"
 )
 LOWER = {"lower": True, "transpose": False, "unit": True}
 UPPER = {"lower": False, "transpose": False, "unit": False}

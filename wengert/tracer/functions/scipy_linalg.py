@@ -19,7 +19,6 @@ from wengert.ir.ops.matrices import transposed as swapped
 from wengert.tracer.functions.factorisations import (
     NOT_SINGULAR,
     demand,
-    identity,
     matrices,
     solved,
     together,
@@ -149,31 +148,6 @@ def cho_solve(
         return adjoint(left).triangular_solve(half, lower=False, transpose=False, unit=False)
 
     return _with_columns("cho_solve", below, b, substituted)
-
-
-@traced
-def lu(
-    a: Any,
-    permute_l: bool = False,
-    overwrite_a: bool = False,
-    check_finite: bool = True,
-    p_indices: bool = False,
-) -> Any:
-    """P, L and U of a = P L U for each square matrix; (P L, U) if `permute_l`.
-
-    With `p_indices` the first is the vector p of a = L[p] U. The derivative takes P as constant.
-    """
-    both, _, inverse, _ = matrices("lu", a).lu()
-    one = identity(both)
-    lower = wrapped(triangle(both, True, strict=True) + one)
-    upper = wrapped(triangle(both, False))
-    places = wrapped(inverse)
-    if p_indices and not permute_l:
-        return places.astype(np.int32), lower, upper
-    if permute_l:
-        return np.take_along_axis(lower, places[..., :, None], axis=-2), upper
-    permutation = np.take_along_axis(wrapped(one), places[..., :, None], axis=-2)
-    return permutation, lower, upper
 
 
 @traced
