@@ -159,6 +159,8 @@ def settled_quotient(t: Value, divisor: Value, zero: Value) -> Value:
 
 def negligible(matrix: Value, x: Value) -> Value:
     """Which elements are no larger than the rounding errors of a spectrum x."""
+    if not x.type.size:
+        return matrix.ne(matrix)
     largest = size(x).reduce_max(axes=(x.ndim - 1,))
     limit = largest * largest.full_like(_roundings(x))
     return size(matrix).le(spread_over(limit, matrix.shape))

@@ -406,6 +406,8 @@ def spectral_norm(x: Value, order: Any) -> Value:
     s = singular_values(x)
     if order == "nuc":
         return s.reduce_sum(axes=(s.ndim - 1,))
+    if order == 2 and not s.shape[-1]:
+        return full(s.shape[:-1], 0, s.dtype)
     place = 0 if order == 2 else s.shape[-1] - 1
     batch = s.shape[:-1]
     zeros = (0,) * len(batch)

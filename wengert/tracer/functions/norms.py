@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import ArgumentError, ShapeError
+from wengert.errors import ArgumentError, MatrixShapeError, ShapeError
 from wengert.ir.builder import Value
 from wengert.tracer.functions.factorisations import inverse, matrices, spectral_norm
 from wengert.tracer.functions.operands import (
@@ -76,8 +76,10 @@ def matrix_norm_of(x: Value, order: Any, axes: tuple[int, ...]) -> Value:
         raise ArgumentError(f"Invalid norm order {order!r} for matrices.")
     first, second = (rows, columns) if abs(order) == 1 else (columns, rows)
     sums = call(np.absolute, x).reduce_sum(axes=(first,))
-    extreme = np.maximum if order > 0 else np.minimum
-    return reduce(extreme, sums, second - (second > first))
+    axis = second - (second > first)
+    if order > 0:
+        return reduce(np.maximum, sums, axis, initial=0)
+    return reduce(np.minimum, sums, axis)
 
 
 @function(np.linalg.vector_norm)
@@ -105,6 +107,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any: 
 @function(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number: that of singular values, or |x| |x⁻¹| in another matrix norm."""
+    if 0 in np.shape(x)[-2:]:
+        raise MatrixShapeError(f"cond is not defined on empty arrays, as {floating(x).type} is")
     if p in (None, 2, -2):
         value = matrices("cond", x, square=False)
         largest, least = (spectral_norm(value, order) for order in (2, -2))
