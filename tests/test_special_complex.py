@@ -109,3 +109,11 @@ def test_products_with_logarithms(name: str) -> None:
     y = np.append(y, [0, 1j, np.nan])
     seen = wg.jit(lambda x, y: f(x, y))(x, y)
     np.testing.assert_allclose(seen, f(x, y), rtol=1e-14)
+
+
+def test_values_that_overflow_do_so_by_parts_as_in_scipy() -> None:
+    points = {"erf": [1 + 100j, 30j, np.inf, -np.inf], "erfi": [1e10 + 1j, -30 + 8j, 27 + 1j, 170]}
+    points |= {"erfc": [30j, np.inf, -np.inf], "dawsn": [1 + 100j, 30j, np.inf]}
+    for name, z in points.items():
+        f, z = getattr(sp, name), np.array(z, complex)
+        np.testing.assert_array_equal(wg.jit(lambda z, f=f: f(z))(z), f(z))

@@ -97,7 +97,9 @@ def _far(s: S, x: Expr, y: Expr) -> Pair:
     inverse = s.div(s.like(1, x), size)
     a, b = s.mul(x, inverse), s.mul(y, inverse)
     scale = s.div(s.mul(inverse, 1 / math.sqrt(math.pi)), s.add(s.mul(a, a), s.mul(b, b)))
-    return s.mul(b, scale), s.mul(a, scale)
+    endless = s.eq(size, math.inf)
+    re, im = s.mul(b, scale), s.mul(a, scale)
+    return s.select(endless, inverse, re), s.select(endless, inverse, im)
 
 
 def faddeeva(s: S, x: Expr, y: Expr) -> Pair:

@@ -32,11 +32,26 @@ def _horner(coefficients: tuple[float, ...], t: Value) -> Value:
 # the error functions
 
 
-def _gaussian(z: Value, sign: float) -> Value:
-    """exp(sign z^2); the square's real part is (x - y)(x + y), which does not cancel."""
+def _shrunk(z: Value, factor: Value | float) -> Value:
+    """z times a real number; a complex product with it would be NaN at infinite parts."""
+    return (z.real() * factor).complex(z.imag() * factor)
+
+
+def _gaussian(z: Value, other: Value) -> Value:
+    """exp(-z^2) times another number, turned before it grows, so that parts overflow alone.
+
+    The square's real part is (x - y)(x + y), which does not cancel.
+    """
     x, y = z.real(), z.imag()
-    square = ((x - y) * (x + y)).complex(x * y * 2.0)
-    return (square * sign).exp()
+    size = ((y - x) * (y + x)).exp()
+    angle = x.eq(0.0).bitor(y.eq(0.0)).select(0.0, x * y * -2.0)
+    turned = angle.cos().complex(angle.sin()) * other
+    finite = x.isfinite().bitand(y.isfinite())
+    re, im = (
+        finite.bitand(part.eq(0.0)).select(part, part * size)
+        for part in (turned.real(), turned.imag())
+    )
+    return re.complex(im)
 
 
 SERIES = tuple(
@@ -61,7 +76,7 @@ def _erf_parts(z: Value) -> tuple[Value, Value, Value, Value]:
         near,
         inner * _horner(SERIES, inner * inner),
         left,
-        _gaussian(right, -1.0) * _scaled(right),
+        _gaussian(right, _scaled(right)),
     )
 
 
@@ -74,12 +89,17 @@ def erf(z: Value) -> Value:
     """The error function, which is odd."""
     near, inner, left, beyond = _erf_parts(z)
     found = -beyond + 1.0
+    # the function is real on the real axis and imaginary on the other one
+    axis = z.real().eq(0.0)
+    found = axis.select(z.real(), found.real()).complex(found.imag())
     return near.select(inner, left.select(-found, found))
 
 
 def erfc(z: Value) -> Value:
     """1 - erf(z), on the left 2 - erfc(-z)."""
     near, inner, left, beyond = _erf_parts(z)
+    axis = z.real().eq(0.0)
+    beyond = axis.select(1.0, beyond.real()).complex(beyond.imag())
     return near.select(-inner + 1.0, left.select(-beyond + 2.0, beyond))
 
 
@@ -99,9 +119,10 @@ def dawsn(z: Value) -> Value:
     below = y.lt(0.0)
     above = below.select(-z, z)
     half = math.sqrt(math.pi) / 2
-    outer = _times_i(_gaussian(above, -1.0) - wofz(above)) * half
+    outer = _times_i(_gaussian(above, above.full_like(1.0)) - wofz(above))
+    outer = _shrunk(outer, half)
     outer = below.select(-outer, outer)
-    return near.select(_gaussian(inner, -1.0) * erfi(inner) * half, outer)
+    return near.select(_gaussian(inner, erfi(inner)) * half, outer)
 
 
 # the gamma functions
