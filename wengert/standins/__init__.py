@@ -18,6 +18,7 @@ from wengert.standins import (
     initial_values,
     integrals,
     interpolants,
+    kernels,
     lines,
     minima,
     multivariate,
@@ -29,6 +30,7 @@ from wengert.standins import (
     searches,
     sparse,
     spectra,
+    statistics,
 )
 from wengert.standins.tables import FUNCTIONS, METHODS, of_instance, package_of
 
@@ -45,6 +47,7 @@ __all__ = [
     "initial_values",
     "integrals",
     "interpolants",
+    "kernels",
     "lines",
     "minima",
     "multivariate",
@@ -58,4 +61,5 @@ __all__ = [
     "searches",
     "sparse",
     "spectra",
+    "statistics",
 ]
