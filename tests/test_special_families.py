@@ -262,3 +262,49 @@ def test_quantiles_of_logarithms_solve_their_equation() -> None:
             slope = mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) / share
             error = abs((mpmath.log(share) - mpmath.mpf(given)) / slope)
             assert error <= 8 * UNITS * max(abs(x), 1), given
+
+
+SIDES = 10.0 ** R.uniform(-9, 9, (3, 60))
+INCOMPLETE: dict[str, tuple[Any, Any, Any]] = {
+    "elliprf": (sp.elliprf, mpmath.elliprf, SIDES),
+    "elliprd": (sp.elliprd, mpmath.elliprd, SIDES),
+    **{
+        f"{name} {side}": (getattr(sp, name), exact, (R.uniform(-9, 9, 60), m))
+        for name, exact in (("ellipkinc", mpmath.ellipf), ("ellipeinc", mpmath.ellipe))
+        for side, m in (("in", R.uniform(0, 1, 60)), ("below", -(10.0 ** R.uniform(-9, 6, 60))))
+    },
+}
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_incomplete_elliptic_integrals_are_exact(name: str) -> None:
+    f, exact, places = INCOMPLETE[name]
+    found = wg.jit(f)(*places)
+    with mpmath.workdps(40):
+        for got, *given in zip(found.tolist(), *(p.tolist() for p in places), strict=True):
+            wanted = exact(*map(mpmath.mpf, given))
+            assert abs(mpmath.mpf(got) - wanted) <= 8 * UNITS * abs(wanted), given
+    # where arguments are special
+    ends = np.array([0.0, 1.0, np.inf, -1.0, np.nan, 2.0, np.pi / 2, -np.inf])
+    grid = [g.reshape(-1) for g in np.meshgrid(*[ends] * len(places))]
+    np.testing.assert_allclose(wg.jit(f)(*grid), f(*grid), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["elliprf", "elliprd", "ellipkinc", "ellipeinc"])
+def test_derivatives_of_incomplete_elliptic_integrals(name: str) -> None:
+    f = getattr(sp, name)
+    last = np.array([-5.0, -0.3, 0.0, 0.5, 0.99])
+    first = np.array([-7.0, 0.0, 0.4, 1.57, 4.0])
+    given = (
+        (first, last)
+        if name.startswith("ellip") and "r" not in name
+        else (last + 6, first + 8, last + 7)
+    )
+    h = 1e-5
+    for k in range(len(given)):
+        ones = [np.full(5, float(i == k)) for i in range(len(given))]
+        slope = wg.jit(lambda *x, t=tuple(ones): wg.jvp(f, x, t)[1])(*given)
+        up = [x + h * (i == k) for i, x in enumerate(given)]
+        down = [x - h * (i == k) for i, x in enumerate(given)]
+        expected = (f(*up) - f(*down)) / (2 * h)
+        np.testing.assert_allclose(slope, expected, 1e-6, 1e-9)

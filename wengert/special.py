@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from wengert.tracer.array import enter
+from wengert.tracer.functions import elliptic as _elliptic
 from wengert.tracer.functions import orders as _orders
 from wengert.tracer.functions import orthogonal as _orthogonal
 from wengert.tracer.functions import special as _special
@@ -40,6 +41,7 @@ UFUNCS = (
     *_orders.HANKEL,
     *_orthogonal.NAMES,
     *_elementary.NAMES,
+    *_elliptic.NAMES,
     *_pairs.NAMES,
     "jn",
     "digamma",
