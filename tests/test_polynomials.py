@@ -76,3 +76,32 @@ def test_dtypes_are_those_of_numpy() -> None:
 def test_coefficients_are_a_vector() -> None:
     with pytest.raises(ArgumentError, match="not 1-d"):
         wg.jit(lambda v: npp.polynomial.polymul(v, v))(POINTS)
+
+
+@pytest.mark.parametrize("name", ["val2d", "val3d", "grid2d", "grid3d"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_several_variables(family: str, name: str) -> None:
+    function = getattr(FAMILIES[family], family + name)
+    axes = int(name[-2])
+
+    def f(c: Any) -> Any:
+        points = (c[:3], c[1:4] ** 2, c[2:])[:axes]
+        table = np.outer(c, c)[:4, :3]
+        return function(*points, table.reshape((3, 4) if axes == 2 else (3, 2, 2)))
+
+    np.testing.assert_allclose(wg.jit(f)(SERIES), f(SERIES), rtol=1e-12)
+    assert_slopes(f, SERIES, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "poly"])
+def test_changes_of_basis(family: str) -> None:
+    module = FAMILIES[family]
+    for name in (f"{family}2poly", f"poly2{family}"):
+        f = getattr(module, name)
+        np.testing.assert_allclose(wg.jit(lambda c, f=f: f(c))(SERIES), f(SERIES), rtol=1e-12)
+        assert_slopes(f, SERIES)
+    times_x = getattr(module, f"{family}mulx")
+    one = SERIES[:1].astype(np.float32)
+    found = wg.jit(lambda c: times_x(c))(one)
+    np.testing.assert_array_equal(found, times_x(one))
+    assert found.dtype == np.float32

@@ -240,3 +240,34 @@ def test_few_ranks_of_long_rows_are_found_without_sorting() -> None:
     middle = wg.jit(wg.grad(lambda v: np.sum(np.median(v, 1))))(x)
     np.testing.assert_array_equal(np.count_nonzero(middle, axis=1), [2, 2, 2])
     np.testing.assert_array_equal(np.sum(middle, axis=1), 1)
+
+
+def test_numbers_have_no_axis_to_sort_along() -> None:
+    for f in (np.sort, lambda x: np.partition(x, 0)):
+        with pytest.raises(ValueError, match="out of bounds for array of dimension 0"):
+            wg.jit(lambda x, f=f: f(x[0]))(np.ones(2))
+    assert wg.jit(lambda x: np.argsort(x[0]))(np.ones(2)) == np.argsort(np.float64(1.0))
+
+
+def test_partition_in_place() -> None:
+    def f(x: Any) -> Any:
+        y = x.copy()
+        row = y[1]
+        row.partition(3)
+        y.partition(2, axis=0)
+        return y[2], np.sort(y, axis=None)
+
+    x = R.standard_normal((5, 8))
+    found, wanted = wg.jit(f)(x), f(x)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lines_of_nan_alone_have_no_extremes() -> None:
+    x = np.array([[np.nan, np.nan], [1.0, np.nan]])
+    for f in (np.nanargmax, np.nanargmin):
+        compiled = wg.jit(lambda x, f=f: f(x, axis=1))
+        with pytest.raises(ValueError, match="All-NaN slice"):
+            compiled(x)
+        np.testing.assert_array_equal(compiled(x[1:]), [0])
+        assert wg.jit(lambda x, f=f: f(x))(x) == f(x)

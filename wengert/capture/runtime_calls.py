@@ -281,7 +281,8 @@ def call(f: Any) -> Any:
     kind = type(f)
     if kind is types.FunctionType:
         if current() is not None:
-            found = CREATION.get(f) or TABLE.get(f) or of_statistics(f) or of_polynomials(f)
+            found = CREATION.get(f) or TABLE.get(f) or of_statistics(f)
+            found = found or of_polynomials(f, _rewritten)
             if found is not None:
                 return found
             if f.__code__ is _MANAGING:

@@ -198,7 +198,7 @@ STATIC.update(
         ),
         **dict.fromkeys((np.repeat, "repeat"), ("repeats",)),
         **dict.fromkeys((np.insert, np.delete), ("obj",)),
-        **dict.fromkeys((np.partition, np.argpartition), ("kth",)),
+        **dict.fromkeys((np.partition, "partition", np.argpartition, "argpartition"), ("kth",)),
         **dict.fromkeys((np.compress, "compress"), ("condition",)),
         np.pad: ("pad_width", "stat_length"),
         np.tile: ("reps",),
@@ -275,15 +275,14 @@ def _method(name: str, self: Tracer, *args: Any, **kwargs: Any) -> Any:
 
 
 _REFUSED = {
-    "partition": "use x.sort()",
     "resize": "use np.resize(x, shape)",
     "setfield": "build the new array with np.where",
     "byteswap": "swap the bytes before tracing",
 }
 _METHODS = (
     "all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy "
-    "cumprod cumsum diagonal dot fill flatten max mean min nonzero prod put ravel repeat "
-    "reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view "
+    "cumprod cumsum diagonal dot fill flatten max mean min nonzero partition prod put ravel "
+    "repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view "
     "item tolist"
 )
 

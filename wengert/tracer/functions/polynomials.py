@@ -120,6 +120,42 @@ def polydiv(u: Any, v: Any) -> Any:
     return quotient, rest[min(count, len(above) - 1) :]
 
 
+def _at(x: Any, c: Any, tensor: bool = True) -> Any:
+    """Polynomials, with coefficients of rising powers along the first axis of c, by Horner's rule.
+
+    With `tensor` each is taken at all of x, else x runs along with the polynomials.
+    """
+    if tensor:
+        c = np.reshape(c, (*c.shape, *(1,) * np.ndim(x)))
+    found = c[-1] + x * 0
+    for k in range(c.shape[0] - 2, -1, -1):
+        found = c[k] + found * x
+    return found
+
+
+def _series(c: Any, axes: int) -> Any:
+    value = wrapped(floating(c))
+    if value.ndim < axes:
+        raise ShapeError(f"the coefficients need {axes} axes, one for each variable")
+    return value
+
+
+@function(np.polynomial.polynomial.polyval2d)
+def polyval2d(x: Any, y: Any, c: Any) -> Any:
+    """A polynomial in two variables at points (x, y)."""
+    x, y = (wrapped(materialise(p)) for p in (x, y))
+    if x.shape != y.shape:
+        raise ArgumentError(f"x, y are incompatible: their shapes are {x.shape} and {y.shape}")
+    return _at(y, _at(x, _series(c, 2)), tensor=False)
+
+
+@function(np.polynomial.polynomial.polygrid2d)
+def polygrid2d(x: Any, y: Any, c: Any) -> Any:
+    """A polynomial in two variables at each x with each y."""
+    x, y = (wrapped(materialise(p)) for p in (x, y))
+    return _at(y, _at(x, _series(c, 2)))
+
+
 @function(np.unwrap)
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     """Angles with jumps of more than half a period taken out, by whole periods.

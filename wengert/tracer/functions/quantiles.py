@@ -212,12 +212,14 @@ def _nan_position(name: str, least: float, choose: Callable[..., Any]) -> Callab
         value = wrapped(materialise(a))
         if kind_of(value.dtype) not in "fc":
             return choose(value, axis, keepdims=keepdims)
-        return choose(np.where(np.isnan(value), least, value), axis, keepdims=keepdims)
+        absent = np.isnan(value)
+        if value.size:
+            empty = np.any(np.all(absent, axis))
+            demand(~empty, "All-NaN slice encountered", ArgumentError)
+        return choose(np.where(absent, least, value), axis, keepdims=keepdims)
 
     position.__name__ = name
-    position.__doc__ = (
-        f"As `numpy.{name}`, but for lines of NaN alone, which give 0 instead of an error."
-    )
+    position.__doc__ = f"As `numpy.{name}`; lines of NaN alone raise ArgumentError at run time."
     return position
 
 

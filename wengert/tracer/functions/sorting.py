@@ -23,6 +23,7 @@ from wengert.tracer.functions.operands import (
     iota,
     materialise,
     normal_axes,
+    normal_axis,
     operand,
     reshape,
     size_of,
@@ -89,7 +90,10 @@ def sorted_along(value: Value, axis: int) -> Value:
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """The elements in order along an axis; NaNs come last."""
     _no_fields(order)
-    value, position = flat_or_axis(materialise(a), axis)
+    value = materialise(a)
+    if axis is not None:
+        normal_axis(axis, value.ndim)
+    value, position = flat_or_axis(value, axis)
     return wrapped(sorted_along(value, position))
 
 
@@ -130,6 +134,15 @@ def partition(
         if not -n <= integer(k, "kth") < n:
             raise ArgumentError(f"kth(={k}) out of bounds ({n})")
     return sort(a, axis)
+
+
+@changing("partition")
+@method("partition")
+def partition_method(
+    x: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> None:
+    """As `ndarray.partition`: in place."""
+    overwrite(target(x, "x.partition"), np.partition(x, kth, axis))
 
 
 def _median_over(value: Value, axes: tuple[int, ...], keepdims: bool) -> Any:
