@@ -380,3 +380,18 @@ def test_errors_after_the_emission_of_a_while_loop(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime_loops, "settle_buffers", fails)
     with pytest.raises(ValueError, match="a fault"):
         wg.jit(halved)(np.arange(9.0))
+
+
+def test_lists_times_a_counter_are_repeated() -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for i in range(1, 60):
+            total = total + np.mean([1.0, 2.0] * i) * x[i] + len(i * (0.0,) + (1.0,))
+        return total
+
+    x = np.linspace(-1.0, 2.0, 60)
+    np.testing.assert_allclose(wg.jit(f)(x), f(x), rtol=1e-12)
+    with pytest.raises(TracerConversionError, match="the list repeated"):
+        wg.jit(lambda n: np.mean([1.0, 2.0] * n[0]))(np.array([3]))
+    times = np.array(3)
+    np.testing.assert_array_equal(wg.jit(lambda n: [1.0, 2.0] * n)(times), [3.0, 6.0])

@@ -105,3 +105,14 @@ def test_changes_of_basis(family: str) -> None:
     found = wg.jit(lambda c: times_x(c))(one)
     np.testing.assert_array_equal(found, times_x(one))
     assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("family", ["poly", "cheb", "leg", "herm", "herme"])
+def test_division(family: str) -> None:
+    divide = getattr(FAMILIES[family], f"{family}div")
+
+    def f(c: Any) -> Any:
+        return divide(np.concatenate([c, c[:2]]), c[1:4])
+
+    for found, wanted in zip(wg.jit(f)(SERIES), f(SERIES), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)

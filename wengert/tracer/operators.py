@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import TracerConversionError
 from wengert.ir.types import COMPLEX128, FLOAT64, INT64
 from wengert.tracer.affine import compared
-from wengert.tracer.array import Tracer, enter, is_weak
+from wengert.tracer.array import Tracer, enter, is_array_of_one, is_weak
 from wengert.tracer.dispatch import known_result, missing
 from wengert.tracer.functions.assignment import update
 from wengert.tracer.functions.stretches import Stretch
@@ -43,6 +44,8 @@ _OPERANDS = (Tracer, np.ndarray, np.generic, bool, int, float, complex, list, tu
 
 
 def _operate(name: str, *operands: Any) -> Any:
+    if name == "multiply":
+        _refuse_repetition(*operands)
     result = known_result(getattr(np, name), operands, {})
     if result is not NotImplemented:
         return result
@@ -55,6 +58,23 @@ def _operate(name: str, *operands: Any) -> Any:
         for part in result if isinstance(result, tuple) else (result,):
             part.weak = part.dtype in (FLOAT64, INT64, COMPLEX128)
     return result
+
+
+def _refuse_repetition(a: Any, b: Any) -> None:
+    """Raises TracerConversionError for a list times an integer, which is the list repeated.
+
+    Arrays multiply the elements instead, those without axes too.
+    """
+    items, times = (a, b) if isinstance(a, (list, tuple)) else (b, a)
+    if not isinstance(items, (list, tuple)) or not isinstance(times, Tracer):
+        return
+    if times.ndim or times.dtype.kind not in "iu" or is_array_of_one(times):
+        return
+    kind = type(items).__name__
+    raise TracerConversionError(
+        f"a {kind} times an integer is the {kind} repeated, and how often is known only when the "
+        f"compiled program runs; for its elements times the number write np.array(...) * number"
+    )
 
 
 def _update(name: str, symbol: str, x: Tracer, y: Any) -> Any:
