@@ -39,3 +39,10 @@ def test_all_lanes_are_computed(name: str, read: str, computed: str, stored: str
         assert np.abs(found - expected).sum() <= 1
     else:
         np.testing.assert_allclose(found, expected, rtol=4 * float(np.finfo(stored).eps))
+
+
+@pytest.mark.parametrize("source", ["float32", "float64"])
+def test_vectors_of_floats_become_unsigned(source: str) -> None:
+    x = np.linspace(0, 1.8e19, 150).astype(source)
+    found = wg.jit(lambda x: x.astype("uint64"))(x)
+    np.testing.assert_array_equal(found, x.astype("uint64"))

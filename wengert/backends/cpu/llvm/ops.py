@@ -341,12 +341,13 @@ def _float_to_integer(e: Emitter, source: DType, target: DType, value: str) -> s
         value, source = e.op(f"fpext half {value} to float"), FLOAT32
     kind = value_type(source, e.lanes)
     if target.name == "uint64":
-        limit = constant(2.0**63, source)
+        limit, whole = constant(2.0**63, source, e.lanes), value_type(INT64, e.lanes)
         small = e.op(f"fcmp olt {kind} {value}, {limit}")
-        lower = _frozen(e, kind, value, "i64")
-        upper = _frozen(e, kind, e.op(f"fsub {kind} {value}, {limit}"), "i64")
-        flipped = e.op(f"xor i64 {upper}, {-(2**63)}")
-        return e.op(f"select i1 {small}, i64 {lower}, i64 {flipped}")
+        lower = _frozen(e, kind, value, whole)
+        upper = _frozen(e, kind, e.op(f"fsub {kind} {value}, {limit}"), whole)
+        flipped = e.op(f"xor {whole} {upper}, {constant(-(2**63), INT64, e.lanes)}")
+        mask = f"<{e.lanes} x i1>" if e.lanes else "i1"
+        return e.op(f"select {mask} {small}, {whole} {lower}, {whole} {flipped}")
     long = target.itemsize == 8 or target.name == "uint32"
     wide = value_type(INT64 if long else np.dtype(np.int32), e.lanes)
     result = _frozen(e, kind, value, wide)
