@@ -11,6 +11,7 @@ import pytest
 from derivative_laws import normal
 from op_cases import OPS, floats, has_regions, named, program_of, run, samples_of, subsets
 
+from wengert.errors import SingularMatrixError
 from wengert.ir.builder import Builder, Value
 from wengert.ir.op import Op
 from wengert.ir.program import Program
@@ -68,7 +69,12 @@ def test_series_are_nested_derivatives(op: Op) -> None:
                     for _ in range(ORDER)
                     for i in positions
                 ]
-                actual = iter(run(found.program, [*args, *given]))
+                try:
+                    actual = iter(run(found.program, [*args, *given]))
+                except SingularMatrixError:  # third derivatives of determinants, in both ways
+                    with pytest.raises(SingularMatrixError):
+                        run(again_and_again(program, positions), [*args, *given])
+                    continue
                 expected = run(again_and_again(program, positions), [*args, *given])
                 count = len(program.outputs)
                 for i, wanted in enumerate(expected):

@@ -79,8 +79,8 @@ def test_missing_names() -> None:
         _ = wnp.vectorize
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = wnp.nonsense
-    with pytest.raises(AttributeError, match="wengert.special has no 'airy'"):
-        _ = wspecial.airy
+    with pytest.raises(AttributeError, match="wengert.special has no 'pro_ang1'"):
+        _ = wspecial.pro_ang1
 
 
 AXES: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": -1}, {"axis": (0, 1)}]

@@ -338,7 +338,7 @@ INEXACT = {
     "dot_transposed",
     "pow_small",
 }
-UNSIGNED_ZEROS = {"scale_mask"}
+UNSIGNED_ZEROS = {"scale_mask", "scale_known"}
 
 
 def fired_by(program: Program) -> tuple[Program, set[str]]:

@@ -42,6 +42,8 @@ def dense(program: Program, args: Any, active: list[bool]) -> np.ndarray:
 
 
 def moving(op: Op) -> list[tuple[str, Any]]:
+    if op.name == "pure_call":  # refuses to be differentiated
+        return []
     return [
         (name, s)
         for name, s in samples_of(op)

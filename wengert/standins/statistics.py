@@ -13,6 +13,7 @@ import numpy as np
 from wengert import special
 from wengert.api.mapping import vmap
 from wengert.errors import ArgumentError, ShapeError
+from wengert.ir.floats import kind_of
 from wengert.numpy import asarray
 from wengert.standins.tables import in_doubles, in_floats, required, stands_in
 
@@ -121,7 +122,7 @@ def rankdata(
         return np.zeros(x.shape)
     found = vmap(lambda v: _ranks(v, method))(x.reshape((-1, x.shape[-1])))
     found = found.reshape(x.shape)
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         found = np.where(np.any(x != x, axis=-1, keepdims=True), np.nan, found)
     return found if axis is None else np.moveaxis(found, -1, axis)
 

@@ -191,6 +191,8 @@ def _moved_expand(values: Sequence[Value]) -> list[Value]:
     a, moved = values
     if not a.type.size:
         return [a]
+    if a.shape[-1] == 1:
+        return [a.full_like(0)]
     both, _, inverse, _ = a.lu()
     most, least = _extent(diagonal(both))
 
@@ -268,6 +270,8 @@ def _cofactors_of(a: Any) -> Any:
 def _moved_of(a: Any, moved: Any) -> Any:
     if not a.size or not np.isfinite(a).all():
         return np.full_like(a, np.nan)
+    if len(a) == 1:
+        return np.zeros_like(a)
     u, s, vt, factor = _of_singular_values(a)
     inner, n = u.T @ moved @ vt.T, len(s)
     p = np.array([[_without(s, i, j) * (i != j) for j in range(n)] for i in range(n)])
@@ -304,7 +308,7 @@ on_matrices(
     evaluate=lambda a: each_matrix(_cofactors_of, a),
     jvp=_cofactors_jvp,
     expand=_cofactors_expand,
-    samples=lambda: [*determinant_samples(1), *singular_samples(1, False)],
+    samples=lambda: [*determinant_samples(1), singular_samples(1, False)[-1]],
     doc="The partial derivatives of each matrix's determinant, for singular matrices too.",
 )
 on_matrices(

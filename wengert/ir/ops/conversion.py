@@ -123,7 +123,9 @@ elementwise(
 def _infer_bitcast(*types: TensorType, dtype: DType) -> tuple[TensorType, ...]:
     check_arity("bitcast", types, 1)
     source = common_dtype("bitcast", (*types, TensorType(types[0].dtype, ())), NUMBERS)
-    if dtype not in NUMBERS or dtype.itemsize != source.itemsize:
+    if dtype not in NUMBERS:
+        raise DTypeError(f"the bits of {source} are not seen as {dtype}: x.astype converts numbers")
+    if dtype.itemsize != source.itemsize:
         raise DTypeError(f"bitcast takes numbers of {dtype.itemsize} bytes, got {source}")
     return (types[0].with_dtype(dtype),)
 

@@ -207,9 +207,12 @@ def _ndtri_exp(s: S, x: Expr) -> Expr:
     return s.cast(s.select(deep, far, outside), x.dtype)
 
 
-def _density_over(y: Value, x: Value) -> Value:
-    """e^y over the density at x."""
-    return (y + x * x * 0.5).exp() * math.sqrt(2 * math.pi)
+def _ndtr_over_density(y: Value, x: Value) -> Value:
+    """e^y over the density at x, as that of erfc: y and x^2/2 are large where they nearly cancel.
+
+    e^y is ndtr(x) = erfc(-x/sqrt 2) / 2, and the density exp(-x^2/2) / sqrt(2 pi).
+    """
+    return (x * -ROOT_HALF).erfcx() * math.sqrt(math.pi / 2)
 
 
 def _gauss(out: Value, factor: float, scale: float = 1.0) -> Value:
@@ -261,7 +264,7 @@ elementwise(
     _ndtri_exp,
     family="special",
     cost=80,
-    partials=[_density_over],
+    partials=[_ndtr_over_density],
     samples=both(operands((-9, -0.1), tolerance=16), operands((-2e3, -5e2), tolerance=16)),
     doc="the x for which log_ndtr(x) is y",
 )
