@@ -213,7 +213,7 @@ class LoopState:
             if lacks_value(value):
                 raise Unstable(_lost(e.name))
             leaves, tree = flatten(opened_up(value, self.classes))
-            if tree != e.tree:
+            if e.tree is None or tree != e.tree:
                 raise Unstable(_changed(e.name, e.before, value))
             if tree.order != e.tree.order:
                 raise Unstable(_reordered(e.name))
