@@ -102,6 +102,14 @@ def test_lamberts_function_solves_its_equation(k: int) -> None:
     assert real.dtype == np.complex128
 
 
+def test_lamberts_function_left_of_its_branch_point() -> None:
+    x, y = np.meshgrid(np.linspace(-3.3, 3.3, 150), np.linspace(-3.3, 3.3, 151))
+    z = np.concatenate([(x + 1j * y).ravel(), -np.linspace(0.368, 4, 2000)])
+    found = wg.jit(lambda z: sp.lambertw(z))(z)
+    np.testing.assert_allclose(found * np.exp(found), z, rtol=1e-13)
+    np.testing.assert_allclose(found, sp.lambertw(z), rtol=1e-10)  # close to its double point
+
+
 X = np.linspace(0.07, 0.93, 5)
 WIDE = np.array([-7.3, -0.2, 0.4, 3.7, 14.0])
 DEGREES = np.array([-0.4, 0.2, 44.0, 100.0, 200.0, 300.0, -100.0, 400.0])

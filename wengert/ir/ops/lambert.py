@@ -125,7 +125,9 @@ def _first(z: Pair, k: int) -> Pair:
         log = Pair(s, log.re, s.add(log.im, 2 * math.pi * k))
     far = log - log.log()
     if k == 0:
-        inside = s.lt(s.max(s.abs(z.re), s.abs(z.im)), 3.0)
+        # log(1 + z) is real to the left of the branch point, where no solution is
+        right = s.gt(z.re, s.fma(s.abs(z.im), s.like(-2.5, z.re), s.like(-0.2, z.re)))
+        inside = s.and_(s.lt(s.max(s.abs(z.re), s.abs(z.im)), 3.0), right)
         bounded = z.chosen(inside, Pair(s, s.like(1, z.re), s.like(0, z.re)))
         far = bounded.plus(1.0).log().chosen(inside, far)
     if k == -1:
