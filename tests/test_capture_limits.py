@@ -395,3 +395,29 @@ def test_lists_times_a_counter_are_repeated() -> None:
         wg.jit(lambda n: np.mean([1.0, 2.0] * n[0]))(np.array([3]))
     times = np.array(3)
     np.testing.assert_array_equal(wg.jit(lambda n: [1.0, 2.0] * n)(times), [3.0, 6.0])
+
+
+def lists_that_change_places(x, n):
+    old, new = [x[0], x[1]], [x[2], x[3]]
+    for _ in range(n):  # here
+        new[0] = old[1] * 0.5
+        old, new = new, old
+    return old[0]
+
+
+def lists_that_change_places_in_while(x, n):
+    old, new = [x[0], x[1]], [x[2], x[3]]
+    while n > 0:  # here
+        new[0] = old[1] * 0.5
+        old, new = new, old
+        n -= 1
+    return old[0]
+
+
+@pytest.mark.parametrize(
+    "fun", [lists_that_change_places, lists_that_change_places_in_while], ids=["for", "while"]
+)
+def test_lists_that_change_places_are_named(fun: Any) -> None:
+    message = fails(errors.CaptureError, fun, X, np.int64(3), says="'old', 'new'.*np.zeros")
+    assert f"in line {line_of(fun, '# here')}," in message
+    assert wg.jit(fun)(X, 3) == fun(X, 3)

@@ -29,6 +29,7 @@ from wengert.capture.runtime_branches import run_branch
 from wengert.capture.sequences import Range, sequence
 from wengert.capture.short_loops import FEWEST_TURNS, may_multiply
 from wengert.capture.undefined import Undefined
+from wengert.capture.unsettled import restless, unsettled
 from wengert.dump import note
 from wengert.errors import (
     CaptureError,
@@ -203,7 +204,7 @@ def _captured_for(loop: For, count: int | None) -> None:
             del memo[key]
         before = loop.variables.read()
     else:
-        raise CaptureError("the state of a loop does not become stable")
+        raise unsettled(loop.info, before)
     memo[memo_key] = [s.kind for s in state.slots], turn.dtypes
     if count is not None and is_better_plain(loop, turn, state, count):
         raise Plain
@@ -245,7 +246,7 @@ def _stable(loop: For, state: LoopState, before: list[Any]) -> Turn | None:
             if turn.lists.rows:
                 check_lengths(loop, state, before, turn)
             return turn
-    raise CaptureError("the dtypes of the state of a loop do not become stable")
+    raise restless(loop.info, [s.label for s in state.slots])
 
 
 def _check_replaced(state: LoopState, journal: Journal, turn: Turn) -> None:
@@ -455,7 +456,7 @@ def _while(
             break
         before = variables.read()
     else:
-        raise CaptureError("the state of a loop does not become stable")
+        raise unsettled(info, before)
     if turn.lists.rows:
         raise CaptureError(turn.lists.unbounded())
     where, test_inputs, going = _condition(info, test, variables, state, turn, before)
