@@ -81,6 +81,24 @@ def minimize(
     DifferentiationError if the function's result is no scalar.
     """
     require_callable("minimize", fun)
+    _require_method(method)
+    start = arrays(tree_map(_as_float, x0))
+    dtype = promotion.result_type(*(x.dtype for x in tree_leaves(start)))
+    least = tol if tol is not None else max(1e-5, math.sqrt(finfo(dtype).eps))
+    limit = MAX_ITERATIONS if maxiter is None else maxiter
+    if current() is not None:
+        if callback is not None:
+            fail(ArgumentError(_NO_CALLBACK))
+        return traced_minimum(fun, start, args, method, least, limit, tangent_solve)
+    if isinstance(method, Optimizer):
+        run: Any = _Stepping(fun, args, method)
+    else:
+        run = _Searching(fun, args, method, start)
+    watch = _Watch(run, least, limit, callback)
+    return watch.follow(run.points(start), function_name(fun))
+
+
+def _require_method(method: str | Optimizer) -> None:
     if not isinstance(method, Optimizer) and method not in METHODS:
         listed = ", ".join(map(repr, METHODS))
         fail(
@@ -89,26 +107,12 @@ def minimize(
                 "wg.optim"
             )
         )
-    start = arrays(tree_map(_as_float, x0))
-    dtype = promotion.result_type(*(x.dtype for x in tree_leaves(start)))
-    least = tol if tol is not None else max(1e-5, math.sqrt(finfo(dtype).eps))
-    limit = MAX_ITERATIONS if maxiter is None else maxiter
-    if current() is not None:
-        if callback is not None:
-            fail(
-                ArgumentError(
-                    "minimize calls a callback between its iterations, and here they are part of a "
-                    "compiled function; leave it out, or print by wg.debug.print in the function "
-                    "that is minimised"
-                )
-            )
-        return traced_minimum(fun, start, args, method, least, limit, tangent_solve)
-    if isinstance(method, Optimizer):
-        run: Any = _Stepping(fun, args, method)
-    else:
-        run = _Searching(fun, args, method, start)
-    watch = _Watch(run, least, limit, callback)
-    return watch.follow(run.points(start), function_name(fun))
+
+
+_NO_CALLBACK = (
+    "minimize calls a callback between its iterations, and here they are part of a compiled "
+    "function; leave it out, or print by wg.debug.print in the function that is minimised"
+)
 
 
 def _as_float(x: Any) -> Any:

@@ -183,6 +183,24 @@ def _extremum_samples() -> list[Sample]:
     ]
 
 
+def _first_winners(
+    x: Value, t: Value, out: Value, no_better: Callable[[Value], Value], axis: int, reverse: bool
+) -> Value:
+    """The tangent of the first winner so far: taken at each record, else carried on.
+
+    An element is a record if it is the first, or beats the value before it (which NaN does, and
+    which nothing does to NaN). Carrying on is a recurrence with coefficients 0 and 1.
+    """
+    if x.type.size == 0:
+        return t
+    before = _previous(out, axis, reverse, 0)
+    beats = no_better(before).bitnot().bitand(before.eq(before))
+    first = x.shape[axis] - 1 if reverse else 0
+    record = beats.bitor(iota(x.builder, x.shape, axis).eq(first))
+    carry = record.bitnot().to(t.dtype)
+    return carry.linear_recurrence(record.select(t, 0), axis=axis, reverse=reverse)
+
+
 def _running_extremum(
     name: str, combine: str, accumulate: Callable[..., Any], no_better: str
 ) -> Op:
@@ -200,20 +218,8 @@ def _running_extremum(
         axis: int,
         reverse: bool,
     ) -> list[Value]:
-        """The tangent of the first winner so far: taken at each record, else carried on.
-
-        An element is a record if it is the first, or beats the value before it (which NaN does,
-        and which nothing does to NaN). Carrying on is a recurrence with coefficients 0 and 1.
-        """
         x, t = primals[0], tangents[0]
-        if x.type.size == 0:
-            return [t]
-        before = _previous(outs[0], axis, reverse, 0)
-        beats = getattr(x, no_better)(before).bitnot().bitand(before.eq(before))
-        first = x.shape[axis] - 1 if reverse else 0
-        record = beats.bitor(iota(x.builder, x.shape, axis).eq(first))
-        carry = record.bitnot().to(t.dtype)
-        return [carry.linear_recurrence(record.select(t, 0), axis=axis, reverse=reverse)]
+        return [_first_winners(x, t, outs[0], getattr(x, no_better), axis, reverse)]
 
     def parts(operands: Sequence[Parts], *, axis: int, reverse: bool) -> list[Parts]:
         x, better, nothing = operands[0], extreme(combine), identity(combine).real

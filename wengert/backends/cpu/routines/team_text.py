@@ -42,6 +42,14 @@ _EAGER, _PATIENCE, _POLITE = 128, 2048, 31
 at every one of so many; looks before it sleeps."""
 
 
+_DECLARED = """declare void @llvm.x86.sse2.pause()
+declare i32 @sched_yield()
+declare i32 @sched_getcpu()
+declare i32 @sched_getaffinity(i32, i64, ptr)
+declare i32 @sched_setaffinity(i32, i64, ptr)
+declare i64 @syscall(i64, ...)
+"""
+
 # Before another look, offer the core to others between some.
 _AGAIN = f"""  call void @llvm.x86.sse2.pause()
   %looks1 = add nuw nsw i64 %looks, 1
@@ -107,13 +115,7 @@ def text(cell: str) -> str:
     if not SUPPORTED:
         return ""
     return f"""
-declare void @llvm.x86.sse2.pause()
-declare i32 @sched_yield()
-declare i32 @sched_getcpu()
-declare i32 @sched_getaffinity(i32, i64, ptr)
-declare i32 @sched_setaffinity(i32, i64, ptr)
-declare i64 @syscall(i64, ...)
-{_apart(cell)}
+{_DECLARED}{_apart(cell)}
 define ptr @{TEAM_THREAD}(ptr %number) nounwind {{
 start:
   %me = ptrtoint ptr %number to i64
